@@ -1,0 +1,1 @@
+//! A development authorization server, a token mint and a clock to set.
