@@ -1,0 +1,304 @@
+//! Why a request was refused: a kind for the wire, a reason and facts for the log.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::scope::Scopes;
+
+/// Why the gate refused a request.
+///
+/// It sits in the extensions of every response the gate refuses with, so that an outer layer can log
+/// or restyle the answer. What it knows beyond [`kind`](Self::kind) is for the operator, never for the
+/// caller: a caller who learns which check failed learns how to get past the others.
+#[derive(Clone)]
+pub struct Refusal {
+    reason: Reason,
+    facts: Option<Box<Facts>>,
+}
+
+/// What the log may say, and what the answer needs, beyond the reason.
+#[derive(Clone, Default)]
+struct Facts {
+    expected: Option<String>,
+    got: Option<String>,
+    issuer: Option<String>,
+    subject: Option<String>,
+    client_id: Option<String>,
+    token_id: Option<String>,
+    required: Scopes,
+    retry_after: Option<Duration>,
+    request_id: Option<String>,
+    source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+impl Refusal {
+    /// What the refusal is on the wire; see the table in the README.
+    pub fn kind(&self) -> RefusalKind {
+        self.reason.kind()
+    }
+
+    /// The stable snake_case code that the decision event carries as `reason`.
+    pub fn code(&self) -> &'static str {
+        self.reason.code()
+    }
+
+    pub(crate) fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// What the gate would have accepted. For the log alone.
+    pub(crate) fn expected(mut self, expected: impl Into<String>) -> Self {
+        self.facts_mut().expected = Some(expected.into());
+        self
+    }
+
+    /// What it was given instead. For the log alone, which escapes and cuts it; never a token.
+    pub(crate) fn got(mut self, got: impl Into<String>) -> Self {
+        self.facts_mut().got = Some(got.into());
+        self
+    }
+
+    /// Whose token it is. Only to be said once its signature held.
+    pub(crate) fn of(mut self, issuer: &str, subject: Option<&str>, client_id: Option<&str>) -> Self {
+        let facts = self.facts_mut();
+        facts.issuer = Some(issuer.to_owned());
+        facts.subject = subject.map(str::to_owned);
+        facts.client_id = client_id.map(str::to_owned);
+        self
+    }
+
+    /// The `jti`, or the beginning of the token's hash.
+    pub(crate) fn token_id(mut self, id: impl Into<String>) -> Self {
+        self.facts_mut().token_id.get_or_insert(id.into());
+        self
+    }
+
+    /// Everything the operation needs; the challenge names it.
+    pub(crate) fn requiring(mut self, scopes: Scopes) -> Self {
+        self.facts_mut().required = scopes;
+        self
+    }
+
+    pub(crate) fn retry_after(mut self, delay: Duration) -> Self {
+        self.facts_mut().retry_after = Some(delay);
+        self
+    }
+
+    /// The JSON text of the JSON-RPC id to answer to.
+    pub(crate) fn answering(mut self, request_id: Option<String>) -> Self {
+        if request_id.is_some() {
+            self.facts_mut().request_id = request_id;
+        }
+        self
+    }
+
+    pub(crate) fn because(mut self, source: impl Error + Send + Sync + 'static) -> Self {
+        self.facts_mut().source = Some(Arc::new(source));
+        self
+    }
+
+    pub(crate) fn required(&self) -> Option<&Scopes> {
+        self.facts().map(|facts| &facts.required)
+    }
+
+    pub(crate) fn delay(&self) -> Option<Duration> {
+        self.facts()?.retry_after
+    }
+
+    pub(crate) fn request_id(&self) -> Option<&str> {
+        self.facts()?.request_id.as_deref()
+    }
+
+    /// The facts as (field, value) for the decision event.
+    pub(crate) fn log_fact(&self, fact: Fact) -> Option<&str> {
+        let facts = self.facts()?;
+        match fact {
+            Fact::Expected => &facts.expected,
+            Fact::Got => &facts.got,
+            Fact::Issuer => &facts.issuer,
+            Fact::Subject => &facts.subject,
+            Fact::ClientId => &facts.client_id,
+            Fact::TokenId => &facts.token_id,
+        }
+        .as_deref()
+    }
+
+    fn facts(&self) -> Option<&Facts> {
+        self.facts.as_deref()
+    }
+
+    fn facts_mut(&mut self) -> &mut Facts {
+        self.facts.get_or_insert_default()
+    }
+}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self { reason, facts: None }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "refused: {}", self.code())
+    }
+}
+
+/// Redacted: facts may hold text an attacker chose.
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refusal")
+            .field("kind", &self.kind())
+            .field("code", &self.code())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Error for Refusal {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self.facts()?.source.as_deref()?)
+    }
+}
+
+/// A fact that only the log sees.
+#[derive(Clone, Copy)]
+pub(crate) enum Fact {
+    Expected,
+    Got,
+    Issuer,
+    Subject,
+    ClientId,
+    TokenId,
+}
+
+/// The classes of refusal, one per row of the wire table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RefusalKind {
+    /// No bearer token was presented: 401, a challenge without `error`.
+    NoToken,
+    /// The `Authorization` header cannot be read as one bearer token: 400 `invalid_request`.
+    MalformedCredentials,
+    /// The token is not good for this server: 401 `invalid_token`.
+    InvalidToken,
+    /// The token is good, but lacks scopes: 403 `insufficient_scope`.
+    InsufficientScope,
+    /// The token is good, and no scope would help: 403, a challenge without `error`.
+    Forbidden,
+    /// The `Origin` is not allowed: 403 without a challenge.
+    OriginNotAllowed,
+    /// Whether the token is good cannot be told right now: 503 with `Retry-After`.
+    Unavailable,
+    /// The body or the request around it cannot be judged: 400 with a JSON-RPC error.
+    UnreadableCall,
+    /// The mirrored headers disagree with the body: 400 with JSON-RPC error −32020.
+    HeaderMismatch,
+    /// The body is not plain `application/json`: 415.
+    UnsupportedMediaType,
+    /// The body is longer than the gate reads: 413.
+    BodyTooLarge,
+    /// The body did not arrive in time: 408.
+    BodyTooSlow,
+}
+
+/// How loud the decision event is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Loudness {
+    /// Daily life: expiry, missing scopes, no token yet.
+    Daily,
+    /// Smells of misconfiguration or of an attack.
+    Suspicious,
+    /// The operator must act.
+    Outage,
+}
+
+/// Declares the reasons: variant, stable code, kind, loudness.
+macro_rules! reasons {
+    ($($reason:ident $code:literal $kind:ident $loudness:ident)*) => {
+        /// What exactly failed: the log's vocabulary. Codes are stable.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub(crate) enum Reason { $($reason),* }
+
+        impl Reason {
+            pub(crate) fn code(self) -> &'static str {
+                match self { $(Self::$reason => $code),* }
+            }
+
+            pub(crate) fn kind(self) -> RefusalKind {
+                match self { $(Self::$reason => RefusalKind::$kind),* }
+            }
+
+            pub(crate) fn loudness(self) -> Loudness {
+                match self { $(Self::$reason => Loudness::$loudness),* }
+            }
+        }
+    };
+}
+
+reasons! {
+    NoToken                "no_token"                 NoToken              Daily
+    WrongScheme            "wrong_scheme"             NoToken              Suspicious
+    MalformedHeader        "malformed_header"         MalformedCredentials Suspicious
+    MultipleCredentials    "multiple_credentials"     MalformedCredentials Suspicious
+
+    TokenTooLarge          "token_too_large"          InvalidToken         Suspicious
+    NotAJwt                "not_a_jwt"                InvalidToken         Suspicious
+    EncryptedJwt           "encrypted_jwt"            InvalidToken         Suspicious
+    BadBase64              "bad_base64"               InvalidToken         Suspicious
+    BadJson                "bad_json"                 InvalidToken         Suspicious
+    DuplicateClaim         "duplicate_claim"          InvalidToken         Suspicious
+    BadClaim               "bad_claim"                InvalidToken         Suspicious
+    ClaimMissing           "claim_missing"            InvalidToken         Suspicious
+    AlgNotAllowed          "alg_not_allowed"          InvalidToken         Suspicious
+    CritUnsupported        "crit_unsupported"         InvalidToken         Suspicious
+    KidUnknown             "kid_unknown"              InvalidToken         Suspicious
+    NoKidAmbiguous         "no_kid_ambiguous"         InvalidToken         Suspicious
+    KeyUnusable            "key_unusable"             InvalidToken         Suspicious
+    BadSignature           "bad_signature"            InvalidToken         Suspicious
+    WrongTyp               "wrong_typ"                InvalidToken         Suspicious
+    TokenUseNotAccess      "token_use_not_access"     InvalidToken         Suspicious
+    IdToken                "id_token"                 InvalidToken         Suspicious
+    IssuerMismatch         "issuer_mismatch"          InvalidToken         Suspicious
+    AudienceMissing        "audience_missing"         InvalidToken         Suspicious
+    AudienceMismatch       "audience_mismatch"        InvalidToken         Suspicious
+    ExpMissing             "exp_missing"              InvalidToken         Suspicious
+    Expired                "expired"                  InvalidToken         Daily
+    NotYetValid            "not_yet_valid"            InvalidToken         Suspicious
+    IssuedInFuture         "issued_in_future"         InvalidToken         Suspicious
+    ScopeTooLong           "scope_too_long"           InvalidToken         Suspicious
+    DpopRequired           "dpop_required"            InvalidToken         Suspicious
+    MtlsBinding            "mtls_binding"             InvalidToken         Suspicious
+    UnknownBinding         "unknown_binding"          InvalidToken         Suspicious
+
+    InsufficientScope      "insufficient_scope"       InsufficientScope    Daily
+    Denied                 "denied"                   Forbidden            Suspicious
+    ToolUnmapped           "tool_unmapped"            Forbidden            Suspicious
+    ResourceUnmapped       "resource_unmapped"        Forbidden            Suspicious
+    PromptUnmapped         "prompt_unmapped"          Forbidden            Suspicious
+    MethodUnmapped         "method_unmapped"          Forbidden            Suspicious
+    OriginNotAllowed       "origin_not_allowed"       OriginNotAllowed     Suspicious
+
+    JwksUnavailable        "jwks_unavailable"         Unavailable          Outage
+    JwksUnusable           "jwks_unusable"            Unavailable          Outage
+    JwksStale              "jwks_stale"               Unavailable          Outage
+    KidUndecided           "kid_undecided"            Unavailable          Suspicious
+    DiscoveryFailed        "discovery_failed"         Unavailable          Outage
+    DiscoveryIssuerMismatch "discovery_issuer_mismatch" Unavailable        Outage
+
+    DuplicateHeader        "duplicate_header"         UnreadableCall       Suspicious
+    UnexpectedBody         "unexpected_body"          UnreadableCall       Suspicious
+    UpgradeRefused         "upgrade_refused"          UnreadableCall       Suspicious
+    BodyIncomplete         "body_incomplete"          UnreadableCall       Daily
+    BodyNotJson            "body_not_json"            UnreadableCall       Suspicious
+    BodyUnparsable         "body_unparsable"          UnreadableCall       Suspicious
+    DuplicateKey           "duplicate_key"            UnreadableCall       Suspicious
+    BatchNotAllowed        "batch_not_allowed"        UnreadableCall       Suspicious
+    BatchTooLong           "batch_too_long"           UnreadableCall       Suspicious
+    HeaderMismatch         "header_mismatch"          HeaderMismatch       Suspicious
+    UnsupportedContentType "unsupported_content_type" UnsupportedMediaType Suspicious
+    UnsupportedEncoding    "unsupported_encoding"     UnsupportedMediaType Suspicious
+    BodyTooLarge           "body_too_large"           BodyTooLarge         Suspicious
+    BodyTooSlow            "body_too_slow"            BodyTooSlow          Suspicious
+}

@@ -1,0 +1,128 @@
+//! Scopes: what a token grants, what a rule needs, what a challenge asks for.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// One RFC 6749 scope token: printable ASCII without space, `"` and `\`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Scope(Arc<str>);
+
+impl Scope {
+    pub(crate) fn parse(text: &str) -> Result<Self, NotAScope> {
+        let allowed = |byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+        if !text.is_empty() && text.bytes().all(allowed) {
+            Ok(Self(text.into()))
+        } else {
+            Err(NotAScope)
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// The text has characters that RFC 6749 §3.3 does not allow in a scope, or none at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a scope is one or more printable ASCII characters without space, '\"' and '\\'")]
+pub(crate) struct NotAScope;
+
+/// A set of scopes that keeps the order they were named in.
+///
+/// Scopes are compared byte for byte: case matters, and no scope contains another
+/// unless the [`ScopeMap`](crate::ScopeMap) says so with `implies`.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Scopes(Vec<Scope>);
+
+impl Scopes {
+    /// Whether exactly this scope is in the set.
+    pub fn contains(&self, scope: &str) -> bool {
+        self.0.iter().any(|held| held.as_str() == scope)
+    }
+
+    /// The scopes as text, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(Scope::as_str)
+    }
+
+    /// Whether there is no scope at all.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Reads a space-separated list as tokens carry it. A word that is no scope token can match
+    /// no rule and must reach no header, so it is left out.
+    pub(crate) fn from_claim(text: &str) -> Self {
+        text.split(' ')
+            .filter_map(|word| Scope::parse(word).ok())
+            .collect()
+    }
+
+    pub(crate) fn insert(&mut self, scope: Scope) {
+        if !self.0.contains(&scope) {
+            self.0.push(scope);
+        }
+    }
+
+    pub(crate) fn as_slice(&self) -> &[Scope] {
+        &self.0
+    }
+}
+
+impl FromIterator<Scope> for Scopes {
+    fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
+        let mut seen = std::collections::HashSet::new();
+        Self(
+            scopes
+                .into_iter()
+                .filter(|scope| seen.insert(scope.clone()))
+                .collect(),
+        )
+    }
+}
+
+impl fmt::Display for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, scope) in self.iter().enumerate() {
+            if position > 0 {
+                f.write_str(" ")?;
+            }
+            f.write_str(scope)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_is_exactly_an_rfc_6749_scope_token() {
+        for good in ["a", "mcp:use", "https://x/y.read", "a'b", "!", "~"] {
+            assert!(Scope::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["", "a b", "a\"b", "a\\b", "é", "a\n", "a\t", "\u{7f}"] {
+            assert!(Scope::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_claim_is_split_at_spaces_keeps_its_order_and_drops_what_is_no_scope() {
+        let scopes = Scopes::from_claim("  b a  b a\"x é c ");
+        assert_eq!(scopes.iter().collect::<Vec<_>>(), ["b", "a", "c"]);
+        assert_eq!(scopes.to_string(), "b a c");
+    }
+}
