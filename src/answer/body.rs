@@ -1,0 +1,80 @@
+//! The body of an answer: the gate's own, or the inner service's.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use pin_project_lite::pin_project;
+
+pin_project! {
+    /// The body of every response: what the inner service sent, untouched, or what the gate answered itself.
+    pub struct ResponseBody<R> {
+        #[pin]
+        source: Source<R>,
+    }
+}
+
+pin_project! {
+    #[project = SourceProjection]
+    enum Source<R> {
+        Ours { #[pin] body: Full<Bytes> },
+        Theirs { #[pin] body: R },
+    }
+}
+
+impl<R> ResponseBody<R> {
+    pub(crate) fn ours(bytes: Bytes) -> Self {
+        Self {
+            source: Source::Ours {
+                body: Full::new(bytes),
+            },
+        }
+    }
+
+    pub(crate) fn theirs(body: R) -> Self {
+        Self {
+            source: Source::Theirs { body },
+        }
+    }
+}
+
+impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
+    type Data = Bytes;
+    type Error = R::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
+        match self.project().source.project() {
+            SourceProjection::Ours { body } => {
+                body.poll_frame(cx).map_err(|never: Infallible| match never {})
+            }
+            SourceProjection::Theirs { body } => body.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Ours { body } => body.is_end_stream(),
+            Source::Theirs { body } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Ours { body } => body.size_hint(),
+            Source::Theirs { body } => body.size_hint(),
+        }
+    }
+}
+
+impl<R> fmt::Debug for ResponseBody<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseBody").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,368 @@
+//! The protected-resource metadata document (RFC 9728), and the well-known paths it is served at.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION,
+};
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::config_error::ConfigError;
+use crate::resource_uri::{HttpUrl, ResourceUri};
+
+const METHODS: &str = "GET, HEAD, OPTIONS";
+
+/// What the metadata document says besides what follows from the rest of the configuration.
+///
+/// ```
+/// # use toolgate::Metadata;
+/// let metadata = Metadata::default()
+///     .resource_name("Example MCP server")
+///     .resource_documentation("https://mcp.example.com/docs")
+///     .extra("resource_name#fr", "Serveur MCP d'exemple");
+/// ```
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metadata {
+    resource_name: Option<String>,
+    resource_documentation: Option<String>,
+    resource_policy_uri: Option<String>,
+    resource_tos_uri: Option<String>,
+    jwks_uri: Option<String>,
+    resource_signing_alg_values_supported: Option<Vec<String>>,
+    pub(crate) scopes_supported: Option<Vec<String>>,
+    #[serde(default)]
+    extra: BTreeMap<String, Value>,
+    root_copy: Option<bool>,
+    #[serde(default)]
+    legacy_authorization_server: Legacy,
+}
+
+/// What clients of the 2025-03-26 revision get when they look for the authorization server here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Legacy {
+    #[default]
+    Off,
+    Redirect,
+}
+
+impl Metadata {
+    /// The name to show to people.
+    pub fn resource_name(mut self, name: impl Into<String>) -> Self {
+        self.resource_name = Some(name.into());
+        self
+    }
+
+    /// Where people read how to use the server.
+    pub fn resource_documentation(mut self, url: impl Into<String>) -> Self {
+        self.resource_documentation = Some(url.into());
+        self
+    }
+
+    /// Where people read what the server does with their data.
+    pub fn resource_policy_uri(mut self, url: impl Into<String>) -> Self {
+        self.resource_policy_uri = Some(url.into());
+        self
+    }
+
+    /// Where people read the terms of service.
+    pub fn resource_tos_uri(mut self, url: impl Into<String>) -> Self {
+        self.resource_tos_uri = Some(url.into());
+        self
+    }
+
+    /// The server's own keys, if it signs what it answers.
+    pub fn jwks_uri(mut self, url: impl Into<String>) -> Self {
+        self.jwks_uri = Some(url.into());
+        self
+    }
+
+    /// The algorithms of those signatures.
+    pub fn resource_signing_algorithms<S: Into<String>>(
+        mut self,
+        names: impl IntoIterator<Item = S>,
+    ) -> Self {
+        self.resource_signing_alg_values_supported = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// The scopes to advertise; by default those of the first challenge. Clients ask for all of them.
+    pub fn scopes_supported<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
+        self.scopes_supported = Some(scopes.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Any other member, such as `resource_name#fr`. A value that cannot be JSON is an error of `build()`.
+    pub fn extra(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
+        // Null stands for "could not be written" and is refused by `build()` as every null is.
+        self.extra
+            .insert(name.into(), serde_json::to_value(value).unwrap_or(Value::Null));
+        self
+    }
+
+    /// Serves the document at the path of the resource only, without the copy at the root of the origin.
+    pub fn without_root_copy(mut self) -> Self {
+        self.root_copy = Some(false);
+        self
+    }
+
+    /// Redirects clients of the 2025-03-26 revision, which look for the authorization server's metadata
+    /// here, to where it is.
+    pub fn redirect_legacy_clients(mut self) -> Self {
+        self.legacy_authorization_server = Legacy::Redirect;
+        self
+    }
+
+    /// The document's members. Zero-valued ones are left out (RFC 9728 §3.2).
+    fn document(&self, publication: &Publication<'_>) -> Result<Map<String, Value>, ConfigError> {
+        let mut document = Map::new();
+        let mut put = |name: &str, value: Value| {
+            if !is_zero(&value) {
+                document.insert(name.to_owned(), value);
+            }
+        };
+        put("resource", publication.resource.as_str().into());
+        put(
+            "authorization_servers",
+            publication.authorization_servers.clone().into(),
+        );
+        put("scopes_supported", publication.scopes_supported.clone().into());
+        put("bearer_methods_supported", vec!["header"].into());
+        put("resource_name", self.resource_name.clone().into());
+        for (name, url) in [
+            ("resource_documentation", &self.resource_documentation),
+            ("resource_policy_uri", &self.resource_policy_uri),
+            ("resource_tos_uri", &self.resource_tos_uri),
+            ("jwks_uri", &self.jwks_uri),
+        ] {
+            let Some(url) = url else { continue };
+            HttpUrl::parse(url).map_err(|mend| ConfigError::new(format!("metadata.{name}"), url, mend))?;
+            put(name, url.clone().into());
+        }
+        if let Some(names) = &self.resource_signing_alg_values_supported {
+            let field = "resource_signing_alg_values_supported";
+            if let Some(none) = names.iter().find(|name| name.eq_ignore_ascii_case("none")) {
+                let mend = "leave it out: an answer signed by nobody is not signed (RFC 9728 §2)";
+                return Err(ConfigError::new(format!("metadata.{field}"), none, mend));
+            }
+            put(field, names.clone().into());
+        }
+        for (name, value) in &self.extra {
+            let field = format!("metadata.extra.{name}");
+            if PROMISES.contains(&name.as_str()) {
+                return Err(ConfigError::about(
+                    field,
+                    "leave it out: it promises checks that this gate does not make",
+                ));
+            }
+            if OURS.contains(&name.as_str()) || document.contains_key(name) {
+                return Err(ConfigError::about(
+                    field,
+                    "it follows from the rest of the configuration: set it there",
+                ));
+            }
+            if is_zero(value) {
+                return Err(ConfigError::new(
+                    field,
+                    value.to_string(),
+                    "leave empty members out (RFC 9728 §3.2)",
+                ));
+            }
+            document.insert(name.clone(), value.clone());
+        }
+        Ok(document)
+    }
+}
+
+/// Members that say the server checks proofs of possession.
+const PROMISES: &[&str] = &[
+    "dpop_bound_access_tokens_required",
+    "dpop_signing_alg_values_supported",
+    "tls_client_certificate_bound_access_tokens",
+];
+
+/// Members that have a field or a meaning of their own.
+const OURS: &[&str] = &[
+    "authorization_servers",
+    "bearer_methods_supported",
+    "jwks_uri",
+    "resource",
+    "resource_documentation",
+    "resource_name",
+    "resource_policy_uri",
+    "resource_signing_alg_values_supported",
+    "resource_tos_uri",
+    "scopes_supported",
+];
+
+fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// What of the rest of the configuration is published.
+pub(crate) struct Publication<'a> {
+    pub(crate) resource: &'a ResourceUri,
+    /// At least one.
+    pub(crate) authorization_servers: Vec<String>,
+    pub(crate) scopes_supported: Vec<String>,
+    /// The first authorization server's own metadata.
+    pub(crate) legacy_target: Option<String>,
+}
+
+/// The documents served to everybody, at their exact paths. A path that merely looks like one of
+/// these is not exempt from anything.
+#[derive(Debug)]
+pub(crate) struct WellKnown {
+    document: Bytes,
+    path: String,
+    query: Option<String>,
+    root_copy: bool,
+    legacy: Option<(HeaderValue, [String; 2])>,
+}
+
+impl WellKnown {
+    pub(crate) fn new(metadata: &Metadata, publication: &Publication<'_>) -> Result<Self, ConfigError> {
+        let resource = publication.resource;
+        let legacy = match (metadata.legacy_authorization_server, &publication.legacy_target) {
+            (Legacy::Redirect, Some(target)) => {
+                let target = HeaderValue::try_from(target).map_err(|_| {
+                    ConfigError::new(
+                        "metadata.legacy_authorization_server",
+                        target,
+                        "the issuer is no URL to redirect to",
+                    )
+                })?;
+                Some((target, resource.legacy_paths()))
+            }
+            _ => None,
+        };
+        Ok(Self {
+            document: Value::Object(metadata.document(publication)?).to_string().into(),
+            path: resource.metadata_path(),
+            query: resource.query().map(str::to_owned),
+            root_copy: metadata.root_copy.unwrap_or(true),
+            legacy,
+        })
+    }
+
+    /// `None` when the request is for something else.
+    pub(crate) fn answer(&self, parts: &Parts) -> Option<Response<Bytes>> {
+        let path = parts.uri.path();
+        if !path.starts_with("/.well-known/") {
+            return None;
+        }
+        if self.is_document(path, parts.uri.query()) {
+            return Some(public(&parts.method, |response| {
+                let length = HeaderValue::from(self.document.len());
+                response.headers_mut().insert(CONTENT_LENGTH, length);
+                response
+                    .headers_mut()
+                    .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                *response.body_mut() = self.document.clone();
+            }));
+        }
+        let (target, paths) = self.legacy.as_ref()?;
+        paths.iter().any(|legacy| legacy == path).then(|| {
+            public(&parts.method, |response| {
+                *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+                response.headers_mut().insert(LOCATION, target.clone());
+            })
+        })
+    }
+
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
+        let root = ResourceUri::root_metadata_path();
+        let copy = (self.root_copy && self.path != root).then_some(root);
+        let legacy = self
+            .legacy
+            .iter()
+            .flat_map(|(_, paths)| paths)
+            .map(String::as_str);
+        std::iter::once(self.path.as_str()).chain(copy).chain(legacy)
+    }
+
+    /// A resource with a query has its document there, query and all (RFC 9728 §3.1).
+    fn is_document(&self, path: &str, query: Option<&str>) -> bool {
+        let own = path == self.path && (self.query.is_none() || self.query.as_deref() == query);
+        own || (self.root_copy && path == ResourceUri::root_metadata_path())
+    }
+}
+
+/// An answer for everybody, browsers included: GET and HEAD, and the preflight before them.
+fn public(method: &Method, fill: impl FnOnce(&mut Response<Bytes>)) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    response
+        .headers_mut()
+        .insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    match *method {
+        Method::GET | Method::HEAD => {
+            response
+                .headers_mut()
+                .insert(CACHE_CONTROL, HeaderValue::from_static("max-age=3600"));
+            fill(&mut response);
+            if *method == Method::HEAD {
+                *response.body_mut() = Bytes::new();
+            }
+        }
+        Method::OPTIONS => {
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            response
+                .headers_mut()
+                .insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(METHODS));
+            response
+                .headers_mut()
+                .insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*"));
+        }
+        _ => {
+            *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+            response
+                .headers_mut()
+                .insert(ALLOW, HeaderValue::from_static(METHODS));
+        }
+    }
+    response
+}
+
+/// Serves the metadata document alone, for where the layer does not see the well-known paths.
+///
+/// Mount it at every path of [`Toolgate::metadata_paths`](crate::Toolgate::metadata_paths); any other
+/// path it answers with 404.
+#[derive(Debug, Clone)]
+pub struct MetadataService(pub(crate) Arc<WellKnown>);
+
+impl<B> tower::Service<Request<B>> for MetadataService {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (parts, _) = request.into_parts();
+        let answer = self.0.answer(&parts).unwrap_or_else(|| {
+            let mut response = Response::new(Bytes::new());
+            *response.status_mut() = StatusCode::NOT_FOUND;
+            response
+        });
+        ready(Ok(answer.map(Full::new)))
+    }
+}

@@ -1,0 +1,209 @@
+//! What goes back? One table from the kind of a refusal to the wire.
+//!
+//! `challenge` renders `WWW-Authenticate`, `metadata` the document it points to, from the same values, so
+//! that they cannot disagree; `cors` lets browsers read both.
+
+mod body;
+mod challenge;
+mod cors;
+mod metadata;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, Response, StatusCode};
+use serde_json::json;
+
+pub use body::ResponseBody;
+pub(crate) use challenge::requested;
+use challenge::{Challenge, ErrorCode};
+pub(crate) use cors::Cors;
+pub use metadata::{Metadata, MetadataService};
+pub(crate) use metadata::{Publication, WellKnown};
+
+use crate::refusal::{Reason, Refusal, RefusalKind};
+use crate::scope::Scopes;
+
+/// Answers refusals.
+#[derive(Debug)]
+pub(crate) struct Answers {
+    pub(crate) resource_metadata: String,
+    /// What a first challenge asks for.
+    pub(crate) initial: Scopes,
+    /// The first issuer's: nobody is known yet when a first challenge is made.
+    pub(crate) request_prefix: String,
+}
+
+impl Answers {
+    /// `request_prefix` is that of the caller's own issuer, where the caller is known.
+    pub(crate) fn refuse(&self, refusal: Refusal, request_prefix: Option<&str>) -> Response<Bytes> {
+        let row = row(refusal.kind());
+        let mut response = Response::new(Bytes::from(self.body(&refusal, &row, request_prefix)));
+        *response.status_mut() = row.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if row.challenge != Challenged::Not {
+            headers.insert(
+                WWW_AUTHENTICATE,
+                self.challenge(&refusal, &row, request_prefix).to_header(),
+            );
+        }
+        if row.status == StatusCode::SERVICE_UNAVAILABLE {
+            let seconds = refusal
+                .delay()
+                .map_or(1, |delay| delay.as_secs_f64().ceil().max(1.0) as u64);
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response.extensions_mut().insert(refusal);
+        response
+    }
+
+    fn challenge<'a>(&'a self, refusal: &'a Refusal, row: &Row, prefix: Option<&'a str>) -> Challenge<'a> {
+        let scopes = match row.challenge {
+            Challenged::ForInitial => Some(&self.initial),
+            Challenged::ForOperation => refusal.required(),
+            Challenged::ForNothing | Challenged::Not => None,
+        };
+        Challenge {
+            error: row.error,
+            scopes,
+            request_prefix: prefix.unwrap_or(&self.request_prefix),
+            resource_metadata: &self.resource_metadata,
+        }
+    }
+
+    fn body(&self, refusal: &Refusal, row: &Row, prefix: Option<&str>) -> String {
+        if let Some(code) = json_rpc_code(refusal.reason()) {
+            // The id is JSON text that was parsed before; nothing else of the request is repeated.
+            let id = refusal.request_id().unwrap_or("null");
+            let error = json!({ "code": code, "message": row.sentence });
+            return format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#);
+        }
+        let mut body = json!({ "error": row.word, "error_description": row.sentence });
+        if row.challenge == Challenged::ForOperation
+            && let Some(scopes) = refusal.required()
+            && let Some(members) = body.as_object_mut()
+        {
+            let scopes = challenge::requested(scopes, prefix.unwrap_or(&self.request_prefix));
+            members.insert("scope".to_owned(), scopes.into());
+        }
+        body.to_string()
+    }
+}
+
+/// One row of the wire table.
+struct Row {
+    status: StatusCode,
+    challenge: Challenged,
+    error: Option<ErrorCode>,
+    /// `error` of the body.
+    word: &'static str,
+    sentence: &'static str,
+}
+
+/// Whether a challenge is sent, and for which scopes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Challenged {
+    Not,
+    ForNothing,
+    ForInitial,
+    ForOperation,
+}
+
+fn row(kind: RefusalKind) -> Row {
+    let plain = |status, word, sentence| Row {
+        status,
+        challenge: Challenged::Not,
+        error: None,
+        word,
+        sentence,
+    };
+    let failed = |status, challenge, error: ErrorCode| Row {
+        status,
+        challenge,
+        error: Some(error),
+        word: error.as_str(),
+        sentence: error.description(),
+    };
+    match kind {
+        // RFC 6750 §3.1: no error code where nothing was presented.
+        RefusalKind::NoToken => Row {
+            challenge: Challenged::ForInitial,
+            ..plain(
+                StatusCode::UNAUTHORIZED,
+                "unauthorized",
+                "This server needs an access token",
+            )
+        },
+        RefusalKind::MalformedCredentials => failed(
+            StatusCode::BAD_REQUEST,
+            Challenged::ForInitial,
+            ErrorCode::InvalidRequest,
+        ),
+        RefusalKind::InvalidToken => failed(
+            StatusCode::UNAUTHORIZED,
+            Challenged::ForInitial,
+            ErrorCode::InvalidToken,
+        ),
+        RefusalKind::InsufficientScope => failed(
+            StatusCode::FORBIDDEN,
+            Challenged::ForOperation,
+            ErrorCode::InsufficientScope,
+        ),
+        // No error code: `insufficient_scope` would send clients into asking for scopes again and again.
+        RefusalKind::Forbidden => Row {
+            challenge: Challenged::ForNothing,
+            ..plain(
+                StatusCode::FORBIDDEN,
+                "access_denied",
+                "This operation is not open to the caller",
+            )
+        },
+        RefusalKind::OriginNotAllowed => plain(
+            StatusCode::FORBIDDEN,
+            "origin_not_allowed",
+            "Pages of this origin may not talk to this server",
+        ),
+        RefusalKind::Unavailable => plain(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "temporarily_unavailable",
+            "The access token cannot be checked right now; it may well be good",
+        ),
+        RefusalKind::UnreadableCall => plain(
+            StatusCode::BAD_REQUEST,
+            "invalid_request",
+            "The request cannot be read as one JSON-RPC call",
+        ),
+        RefusalKind::HeaderMismatch => plain(
+            StatusCode::BAD_REQUEST,
+            "invalid_request",
+            "The mirrored headers do not match the body",
+        ),
+        RefusalKind::UnsupportedMediaType => plain(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "The body must be application/json, in UTF-8 and without a content encoding",
+        ),
+        RefusalKind::BodyTooLarge => plain(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "payload_too_large",
+            "The body is longer than this server reads",
+        ),
+        RefusalKind::BodyTooSlow => plain(
+            StatusCode::REQUEST_TIMEOUT,
+            "request_timeout",
+            "The body did not arrive in time",
+        ),
+    }
+}
+
+/// The JSON-RPC error code of a refusal that says something about the message. MCP reserves most of
+/// the range: −32020 is the header mismatch and nothing else.
+fn json_rpc_code(reason: Reason) -> Option<i32> {
+    match (reason, reason.kind()) {
+        (Reason::BodyNotJson, _) => Some(-32700),
+        (_, RefusalKind::UnreadableCall) => Some(-32600),
+        (_, RefusalKind::HeaderMismatch) => Some(-32020),
+        _ => None,
+    }
+}

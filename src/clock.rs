@@ -1,0 +1,60 @@
+//! Time as an argument: every judgement takes `now`, so that no test sleeps to reach an expiry.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Where `now` comes from.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Clock {
+    #[default]
+    System,
+    #[cfg(feature = "testing")]
+    Set(crate::testing::Clock),
+}
+
+impl Clock {
+    pub(crate) fn now(&self) -> Timestamp {
+        match self {
+            Self::System => Timestamp::from(SystemTime::now()),
+            #[cfg(feature = "testing")]
+            Self::Set(clock) => Timestamp::from(clock.now()),
+        }
+    }
+}
+
+/// Seconds since the Unix epoch, with fractions: a `NumericDate` (RFC 7519 §2), always finite.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub(crate) struct Timestamp(f64);
+
+impl Timestamp {
+    pub(crate) fn from_seconds(seconds: f64) -> Option<Self> {
+        seconds.is_finite().then_some(Self(seconds))
+    }
+
+    pub(crate) fn plus(self, duration: Duration) -> Self {
+        Self(self.0 + duration.as_secs_f64())
+    }
+
+    /// How long from `earlier` until `self`; nothing when it lies behind.
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        Duration::try_from_secs_f64(self.0 - earlier.0).unwrap_or_default()
+    }
+
+    pub(crate) fn seconds(self) -> f64 {
+        self.0
+    }
+
+    /// What a `SystemTime` cannot hold becomes the nearest time it surely can.
+    pub(crate) fn to_system_time(self) -> SystemTime {
+        const YEAR_9999: f64 = 253_402_300_799.0;
+        UNIX_EPOCH + Duration::try_from_secs_f64(self.0.min(YEAR_9999)).unwrap_or_default()
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        Self(
+            time.duration_since(UNIX_EPOCH)
+                .map_or(0.0, |elapsed| elapsed.as_secs_f64()),
+        )
+    }
+}

@@ -1,0 +1,107 @@
+//! The builder: a configuration, plus what no file can hold.
+
+use std::fmt;
+
+use super::{Config, Issuer, Limits};
+use crate::answer::Metadata;
+use crate::clock::Clock;
+use crate::config_error::ConfigError;
+use crate::gate::Toolgate;
+use crate::policy::ScopeMap;
+use crate::token::HttpClientBuilder;
+
+/// Collects what a gate is made from. Nothing is checked before [`build`](Self::build).
+#[must_use = "a builder does nothing until it is built"]
+pub struct Builder {
+    pub(super) config: Config,
+    pub(super) http_client: HttpClientBuilder,
+    pub(super) clock: Clock,
+}
+
+impl Builder {
+    /// Trusts an authorization server. A plain URL is enough for one that names the resource in `aud`
+    /// and publishes its keys; [`Issuer`] has the rest. May be said several times.
+    pub fn issuer(mut self, issuer: impl Into<Issuer>) -> Self {
+        self.config.issuers.push(issuer.into());
+        self
+    }
+
+    /// Says which scopes which tool needs. A gate without this cannot be built: "authenticated is
+    /// enough" is a decision too, and reads [`ScopeMap::allow_unlisted`].
+    pub fn scopes(mut self, scopes: ScopeMap) -> Self {
+        self.config.scopes = Some(scopes);
+        self
+    }
+
+    /// Describes the server in its metadata document.
+    pub fn metadata(mut self, metadata: Metadata) -> Self {
+        self.config.metadata = metadata;
+        self
+    }
+
+    /// Lets web pages of this origin talk to the server, besides those of its own origin and of this
+    /// machine. `null` and a whole scheme that is not http (`vscode-webview://*`) are possible too.
+    pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
+        self.config.origins.allow(origin.into());
+        self
+    }
+
+    /// Lets every web page talk to the server. What protects it then is the token alone.
+    pub fn allow_any_origin(mut self) -> Self {
+        self.config.origins.allow_any();
+        self
+    }
+
+    /// Writes no CORS headers, because a CORS layer outside of the gate does.
+    pub fn leave_cors_to_others(mut self) -> Self {
+        self.config.origins.leave_cors_to_others();
+        self
+    }
+
+    /// Sets limits other than the default ones.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.config.limits = limits;
+        self
+    }
+
+    /// Fetches keys and metadata with these client settings: a private CA, a proxy, a client
+    /// certificate. Redirects stay off and every fetch stays bounded in time and size.
+    pub fn http_client(mut self, client: HttpClientBuilder) -> Self {
+        self.http_client = client;
+        self
+    }
+
+    /// Takes the time from a clock that a test can set.
+    #[cfg(feature = "testing")]
+    pub fn clock(mut self, clock: crate::testing::Clock) -> Self {
+        self.clock = Clock::Set(clock);
+        self
+    }
+
+    /// Parses and checks everything. Talks to nobody: a gate can be built while its authorization
+    /// server is down.
+    ///
+    /// # Errors
+    /// On the first value that no gate can be made from; see [`ConfigError`].
+    pub fn build(self) -> Result<Toolgate, ConfigError> {
+        super::build::build(self)
+    }
+}
+
+impl From<Config> for Builder {
+    fn from(config: Config) -> Self {
+        Self {
+            config,
+            http_client: HttpClientBuilder::new(),
+            clock: Clock::default(),
+        }
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,136 @@
+//! The `[limits]` table: every attacker-driven cost has a number.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::config_error::ConfigError;
+use crate::token::KeyLifetimes;
+
+/// Bounds that an operator may need to move. What is not set keeps its default.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    max_body_bytes: Option<u64>,
+    body_seconds: Option<u64>,
+    jwks_min_seconds: Option<u64>,
+    jwks_default_seconds: Option<u64>,
+    jwks_max_seconds: Option<u64>,
+    jwks_stale_seconds: Option<u64>,
+    verified_cache_bytes: Option<u64>,
+    introspection_active_seconds: Option<u64>,
+    introspection_inactive_seconds: Option<u64>,
+    verified_seconds: Option<u64>,
+    unknown_kid_cooldown_seconds: Option<u64>,
+}
+
+/// Longest body that is read to judge the call in it.
+const MAX_BODY_BYTES: u64 = 4 * 1024 * 1024;
+/// For the whole body to arrive.
+const BODY_SECONDS: u64 = 10;
+/// A key set lives at least this long, whatever its headers say: they must not make us a hammer.
+const JWKS_MIN_SECONDS: u64 = 60;
+/// Where its headers say nothing.
+const JWKS_DEFAULT_SECONDS: u64 = 10 * 60;
+/// At most this long: so late may a withdrawn key be noticed.
+const JWKS_MAX_SECONDS: u64 = 24 * 60 * 60;
+/// The last good set serves on this long when no newer one can be had.
+const JWKS_STALE_SECONDS: u64 = 6 * 60 * 60;
+/// Between two fetches that unknown keys may cause.
+const UNKNOWN_KID_COOLDOWN_SECONDS: u64 = 30;
+
+macro_rules! setters {
+    ($($(#[$doc:meta])* $name:ident)*) => {
+        impl Limits {
+            $(
+                $(#[$doc])*
+                pub fn $name(mut self, value: u64) -> Self {
+                    self.$name = Some(value);
+                    self
+                }
+            )*
+        }
+    };
+}
+
+setters! {
+    /// Longest body that is read to judge the call in it. Default 4 MiB.
+    max_body_bytes
+    /// Time for the whole body to arrive. Default 10.
+    body_seconds
+    /// A key set lives at least this long, whatever its headers say. Default 60.
+    jwks_min_seconds
+    /// How long it lives when its headers say nothing. Default 600.
+    jwks_default_seconds
+    /// A key set lives at most this long. Default a day.
+    jwks_max_seconds
+    /// The last good key set serves on this long when no newer one can be had; then 503. Default 6 hours.
+    jwks_stale_seconds
+    /// Time between two fetches that unknown keys may cause. Default 30.
+    unknown_kid_cooldown_seconds
+}
+
+impl Limits {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let values = [
+            ("max_body_bytes", self.max_body_bytes),
+            ("body_seconds", self.body_seconds),
+            ("jwks_min_seconds", self.jwks_min_seconds),
+            ("jwks_default_seconds", self.jwks_default_seconds),
+            ("jwks_max_seconds", self.jwks_max_seconds),
+            ("jwks_stale_seconds", self.jwks_stale_seconds),
+            ("unknown_kid_cooldown_seconds", self.unknown_kid_cooldown_seconds),
+        ];
+        if let Some((name, _)) = values.iter().find(|(_, value)| *value == Some(0)) {
+            return Err(ConfigError::new(
+                format!("limits.{name}"),
+                "0",
+                "write at least 1",
+            ));
+        }
+        let [min, default, max] = [
+            (
+                "jwks_min_seconds",
+                self.jwks_min_seconds.unwrap_or(JWKS_MIN_SECONDS),
+            ),
+            (
+                "jwks_default_seconds",
+                self.jwks_default_seconds.unwrap_or(JWKS_DEFAULT_SECONDS),
+            ),
+            (
+                "jwks_max_seconds",
+                self.jwks_max_seconds.unwrap_or(JWKS_MAX_SECONDS),
+            ),
+        ];
+        for (low, high) in [(min, default), (default, max)] {
+            if low.1 > high.1 {
+                let mend = format!("it must not be more than {} ({})", high.0, high.1);
+                return Err(ConfigError::new(
+                    format!("limits.{}", low.0),
+                    low.1.to_string(),
+                    mend,
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn body_bytes(&self) -> usize {
+        usize::try_from(self.max_body_bytes.unwrap_or(MAX_BODY_BYTES)).unwrap_or(usize::MAX)
+    }
+
+    pub(super) fn body_time(&self) -> Duration {
+        Duration::from_secs(self.body_seconds.unwrap_or(BODY_SECONDS))
+    }
+
+    pub(super) fn key_lifetimes(&self) -> KeyLifetimes {
+        let seconds = |set: Option<u64>, default| Duration::from_secs(set.unwrap_or(default));
+        KeyLifetimes {
+            min: seconds(self.jwks_min_seconds, JWKS_MIN_SECONDS),
+            default: seconds(self.jwks_default_seconds, JWKS_DEFAULT_SECONDS),
+            max: seconds(self.jwks_max_seconds, JWKS_MAX_SECONDS),
+            stale: seconds(self.jwks_stale_seconds, JWKS_STALE_SECONDS),
+            cooldown: seconds(self.unknown_kid_cooldown_seconds, UNKNOWN_KID_COOLDOWN_SECONDS),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What a gate is made from: raw text, from code or from a file, parsed once by `build()`.
+
+mod build;
+mod builder;
+mod issuer;
+mod limits;
+mod origins;
+mod presets;
+
+use serde::Deserialize;
+
+pub use builder::Builder;
+pub use issuer::Issuer;
+pub use limits::Limits;
+use origins::OriginsTable;
+
+use crate::answer::Metadata;
+use crate::policy::ScopeMap;
+
+/// A gate's configuration as a file holds it; any serde format will do.
+///
+/// Unknown fields are errors, so that a typo cannot switch a check off. The README shows every field.
+///
+/// ```
+/// let config: toolgate::Config = toml::from_str(r#"
+///     resource = "https://mcp.example.com/mcp"
+///
+///     [[issuers]]
+///     issuer = "https://auth.example.com"
+///
+///     [scopes]
+///     every_request = ["mcp:use"]
+///     unlisted = "deny"
+///     [scopes.tools]
+///     get_weather = "weather:read"
+///     delete_file = { all = ["files:write", "admin"] }
+/// "#)?;
+/// let gate = config.into_builder().build()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    resource: String,
+    #[serde(default)]
+    issuers: Vec<Issuer>,
+    scopes: Option<ScopeMap>,
+    #[serde(default)]
+    metadata: Metadata,
+    #[serde(default)]
+    origins: OriginsTable,
+    #[serde(default)]
+    limits: Limits,
+}
+
+impl Config {
+    /// The builder behind the file, for what only code can give.
+    pub fn into_builder(self) -> Builder {
+        Builder::from(self)
+    }
+
+    pub(crate) fn new(resource: impl Into<String>) -> Self {
+        Self {
+            resource: resource.into(),
+            issuers: Vec::new(),
+            scopes: None,
+            metadata: Metadata::default(),
+            origins: OriginsTable::default(),
+            limits: Limits::default(),
+        }
+    }
+}

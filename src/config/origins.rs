@@ -1,0 +1,89 @@
+//! The `[origins]` table.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+
+/// Which web pages may talk to the server, and who tells browsers so.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OriginsTable {
+    #[serde(default)]
+    pub(super) allowed: Allowed,
+    #[serde(default = "yes")]
+    pub(super) cors_headers: bool,
+}
+
+/// A list of origins, or `"any"`.
+#[derive(Debug, Clone)]
+pub(super) enum Allowed {
+    These(Vec<String>),
+    Any,
+}
+
+impl OriginsTable {
+    pub(super) fn allow(&mut self, origin: String) {
+        match &mut self.allowed {
+            Allowed::These(origins) => origins.push(origin),
+            Allowed::Any => {}
+        }
+    }
+
+    pub(super) fn allow_any(&mut self) {
+        self.allowed = Allowed::Any;
+    }
+
+    pub(super) fn leave_cors_to_others(&mut self) {
+        self.cors_headers = false;
+    }
+}
+
+impl Default for OriginsTable {
+    fn default() -> Self {
+        Self {
+            allowed: Allowed::default(),
+            cors_headers: yes(),
+        }
+    }
+}
+
+impl Default for Allowed {
+    fn default() -> Self {
+        Self::These(Vec::new())
+    }
+}
+
+impl<'de> Deserialize<'de> for Allowed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AllowedVisitor;
+
+        impl<'de> Visitor<'de> for AllowedVisitor {
+            type Value = Allowed;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of origins, or \"any\"")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Allowed, E> {
+                match text {
+                    "any" => Ok(Allowed::Any),
+                    _ => Err(E::invalid_value(serde::de::Unexpected::Str(text), &self)),
+                }
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Allowed, A::Error> {
+                let mut origins = Vec::new();
+                while let Some(origin) = items.next_element()? {
+                    origins.push(origin);
+                }
+                Ok(Allowed::These(origins))
+            }
+        }
+
+        deserializer.deserialize_any(AllowedVisitor)
+    }
+}
+
+fn yes() -> bool {
+    true
+}

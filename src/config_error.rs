@@ -1,0 +1,38 @@
+//! Why no gate could be built: which value is wrong, and how to mend it.
+
+/// A value that no gate can be made from.
+///
+/// Its text names the field as the configuration file does, shows the value, and says how to mend it;
+/// it never shows a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[error("`{field}`{}: {mend}", .value.as_ref().map(|value| format!(" is {value:?}")).unwrap_or_default())]
+pub struct ConfigError {
+    field: String,
+    value: Option<String>,
+    mend: String,
+}
+
+impl ConfigError {
+    /// The field, as `issuers[0].algorithms` or `scopes.tools.delete_file`.
+    pub fn field(&self) -> &str {
+        &self.field
+    }
+
+    pub(crate) fn new(field: impl Into<String>, value: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            value: Some(value.into()),
+            mend: mend.into(),
+        }
+    }
+
+    /// For a value that is not there, or must not be shown.
+    pub(crate) fn about(field: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            value: None,
+            mend: mend.into(),
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! What the operator sees: one event per decision, with stable fields, and nothing secret in any of them.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tracing::Level;
+
+use crate::call::{Calls, Target};
+use crate::refusal::{Fact, Loudness, Refusal, RefusalKind};
+use crate::token::Principal;
+
+/// Text that an attacker may have chosen is cut here.
+const MAX_LOGGED_BYTES: usize = 128;
+
+/// Between two warnings with the same reason about callers nobody knows; the rest goes to DEBUG.
+const WARNING_PAUSE: Duration = Duration::from_secs(10);
+
+/// Writes the decisions of one gate.
+#[derive(Debug, Default)]
+pub(crate) struct DecisionLog {
+    last_warnings: Mutex<HashMap<&'static str, Instant>>,
+}
+
+/// One request on its way to a decision.
+#[derive(Debug)]
+pub(crate) struct Decision<'g> {
+    log: &'g DecisionLog,
+    resource: &'g str,
+    began: Instant,
+    principal: Option<Principal>,
+    methods: String,
+    targets: String,
+}
+
+impl DecisionLog {
+    pub(crate) fn begin<'g>(&'g self, resource: &'g str) -> Decision<'g> {
+        let began = Instant::now();
+        Decision {
+            log: self,
+            resource,
+            began,
+            principal: None,
+            methods: String::new(),
+            targets: String::new(),
+        }
+    }
+
+    fn may_warn(&self, code: &'static str) -> bool {
+        let mut last = self.last_warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        match last.get(code) {
+            Some(before) if now.duration_since(*before) < WARNING_PAUSE => false,
+            _ => {
+                last.insert(code, now);
+                true
+            }
+        }
+    }
+}
+
+impl Decision<'_> {
+    /// Notes whose request it is, once that is verified.
+    pub(crate) fn by(&mut self, principal: Principal) -> Principal {
+        self.principal = Some(principal.clone());
+        principal
+    }
+
+    pub(crate) fn about(&mut self, calls: &Calls<'_>) {
+        if !tracing::enabled!(target: "toolgate", Level::WARN) {
+            return;
+        }
+        for call in calls.iter() {
+            push(&mut self.methods, &call.method);
+            match &call.target {
+                Target::None => {}
+                Target::Tool(name) | Target::Prompt(name) => push(&mut self.targets, name),
+                Target::Resources(resources) => {
+                    resources
+                        .iter()
+                        .for_each(|resource| push(&mut self.targets, &resource.written));
+                }
+            }
+        }
+    }
+
+    pub(crate) fn principal(&self) -> Option<&Principal> {
+        self.principal.as_ref()
+    }
+
+    pub(crate) fn into_principal(self) -> Option<Principal> {
+        self.principal
+    }
+
+    pub(crate) fn allow(&self) {
+        if !tracing::enabled!(target: "toolgate", Level::DEBUG) {
+            return;
+        }
+        let principal = self.principal.as_ref();
+        tracing::debug!(
+            target: "toolgate",
+            decision = "allow",
+            issuer = principal.map(Principal::issuer),
+            subject = principal.and_then(Principal::subject).map(clean),
+            client_id = principal.and_then(Principal::client_id).map(clean),
+            token_id = principal.and_then(Principal::token_id).map(clean),
+            resource = self.resource,
+            method = clean(&self.methods),
+            tool = clean(&self.targets),
+            granted = principal.map(|principal| clean(&principal.scopes().to_string())),
+            elapsed_us = self.elapsed_us(),
+        );
+    }
+
+    pub(crate) fn refuse(&self, refusal: &Refusal) {
+        match self.level_of(refusal) {
+            Level::ERROR => self.event_at_error(refusal),
+            Level::WARN => self.event_at_warn(refusal),
+            Level::INFO => self.event_at_info(refusal),
+            _ => self.event_at_debug(refusal),
+        }
+    }
+
+    fn level_of(&self, refusal: &Refusal) -> Level {
+        match refusal.reason().loudness() {
+            Loudness::Outage => Level::ERROR,
+            Loudness::Daily => Level::INFO,
+            Loudness::Suspicious if self.principal.is_some() => Level::WARN,
+            Loudness::Suspicious if self.log.may_warn(refusal.code()) => Level::WARN,
+            Loudness::Suspicious => Level::DEBUG,
+        }
+    }
+
+    fn elapsed_us(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+/// `tracing` fixes an event's level where it is written, so there is one such place for each.
+macro_rules! event_at {
+    ($name:ident, $level:expr) => {
+        impl Decision<'_> {
+            fn $name(&self, refusal: &Refusal) {
+                if !tracing::enabled!(target: "toolgate", $level) {
+                    return;
+                }
+                let principal = self.principal.as_ref();
+                let fact = |fact| refusal.log_fact(fact).map(clean);
+                let source = std::error::Error::source(refusal).map(|source| clean(&source.to_string()));
+                let insufficient = refusal.kind() == RefusalKind::InsufficientScope;
+                let required = refusal.required().filter(|_| insufficient);
+                tracing::event!(
+                    target: "toolgate",
+                    $level,
+                    decision = "refuse",
+                    reason = refusal.code(),
+                    issuer = fact(Fact::Issuer).or(principal.map(|known| clean(known.issuer()))),
+                    subject = fact(Fact::Subject).or(principal.and_then(Principal::subject).map(clean)),
+                    client_id = fact(Fact::ClientId).or(principal.and_then(Principal::client_id).map(clean)),
+                    token_id = fact(Fact::TokenId).or(principal.and_then(Principal::token_id).map(clean)),
+                    resource = self.resource,
+                    method = (!self.methods.is_empty()).then(|| clean(&self.methods)),
+                    tool = (!self.targets.is_empty()).then(|| clean(&self.targets)),
+                    required = required.map(|scopes| clean(&scopes.to_string())),
+                    granted = principal.map(|known| clean(&known.scopes().to_string())),
+                    expected = fact(Fact::Expected),
+                    got = fact(Fact::Got),
+                    source,
+                    elapsed_us = self.elapsed_us(),
+                );
+            }
+        }
+    };
+}
+
+event_at!(event_at_error, Level::ERROR);
+event_at!(event_at_warn, Level::WARN);
+event_at!(event_at_info, Level::INFO);
+event_at!(event_at_debug, Level::DEBUG);
+
+fn push(list: &mut String, item: &str) {
+    if list.len() <= MAX_LOGGED_BYTES && !item.is_empty() {
+        if !list.is_empty() {
+            list.push(' ');
+        }
+        list.push_str(item);
+    }
+}
+
+/// Escaped, so that no line can be forged, and cut.
+fn clean(text: &str) -> String {
+    let mut cleaned = String::new();
+    for character in text.chars() {
+        if cleaned.len() >= MAX_LOGGED_BYTES {
+            cleaned.push('…');
+            break;
+        }
+        cleaned.extend(character.escape_debug());
+    }
+    cleaned
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_in_a_log_stays_on_its_line_and_short() {
+        assert_eq!(clean("a\r\nb\u{1b}[31m"), "a\\r\\nb\\u{1b}[31m");
+        assert!(clean(&"x".repeat(10_000)).len() < MAX_LOGGED_BYTES + 10);
+    }
+
+    #[test]
+    fn the_second_warning_of_a_kind_within_the_pause_is_held_back() {
+        let log = DecisionLog::default();
+        assert!(log.may_warn("bad_signature"));
+        assert!(!log.may_warn("bad_signature"));
+        assert!(log.may_warn("kid_unknown"));
+    }
+}

@@ -1,0 +1,153 @@
+//! The built gate: a cheap handle on everything a request is held against.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::answer::{Answers, Cors, MetadataService, WellKnown};
+use crate::config::{Builder, Config};
+use crate::decision::DecisionLog;
+use crate::layer::ToolgateLayer;
+use crate::policy::{Origins, Policy};
+use crate::resource_uri::ResourceUri;
+use crate::token::Verifier;
+
+/// An OAuth 2.1 resource server, ready to be put around services.
+///
+/// ```
+/// use toolgate::{ScopeMap, Toolgate};
+///
+/// # fn main() -> Result<(), toolgate::ConfigError> {
+/// let gate = Toolgate::builder("https://mcp.example.com/mcp")
+///     .issuer("https://auth.example.com")
+///     .scopes(ScopeMap::allow_unlisted().every_request("mcp:use").tool("delete_file", "files:write"))
+///     .build()?;
+///
+/// let router: axum::Router = axum::Router::new()
+///     .route("/mcp", axum::routing::post(|| async { "your MCP server" }))
+///     .layer(gate.layer());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Cloning it, and taking several layers of it, is cheap: all share one set of keys.
+#[derive(Clone)]
+pub struct Toolgate {
+    gate: Arc<Gate>,
+}
+
+/// What the path of a request needs, in the order it needs it.
+pub(crate) struct Gate {
+    pub(crate) resource: Arc<ResourceUri>,
+    pub(crate) well_known: Arc<WellKnown>,
+    pub(crate) log: DecisionLog,
+    pub(crate) origins: Origins,
+    pub(crate) cors: Cors,
+    pub(crate) verifier: Verifier,
+    pub(crate) policy: Policy,
+    pub(crate) max_body_bytes: usize,
+    pub(crate) body_time: Duration,
+    pub(crate) answers: Answers,
+}
+
+impl Toolgate {
+    /// Starts a gate for the server with this resource identifier: the URL that clients are given.
+    ///
+    /// Tokens must name it as their audience, and the metadata document is served under it.
+    pub fn builder(resource: impl Into<String>) -> Builder {
+        Builder::from(Config::new(resource))
+    }
+
+    /// The layer to put around an MCP server; with axum as the last call on the root router.
+    pub fn layer(&self) -> ToolgateLayer {
+        ToolgateLayer {
+            gate: self.gate.clone(),
+        }
+    }
+
+    /// A service that answers with the metadata document alone, to be mounted at every one of
+    /// [`metadata_paths`](Self::metadata_paths) where the layer sits too deep to see them.
+    pub fn metadata_service(&self) -> MetadataService {
+        MetadataService(self.gate.well_known.clone())
+    }
+
+    /// The paths at which the gate answers by itself, without a token.
+    pub fn metadata_paths(&self) -> impl Iterator<Item = &str> {
+        self.gate.well_known.paths()
+    }
+
+    /// Where clients find the metadata document: the `resource_metadata` of every challenge.
+    pub fn metadata_url(&self) -> &str {
+        &self.gate.answers.resource_metadata
+    }
+
+    /// The resource identifier, exactly as configured.
+    pub fn resource(&self) -> &str {
+        self.gate.resource.as_str()
+    }
+
+    /// `host:port` of the resource identifier: where to listen when nothing stands in between.
+    pub fn authority(&self) -> &str {
+        self.gate.resource.authority()
+    }
+
+    pub(crate) fn new(gate: Gate) -> Self {
+        gate.announce();
+        Self { gate: Arc::new(gate) }
+    }
+}
+
+impl Gate {
+    /// Once, at start-up: everything an operator should check against what they meant.
+    fn announce(&self) {
+        let issuers: Vec<&str> = self
+            .verifier
+            .issuers
+            .iter()
+            .map(|issuer| issuer.name.as_ref())
+            .collect();
+        let audiences: Vec<&str> = self
+            .verifier
+            .issuers
+            .iter()
+            .flat_map(|issuer| &issuer.audiences)
+            .map(String::as_str)
+            .collect();
+        tracing::info!(
+            target: "toolgate",
+            resource = self.resource.as_str(),
+            metadata_url = self.answers.resource_metadata,
+            ?issuers,
+            ?audiences,
+            initial_scopes = %self.answers.initial,
+            policy = ?self.policy,
+            "the gate stands",
+        );
+        for issuer in self
+            .verifier
+            .issuers
+            .iter()
+            .filter(|issuer| !issuer.unbound_clients.is_empty())
+        {
+            tracing::warn!(
+                target: "toolgate",
+                issuer = %issuer.name,
+                clients = ?issuer.unbound_clients,
+                "tokens of these clients may come without an audience: a weaker binding, since a token \
+                 they got for another server opens this one too",
+            );
+        }
+    }
+}
+
+impl fmt::Debug for Toolgate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Toolgate").field(&self.resource()).finish()
+    }
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Gate").field(&self.resource).finish()
+    }
+}

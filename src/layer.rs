@@ -1,0 +1,195 @@
+//! The layer, and the path of a request through it.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, EXPECT};
+use http::request::Parts;
+use http::{Request, Response, Version};
+use http_body::Body;
+use tower::{Layer, Service};
+
+use crate::answer::ResponseBody;
+use crate::call::{self, Calls, RequestBody};
+use crate::decision::Decision;
+use crate::gate::Gate;
+use crate::refusal::Refusal;
+use crate::token::PresentedToken;
+
+/// Puts the gate around a service. Made by [`Toolgate::layer`](crate::Toolgate::layer).
+#[derive(Debug, Clone)]
+pub struct ToolgateLayer {
+    pub(crate) gate: Arc<Gate>,
+}
+
+impl<S> Layer<S> for ToolgateLayer {
+    type Service = ToolgateService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        ToolgateService {
+            gate: self.gate.clone(),
+            inner,
+        }
+    }
+}
+
+/// A service that only verified and allowed requests reach.
+#[derive(Debug, Clone)]
+pub struct ToolgateService<S> {
+    gate: Arc<Gate>,
+    inner: S,
+}
+
+impl<S, B, R> Service<Request<B>> for ToolgateService<S>
+where
+    S: Service<Request<RequestBody<B>>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    R: Body<Data = Bytes> + Send + 'static,
+{
+    type Response = Response<ResponseBody<R>>;
+    type Error = S::Error;
+    type Future = ToolgateFuture<Self::Response, S::Error>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        // The service that was polled is the ready one; its clone need not be.
+        let unready = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, unready);
+        let gate = self.gate.clone();
+        ToolgateFuture(Box::pin(async move { gate.pass(inner, request).await }))
+    }
+}
+
+impl Gate {
+    /// The path of a request.
+    async fn pass<S, B, R>(
+        &self,
+        mut inner: S,
+        request: Request<B>,
+    ) -> Result<Response<ResponseBody<R>>, S::Error>
+    where
+        S: Service<Request<RequestBody<B>>, Response = Response<R>>,
+        B: Body<Data = Bytes> + Send + 'static,
+    {
+        let (mut parts, body) = request.into_parts();
+        let ours = |answer: Response<Bytes>| answer.map(ResponseBody::ours);
+
+        // 1. metadata
+        if let Some(document) = self.well_known.answer(&parts) {
+            return Ok(ours(document));
+        }
+        let mut decision = self.log.begin(self.resource.as_str());
+        let mut body = Some(body);
+
+        // 2. origin, and the preflight of an allowed one
+        let origin = self.origins.judge(&parts).map(Option::<&_>::cloned);
+        if let Ok(Some(origin)) = &origin
+            && let Some(mut preflight) = self.cors.preflight(&parts)
+        {
+            self.cors.make_readable(Some(origin), preflight.headers_mut());
+            return Ok(ours(preflight));
+        }
+
+        // 3. to 7.
+        let judged = match &origin {
+            Ok(_) => self.judge(&parts, &mut body, &mut decision).await,
+            Err(refusal) => Err(refusal.clone()),
+        };
+        let mut response = match judged {
+            // 8. hand over: not the token, but who it stands for, and the same bytes that were judged
+            Ok(body) => {
+                decision.allow();
+                parts.headers.remove(AUTHORIZATION);
+                if let Some(principal) = decision.into_principal() {
+                    parts.extensions.insert(principal);
+                }
+                inner
+                    .call(Request::from_parts(parts, body))
+                    .await?
+                    .map(ResponseBody::theirs)
+            }
+            Err(refusal) => {
+                decision.refuse(&refusal);
+                discard_unread(&parts, body);
+                let prefix = decision.principal().map(|principal| principal.request_prefix());
+                ours(self.answers.refuse(refusal, prefix))
+            }
+        };
+
+        // 9. on the way back
+        self.cors
+            .make_readable(origin.ok().flatten().as_ref(), response.headers_mut());
+        Ok(response)
+    }
+
+    async fn judge<B>(
+        &self,
+        parts: &Parts,
+        body: &mut Option<B>,
+        decision: &mut Decision<'_>,
+    ) -> Result<RequestBody<B>, Refusal>
+    where
+        B: Body<Data = Bytes>,
+    {
+        // 3. present
+        let token = PresentedToken::read(parts)?;
+
+        // 4. verify
+        let principal = decision.by(self.verifier.verify(token).await?);
+
+        // 5. base rule
+        self.policy.admit(principal.scopes())?;
+
+        // 6. read the call
+        let has_body = body.as_ref().is_some_and(|body| !body.is_end_stream());
+        if !(self.policy.depends_on_calls() && call::is_judged(parts, has_body)?) {
+            return Ok(RequestBody::unread(body.take()));
+        }
+        let bytes = call::collect(body.take(), self.max_body_bytes, self.body_time).await?;
+        let calls = Calls::read(parts, &bytes)?;
+        decision.about(&calls);
+
+        // 7. call rule
+        self.policy.judge(principal.scopes(), &calls)?;
+        drop(calls);
+        Ok(RequestBody::judged(bytes))
+    }
+}
+
+/// On HTTP/2 hyper resets a stream whose body nobody reads, and some clients then never see the
+/// answer; so the rest is read and thrown away beside it. Who waits for `100 Continue` sends none.
+fn discard_unread<B: Body<Data = Bytes> + Send + 'static>(parts: &Parts, body: Option<B>) {
+    if let Some(body) = body
+        && parts.version == Version::HTTP_2
+        && !body.is_end_stream()
+        && !parts.headers.contains_key(EXPECT)
+    {
+        tokio::spawn(call::discard(body));
+    }
+}
+
+/// The future of [`ToolgateService`].
+#[must_use = "futures do nothing unless polled"]
+pub struct ToolgateFuture<T, E>(Pin<Box<dyn Future<Output = Result<T, E>> + Send>>);
+
+impl<T, E> Future for ToolgateFuture<T, E> {
+    type Output = Result<T, E>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl<T, E> fmt::Debug for ToolgateFuture<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ToolgateFuture").finish_non_exhaustive()
+    }
+}

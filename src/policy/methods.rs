@@ -1,0 +1,47 @@
+//! MCP's own methods, of all revisions: those a client may call.
+
+/// Under `deny_unlisted` any other method is denied unless a rule names it. What these name (tools,
+/// resources, prompts) is judged besides.
+const CLIENT_METHODS: &[&str] = &[
+    "completion/complete",
+    "initialize",
+    "logging/setLevel",
+    "notifications/cancelled",
+    "notifications/initialized",
+    "notifications/progress",
+    "notifications/roots/list_changed",
+    "notifications/tasks/status",
+    "ping",
+    "prompts/get",
+    "prompts/list",
+    "resources/list",
+    "resources/read",
+    "resources/subscribe",
+    "resources/templates/list",
+    "resources/unsubscribe",
+    "server/discover",
+    "subscriptions/listen",
+    "tasks/cancel",
+    "tasks/get",
+    "tasks/list",
+    "tasks/result",
+    "tasks/update",
+    "tools/call",
+    "tools/list",
+];
+
+pub(crate) fn is_mcps_own(method: &str) -> bool {
+    CLIENT_METHODS.binary_search(&method).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_sorted_as_the_search_needs_it() {
+        assert!(CLIENT_METHODS.is_sorted());
+        assert!(is_mcps_own("tools/call") && is_mcps_own("completion/complete"));
+        assert!(!is_mcps_own("tools/Call") && !is_mcps_own("x/y") && !is_mcps_own(""));
+    }
+}

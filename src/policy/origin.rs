@@ -1,0 +1,205 @@
+//! Which web pages may talk to the server: MCP's defence against DNS rebinding.
+
+use http::HeaderValue;
+use http::header::ORIGIN;
+use http::request::Parts;
+
+use crate::config_error::ConfigError;
+use crate::refusal::{Reason, Refusal};
+use crate::resource_uri::{Host, ResourceUri};
+
+/// The origins allowed besides none at all. Programs that are no browsers send none, and may.
+#[derive(Debug)]
+pub(crate) struct Origins {
+    own: String,
+    listed: Vec<Listed>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Listed {
+    Any,
+    Exactly(String),
+    /// Every origin of a scheme that is not http: `vscode-webview://*`.
+    Scheme(String),
+}
+
+impl Origins {
+    pub(crate) fn new(resource: &ResourceUri, allowed: &[String]) -> Result<Self, ConfigError> {
+        let listed = allowed
+            .iter()
+            .map(|text| Listed::parse(text))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            own: resource.browser_origin(),
+            listed,
+        })
+    }
+
+    pub(crate) fn allow_any(resource: &ResourceUri) -> Self {
+        Self {
+            own: resource.browser_origin(),
+            listed: vec![Listed::Any],
+        }
+    }
+
+    /// The allowed origin of the request, `None` when it names none.
+    pub(crate) fn judge<'a>(&self, parts: &'a Parts) -> Result<Option<&'a HeaderValue>, Refusal> {
+        let mut lines = parts.headers.get_all(ORIGIN).iter();
+        let Some(line) = lines.next() else { return Ok(None) };
+        if lines.next().is_some() {
+            return Err(Refusal::from(Reason::DuplicateHeader).got("origin"));
+        }
+        match line.to_str() {
+            Ok(origin) if self.allow(origin) => Ok(Some(line)),
+            Ok(origin) => Err(Refusal::from(Reason::OriginNotAllowed)
+                .expected(&self.own)
+                .got(origin)),
+            Err(_) => Err(Reason::OriginNotAllowed.into()),
+        }
+    }
+
+    fn allow(&self, origin: &str) -> bool {
+        origin == self.own
+            || is_loopback(origin)
+            || self.listed.iter().any(|listed| match listed {
+                Listed::Any => true,
+                Listed::Exactly(text) => origin == text,
+                Listed::Scheme(scheme) => origin
+                    .split_once("://")
+                    .is_some_and(|(held, host)| held == scheme && !host.is_empty()),
+            })
+    }
+}
+
+/// A page served from this machine, on any port.
+fn is_loopback(origin: &str) -> bool {
+    let authority = origin
+        .strip_prefix("http://")
+        .or_else(|| origin.strip_prefix("https://"));
+    authority.is_some_and(|authority| Host::parse(authority).is_ok_and(Host::is_loopback))
+}
+
+impl Listed {
+    fn parse(text: &str) -> Result<Self, ConfigError> {
+        let wrong = |mend| Err(ConfigError::new("origins.allowed", text, mend));
+        if text == "null" {
+            return Ok(Self::Exactly(text.to_owned()));
+        }
+        if text == "*" {
+            return wrong("to allow every web page write allowed = \"any\" instead of the list");
+        }
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return wrong("write an origin: scheme://host, with the port if it is not the default");
+        };
+        let scheme_byte = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'+' | b'-' | b'.');
+        if scheme.is_empty() || !scheme.bytes().all(scheme_byte) {
+            return wrong("write the scheme in lower case");
+        }
+        let web = matches!(scheme, "http" | "https");
+        match rest {
+            "*" if web => wrong("a pattern stands for a whole scheme, and not for http or https"),
+            "*" => Ok(Self::Scheme(scheme.to_owned())),
+            _ if rest.contains(['/', '?', '#', '*', '@']) => {
+                wrong("an origin ends behind the host and the port")
+            }
+            _ if web => match Host::parse(rest) {
+                Ok(_) if rest.ends_with(if scheme == "https" { ":443" } else { ":80" }) => {
+                    wrong("leave out the default port, as browsers do")
+                }
+                Ok(_) => Ok(Self::Exactly(text.to_owned())),
+                Err(mend) => wrong(mend),
+            },
+            "" => wrong("name a host behind ://"),
+            _ => Ok(Self::Exactly(text.to_owned())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origins(allowed: &[&str]) -> Result<Origins, ConfigError> {
+        let resource = ResourceUri::parse("https://mcp.example.com:443/mcp").unwrap();
+        Origins::new(
+            &resource,
+            &allowed.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>(),
+        )
+    }
+
+    #[test]
+    fn the_own_origin_and_loopback_are_allowed_and_lookalikes_are_not() {
+        let default = origins(&[]).unwrap();
+        for good in [
+            "https://mcp.example.com",
+            "http://localhost",
+            "http://localhost:6274",
+            "https://127.0.0.1:8443",
+            "http://127.8.9.10",
+            "http://[::1]:3000",
+        ] {
+            assert!(default.allow(good), "{good}");
+        }
+        for bad in [
+            "",
+            "null",
+            "http://mcp.example.com",
+            "https://mcp.example.com:443",
+            "https://MCP.example.com",
+            "https://mcp.example.com.evil.example",
+            "https://mcp.example.com/",
+            "http://localhost.evil.example",
+            "http://localhost:evil",
+            "http://user@localhost",
+            "http://localhost/",
+            "http://LOCALHOST",
+            "http://127.0.0.1.evil.example",
+            "http://0x7f.1",
+            "http://[::2]",
+            "ftp://localhost",
+            "https://evil.example",
+        ] {
+            assert!(!default.allow(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_list_adds_exact_origins_null_and_whole_schemes_that_are_not_http() {
+        let listed = origins(&["https://play.example", "null", "vscode-webview://*"]).unwrap();
+        for good in [
+            "https://play.example",
+            "null",
+            "vscode-webview://abc",
+            "http://localhost:1",
+        ] {
+            assert!(listed.allow(good), "{good}");
+        }
+        for bad in [
+            "https://play.example:8443",
+            "vscode-webview://",
+            "vscode-webview-2://a",
+            "http://play.example",
+        ] {
+            assert!(!listed.allow(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_listed_origin_that_no_browser_would_send_is_refused() {
+        for bad in [
+            "*",
+            "",
+            "play.example",
+            "https://*",
+            "https://*.example",
+            "https://play.example/",
+            "https://play.example:443",
+            "HTTPS://play.example",
+            "https://Play.example",
+            "https://user@play.example",
+            "vscode-webview://",
+        ] {
+            assert!(origins(&[bad]).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The signature algorithms there are: asymmetric ones only, so that HMAC and `none` cannot be configured.
+
+use aws_lc_rs::rsa::PublicKeyComponents;
+use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
+
+/// A JWS algorithm (RFC 7518 §3.1, RFC 8037, RFC 9864).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Algorithm {
+    Rs256,
+    Rs384,
+    Rs512,
+    Ps256,
+    Ps384,
+    Ps512,
+    Es256,
+    Es384,
+    Es512,
+    EdDsa,
+}
+
+/// The key an algorithm works with (RFC 7518 §6): `kty` and `crv` in one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyType {
+    Rsa,
+    P256,
+    P384,
+    P521,
+    Ed25519,
+}
+
+impl Algorithm {
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Rs256,
+        Self::Rs384,
+        Self::Rs512,
+        Self::Ps256,
+        Self::Ps384,
+        Self::Ps512,
+        Self::Es256,
+        Self::Es384,
+        Self::Es512,
+        Self::EdDsa,
+    ];
+
+    /// Case matters (RFC 7515 §4.1.1). `Ed25519` is the fully specified name of what `EdDSA` means here.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        if name == "Ed25519" {
+            return Some(Self::EdDsa);
+        }
+        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Rs256 => "RS256",
+            Self::Rs384 => "RS384",
+            Self::Rs512 => "RS512",
+            Self::Ps256 => "PS256",
+            Self::Ps384 => "PS384",
+            Self::Ps512 => "PS512",
+            Self::Es256 => "ES256",
+            Self::Es384 => "ES384",
+            Self::Es512 => "ES512",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+
+    pub(crate) fn key_type(self) -> KeyType {
+        match self {
+            Self::Es256 => KeyType::P256,
+            Self::Es384 => KeyType::P384,
+            Self::Es512 => KeyType::P521,
+            Self::EdDsa => KeyType::Ed25519,
+            _ => KeyType::Rsa,
+        }
+    }
+
+    /// Builds the verifier once; verifying with it parses nothing.
+    pub(crate) fn verifier(self, material: &Material) -> Option<ParsedPublicKey> {
+        match (material, self.rsa_parameters()) {
+            (Material::Rsa { n, e }, Some(parameters)) => {
+                PublicKeyComponents { n, e }.to_parsed_public_key(parameters).ok()
+            }
+            (Material::Point(bytes), None) => ParsedPublicKey::new(self.curve_algorithm()?, bytes).ok(),
+            _ => None,
+        }
+    }
+
+    fn rsa_parameters(self) -> Option<&'static signature::RsaParameters> {
+        Some(match self {
+            Self::Rs256 => &signature::RSA_PKCS1_2048_8192_SHA256,
+            Self::Rs384 => &signature::RSA_PKCS1_2048_8192_SHA384,
+            Self::Rs512 => &signature::RSA_PKCS1_2048_8192_SHA512,
+            Self::Ps256 => &signature::RSA_PSS_2048_8192_SHA256,
+            Self::Ps384 => &signature::RSA_PSS_2048_8192_SHA384,
+            Self::Ps512 => &signature::RSA_PSS_2048_8192_SHA512,
+            _ => return None,
+        })
+    }
+
+    fn curve_algorithm(self) -> Option<&'static dyn VerificationAlgorithm> {
+        Some(match self {
+            Self::Es256 => &signature::ECDSA_P256_SHA256_FIXED,
+            Self::Es384 => &signature::ECDSA_P384_SHA384_FIXED,
+            Self::Es512 => &signature::ECDSA_P521_SHA512_FIXED,
+            Self::EdDsa => &signature::ED25519,
+            _ => return None,
+        })
+    }
+}
+
+/// The public numbers of a key, as the verifiers want them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Material {
+    /// Big-endian, without leading zeros.
+    Rsa { n: Vec<u8>, e: Vec<u8> },
+    /// An uncompressed point of SEC 1, or the 32 bytes of an Ed25519 key.
+    Point(Vec<u8>),
+}
+
+/// An issuer's allow-list, in the order it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Algorithms(Vec<Algorithm>);
+
+impl Algorithms {
+    pub(crate) fn allow(&self, algorithm: Algorithm) -> bool {
+        self.0.contains(&algorithm)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Algorithm> {
+        self.0.iter().copied()
+    }
+}
+
+impl Default for Algorithms {
+    fn default() -> Self {
+        Self(Algorithm::ALL.to_vec())
+    }
+}
+
+impl FromIterator<Algorithm> for Algorithms {
+    fn from_iter<I: IntoIterator<Item = Algorithm>>(algorithms: I) -> Self {
+        Self(algorithms.into_iter().collect())
+    }
+}

@@ -1,0 +1,242 @@
+//! The claims of a token whose signature held: do they make an access token for this server, now?
+
+use std::time::Duration;
+
+use super::issuer::{Profile, TrustedIssuer};
+use super::json::{Json, Object, WrongType};
+use super::jws::TokenType;
+use super::principal::{Facts, Principal};
+use crate::clock::Timestamp;
+use crate::refusal::{Reason, Refusal};
+use crate::scope::{Scope, Scopes};
+
+/// How far ahead of our clock an issuer's may be before its `iat` is not believed.
+const MAX_ISSUED_AHEAD: Duration = Duration::from_secs(5 * 60);
+
+/// Which claim names the client: the standard's, Keycloak's and Entra's, Okta's, Entra's older one.
+const CLIENT_CLAIMS: &[&str] = &["client_id", "azp", "cid", "appid"];
+
+/// A longer list of scopes is refused: every request would have to search it.
+const MAX_SCOPE_BYTES: usize = 8 * 1024;
+
+/// The claims as read, and as the text they were read from.
+pub(crate) struct Claims<'a> {
+    pub(crate) object: Object<'a>,
+    pub(crate) text: &'a str,
+}
+
+impl Claims<'_> {
+    /// Whose token it says it is: nothing to be believed before its signature held.
+    pub(crate) fn issuer(&self) -> Option<&str> {
+        self.object.text("iss").ok().flatten()
+    }
+
+    pub(crate) fn issued_at(&self) -> Option<Timestamp> {
+        self.object
+            .number("iat")
+            .ok()
+            .flatten()
+            .and_then(Timestamp::from_seconds)
+    }
+
+    /// The one way to a [`Principal`]. Pure on (header type, claims, issuer, now).
+    pub(crate) fn judge(
+        &self,
+        kind: TokenType,
+        issuer: &TrustedIssuer,
+        now: Timestamp,
+    ) -> Result<Principal, Refusal> {
+        self.accept(kind, issuer, now).map_err(|refusal| {
+            let subject = self.object.text("sub").ok().flatten();
+            let client_id = self.first_text(CLIENT_CLAIMS).ok().flatten();
+            let refusal = refusal.of(&issuer.name, subject, client_id);
+            match self.object.text("jti") {
+                Ok(Some(id)) => refusal.token_id(id),
+                _ => refusal,
+            }
+        })
+    }
+
+    fn accept(&self, kind: TokenType, issuer: &TrustedIssuer, now: Timestamp) -> Result<Principal, Refusal> {
+        if self.issuer() != Some(&issuer.name) {
+            return Err(Reason::IssuerMismatch.into());
+        }
+        let client_id = self.first_text(CLIENT_CLAIMS)?;
+        let audience = self.audience(client_id, issuer)?;
+        let expires_at = self.judge_time(issuer, now)?;
+        self.refuse_other_tokens(kind, issuer)?;
+        self.refuse_bound_tokens()?;
+        if issuer.profile == Profile::Rfc9068 {
+            self.require_rfc9068(kind)?;
+        }
+        Ok(Principal::new(Facts {
+            issuer: issuer.name.clone(),
+            request_prefix: issuer.request_prefix.clone(),
+            subject: self.text("sub")?.map(str::to_owned),
+            client_id: client_id.map(str::to_owned),
+            actor: self.actor()?,
+            token_id: self.text("jti")?.map(str::to_owned),
+            scopes: self.scopes(issuer)?,
+            audience,
+            expires_at,
+            claims: self.text.to_owned(),
+        }))
+    }
+
+    fn audience(&self, client_id: Option<&str>, issuer: &TrustedIssuer) -> Result<Vec<String>, Refusal> {
+        let audience = match self.object.get("aud") {
+            None => Vec::new(),
+            Some(Json::Text(one)) => vec![one.as_ref()],
+            Some(Json::List(list)) => texts(list).ok_or(bad_claim("aud"))?,
+            Some(_) => return Err(bad_claim("aud")),
+        };
+        if audience.is_empty() {
+            if client_id.is_some_and(|client| issuer.unbound_clients.iter().any(|allowed| allowed == client))
+            {
+                return Ok(Vec::new());
+            }
+            return Err(Refusal::from(Reason::AudienceMissing).expected(issuer.resource.as_str()));
+        }
+        if !audience.iter().any(|audience| issuer.accepts_audience(audience)) {
+            let refusal = Refusal::from(Reason::AudienceMismatch).expected(issuer.resource.as_str());
+            return Err(refusal.got(audience.join(" ")));
+        }
+        Ok(audience.into_iter().map(str::to_owned).collect())
+    }
+
+    /// Wrong types are refused before any comparison: they would be wrong in the past too.
+    fn judge_time(&self, issuer: &TrustedIssuer, now: Timestamp) -> Result<Timestamp, Refusal> {
+        let time = |name| match self.object.number(name) {
+            Ok(seconds) => Ok(seconds.and_then(Timestamp::from_seconds)),
+            Err(WrongType) => Err(bad_claim(name)),
+        };
+        let (expires_at, not_before, issued_at) = (time("exp")?, time("nbf")?, time("iat")?);
+        let expires_at = expires_at.ok_or(Reason::ExpMissing)?;
+        let apart = |reason: Reason, limit: Timestamp| {
+            let (limit, now) = (limit.seconds() as i64, now.seconds() as i64);
+            Refusal::from(reason)
+                .expected(format!("{limit}"))
+                .got(format!("{now}, {} s apart", now - limit))
+        };
+        if now >= expires_at.plus(issuer.leeway) {
+            return Err(apart(Reason::Expired, expires_at));
+        }
+        match not_before {
+            Some(start) if start > now.plus(issuer.leeway) => return Err(apart(Reason::NotYetValid, start)),
+            _ => {}
+        }
+        match issued_at {
+            Some(issued) if issued > now.plus(MAX_ISSUED_AHEAD) => Err(apart(Reason::IssuedInFuture, issued)),
+            _ => Ok(expires_at),
+        }
+    }
+
+    /// An authorization server signs ID tokens and refresh tokens with the same keys (RFC 8725bis §3.12).
+    fn refuse_other_tokens(&self, kind: TokenType, issuer: &TrustedIssuer) -> Result<(), Refusal> {
+        match self.object.get("token_use") {
+            None => {}
+            Some(Json::Text(usage)) if matches!(usage.as_ref(), "access" | "access_token") => {}
+            Some(_) => return Err(Reason::TokenUseNotAccess.into()),
+        }
+        if kind == TokenType::AccessToken {
+            return Ok(());
+        }
+        let has_scopes = issuer.scope_claims.iter().any(|name| self.object.has(name));
+        let hashes = self.object.has("at_hash") || self.object.has("c_hash");
+        if hashes || (self.object.has("nonce") && !has_scopes) {
+            return Err(Reason::IdToken.into());
+        }
+        Ok(())
+    }
+
+    /// A token bound to a key is not a bearer token. We verify no binding, so we accept none (RFC 8705 §3).
+    fn refuse_bound_tokens(&self) -> Result<(), Refusal> {
+        match self.object.get("cnf") {
+            None => Ok(()),
+            Some(Json::Object(binding)) if binding.has("jkt") => Err(Reason::DpopRequired.into()),
+            Some(Json::Object(binding)) if binding.has("x5t#S256") => Err(Reason::MtlsBinding.into()),
+            Some(_) => Err(Reason::UnknownBinding.into()),
+        }
+    }
+
+    fn require_rfc9068(&self, kind: TokenType) -> Result<(), Refusal> {
+        if kind != TokenType::AccessToken {
+            return Err(Refusal::from(Reason::WrongTyp).expected("at+jwt"));
+        }
+        for name in ["sub", "client_id", "iat", "jti"] {
+            if !self.object.has(name) {
+                return Err(Refusal::from(Reason::ClaimMissing).expected(name));
+            }
+        }
+        Ok(())
+    }
+
+    /// The first claim present, never a union: Auth0's `permissions` lists what the user could have,
+    /// `scope` what was asked for. No such claim at all means no scopes.
+    fn scopes(&self, issuer: &TrustedIssuer) -> Result<Scopes, Refusal> {
+        for name in &issuer.scope_claims {
+            let scopes: Scopes = match self.object.get(name) {
+                None => continue,
+                Some(Json::Text(list)) if list.len() <= MAX_SCOPE_BYTES => Scopes::from_claim(list),
+                Some(Json::List(list)) => {
+                    let words = texts(list).ok_or(bad_claim(name))?;
+                    if words.iter().map(|word| word.len() + 1).sum::<usize>() > MAX_SCOPE_BYTES {
+                        return Err(Reason::ScopeTooLong.into());
+                    }
+                    words
+                        .into_iter()
+                        .filter_map(|word| Scope::parse(word).ok())
+                        .collect()
+                }
+                Some(Json::Text(_)) => return Err(Reason::ScopeTooLong.into()),
+                Some(_) => return Err(bad_claim(name)),
+            };
+            return Ok(scopes);
+        }
+        Ok(Scopes::default())
+    }
+
+    /// RFC 8693 §4.1: of a chain of actors only the outermost counts.
+    fn actor(&self) -> Result<Option<String>, Refusal> {
+        let actor = match self.object.get("act") {
+            None => return Ok(None),
+            Some(Json::Object(actor)) => actor,
+            Some(_) => return Err(bad_claim("act")),
+        };
+        for name in ["sub", "client_id"] {
+            if let Some(text) = actor.text(name).map_err(|_| bad_claim("act"))? {
+                return Ok(Some(text.to_owned()));
+            }
+        }
+        Ok(None)
+    }
+
+    fn text(&self, name: &str) -> Result<Option<&str>, Refusal> {
+        self.object.text(name).map_err(|_| bad_claim(name))
+    }
+
+    fn first_text(&self, names: &[&str]) -> Result<Option<&str>, Refusal> {
+        for name in names {
+            if let Some(text) = self.text(name)? {
+                return Ok(Some(text));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn bad_claim(name: &str) -> Refusal {
+    Refusal::from(Reason::BadClaim).got(format!("`{name}` of another type"))
+}
+
+fn texts<'a>(list: &'a [Json<'_>]) -> Option<Vec<&'a str>> {
+    list.iter()
+        .map(|item| {
+            if let Json::Text(text) = item {
+                Some(text.as_ref())
+            } else {
+                None
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,270 @@
+//! JSON as a token may carry it: any object with a member named twice, at any depth, is refused.
+//!
+//! Two readers that pick different twins see two different tokens (RFC 7519 §4, RFC 8725bis §2.6).
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::LazyLock;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+/// The values of a header or of claims, borrowed from their text where no escape forbids it.
+#[derive(PartialEq)]
+pub(crate) enum Json<'a> {
+    Null,
+    Bool(bool),
+    Number(f64),
+    Text(Cow<'a, str>),
+    List(Vec<Json<'a>>),
+    Object(Object<'a>),
+}
+
+/// Members in the order they were written, no name twice.
+#[derive(Default, PartialEq)]
+pub(crate) struct Object<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
+
+impl<'a> Object<'a> {
+    pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, Unreadable> {
+        let text = std::str::from_utf8(bytes).map_err(|_| Unreadable::Syntax)?;
+        match serde_json::from_str(text) {
+            Ok(Json::Object(object)) => Ok(object),
+            Ok(_) => Err(Unreadable::Syntax),
+            // serde_json hands a visitor's own error back as text only.
+            Err(error) if error.is_data() && error.to_string().starts_with(DUPLICATE) => {
+                Err(Unreadable::Duplicate)
+            }
+            Err(_) => Err(Unreadable::Syntax),
+        }
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Json<'a>> {
+        self.0
+            .iter()
+            .find(|(held, _)| held == name)
+            .map(|(_, value)| value)
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// The member as text; a member of another type is an error, an absent one is not.
+    pub(crate) fn text(&self, name: &str) -> Result<Option<&str>, WrongType> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Json::Text(text)) => Ok(Some(text)),
+            Some(_) => Err(WrongType),
+        }
+    }
+
+    pub(crate) fn number(&self, name: &str) -> Result<Option<f64>, WrongType> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Json::Number(number)) => Ok(Some(*number)),
+            Some(_) => Err(WrongType),
+        }
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_ref())
+    }
+}
+
+/// Why a text is not an object to be believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    Syntax,
+    Duplicate,
+}
+
+/// The member is there, but of another type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WrongType;
+
+const DUPLICATE: &str = "member named twice";
+
+/// serde_json's private names for numbers and raw values. With its feature `arbitrary_precision`,
+/// which any crate in the user's tree may turn on, numbers arrive as a map with the first of them.
+const PRIVATE: &str = "$serde_json::private::";
+const PRIVATE_NUMBER: &str = "$serde_json::private::Number";
+
+impl<'de: 'a, 'a> Deserialize<'de> for Json<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(JsonVisitor)
+    }
+}
+
+struct JsonVisitor;
+
+impl<'de> Visitor<'de> for JsonVisitor {
+    type Value = Json<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Json<'de>, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Json<'de>, E> {
+        Ok(Json::Bool(value))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Json<'de>, E> {
+        Ok(Json::Number(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Json<'de>, E> {
+        Ok(Json::Number(value as f64))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Json<'de>, E> {
+        Ok(Json::Number(value as f64))
+    }
+
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Json<'de>, E> {
+        Ok(Json::Text(Cow::Borrowed(value)))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Json<'de>, E> {
+        Ok(Json::Text(Cow::Owned(value.to_owned())))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Json<'de>, E> {
+        Ok(Json::Text(Cow::Owned(value)))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json<'de>, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Json::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json<'de>, A::Error> {
+        let mut members: Vec<(Cow<'de, str>, Json<'de>)> = Vec::new();
+        while let Some(Name(name)) = map.next_key()? {
+            if name.starts_with(PRIVATE) {
+                if name == PRIVATE_NUMBER && members.is_empty() && *NUMBERS_ARRIVE_AS_MAPS {
+                    let number: f64 = map.next_value::<String>()?.parse().map_err(A::Error::custom)?;
+                    return if number.is_finite() {
+                        Ok(Json::Number(number))
+                    } else {
+                        Err(A::Error::custom("number out of range"))
+                    };
+                }
+                return Err(A::Error::custom("a name that only serde_json may use"));
+            }
+            members.push((name, map.next_value()?));
+        }
+        let mut names: Vec<&str> = members.iter().map(|(name, _)| name.as_ref()).collect();
+        names.sort_unstable();
+        if names
+            .windows(2)
+            .any(|pair| matches!(pair, [left, right] if left == right))
+        {
+            return Err(A::Error::custom(DUPLICATE));
+        }
+        Ok(Json::Object(Object(members)))
+    }
+}
+
+/// A member's name, borrowed where it can be: `Cow` alone always copies.
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Json::deserialize(deserializer)? {
+            Json::Text(name) => Ok(Self(name)),
+            _ => Err(D::Error::custom("a name is a string")),
+        }
+    }
+}
+
+/// Whether `arbitrary_precision` is on, found out by looking: a feature of a dependency is not visible here.
+static NUMBERS_ARRIVE_AS_MAPS: LazyLock<bool> = LazyLock::new(|| {
+    struct Probe;
+    impl<'de> Visitor<'de> for Probe {
+        type Value = bool;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a number")
+        }
+        fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
+            Ok(false)
+        }
+        fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<bool, A::Error> {
+            Ok(true)
+        }
+    }
+    serde_json::Deserializer::from_str("1.5")
+        .deserialize_any(Probe)
+        .unwrap_or(false)
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> Option<Unreadable> {
+        Object::read(text.as_bytes()).err()
+    }
+
+    #[test]
+    fn a_member_named_twice_is_refused_at_any_depth_and_in_any_spelling() {
+        for text in [
+            r#"{"aud":"a","aud":"b"}"#,
+            r#"{"aud":"a","\u0061ud":"b"}"#,
+            r#"{"x":{"y":1,"y":1}}"#,
+            r#"{"x":[{"y":1,"z":2,"y":1}]}"#,
+        ] {
+            assert_eq!(refusal(text), Some(Unreadable::Duplicate), "{text}");
+        }
+        assert_eq!(refusal(r#"{"a":{"x":1},"b":{"x":1}}"#), None);
+    }
+
+    #[test]
+    fn what_is_not_one_json_object_in_utf8_is_refused() {
+        for text in [
+            "",
+            "[]",
+            "1",
+            "{",
+            "{}x",
+            "\u{feff}{}",
+            r#"{"a":1e400}"#,
+            r#"{"a":NaN}"#,
+            r#"{"a":"\ud800"}"#,
+        ] {
+            assert_eq!(refusal(text), Some(Unreadable::Syntax), "{text}");
+        }
+        assert_eq!(Object::read(b"{\"a\":\"\xff\"}").err(), Some(Unreadable::Syntax));
+        assert_eq!(
+            refusal(&format!("{}{}", "{\"a\":".repeat(200), "}".repeat(200))),
+            Some(Unreadable::Syntax)
+        );
+    }
+
+    #[test]
+    fn serde_jsons_private_names_smuggle_nothing() {
+        for text in [
+            r#"{"exp":{"$serde_json::private::Number":"9e9"}}"#,
+            r#"{"exp":{"$serde_json::private::RawValue":"9e9"}}"#,
+            r#"{"$serde_json::private::RawValue":"{}"}"#,
+        ] {
+            assert_eq!(refusal(text), Some(Unreadable::Syntax), "{text}");
+        }
+    }
+
+    #[test]
+    fn members_are_told_apart_by_type() {
+        let object = Object::read(br#"{"t":"x","n":1.5,"i":-2,"z":null}"#).unwrap();
+        assert_eq!(object.text("t"), Ok(Some("x")));
+        assert_eq!(object.text("n"), Err(WrongType));
+        assert_eq!(object.text("absent"), Ok(None));
+        assert_eq!(object.number("n"), Ok(Some(1.5)));
+        assert_eq!(object.number("i"), Ok(Some(-2.0)));
+        assert_eq!(object.number("z"), Err(WrongType));
+    }
+}

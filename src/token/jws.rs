@@ -1,0 +1,122 @@
+//! The compact form of a signed token: three parts, strictly encoded (RFC 7515 §7.1).
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::algorithm::{Algorithm, Algorithms};
+use super::json::{Object, Unreadable};
+use crate::refusal::{Reason, Refusal};
+
+/// A token in three parts whose first decodes to a JSON object; every defect from here on is final.
+pub(crate) struct Jws<'a> {
+    pub(crate) header: Vec<u8>,
+    /// What the signature covers: header and payload as they came.
+    pub(crate) signed: &'a str,
+    payload: &'a str,
+    signature: &'a str,
+}
+
+impl<'a> Jws<'a> {
+    /// `None` means opaque: not a JWT at all, so that only its issuer could tell what it is.
+    pub(crate) fn cut(token: &'a str) -> Result<Option<Self>, Refusal> {
+        let parts: Vec<&str> = token.splitn(MAX_PARTS + 1, '.').collect();
+        let [first, payload, signature] = parts.as_slice() else {
+            return if parts.len() == JWE_PARTS {
+                Err(Reason::EncryptedJwt.into())
+            } else {
+                Ok(None)
+            };
+        };
+        let Ok(header) = URL_SAFE_NO_PAD.decode(first) else {
+            return Ok(None);
+        };
+        match Object::read(&header) {
+            Err(Unreadable::Syntax) => return Ok(None),
+            Err(Unreadable::Duplicate) => return Err(Reason::DuplicateClaim.into()),
+            Ok(_) => {}
+        }
+        let signed = token.get(..first.len() + 1 + payload.len()).unwrap_or_default();
+        Ok(Some(Self {
+            header,
+            signed,
+            payload,
+            signature,
+        }))
+    }
+
+    pub(crate) fn payload(&self) -> Result<Vec<u8>, Refusal> {
+        decode(self.payload)
+    }
+
+    pub(crate) fn signature(&self) -> Result<Vec<u8>, Refusal> {
+        decode(self.signature)
+    }
+}
+
+/// RFC 7516 §7.1: an encrypted token has five.
+const JWE_PARTS: usize = 5;
+const MAX_PARTS: usize = JWE_PARTS;
+
+/// Strict: no padding, no stray bits, or one token would have several spellings (RFC 8725bis §3.14).
+fn decode(part: &str) -> Result<Vec<u8>, Refusal> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| Reason::BadBase64.into())
+}
+
+/// What the header says, as far as we let it say anything: `jku`, `jwk`, `x5u` and `x5c` are not read,
+/// so they can neither cause a request nor supply a key (RFC 8725bis §3.10).
+#[derive(Debug)]
+pub(crate) struct Header {
+    pub(crate) algorithm: Algorithm,
+    pub(crate) kid: Option<String>,
+    pub(crate) kind: TokenType,
+}
+
+/// What `typ` says the token is (RFC 9068 §2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenType {
+    /// `at+jwt`: an access token by its own word.
+    AccessToken,
+    /// `JWT` or nothing: could be an ID token too.
+    Unspecified,
+}
+
+impl Header {
+    pub(crate) fn read(header: &Object<'_>, allowed: &Algorithms) -> Result<Self, Refusal> {
+        let name = header.text("alg").ok().flatten().unwrap_or_default();
+        let algorithm = match Algorithm::named(name) {
+            Some(algorithm) if allowed.allow(algorithm) => algorithm,
+            _ => return Err(Refusal::from(Reason::AlgNotAllowed).got(name)),
+        };
+        // RFC 7515 §4.1.11: an extension we do not understand must be refused; we understand none.
+        if header.has("crit") || header.has("b64") {
+            return Err(Reason::CritUnsupported.into());
+        }
+        let kid = header
+            .text("kid")
+            .map_err(|_| Refusal::from(Reason::KeyUnusable))?
+            .map(str::to_owned);
+        Ok(Self {
+            algorithm,
+            kid,
+            kind: TokenType::read(header)?,
+        })
+    }
+}
+
+impl TokenType {
+    fn read(header: &Object<'_>) -> Result<Self, Refusal> {
+        let Ok(typ) = header.text("typ") else {
+            return Err(Reason::WrongTyp.into());
+        };
+        let Some(typ) = typ else {
+            return Ok(Self::Unspecified);
+        };
+        // RFC 7515 §4.1.9: `application/` may be left out, and media types have no case.
+        let lower = typ.to_ascii_lowercase();
+        match lower.strip_prefix("application/").unwrap_or(&lower) {
+            "at+jwt" => Ok(Self::AccessToken),
+            "jwt" => Ok(Self::Unspecified),
+            _ => Err(Refusal::from(Reason::WrongTyp).expected("at+jwt or JWT").got(typ)),
+        }
+    }
+}

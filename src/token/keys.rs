@@ -1,0 +1,207 @@
+//! A published key set: which of its keys we can use, and which of them fits a token.
+
+use aws_lc_rs::signature::ParsedPublicKey;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, OctetKeyPairParameters};
+use serde_json::Value;
+
+use super::algorithm::{Algorithm, Algorithms, KeyType, Material};
+use super::jws::Header;
+
+/// More keys than any real issuer publishes; the rest of a longer set is not looked at.
+pub(crate) const MAX_KEYS: usize = 64;
+
+/// RFC 7518 §3.3 asks for 2048 bits at least; beyond 8192 a verification becomes an attack.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+
+/// The usable keys of one issuer, as published at one moment.
+#[derive(Debug, Default)]
+pub(crate) struct KeySet {
+    keys: Vec<Key>,
+}
+
+/// A key with its verifiers prebuilt, one for each algorithm it may be used with.
+struct Key {
+    kid: Option<String>,
+    verifiers: Vec<(Algorithm, ParsedPublicKey)>,
+}
+
+/// Why no key of the set stands for a signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotSigned {
+    /// No key has this `kid`, or none at all fits a token without one: a newer set may have it.
+    UnknownKey,
+    /// The named key is there, but is not for this algorithm.
+    UnfitKey,
+    /// Without a `kid` there must be exactly one key to choose.
+    Ambiguous,
+    BadSignature,
+}
+
+impl KeySet {
+    /// Reads a JWK set. Keys we cannot use are left out one by one, and said so in the log: one
+    /// exotic key must not take the others with it.
+    pub(crate) fn read(bytes: &[u8], allowed: &Algorithms) -> Result<Self, NoUsableKeys> {
+        let document: Value = serde_json::from_slice(bytes).map_err(|_| NoUsableKeys::NotJson)?;
+        let listed = document
+            .get("keys")
+            .and_then(Value::as_array)
+            .ok_or(NoUsableKeys::NotAKeySet)?;
+        let mut keys = Vec::new();
+        for (position, jwk) in listed.iter().enumerate() {
+            match Key::read(jwk, allowed) {
+                Ok(key) => keys.push(key),
+                Err(why) => tracing::debug!(target: "toolgate", position, why, "key skipped"),
+            }
+            if keys.len() == MAX_KEYS {
+                break;
+            }
+        }
+        if keys.is_empty() {
+            Err(NoUsableKeys::NoneUsable)
+        } else {
+            Ok(Self { keys })
+        }
+    }
+
+    pub(crate) fn verify(&self, header: &Header, message: &[u8], signature: &[u8]) -> Result<(), NotSigned> {
+        let algorithm = header.algorithm;
+        let named = |key: &&Key| header.kid.is_none() || key.kid == header.kid;
+        let mut candidates = self.keys.iter().filter(named).peekable();
+        if header.kid.is_some() && candidates.peek().is_none() {
+            return Err(NotSigned::UnknownKey);
+        }
+        let fitting: Vec<_> = candidates.filter_map(|key| key.verifier(algorithm)).collect();
+        match (&header.kid, fitting.len()) {
+            (Some(_), 0) => return Err(NotSigned::UnfitKey),
+            (None, 0) => return Err(NotSigned::UnknownKey),
+            (None, 2..) => return Err(NotSigned::Ambiguous),
+            _ => {}
+        }
+        let signed = fitting
+            .iter()
+            .any(|verifier| verifier.verify_sig(message, signature).is_ok());
+        if signed {
+            Ok(())
+        } else {
+            Err(NotSigned::BadSignature)
+        }
+    }
+}
+
+impl Key {
+    /// RFC 7517. `alg` is read as text, because the key reader's own type does not know `Ed25519` and `ES512`.
+    fn read(jwk: &Value, allowed: &Algorithms) -> Result<Self, &'static str> {
+        let text = |name| match jwk.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.as_str())),
+            Some(_) => Err("a member that should be text is not"),
+        };
+        if text("use")?.is_some_and(|usage| usage != "sig") {
+            return Err("not for signatures");
+        }
+        if let Some(operations) = jwk.get("key_ops").and_then(Value::as_array)
+            && !operations.iter().any(|operation| operation == "verify")
+        {
+            return Err("not for verifying");
+        }
+        let parameters: AlgorithmParameters = match text("kty")? {
+            Some(_) => serde::Deserialize::deserialize(jwk).map_err(|_| "key type or parameters unknown")?,
+            None => return Err("no key type"),
+        };
+        let (key_type, material) = material(&parameters)?;
+        let only = match text("alg")? {
+            Some(name) => Some(Algorithm::named(name).ok_or("for an algorithm we do not know")?),
+            None => None,
+        };
+        let verifiers: Vec<_> = allowed
+            .iter()
+            .filter(|algorithm| {
+                algorithm.key_type() == key_type && only.is_none_or(|only| only == *algorithm)
+            })
+            .filter_map(|algorithm| Some((algorithm, algorithm.verifier(&material)?)))
+            .collect();
+        if verifiers.is_empty() {
+            return Err("fits no allowed algorithm, or is no valid key");
+        }
+        Ok(Self {
+            kid: text("kid")?.map(str::to_owned),
+            verifiers,
+        })
+    }
+
+    fn verifier(&self, algorithm: Algorithm) -> Option<&ParsedPublicKey> {
+        self.verifiers
+            .iter()
+            .find(|(held, _)| *held == algorithm)
+            .map(|(_, verifier)| verifier)
+    }
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Key")
+            .field("kid", &self.kid)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a fetched set is as good as none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoUsableKeys {
+    #[error("the key set is not JSON")]
+    NotJson,
+    #[error("the document has no `keys` array")]
+    NotAKeySet,
+    #[error("the key set has no key we can use")]
+    NoneUsable,
+}
+
+fn material(parameters: &AlgorithmParameters) -> Result<(KeyType, Material), &'static str> {
+    let number = |text: &str| URL_SAFE_NO_PAD.decode(text).map_err(|_| "not base64url");
+    match parameters {
+        AlgorithmParameters::RSA(rsa) => {
+            let (n, e) = (
+                without_leading_zeros(number(&rsa.n)?),
+                without_leading_zeros(number(&rsa.e)?),
+            );
+            let bits = n.len() * 8 - n.first().map_or(0, |byte| byte.leading_zeros() as usize);
+            if !RSA_BITS.contains(&bits) {
+                return Err("an RSA key of a length we do not trust");
+            }
+            Ok((KeyType::Rsa, Material::Rsa { n, e }))
+        }
+        AlgorithmParameters::EllipticCurve(curve) => {
+            let (key_type, width) = match curve.curve {
+                EllipticCurve::P256 => (KeyType::P256, 32),
+                EllipticCurve::P384 => (KeyType::P384, 48),
+                EllipticCurve::P521 => (KeyType::P521, 66),
+                _ => return Err("a curve we do not know"),
+            };
+            let (x, y) = (number(&curve.x)?, number(&curve.y)?);
+            if x.len() != width || y.len() != width {
+                return Err("coordinates of the wrong length");
+            }
+            Ok((
+                key_type,
+                Material::Point([&[UNCOMPRESSED], x.as_slice(), y.as_slice()].concat()),
+            ))
+        }
+        AlgorithmParameters::OctetKeyPair(OctetKeyPairParameters {
+            curve: EllipticCurve::Ed25519,
+            x,
+            ..
+        }) => Ok((KeyType::Ed25519, Material::Point(number(x)?))),
+        _ => Err("a key type we do not use"),
+    }
+}
+
+/// SEC 1 §2.3.3.
+const UNCOMPRESSED: u8 = 4;
+
+/// Some servers write the sign byte of a DER integer into `n`; the verifier refuses it.
+fn without_leading_zeros(number: Vec<u8>) -> Vec<u8> {
+    let zeros = number.iter().take_while(|&&byte| byte == 0).count();
+    number.get(zeros..).unwrap_or_default().to_vec()
+}

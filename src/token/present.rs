@@ -1,0 +1,165 @@
+//! Reads the token from `Authorization`: none, malformed and several are three different answers.
+
+use std::fmt;
+
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+
+use crate::refusal::{Reason, Refusal};
+
+/// Longest token looked at. Real ones stay below 4 KiB; a longer one is a cookie pasted by mistake
+/// or an attempt to make us work.
+pub(crate) const MAX_TOKEN_BYTES: usize = 16 * 1024;
+
+/// A bearer token as presented: well-formed, not yet believed.
+#[derive(Clone, Copy)]
+pub(crate) struct PresentedToken<'a>(&'a str);
+
+impl<'a> PresentedToken<'a> {
+    /// RFC 6750 §2.1: exactly one `Authorization: Bearer <token68>`. Query, body, cookies and
+    /// trailers are never looked at (OAuth 2.1 §5.1).
+    pub(crate) fn read(parts: &'a Parts) -> Result<Self, Refusal> {
+        let mut lines = parts.headers.get_all(AUTHORIZATION).iter();
+        let Some(line) = lines.next() else {
+            return Err(Reason::NoToken.into());
+        };
+        if lines.next().is_some() {
+            return Err(Reason::MultipleCredentials.into());
+        }
+        Self::read_line(line.as_bytes())
+    }
+
+    pub(crate) fn as_str(self) -> &'a str {
+        self.0
+    }
+
+    fn read_line(line: &'a [u8]) -> Result<Self, Refusal> {
+        let (scheme, credentials) = split_at_whitespace(line);
+        if !scheme.eq_ignore_ascii_case(b"bearer") {
+            // A proxy that joins two `Authorization` lines leaves a comma between them.
+            let joined = |piece: &[u8]| {
+                split_at_whitespace(piece.trim_ascii())
+                    .0
+                    .eq_ignore_ascii_case(b"bearer")
+            };
+            let hidden = line.split(|&byte| byte == b',').any(joined);
+            return Err(if hidden {
+                Reason::MultipleCredentials
+            } else {
+                Reason::WrongScheme
+            }
+            .into());
+        }
+        let spaces = credentials.iter().take_while(|&&byte| byte == b' ').count();
+        let token = credentials.get(spaces..).unwrap_or_default().trim_ascii_end();
+        if token.is_empty() {
+            return Err(Reason::NoToken.into());
+        }
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(Reason::TokenTooLarge.into());
+        }
+        if token.contains(&b',') {
+            return Err(Reason::MultipleCredentials.into());
+        }
+        match std::str::from_utf8(token) {
+            Ok(text) if is_token68(token) => Ok(Self(text)),
+            _ => Err(Reason::MalformedHeader.into()),
+        }
+    }
+}
+
+impl fmt::Debug for PresentedToken<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PresentedToken(…)")
+    }
+}
+
+/// The scheme ends at the first blank. A tab is no separator (RFC 9110 §11.4 has `1*SP`), but it must
+/// end the scheme here, or `Bearer<TAB>token` would read as a scheme that is not ours.
+fn split_at_whitespace(line: &[u8]) -> (&[u8], &[u8]) {
+    let blank = line
+        .iter()
+        .position(|byte| matches!(byte, b' ' | b'\t'))
+        .unwrap_or(line.len());
+    line.split_at_checked(blank).unwrap_or((line, b""))
+}
+
+/// RFC 9110 §11.2: `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.
+fn is_token68(token: &[u8]) -> bool {
+    let padding = token.iter().rev().take_while(|&&byte| byte == b'=').count();
+    let body = token.get(..token.len() - padding).unwrap_or_default();
+    let allowed =
+        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+    !body.is_empty() && body.iter().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(lines: &[&str]) -> Result<String, Reason> {
+        let mut request = http::Request::builder();
+        for line in lines {
+            request = request.header(
+                AUTHORIZATION,
+                http::HeaderValue::from_bytes(line.as_bytes()).unwrap(),
+            );
+        }
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        PresentedToken::read(&parts)
+            .map(|token| token.as_str().to_owned())
+            .map_err(|refusal| refusal.reason())
+    }
+
+    #[test]
+    fn a_bearer_token_is_read_whatever_the_case_of_the_scheme_and_the_number_of_spaces() {
+        for line in [
+            "Bearer abc",
+            "bearer abc",
+            "BEARER abc",
+            "bEaReR   abc",
+            "Bearer abc ",
+        ] {
+            assert_eq!(read(&[line]), Ok("abc".to_owned()), "{line}");
+        }
+        assert_eq!(read(&["Bearer a-._~+/9=="]), Ok("a-._~+/9==".to_owned()));
+    }
+
+    #[test]
+    fn nothing_presented_is_not_the_same_as_something_malformed() {
+        use Reason::*;
+        for (lines, reason) in [
+            (&[][..], NoToken),
+            (&[""], WrongScheme),
+            (&["Bearer"], NoToken),
+            (&["Bearer  "], NoToken),
+            (&["Basic eDp5"], WrongScheme),
+            (&["Bearer:abc"], WrongScheme),
+            (&["DPoP abc"], WrongScheme),
+            (&["Bearer\tabc"], MalformedHeader),
+            (&["Bearer \tabc"], MalformedHeader),
+            (&["Bearer a b"], MalformedHeader),
+            (&["Bearer \"x\""], MalformedHeader),
+            (&["Bearer =="], MalformedHeader),
+            (&["Bearer a=b"], MalformedHeader),
+            (&["Bearer ä"], MalformedHeader),
+            (&["Bearer Bearer abc"], MalformedHeader),
+            (&["Bearer a,b"], MultipleCredentials),
+            (&["Bearer a, Bearer b"], MultipleCredentials),
+            (&["Basic eDp5, Bearer b"], MultipleCredentials),
+            (&["Bearer a", "Bearer a"], MultipleCredentials),
+            (&["Bearer a", "DPoP b"], MultipleCredentials),
+        ] {
+            assert_eq!(read(lines), Err(reason), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn an_overlong_token_is_refused_unread() {
+        assert_eq!(
+            read(&[&format!("Bearer {}", "a".repeat(MAX_TOKEN_BYTES + 1))]),
+            Err(Reason::TokenTooLarge)
+        );
+        assert!(read(&[&format!("Bearer {}", "a".repeat(MAX_TOKEN_BYTES))]).is_ok());
+    }
+}

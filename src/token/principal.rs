@@ -1,0 +1,154 @@
+//! Who is asking: the verified caller, as handlers see it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde::de::DeserializeOwned;
+
+use crate::clock::Timestamp;
+use crate::scope::Scopes;
+
+/// The caller behind a request, verified.
+///
+/// It sits in the extensions of every request that reaches the inner service, and nobody but the
+/// gate can make one. The token itself is not in it: a server that passes its caller's token on to
+/// another one lets that server act as the caller (the MCP specification forbids it).
+///
+/// ```
+/// # use toolgate::Principal;
+/// # #[derive(serde::Deserialize)] struct Tenant { tenant: String }
+/// async fn greet(axum::Extension(principal): axum::Extension<Principal>) -> String {
+///     let tenant = principal.claims::<Tenant>().map(|claims| claims.tenant);
+///     format!("{} of {}", principal.subject().unwrap_or("a machine"), tenant.unwrap_or_default())
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Principal(Arc<Facts>);
+
+pub(crate) struct Facts {
+    pub(crate) issuer: Arc<str>,
+    pub(crate) request_prefix: Arc<str>,
+    pub(crate) subject: Option<String>,
+    pub(crate) client_id: Option<String>,
+    pub(crate) actor: Option<String>,
+    pub(crate) token_id: Option<String>,
+    pub(crate) scopes: Scopes,
+    pub(crate) audience: Vec<String>,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) claims: String,
+}
+
+impl Principal {
+    pub(super) fn new(facts: Facts) -> Self {
+        Self(Arc::new(facts))
+    }
+
+    /// Who this is, to compare and to store: see [`Identity`].
+    pub fn identity(&self) -> Identity {
+        let (kind, name) = match (self.subject(), self.client_id()) {
+            (Some(subject), _) if !self.is_machine() => (Kind::User, subject),
+            (_, Some(client)) => (Kind::Machine, client),
+            (subject, None) => (Kind::User, subject.unwrap_or_default()),
+        };
+        Identity {
+            issuer: self.0.issuer.clone(),
+            kind,
+            name: name.into(),
+        }
+    }
+
+    /// The issuer of the token, exactly as configured.
+    pub fn issuer(&self) -> &str {
+        &self.0.issuer
+    }
+
+    /// The `sub` claim. It means nothing without the [`issuer`](Self::issuer): two issuers may both
+    /// have a `42`. To compare or store callers, take [`identity`](Self::identity).
+    pub fn subject(&self) -> Option<&str> {
+        self.0.subject.as_deref()
+    }
+
+    /// The OAuth client that holds the token.
+    pub fn client_id(&self) -> Option<&str> {
+        self.0.client_id.as_deref()
+    }
+
+    /// Whether the token stands for the client itself and no user: its subject is the client, or it
+    /// has no subject at all.
+    pub fn is_machine(&self) -> bool {
+        self.client_id()
+            .is_some_and(|client| self.subject().is_none_or(|subject| subject == client))
+    }
+
+    /// Who acts on the subject's behalf (RFC 8693 `act`): the outermost actor, the only one that counts.
+    pub fn actor(&self) -> Option<&str> {
+        self.0.actor.as_deref()
+    }
+
+    /// What the token grants, as its issuer wrote it.
+    pub fn scopes(&self) -> &Scopes {
+        &self.0.scopes
+    }
+
+    /// Whom the token is for: never empty, but where the operator allowed tokens without audience.
+    pub fn audience(&self) -> impl Iterator<Item = &str> {
+        self.0.audience.iter().map(String::as_str)
+    }
+
+    /// When the token expires by its own word.
+    pub fn expires_at(&self) -> SystemTime {
+        self.0.expires_at.to_system_time()
+    }
+
+    /// The `jti` claim.
+    pub fn token_id(&self) -> Option<&str> {
+        self.0.token_id.as_deref()
+    }
+
+    /// All claims, read as a type of yours. Members your type does not name are passed over.
+    ///
+    /// # Errors
+    /// When the claims do not fit the type.
+    pub fn claims<T: DeserializeOwned>(&self) -> Result<T, ClaimsError> {
+        serde_json::from_str(&self.0.claims).map_err(ClaimsError)
+    }
+
+    pub(crate) fn request_prefix(&self) -> &str {
+        &self.0.request_prefix
+    }
+}
+
+/// Names who it is, and shows no claim: claims are personal data, and logs are not the place for them.
+impl fmt::Debug for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Principal")
+            .field("issuer", &self.issuer())
+            .field("subject", &self.subject())
+            .field("client_id", &self.client_id())
+            .field("scopes", self.scopes())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Who a caller is, across tokens: (issuer, subject) for a user, (issuer, client) for a machine.
+///
+/// Two issuers' subjects never collide, nor does a user with the client that happens to have its name.
+/// A refreshed token of the same caller has the same identity.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Identity {
+    issuer: Arc<str>,
+    kind: Kind,
+    name: Arc<str>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Kind {
+    User,
+    Machine,
+}
+
+/// The claims do not fit the type they were asked for as.
+#[derive(Debug, thiserror::Error)]
+#[error("the claims do not have the shape asked for")]
+pub struct ClaimsError(#[source] serde_json::Error);
