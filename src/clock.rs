@@ -26,6 +26,9 @@ impl Clock {
 pub(crate) struct Timestamp(f64);
 
 impl Timestamp {
+    /// Later than any other, whatever is added to it.
+    pub(crate) const END_OF_TIME: Self = Self(f64::MAX);
+
     pub(crate) fn from_seconds(seconds: f64) -> Option<Self> {
         seconds.is_finite().then_some(Self(seconds))
     }
@@ -37,6 +40,10 @@ impl Timestamp {
     /// How long from `earlier` until `self`; nothing when it lies behind.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::try_from_secs_f64(self.0 - earlier.0).unwrap_or_default()
+    }
+
+    pub(crate) fn min(self, other: Self) -> Self {
+        Self(self.0.min(other.0))
     }
 
     pub(crate) fn seconds(self) -> f64 {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::config_error::ConfigError;
-use crate::token::KeyLifetimes;
+use crate::token::{KeyLifetimes, VerifiedCache};
 
 /// Bounds that an operator may need to move. What is not set keeps its default.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -36,6 +36,10 @@ const JWKS_DEFAULT_SECONDS: u64 = 10 * 60;
 const JWKS_MAX_SECONDS: u64 = 24 * 60 * 60;
 /// The last good set serves on this long when no newer one can be had.
 const JWKS_STALE_SECONDS: u64 = 6 * 60 * 60;
+/// What the cache of verified tokens may weigh.
+const VERIFIED_CACHE_BYTES: u64 = 32 * 1024 * 1024;
+/// A verified token is verified again after this long at the latest.
+const VERIFIED_SECONDS: u64 = 5 * 60;
 /// Between two fetches that unknown keys may cause.
 const UNKNOWN_KID_COOLDOWN_SECONDS: u64 = 30;
 
@@ -66,6 +70,10 @@ setters! {
     jwks_max_seconds
     /// The last good key set serves on this long when no newer one can be had; then 503. Default 6 hours.
     jwks_stale_seconds
+    /// What the cache of verified tokens may weigh; 0 remembers none. Default 32 MiB.
+    verified_cache_bytes
+    /// A verified token is verified again after this long at the latest. Default 300.
+    verified_seconds
     /// Time between two fetches that unknown keys may cause. Default 30.
     unknown_kid_cooldown_seconds
 }
@@ -79,6 +87,7 @@ impl Limits {
             ("jwks_default_seconds", self.jwks_default_seconds),
             ("jwks_max_seconds", self.jwks_max_seconds),
             ("jwks_stale_seconds", self.jwks_stale_seconds),
+            ("verified_seconds", self.verified_seconds),
             ("unknown_kid_cooldown_seconds", self.unknown_kid_cooldown_seconds),
         ];
         if let Some((name, _)) = values.iter().find(|(_, value)| *value == Some(0)) {
@@ -121,6 +130,11 @@ impl Limits {
 
     pub(super) fn body_time(&self) -> Duration {
         Duration::from_secs(self.body_seconds.unwrap_or(BODY_SECONDS))
+    }
+
+    pub(super) fn verified_cache(&self) -> VerifiedCache {
+        let max_age = Duration::from_secs(self.verified_seconds.unwrap_or(VERIFIED_SECONDS));
+        VerifiedCache::new(self.verified_cache_bytes.unwrap_or(VERIFIED_CACHE_BYTES), max_age)
     }
 
     pub(super) fn key_lifetimes(&self) -> KeyLifetimes {

@@ -6,6 +6,7 @@ mod issuer;
 mod limits;
 mod origins;
 mod presets;
+mod trust;
 
 use serde::Deserialize;
 

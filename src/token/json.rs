@@ -64,10 +64,6 @@ impl<'a> Object<'a> {
             Some(_) => Err(WrongType),
         }
     }
-
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(name, _)| name.as_ref())
-    }
 }
 
 /// Why a text is not an object to be believed.

@@ -11,10 +11,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::algorithm::Algorithms;
-use super::discovery::{self, NotItsMetadata};
-use super::fetch::{FetchFailure, Fetcher};
+use super::fetch::Fetcher;
 use super::jws::Header;
-use super::keys::{KeySet, NoUsableKeys, NotSigned};
+use super::key_location::{Fetched, KeyLocation, KeysUnavailable};
+use super::keys::{Key, KeySet, NotSigned};
 use crate::clock::{Clock, Timestamp};
 use crate::refusal::{Reason, Refusal};
 
@@ -27,14 +27,8 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// `iat` has whole seconds: a key may appear and sign within the second in which a fetch just missed it.
 const ISSUED_AT_GRAIN: Duration = Duration::from_secs(1);
 
-/// Where an issuer's keys are.
-#[derive(Debug)]
-pub(crate) enum KeyLocation {
-    /// Named by one of these metadata documents.
-    Discovered(Vec<String>),
-    At(String),
-    Fixed(Arc<KeySet>),
-}
+/// The part of its life after which a set is refreshed in the background.
+const REFRESH_AT: f64 = 0.8;
 
 /// How long a key set lives.
 #[derive(Debug, Clone)]
@@ -48,27 +42,36 @@ pub(crate) struct KeyLifetimes {
     pub(crate) cooldown: Duration,
 }
 
+/// Everything a fetch needs.
 #[derive(Debug)]
-pub(crate) struct KeySource {
+pub(crate) struct KeyFetch {
     pub(crate) issuer: Arc<str>,
     pub(crate) location: KeyLocation,
     pub(crate) algorithms: Algorithms,
-    pub(crate) lifetimes: KeyLifetimes,
     pub(crate) fetcher: Fetcher,
-    pub(crate) clock: Clock,
-    pub(crate) state: Mutex<State>,
+}
+
+#[derive(Debug)]
+pub(crate) struct KeySource {
+    /// Nothing, where the keys were given once and for all.
+    fetch: Option<KeyFetch>,
+    lifetimes: KeyLifetimes,
+    clock: Clock,
+    state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct State {
+struct State {
     loaded: Option<Loaded>,
     last_attempt: Option<Timestamp>,
     /// Failed attempts since the last success.
     failures: u32,
-    last_failure: Option<Arc<KeysUnavailable>>,
+    last_failure: Option<KeysUnavailable>,
     /// Closed when the fetch has landed.
-    flight: Option<watch::Receiver<()>>,
+    flight: Option<Flight>,
 }
+
+type Flight = watch::Receiver<()>;
 
 #[derive(Debug, Clone)]
 struct Loaded {
@@ -79,24 +82,47 @@ struct Loaded {
 }
 
 impl KeySource {
-    /// Proves that one of the issuer's keys signed, fetching the set when that is what it takes.
+    pub(crate) fn fetched(fetch: KeyFetch, lifetimes: KeyLifetimes, clock: Clock) -> Self {
+        Self {
+            fetch: Some(fetch),
+            lifetimes,
+            clock,
+            state: Mutex::default(),
+        }
+    }
+
+    /// A set that no fetch could make newer.
+    pub(crate) fn fixed(keys: KeySet, lifetimes: KeyLifetimes, clock: Clock) -> Self {
+        let loaded = Loaded {
+            keys: Arc::new(keys),
+            asked_at: Timestamp::END_OF_TIME,
+            lifetime: lifetimes.max,
+        };
+        let state = Mutex::new(State {
+            loaded: Some(loaded),
+            ..State::default()
+        });
+        Self {
+            fetch: None,
+            lifetimes,
+            clock,
+            state,
+        }
+    }
+
+    /// The issuer's key that signed, fetching the set when that is what it takes to know.
     pub(crate) async fn prove(
         self: &Arc<Self>,
         header: &Header,
         message: &[u8],
         signature: &[u8],
         issued_at: Option<Timestamp>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Arc<Key>, Refusal> {
         let arrived = self.clock.now();
-        if let KeyLocation::Fixed(keys) = &self.location {
-            return keys
-                .verify(header, message, signature)
-                .map_err(|why| refused(why, header));
-        }
         let mut loaded = self.current().await?;
         loop {
             match loaded.keys.verify(header, message, signature) {
-                Ok(()) => return Ok(()),
+                Ok(key) => return Ok(key),
                 Err(NotSigned::UnknownKey) => {}
                 Err(why) => return Err(refused(why, header)),
             }
@@ -113,57 +139,61 @@ impl KeySource {
         }
     }
 
+    /// Whether what these keys once proved may be taken as proved still: not when the last good set is
+    /// too old to know of withdrawn keys. Asking keeps the set fresh in the background.
+    pub(crate) fn still_serving(self: &Arc<Self>) -> Result<(), Refusal> {
+        let now = self.clock.now();
+        let mut state = self.state();
+        let serving = match &state.loaded {
+            Some(loaded) if now < loaded.refresh_from() => return Ok(()),
+            Some(loaded) => now < self.stale_from(loaded),
+            None => false,
+        };
+        self.join_or_start(&mut state, now, Duration::ZERO);
+        if serving {
+            Ok(())
+        } else {
+            Err(self.unavailable(&state))
+        }
+    }
+
     /// The set to look in first.
     async fn current(self: &Arc<Self>) -> Result<Loaded, Refusal> {
         let now = self.clock.now();
-        let (usable, flight) = {
+        let flight = {
             let mut state = self.state();
-            if let Some(loaded) = &state.loaded
-                && now < loaded.refresh_from()
-            {
+            if let Some(loaded) = state.loaded.as_ref().filter(|loaded| now < loaded.refresh_from()) {
                 return Ok(loaded.clone());
             }
             let flight = self.join_or_start(&mut state, now, Duration::ZERO);
-            let usable = state
-                .loaded
-                .clone()
-                .filter(|loaded| now < self.stale_from(loaded));
-            // While an issuer is down nobody waits for it who can be served without it.
-            let serve_now = |loaded: &Loaded| now < loaded.fresh_until() || state.failures > 0;
-            match usable {
-                Some(loaded) if serve_now(&loaded) => return Ok(loaded),
-                usable => (usable, flight),
+            match &state.loaded {
+                // While an issuer is down nobody waits for it who can be served without it.
+                Some(loaded) if now < loaded.fresh_until() => return Ok(loaded.clone()),
+                Some(loaded) if now < self.stale_from(loaded) && state.failures > 0 => {
+                    return Ok(loaded.clone());
+                }
+                _ => flight,
             }
         };
         if let Some(flight) = flight {
             landed(flight).await;
         }
-        let newest = self
-            .state()
-            .loaded
-            .clone()
-            .filter(|loaded| now < self.stale_from(loaded));
-        newest.or(usable).ok_or_else(|| self.unavailable())
+        let state = self.state();
+        match &state.loaded {
+            Some(loaded) if now < self.stale_from(loaded) => Ok(loaded.clone()),
+            _ => Err(self.unavailable(&state)),
+        }
     }
 
     /// A set fetched for the sake of an unknown key, unless the cooldown forbids asking again.
     async fn newer(self: &Arc<Self>) -> Option<Loaded> {
-        let flight = {
-            let now = self.clock.now();
-            let mut state = self.state();
-            self.join_or_start(&mut state, now, self.lifetimes.cooldown)?
-        };
-        landed(flight).await;
+        let flight = self.join_or_start(&mut self.state(), self.clock.now(), self.lifetimes.cooldown);
+        landed(flight?).await;
         self.state().loaded.clone()
     }
 
     /// The fetch under way, or a new one if the last attempt lies far enough back.
-    fn join_or_start(
-        self: &Arc<Self>,
-        state: &mut State,
-        now: Timestamp,
-        pause: Duration,
-    ) -> Option<watch::Receiver<()>> {
+    fn join_or_start(self: &Arc<Self>, state: &mut State, now: Timestamp, pause: Duration) -> Option<Flight> {
         // A closed channel is a flight that ended without landing: its task panicked or was dropped.
         if let Some(flight) = state
             .flight
@@ -172,7 +202,7 @@ impl KeySource {
         {
             return Some(flight.clone());
         }
-        if !self.wait_left(state, now, pause).is_zero() {
+        if self.fetch.is_none() || !self.wait_left(state, now, pause).is_zero() {
             return None;
         }
         state.last_attempt = Some(now);
@@ -180,79 +210,55 @@ impl KeySource {
         state.flight = Some(flight.clone());
         let source = Arc::clone(self);
         tokio::spawn(async move {
-            let outcome = source.fetch(now).await;
-            source.land(outcome, now);
+            if let Some(fetch) = &source.fetch {
+                let outcome = fetch
+                    .location
+                    .fetch(&fetch.issuer, &fetch.fetcher, &fetch.algorithms, now)
+                    .await;
+                source.land(&fetch.issuer, outcome, now);
+            }
             drop(done);
         });
         Some(flight)
     }
 
-    async fn fetch(&self, now: Timestamp) -> Result<Loaded, KeysUnavailable> {
-        let uri = match &self.location {
-            KeyLocation::At(uri) => uri.clone(),
-            KeyLocation::Discovered(urls) => self.discover(urls, now).await?,
-            KeyLocation::Fixed(keys) => {
-                return Ok(Loaded {
-                    keys: keys.clone(),
-                    asked_at: now,
-                    lifetime: self.lifetimes.max,
-                });
-            }
-        };
-        let document = self.fetcher.get(&uri, now).await?;
-        let keys = Arc::new(KeySet::read(&document.bytes, &self.algorithms)?);
-        let lifetime = document.lifetime.unwrap_or(self.lifetimes.default);
-        Ok(Loaded {
-            keys,
-            asked_at: now,
-            lifetime: lifetime.clamp(self.lifetimes.min, self.lifetimes.max),
-        })
-    }
-
-    /// The `jwks_uri` of the first document that is this issuer's; any failure moves on to the next form.
-    async fn discover(&self, urls: &[String], now: Timestamp) -> Result<String, KeysUnavailable> {
-        let mut mismatch = None;
-        for url in urls {
-            let Ok(document) = self.fetcher.get(url, now).await else {
-                continue;
-            };
-            match discovery::jwks_uri(&document.bytes, &self.issuer) {
-                Ok(uri) => return Ok(uri),
-                Err(why @ NotItsMetadata::OtherIssuer(_)) => mismatch = Some(why),
-                Err(_) => {}
-            }
-        }
-        Err(mismatch.map_or(KeysUnavailable::Undiscovered, KeysUnavailable::OtherIssuer))
-    }
-
-    fn land(&self, outcome: Result<Loaded, KeysUnavailable>, asked_at: Timestamp) {
+    fn land(&self, issuer: &str, outcome: Result<Fetched, KeysUnavailable>, asked_at: Timestamp) {
         let mut state = self.state();
         state.flight = None;
         match outcome {
-            Ok(loaded) => {
-                tracing::debug!(target: "toolgate", issuer = %self.issuer, asked_at = asked_at.seconds(), "keys fetched");
+            Ok(Fetched { mut keys, lifetime }) => {
+                let lifetime = lifetime.unwrap_or(self.lifetimes.default);
+                let lifetime = lifetime.clamp(self.lifetimes.min, self.lifetimes.max);
+                tracing::debug!(target: "toolgate", issuer, ?lifetime, "keys fetched");
+                if let Some(older) = &state.loaded {
+                    keys.succeed(&older.keys);
+                }
                 state.failures = 0;
                 state.last_failure = None;
-                state.loaded = Some(loaded);
+                state.loaded = Some(Loaded {
+                    keys: Arc::new(keys),
+                    asked_at,
+                    lifetime,
+                });
             }
             Err(why) => {
-                let source = why.source().map(ToString::to_string).unwrap_or_default();
-                tracing::error!(
-                    target: "toolgate", issuer = %self.issuer, reason = why.reason().code(), error = %why, %source,
-                    "keys not fetched",
-                );
+                let (reason, source) = (why.reason().code(), why.source().map(ToString::to_string));
+                tracing::error!(target: "toolgate", issuer, reason, error = %why, source, "keys not fetched");
                 state.failures = state.failures.saturating_add(1);
-                state.last_failure = Some(Arc::new(why));
+                state.last_failure = Some(why);
             }
         }
     }
 
-    fn unavailable(&self) -> Refusal {
-        let refusal = match self.state().last_failure.clone() {
+    fn unavailable(&self, state: &State) -> Refusal {
+        let refusal = match state.last_failure.clone() {
             Some(why) => Refusal::from(why.reason()).because(why),
             None => Reason::JwksUnavailable.into(),
         };
-        refusal.retry_after(self.next_attempt()).got(self.issuer.as_ref())
+        let issuer = self.fetch.as_ref().map_or("", |fetch| &fetch.issuer);
+        refusal
+            .retry_after(self.wait_left(state, self.clock.now(), self.lifetimes.cooldown))
+            .got(issuer)
     }
 
     fn next_attempt(&self) -> Duration {
@@ -284,9 +290,8 @@ impl KeySource {
 }
 
 impl Loaded {
-    /// At 80 % of its life a set is refreshed in the background.
     fn refresh_from(&self) -> Timestamp {
-        self.asked_at.plus(self.lifetime.mul_f64(0.8))
+        self.asked_at.plus(self.lifetime.mul_f64(REFRESH_AT))
     }
 
     fn fresh_until(&self) -> Timestamp {
@@ -294,7 +299,7 @@ impl Loaded {
     }
 }
 
-async fn landed(mut flight: watch::Receiver<()>) {
+async fn landed(mut flight: Flight) {
     // Nothing is ever sent: the channel closes when the fetch has landed. Whoever waited in vain finds no set.
     let _ = tokio::time::timeout(MAX_WAIT, flight.changed()).await;
 }
@@ -307,28 +312,4 @@ fn refused(why: NotSigned, header: &Header) -> Refusal {
         NotSigned::BadSignature => Reason::BadSignature,
     };
     Refusal::from(reason).got(header.kid.as_deref().unwrap_or("no kid"))
-}
-
-/// Why an issuer's keys could not be had.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum KeysUnavailable {
-    #[error("no metadata document of the issuer was found at its well-known URLs")]
-    Undiscovered,
-    #[error("the metadata at its well-known URLs is not the issuer's")]
-    OtherIssuer(#[source] NotItsMetadata),
-    #[error("its key set could not be fetched")]
-    Unfetched(#[from] FetchFailure),
-    #[error("its key set cannot be used")]
-    Unusable(#[from] NoUsableKeys),
-}
-
-impl KeysUnavailable {
-    fn reason(&self) -> Reason {
-        match self {
-            Self::Undiscovered => Reason::DiscoveryFailed,
-            Self::OtherIssuer(_) => Reason::DiscoveryIssuerMismatch,
-            Self::Unfetched(_) => Reason::JwksUnavailable,
-            Self::Unusable(_) => Reason::JwksUnusable,
-        }
-    }
 }

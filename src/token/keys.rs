@@ -1,9 +1,13 @@
 //! A published key set: which of its keys we can use, and which of them fits a token.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use aws_lc_rs::signature::ParsedPublicKey;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, OctetKeyPairParameters};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::algorithm::{Algorithm, Algorithms, KeyType, Material};
@@ -18,13 +22,21 @@ const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 /// The usable keys of one issuer, as published at one moment.
 #[derive(Debug, Default)]
 pub(crate) struct KeySet {
-    keys: Vec<Key>,
+    keys: Vec<Named>,
+}
+
+/// A key under the name it is published by. The name may change; the key is its material.
+#[derive(Debug)]
+struct Named {
+    kid: Option<String>,
+    key: Arc<Key>,
 }
 
 /// A key with its verifiers prebuilt, one for each algorithm it may be used with.
-struct Key {
-    kid: Option<String>,
+pub(crate) struct Key {
+    material: Material,
     verifiers: Vec<(Algorithm, ParsedPublicKey)>,
+    retired: AtomicBool,
 }
 
 /// Why no key of the set stands for a signature.
@@ -50,9 +62,9 @@ impl KeySet {
             .ok_or(NoUsableKeys::NotAKeySet)?;
         let mut keys = Vec::new();
         for (position, jwk) in listed.iter().enumerate() {
-            match Key::read(jwk, allowed) {
+            match Named::read(jwk, allowed) {
                 Ok(key) => keys.push(key),
-                Err(why) => tracing::debug!(target: "toolgate", position, why, "key skipped"),
+                Err(why) => tracing::warn!(target: "toolgate", position, why, "key skipped"),
             }
             if keys.len() == MAX_KEYS {
                 break;
@@ -65,14 +77,32 @@ impl KeySet {
         }
     }
 
-    pub(crate) fn verify(&self, header: &Header, message: &[u8], signature: &[u8]) -> Result<(), NotSigned> {
-        let algorithm = header.algorithm;
-        let named = |key: &&Key| header.kid.is_none() || key.kid == header.kid;
+    /// Takes the place of an older set: keys that are in both stay the same object, those that are gone
+    /// are marked, and what was remembered under them dies with them.
+    pub(crate) fn succeed(&mut self, older: &Self) {
+        for Named { key: old, .. } in &older.keys {
+            match self.keys.iter_mut().find(|new| new.key.is_same(old)) {
+                Some(new) => new.key = old.clone(),
+                None => old.retired.store(true, Ordering::Release),
+            }
+        }
+    }
+
+    /// The key that signed the message.
+    pub(crate) fn verify(
+        &self,
+        header: &Header,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<Arc<Key>, NotSigned> {
+        let named = |key: &&Named| header.kid.is_none() || key.kid == header.kid;
         let mut candidates = self.keys.iter().filter(named).peekable();
         if header.kid.is_some() && candidates.peek().is_none() {
             return Err(NotSigned::UnknownKey);
         }
-        let fitting: Vec<_> = candidates.filter_map(|key| key.verifier(algorithm)).collect();
+        let fitting: Vec<_> = candidates
+            .filter_map(|named| Some((&named.key, named.key.verifier(header.algorithm)?)))
+            .collect();
         match (&header.kid, fitting.len()) {
             (Some(_), 0) => return Err(NotSigned::UnfitKey),
             (None, 0) => return Err(NotSigned::UnknownKey),
@@ -80,17 +110,13 @@ impl KeySet {
             _ => {}
         }
         let signed = fitting
-            .iter()
-            .any(|verifier| verifier.verify_sig(message, signature).is_ok());
-        if signed {
-            Ok(())
-        } else {
-            Err(NotSigned::BadSignature)
-        }
+            .into_iter()
+            .find(|(_, verifier)| verifier.verify_sig(message, signature).is_ok());
+        signed.map(|(key, _)| key.clone()).ok_or(NotSigned::BadSignature)
     }
 }
 
-impl Key {
+impl Named {
     /// RFC 7517. `alg` is read as text, because the key reader's own type does not know `Ed25519` and `ES512`.
     fn read(jwk: &Value, allowed: &Algorithms) -> Result<Self, &'static str> {
         let text = |name| match jwk.get(name) {
@@ -101,15 +127,16 @@ impl Key {
         if text("use")?.is_some_and(|usage| usage != "sig") {
             return Err("not for signatures");
         }
-        if let Some(operations) = jwk.get("key_ops").and_then(Value::as_array)
-            && !operations.iter().any(|operation| operation == "verify")
-        {
-            return Err("not for verifying");
+        match jwk.get("key_ops") {
+            None | Some(Value::Null) => {}
+            Some(Value::Array(operations)) if operations.iter().any(|operation| operation == "verify") => {}
+            Some(_) => return Err("not for verifying"),
         }
-        let parameters: AlgorithmParameters = match text("kty")? {
-            Some(_) => serde::Deserialize::deserialize(jwk).map_err(|_| "key type or parameters unknown")?,
-            None => return Err("no key type"),
-        };
+        if text("kty")?.is_none() {
+            return Err("no key type");
+        }
+        let parameters =
+            AlgorithmParameters::deserialize(jwk).map_err(|_| "key type or parameters unknown")?;
         let (key_type, material) = material(&parameters)?;
         let only = match text("alg")? {
             Some(name) => Some(Algorithm::named(name).ok_or("for an algorithm we do not know")?),
@@ -125,10 +152,22 @@ impl Key {
         if verifiers.is_empty() {
             return Err("fits no allowed algorithm, or is no valid key");
         }
+        let key = Key {
+            material,
+            verifiers,
+            retired: AtomicBool::new(false),
+        };
         Ok(Self {
             kid: text("kid")?.map(str::to_owned),
-            verifiers,
+            key: Arc::new(key),
         })
+    }
+}
+
+impl Key {
+    /// Whether it has left its issuer's set.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
     }
 
     fn verifier(&self, algorithm: Algorithm) -> Option<&ParsedPublicKey> {
@@ -137,12 +176,22 @@ impl Key {
             .find(|(held, _)| *held == algorithm)
             .map(|(_, verifier)| verifier)
     }
+
+    fn is_same(&self, other: &Self) -> bool {
+        let algorithms = |key: &Self| {
+            key.verifiers
+                .iter()
+                .map(|(algorithm, _)| *algorithm)
+                .collect::<Vec<_>>()
+        };
+        self.material == other.material && algorithms(self) == algorithms(other)
+    }
 }
 
 impl std::fmt::Debug for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Key")
-            .field("kid", &self.kid)
+            .field("retired", &self.is_retired())
             .finish_non_exhaustive()
     }
 }

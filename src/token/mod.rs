@@ -2,20 +2,23 @@
 //!
 //! `present` reads the header, `verify` walks the path of a token: `jws` cuts it, `issuer` is looked
 //! up by name, `key_source` has the issuer's keys (by `discovery` and `fetch`), `keys` checks the
-//! signature, `claims` judges the rest.
+//! signature, `claims` judges the rest, and `cache` remembers the good ones.
 //!
 //! Signatures are checked by aws-lc-rs directly. The crate `jsonwebtoken` reads keys for us, but its
 //! `decode` would pass a token whose `iss` or `aud` is absent or of the wrong type, and its backend
 //! features are not ours to turn on: two of them in one dependency tree make every use panic.
 
 mod algorithm;
+mod cache;
 mod claims;
 mod discovery;
 mod fetch;
+mod fingerprint;
 mod freshness;
 mod issuer;
 mod json;
 mod jws;
+mod key_location;
 mod key_source;
 mod keys;
 mod present;
@@ -23,10 +26,12 @@ mod principal;
 mod verify;
 
 pub(crate) use algorithm::{Algorithm, Algorithms};
+pub(crate) use cache::VerifiedCache;
 pub(crate) use discovery::metadata_urls;
 pub(crate) use fetch::{Fetcher, HttpClientBuilder};
 pub(crate) use issuer::{Profile, TrustedIssuer};
-pub(crate) use key_source::{KeyLifetimes, KeyLocation, KeySource};
+pub(crate) use key_location::KeyLocation;
+pub(crate) use key_source::{KeyFetch, KeyLifetimes, KeySource};
 pub(crate) use keys::KeySet;
 pub(crate) use present::PresentedToken;
 pub use principal::{ClaimsError, Identity, Principal};

@@ -114,6 +114,28 @@ impl Principal {
         serde_json::from_str(&self.0.claims).map_err(ClaimsError)
     }
 
+    pub(crate) fn expiry(&self) -> Timestamp {
+        self.0.expires_at
+    }
+
+    /// Roughly how many bytes it holds on to.
+    pub(crate) fn weight(&self) -> usize {
+        let facts = &*self.0;
+        let texts = [&facts.subject, &facts.client_id, &facts.actor, &facts.token_id];
+        let texts = texts.into_iter().flatten().map(String::len).sum::<usize>();
+        let audience = facts
+            .audience
+            .iter()
+            .map(|text| text.len() + size_of::<String>())
+            .sum::<usize>();
+        let scopes = facts
+            .scopes
+            .iter()
+            .map(|scope| scope.len() + 4 * size_of::<usize>())
+            .sum::<usize>();
+        size_of::<Facts>() + facts.claims.len() + texts + audience + scopes
+    }
+
     pub(crate) fn request_prefix(&self) -> &str {
         &self.0.request_prefix
     }

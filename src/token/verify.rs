@@ -1,8 +1,8 @@
 //! Token in, principal out: the one path on which a presented token becomes a believed one.
 
-use aws_lc_rs::digest::{SHA256, digest};
-
+use super::cache::{Verified, VerifiedCache};
 use super::claims::Claims;
+use super::fingerprint::Fingerprint;
 use super::issuer::TrustedIssuer;
 use super::json::{Object, Unreadable};
 use super::jws::{Header, Jws};
@@ -14,21 +14,26 @@ use crate::refusal::{Reason, Refusal};
 /// Believes the tokens of the issuers it was given, and no others.
 pub(crate) struct Verifier {
     pub(crate) issuers: Vec<TrustedIssuer>,
+    pub(crate) verified: VerifiedCache,
     pub(crate) clock: Clock,
 }
 
 impl Verifier {
     /// Three outcomes, never two: a principal, a refusal of the token (401), or "cannot tell right now" (503).
     pub(crate) async fn verify(&self, token: PresentedToken<'_>) -> Result<Principal, Refusal> {
+        let fingerprint = Fingerprint::of(token);
+        if let Some(principal) = self.verified.get(&fingerprint, self.clock.now())? {
+            return Ok(principal);
+        }
         let judged = match Jws::cut(token.as_str()) {
-            Ok(Some(jws)) => self.verify_jwt(&jws).await,
+            Ok(Some(jws)) => self.verify_jwt(&jws, fingerprint).await,
             Ok(None) => Err(Reason::NotAJwt.into()),
             Err(refusal) => Err(refusal),
         };
-        judged.map_err(|refusal| refusal.token_id(fingerprint(token)))
+        judged.map_err(|refusal| refusal.token_id(fingerprint.to_string()))
     }
 
-    async fn verify_jwt(&self, jws: &Jws<'_>) -> Result<Principal, Refusal> {
+    async fn verify_jwt(&self, jws: &Jws<'_>, fingerprint: Fingerprint) -> Result<Principal, Refusal> {
         let payload = jws.payload()?;
         let claims = Claims {
             object: read(&payload)?,
@@ -37,11 +42,21 @@ impl Verifier {
         let issuer = self.issuer_of(&claims)?;
         let header = Header::read(&read(&jws.header)?, &issuer.algorithms)?;
         let signature = jws.signature()?;
-        issuer
+        let key = issuer
             .keys
             .prove(&header, jws.signed.as_bytes(), &signature, claims.issued_at())
             .await?;
-        claims.judge(header.kind, issuer, self.clock.now())
+        let now = self.clock.now();
+        let principal = claims.judge(header.kind, issuer, now)?;
+        let dies_at = principal.expiry().plus(issuer.leeway);
+        let verified = Verified {
+            principal: principal.clone(),
+            dies_at,
+            key,
+            source: issuer.keys.clone(),
+        };
+        self.verified.insert(fingerprint, verified, now);
+        Ok(principal)
     }
 
     /// By the unverified `iss`, among the issuers configured: an unknown one causes no fetch at all.
@@ -63,14 +78,4 @@ fn read(bytes: &[u8]) -> Result<Object<'_>, Refusal> {
         Unreadable::Syntax => Reason::BadJson.into(),
         Unreadable::Duplicate => Reason::DuplicateClaim.into(),
     })
-}
-
-/// Names a token in the log without telling it: the first 8 bytes of its hash.
-fn fingerprint(token: PresentedToken<'_>) -> String {
-    let hash = digest(&SHA256, token.as_str().as_bytes());
-    hash.as_ref()
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }
