@@ -1,10 +1,72 @@
-//! stub
-#[derive(Debug, Clone)]
-/// clock
-pub struct Clock;
-impl Clock {
-    /// now
-    pub fn now(&self) -> std::time::SystemTime {
-        std::time::SystemTime::now()
-    }
-}
+//! A development authorization server, a token mint and a clock to set.
+//!
+//! **For development and tests only: everyone may log in as anyone.** There are no passwords, the
+//! confidential client's secret is a known default, and nothing is kept beyond the process. The server
+//! refuses to listen anywhere but on a loopback address.
+//!
+//! It speaks what MCP clients speak: RFC 8414 and OpenID discovery, dynamic client registration (RFC 7591),
+//! client id metadata documents, the authorization code flow with PKCE and `resource` (RFC 8707), refresh
+//! tokens that rotate, and introspection (RFC 7662). So a browser, an editor or an SDK can walk the whole
+//! way:
+//!
+//! ```no_run
+//! # async fn quickstart() {
+//! use toolgate::testing::AuthorizationServer;
+//!
+//! let authorization_server = AuthorizationServer::builder()
+//!     .listen(([127, 0, 0, 1], 4000).into())
+//!     .scopes(["mcp:use", "files:read", "files:write"])
+//!     .start()
+//!     .await;
+//! eprintln!("{authorization_server}"); // says where, and that it is for development only
+//! # }
+//! ```
+//!
+//! Tests take the shorter way: tokens of any shape, keys that rotate, endpoints that fail on demand.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! use toolgate::testing::{AuthorizationServer, Endpoint, Fault};
+//!
+//! let authorization_server = AuthorizationServer::start().await;
+//! let good = authorization_server.token().audience("http://127.0.0.1:3000/mcp").scope("mcp:use").mint();
+//! let expired = authorization_server.token().audience("http://127.0.0.1:3000/mcp").expires_in(-1).mint();
+//!
+//! authorization_server.fail(Endpoint::Jwks, Some(Fault::Status(503)));
+//! // … send the tokens to the server under test …
+//! assert_eq!(authorization_server.hits(Endpoint::Jwks), 0);
+//! # assert_ne!(good, expired);
+//! # }
+//! ```
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a fixture that cannot go on should stop the test that misuses it, at the line that does"
+)]
+
+mod builder;
+mod clock;
+mod endpoint;
+mod fault;
+mod grants;
+mod key;
+mod key_ring;
+mod listener;
+mod mint;
+mod random;
+mod server;
+mod shared;
+#[cfg(test)]
+mod tests;
+mod traffic;
+
+pub use builder::AuthorizationServerBuilder;
+pub use clock::Clock;
+pub use fault::Fault;
+pub use key::{Algorithm, SigningKey};
+pub use mint::TokenBuilder;
+pub use server::{AuthorizationServer, NOTICE};
+pub use traffic::{Endpoint, Recorded};

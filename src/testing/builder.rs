@@ -1,0 +1,164 @@
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use super::clock::Clock;
+use super::key::{Algorithm, SigningKey};
+use super::server::AuthorizationServer;
+use super::shared::{Settings, Shared};
+use super::traffic::Endpoint;
+
+/// A development authorization server in the making; [`AuthorizationServer::builder`] starts one.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use toolgate::testing::AuthorizationServer;
+///
+/// let authorization_server = AuthorizationServer::builder()
+///     .issuer_path("/tenant1")
+///     .scopes(["mcp:use", "files:read"])
+///     .users(["ada", "grace"])
+///     .start()
+///     .await;
+/// assert!(authorization_server.issuer().ends_with("/tenant1"));
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct AuthorizationServerBuilder {
+    listen: SocketAddr,
+    issuer_path: String,
+    signing_key: Option<SigningKey>,
+    settings: Settings,
+}
+
+impl AuthorizationServerBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            issuer_path: String::new(),
+            signing_key: None,
+            settings: Settings {
+                clock: Clock::system(),
+                scopes: Vec::new(),
+                users: vec!["alice".to_owned(), "bob".to_owned()],
+                token_lifetime: Duration::from_secs(3600),
+                opaque_tokens: false,
+                discovery_forms: vec![Endpoint::Rfc8414, Endpoint::OidcInserted, Endpoint::OidcAppended],
+                confidential_clients: Vec::new(),
+                approve_as: None,
+            },
+        }
+    }
+
+    /// Listens here instead of on a free port of 127.0.0.1. Only loopback addresses will do.
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
+    /// Puts this path behind the origin in the issuer, exactly as written (`/tenant1`, or `/` for an issuer
+    /// with a slash at its end). All endpoints move below it.
+    pub fn issuer_path(mut self, path: impl Into<String>) -> Self {
+        self.issuer_path = path.into();
+        self
+    }
+
+    /// The scopes in `scopes_supported`, offered to clients that name none. Others can be had by asking.
+    pub fn scopes(mut self, scopes: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.settings.scopes = scopes.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The users the consent page offers, `alice` and `bob` by default.
+    pub fn users(mut self, users: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.settings.users = users.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// How long issued access tokens last, one hour by default. Minted ones have
+    /// [`TokenBuilder::expires_in`](super::TokenBuilder::expires_in).
+    pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
+        self.settings.token_lifetime = lifetime;
+        self
+    }
+
+    /// Issues access tokens that only introspection can read, instead of JWTs.
+    pub fn opaque_tokens(mut self) -> Self {
+        self.settings.opaque_tokens = true;
+        self
+    }
+
+    /// Signs with this key instead of a fresh ES256 one.
+    pub fn signing_key(mut self, key: SigningKey) -> Self {
+        self.signing_key = Some(key);
+        self
+    }
+
+    /// Which of the three well-known forms exist, all by default; the others are 404.
+    pub fn discovery_forms(mut self, forms: impl IntoIterator<Item = Endpoint>) -> Self {
+        self.settings.discovery_forms = forms.into_iter().collect();
+        self
+    }
+
+    /// A client with a secret, for introspection and the client credentials grant. The first one named
+    /// replaces the default, `rs` with `rs-secret`.
+    pub fn client(mut self, id: impl Into<String>, secret: impl Into<String>) -> Self {
+        self.settings
+            .confidential_clients
+            .push((id.into(), secret.into()));
+        self
+    }
+
+    /// Answers an authorization request at once, as if this user had allowed everything it asks for: for
+    /// programs that follow the redirect themselves. A browser is shown the consent page all the same.
+    pub fn approve_as(mut self, user: impl Into<String>) -> Self {
+        self.settings.approve_as = Some(user.into());
+        self
+    }
+
+    /// Takes the time from this clock.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.settings.clock = clock;
+        self
+    }
+
+    /// Starts the server on the current tokio runtime.
+    ///
+    /// # Panics
+    ///
+    /// Where the address is not a loopback one or is taken, or the issuer's path does not start with a slash.
+    pub async fn start(self) -> AuthorizationServer {
+        let Self {
+            listen,
+            issuer_path,
+            signing_key,
+            mut settings,
+        } = self;
+        assert!(
+            listen.ip().is_loopback(),
+            "{listen} is no loopback address, and everyone may log in as anyone here"
+        );
+        assert!(
+            issuer_path.is_empty() || issuer_path.starts_with('/'),
+            "an issuer path starts with a slash: {issuer_path:?}"
+        );
+        if settings.confidential_clients.is_empty() {
+            settings
+                .confidential_clients
+                .push(("rs".to_owned(), "rs-secret".to_owned()));
+        }
+        let key = signing_key.unwrap_or_else(|| SigningKey::generate(Algorithm::Es256));
+        AuthorizationServer::listen(listen, |origin| Shared::new(origin, &issuer_path, key, settings)).await
+    }
+}
+
+impl fmt::Debug for AuthorizationServerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthorizationServerBuilder")
+            .field("listen", &self.listen)
+            .field("issuer_path", &self.issuer_path)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,74 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, ORIGIN};
+
+use super::client::Client;
+use super::error::OAuthError;
+use super::form::{self, Form};
+use crate::testing::shared::Shared;
+
+/// The client behind a token request, proved with `none`, `client_secret_basic` or `client_secret_post`.
+pub(super) fn client(shared: &Shared, headers: &HeaderMap, form: &Form) -> Result<Client, OAuthError> {
+    let (id, secret) = match (basic(headers)?, form.optional("client_secret")?) {
+        (Some(_), Some(_)) => {
+            return Err(OAuthError::invalid_request(
+                "the client proves itself in two ways",
+            ));
+        }
+        (Some((id, secret)), None) => (id, Some(secret)),
+        (None, secret) => (form.required("client_id")?.to_owned(), secret.map(str::to_owned)),
+    };
+    if form.optional("client_id")?.is_some_and(|named| named != id) {
+        return Err(OAuthError::invalid_request(
+            "client_id and Authorization name different clients",
+        ));
+    }
+    let client = Client::known_or_documented(shared, &id);
+    let client = client.ok_or_else(|| OAuthError::invalid_client("the client is unknown"))?;
+    if !client.is_proved_by(secret.as_deref().filter(|secret| !secret.is_empty())) {
+        return Err(OAuthError::invalid_client(
+            "the client's secret is wrong, missing or not asked for",
+        ));
+    }
+    // This endpoint is open to every web page, and the default secret is no secret.
+    if client.trusted && headers.contains_key(ORIGIN) {
+        return Err(OAuthError::invalid_client(
+            "this client does not run in a browser",
+        ));
+    }
+    Ok(client)
+}
+
+/// Whether a client that was named to the builder asks: in one of the ways above, or with its secret as a
+/// bearer token.
+pub(super) fn is_trusted(shared: &Shared, headers: &HeaderMap, form: &Form) -> bool {
+    if let Some(token) = credentials(headers, "bearer") {
+        return shared
+            .settings
+            .confidential_clients
+            .iter()
+            .any(|(_, secret)| secret == token);
+    }
+    client(shared, headers, form).is_ok_and(|client| client.trusted)
+}
+
+fn basic(headers: &HeaderMap) -> Result<Option<(String, String)>, OAuthError> {
+    let Some(encoded) = credentials(headers, "basic") else {
+        return Ok(None);
+    };
+    let pair = STANDARD
+        .decode(encoded)
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok());
+    let pair = pair.as_deref().and_then(|pair| pair.split_once(':'));
+    let (id, secret) =
+        pair.ok_or_else(|| OAuthError::invalid_client("Authorization is not readable as Basic"))?;
+    // RFC 6749 §2.3.1: both are form-encoded before they are joined.
+    Ok(Some((form::decoded(id), form::decoded(secret))))
+}
+
+fn credentials<'a>(headers: &'a HeaderMap, scheme: &str) -> Option<&'a str> {
+    let (given, credentials) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    given.eq_ignore_ascii_case(scheme).then_some(credentials.trim())
+}

@@ -1,0 +1,150 @@
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reqwest::Url;
+use serde::{Deserialize, Serialize};
+
+use super::client_document;
+use super::redirect_uri;
+use crate::testing::random::random_text;
+use crate::testing::shared::Shared;
+
+/// A party that asks for tokens.
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    pub(super) id: String,
+    pub(super) name: Option<String>,
+    redirect_uris: Vec<String>,
+    secret_hash: Option<String>,
+    /// Named by whoever built the server: it may introspect, and ask for tokens of its own.
+    pub(super) trusted: bool,
+}
+
+/// What a registered client's id says about it. So the server need not remember it, and a client that kept
+/// its id need not register again after a restart. Whoever forges one could have registered it.
+#[derive(Serialize, Deserialize)]
+struct Registration {
+    redirect_uris: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    secret_hash: Option<String>,
+    /// Two registrations are two clients, whatever they have in common.
+    nonce: String,
+}
+
+const REGISTERED_PREFIX: &str = "registered.";
+
+impl Client {
+    /// The client with this id, wherever it may be known from.
+    pub(super) async fn find(shared: &Shared, id: &str) -> Result<Self, String> {
+        if let Some(client) = Self::known(shared, id) {
+            return Ok(client);
+        }
+        let Some(address) = client_document::address(id) else {
+            return Err(
+                "The client_id is unknown here: neither registered nor the https URL of a document.".into(),
+            );
+        };
+        let document = client_document::fetch(address, id).await?;
+        Ok(Self {
+            name: document.client_name,
+            redirect_uris: document.redirect_uris,
+            ..Self::nobody(id)
+        })
+    }
+
+    /// The client with this id, if it can be told without asking anybody.
+    pub(super) fn known(shared: &Shared, id: &str) -> Option<Self> {
+        let confidential = &shared.settings.confidential_clients;
+        if let Some((_, secret)) = confidential.iter().find(|(known, _)| known == id) {
+            return Some(Self {
+                secret_hash: Some(hash(secret)),
+                trusted: true,
+                ..Self::nobody(id)
+            });
+        }
+        let registration = URL_SAFE_NO_PAD.decode(id.strip_prefix(REGISTERED_PREFIX)?).ok()?;
+        let Registration {
+            redirect_uris,
+            name,
+            secret_hash,
+            ..
+        } = serde_json::from_slice(&registration).ok()?;
+        Some(Self {
+            name,
+            redirect_uris,
+            secret_hash,
+            ..Self::nobody(id)
+        })
+    }
+
+    /// The client as the token endpoint needs it, which asks no document for a redirect URI.
+    pub(super) fn known_or_documented(shared: &Shared, id: &str) -> Option<Self> {
+        Self::known(shared, id).or_else(|| client_document::address(id).map(|_| Self::nobody(id)))
+    }
+
+    /// A new client and its secret, if it wants one.
+    pub(super) fn register(
+        redirect_uris: Vec<String>,
+        name: Option<String>,
+        confidential: bool,
+    ) -> (String, Option<String>) {
+        let secret = confidential.then(random_text::<24>);
+        let registration = Registration {
+            redirect_uris,
+            name,
+            secret_hash: secret.as_deref().map(hash),
+            nonce: random_text::<6>(),
+        };
+        let text = serde_json::to_vec(&registration).expect("a registration is JSON");
+        (
+            format!("{REGISTERED_PREFIX}{}", URL_SAFE_NO_PAD.encode(text)),
+            secret,
+        )
+    }
+
+    /// The redirect URI of a request: the one it names, if it is the client's, or the only one there is.
+    pub(super) fn redirect_uri(&self, asked: Option<&str>) -> Result<String, String> {
+        match (asked, self.redirect_uris.as_slice()) {
+            (Some(asked), registered) => {
+                let fits = registered
+                    .iter()
+                    .any(|registered| redirect_uri::fits(registered, asked));
+                if fits && redirect_uri::defect(asked).is_none() {
+                    return Ok(asked.to_owned());
+                }
+                Err(format!(
+                    "The redirect_uri {asked} is none of the client's: {}.",
+                    registered.join(", ")
+                ))
+            }
+            (None, [only]) if redirect_uri::defect(only).is_none() => Ok(only.clone()),
+            (None, _) => Err("The redirect_uri is missing.".into()),
+        }
+    }
+
+    /// Whether the client proved itself: with its secret, or without one if it has none.
+    pub(super) fn is_proved_by(&self, secret: Option<&str>) -> bool {
+        self.secret_hash == secret.map(hash)
+    }
+
+    /// The address of the document that speaks for the client, where one does.
+    pub(super) fn documented_by(&self) -> Option<Url> {
+        client_document::address(&self.id)
+    }
+
+    fn nobody(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            name: None,
+            redirect_uris: Vec::new(),
+            secret_hash: None,
+            trusted: false,
+        }
+    }
+}
+
+fn hash(secret: &str) -> String {
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, secret.as_bytes()))
+}

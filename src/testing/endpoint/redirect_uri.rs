@@ -1,0 +1,41 @@
+use reqwest::Url;
+
+use super::host;
+
+/// What is wrong with a redirect URI, if anything is.
+pub(super) fn defect(redirect_uri: &str) -> Option<&'static str> {
+    // The text goes into a header as it stands.
+    if !redirect_uri.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Some("contains a character that no URI contains");
+    }
+    let Ok(url) = Url::parse(redirect_uri) else {
+        return Some("is not an absolute URI");
+    };
+    if redirect_uri.contains('#') {
+        return Some("has a fragment");
+    }
+    match url.scheme() {
+        "http" if !host::is_loopback(&url) => Some("is http, but not on a loopback host"),
+        // A browser would run or open these instead of calling the client back.
+        "javascript" | "data" | "vbscript" | "file" | "blob" | "about" | "view-source" | "filesystem" => {
+            Some("has a scheme that cannot call a client back")
+        }
+        _ => None,
+    }
+}
+
+/// Whether a client that registered one may ask for the other: the same text, but any port of a loopback
+/// host, since native applications take whichever is free (RFC 8252 §7.3).
+pub(super) fn fits(registered: &str, asked: &str) -> bool {
+    registered == asked
+        || without_loopback_port(registered).is_some_and(|uri| Some(uri) == without_loopback_port(asked))
+}
+
+fn without_loopback_port(redirect_uri: &str) -> Option<Url> {
+    let mut url = Url::parse(redirect_uri).ok()?;
+    if url.scheme() != "http" || !host::is_loopback(&url) {
+        return None;
+    }
+    url.set_port(None).ok()?;
+    Some(url)
+}

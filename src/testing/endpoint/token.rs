@@ -1,0 +1,135 @@
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::authentication;
+use super::client::Client;
+use super::error::OAuthError;
+use super::form::Form;
+use super::reply;
+use super::target;
+use crate::testing::grants::{Grant, GrantId, Grants};
+use crate::testing::random::random_text;
+use crate::testing::shared::Shared;
+
+pub(super) fn answer(shared: &Shared, request: &Request<Bytes>) -> Response<Bytes> {
+    match tokens(shared, request) {
+        Ok(tokens) => reply::private_json(StatusCode::OK, &tokens),
+        Err(error) => error.response(),
+    }
+}
+
+fn tokens(shared: &Shared, request: &Request<Bytes>) -> Result<Value, OAuthError> {
+    let form = Form::of_body(request)?;
+    let client = authentication::client(shared, request.headers(), &form)?;
+    match form.required("grant_type")? {
+        "authorization_code" => for_code(shared, &client, &form),
+        "refresh_token" => for_refresh_token(shared, &client, &form),
+        "client_credentials" => for_client(shared, &client, &form),
+        other => Err(OAuthError::new(
+            "unsupported_grant_type",
+            format!("{other} is not supported"),
+        )),
+    }
+}
+
+fn for_code(shared: &Shared, client: &Client, form: &Form) -> Result<Value, OAuthError> {
+    let (code, verifier) = (form.required("code")?, form.required("code_verifier")?);
+    let redirect_uri = form.optional("redirect_uri")?;
+    let now = shared.settings.clock.unix_seconds();
+    let mut grants = shared.grants();
+    let (id, grant) = grants.behind_code(code, &client.id, redirect_uri, verifier, now)?;
+    let resources = narrowed_resources(form, &grant)?;
+    grants.spend(code);
+    Ok(for_user(shared, &mut grants, id, Grant { resources, ..grant }))
+}
+
+fn for_refresh_token(shared: &Shared, client: &Client, form: &Form) -> Result<Value, OAuthError> {
+    let refresh_token = form.required("refresh_token")?;
+    let mut grants = shared.grants();
+    let (id, grant) = grants.behind_refresh_token(refresh_token, &client.id)?;
+    let resources = narrowed_resources(form, &grant)?;
+    let scopes = narrowed(form.scopes(), &grant.scopes)
+        .map_err(|scope| OAuthError::new("invalid_scope", format!("{scope} was not granted")))?;
+    grants.spend(refresh_token);
+    Ok(for_user(
+        shared,
+        &mut grants,
+        id,
+        Grant {
+            resources,
+            scopes,
+            ..grant
+        },
+    ))
+}
+
+fn for_client(shared: &Shared, client: &Client, form: &Form) -> Result<Value, OAuthError> {
+    if !client.trusted {
+        return Err(OAuthError::new(
+            "unauthorized_client",
+            "this client has no tokens of its own",
+        ));
+    }
+    let asked = target::scopes(form)?;
+    let grant = Grant {
+        client_id: client.id.clone(),
+        user: client.id.clone(),
+        scopes: if asked.is_empty() {
+            shared.settings.scopes.clone()
+        } else {
+            asked
+        },
+        resources: target::resources(form)?,
+        revoked: false,
+    };
+    Ok(with_access_token(shared, &mut shared.grants(), None, &grant))
+}
+
+fn for_user(shared: &Shared, grants: &mut Grants, id: GrantId, grant: Grant) -> Value {
+    let mut tokens = with_access_token(shared, grants, Some(id), &grant);
+    tokens["refresh_token"] = grants.issue_refresh_token(id).into();
+    tokens
+}
+
+fn with_access_token(shared: &Shared, grants: &mut Grants, id: Option<GrantId>, grant: &Grant) -> Value {
+    let lifetime = shared.settings.token_lifetime.as_secs();
+    let mut token = shared.token().subject(&grant.user).client_id(&grant.client_id);
+    token = token.expires_in(i64::try_from(lifetime).unwrap_or(i64::MAX));
+    match grant.resources.as_slice() {
+        [] => {}
+        [resource] => token = token.audience(resource.as_str()),
+        resources => token = token.audience(resources.to_vec()),
+    }
+    let scope = grant.scopes.join(" ");
+    if !scope.is_empty() {
+        token = token.scope(&scope);
+    }
+    let text = if shared.settings.opaque_tokens {
+        format!("opaque_{}", random_text::<24>())
+    } else {
+        token.mint()
+    };
+    grants.remember(&text, token.claims().clone(), id);
+    let mut tokens = json!({ "access_token": text, "token_type": "Bearer", "expires_in": lifetime });
+    if !scope.is_empty() {
+        tokens["scope"] = scope.into();
+    }
+    tokens
+}
+
+fn narrowed_resources(form: &Form, grant: &Grant) -> Result<Vec<String>, OAuthError> {
+    narrowed(target::resources(form)?, &grant.resources)
+        .map_err(|resource| OAuthError::new("invalid_target", format!("{resource} was not granted")))
+}
+
+/// What is asked for, or everything granted where nothing is; or the first that was not granted.
+fn narrowed(asked: Vec<String>, granted: &[String]) -> Result<Vec<String>, String> {
+    if asked.is_empty() {
+        return Ok(granted.to_vec());
+    }
+    match asked.iter().find(|asked| !granted.contains(asked)) {
+        Some(foreign) => Err(foreign.clone()),
+        None => Ok(asked),
+    }
+}

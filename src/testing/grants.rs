@@ -1,0 +1,183 @@
+use std::collections::HashMap;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value, json};
+
+use super::endpoint::error::OAuthError;
+use super::random::random_text;
+
+/// What users allowed, and the codes and tokens that came of it.
+#[derive(Default)]
+pub(super) struct Grants {
+    /// A grant's id is its place.
+    grants: Vec<Grant>,
+    vouchers: HashMap<String, Voucher>,
+    access_tokens: HashMap<String, AccessToken>,
+    /// Introspection's answers that were set by hand.
+    answers: HashMap<String, Value>,
+}
+
+/// What one user allowed one client.
+#[derive(Clone)]
+pub(super) struct Grant {
+    pub(super) client_id: String,
+    pub(super) user: String,
+    pub(super) scopes: Vec<String>,
+    pub(super) resources: Vec<String>,
+    pub(super) revoked: bool,
+}
+
+pub(super) type GrantId = usize;
+
+/// What the token request for a code must fit.
+#[derive(Clone)]
+pub(super) struct CodeBinding {
+    pub(super) redirect_uri: String,
+    pub(super) challenge: String,
+    pub(super) expires_at: i64,
+}
+
+/// An authorization code or a refresh token: good for one use.
+struct Voucher {
+    grant: GrantId,
+    spent: bool,
+    /// None for a refresh token.
+    code: Option<CodeBinding>,
+}
+
+struct AccessToken {
+    /// None where a client acts for itself.
+    grant: Option<GrantId>,
+    claims: Map<String, Value>,
+}
+
+impl Grants {
+    pub(super) fn issue_code(&mut self, grant: Grant, binding: CodeBinding) -> String {
+        let code = format!("code_{}", random_text::<24>());
+        self.grants.push(grant);
+        let voucher = Voucher {
+            grant: self.grants.len() - 1,
+            spent: false,
+            code: Some(binding),
+        };
+        self.vouchers.insert(code.clone(), voucher);
+        code
+    }
+
+    pub(super) fn issue_refresh_token(&mut self, grant: GrantId) -> String {
+        let token = format!("refresh_{}", random_text::<24>());
+        self.vouchers.insert(
+            token.clone(),
+            Voucher {
+                grant,
+                spent: false,
+                code: None,
+            },
+        );
+        token
+    }
+
+    /// The grant behind a code, if this token request fits it. The code is not spent yet.
+    pub(super) fn behind_code(
+        &mut self,
+        code: &str,
+        client_id: &str,
+        redirect_uri: Option<&str>,
+        verifier: &str,
+        now: i64,
+    ) -> Result<(GrantId, Grant), OAuthError> {
+        let grant = self.behind(code, client_id)?;
+        let binding = self.vouchers.get(code).and_then(|voucher| voucher.code.as_ref());
+        let binding = binding.ok_or_else(|| OAuthError::invalid_grant("this is no authorization code"))?;
+        if now >= binding.expires_at {
+            return Err(OAuthError::invalid_grant("the code has expired"));
+        }
+        // OAuth 2.1 took the parameter out of the token request; OAuth 2.0 clients send it, and then it must
+        // fit.
+        if redirect_uri.is_some_and(|redirect_uri| redirect_uri != binding.redirect_uri) {
+            return Err(OAuthError::invalid_grant(
+                "redirect_uri is not the one the code was sent to",
+            ));
+        }
+        if URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes())) != binding.challenge {
+            return Err(OAuthError::invalid_grant(
+                "code_verifier does not fit the code_challenge",
+            ));
+        }
+        Ok(grant)
+    }
+
+    /// The grant behind a refresh token of this client. The token is not spent yet.
+    pub(super) fn behind_refresh_token(
+        &mut self,
+        token: &str,
+        client_id: &str,
+    ) -> Result<(GrantId, Grant), OAuthError> {
+        if self
+            .vouchers
+            .get(token)
+            .is_some_and(|voucher| voucher.code.is_some())
+        {
+            return Err(OAuthError::invalid_grant("this is no refresh token"));
+        }
+        self.behind(token, client_id)
+    }
+
+    pub(super) fn spend(&mut self, voucher: &str) {
+        if let Some(voucher) = self.vouchers.get_mut(voucher) {
+            voucher.spent = true;
+        }
+    }
+
+    pub(super) fn remember(
+        &mut self,
+        access_token: &str,
+        claims: Map<String, Value>,
+        grant: Option<GrantId>,
+    ) {
+        self.access_tokens
+            .insert(access_token.to_owned(), AccessToken { grant, claims });
+    }
+
+    /// The claims of an access token that was issued here; none too where its grant was revoked.
+    pub(super) fn claims_of(&self, access_token: &str) -> Option<Option<&Map<String, Value>>> {
+        let token = self.access_tokens.get(access_token)?;
+        let revoked = token.grant.is_some_and(|grant| self.grants[grant].revoked);
+        Some((!revoked).then_some(&token.claims))
+    }
+
+    pub(super) fn revoke(&mut self, token: &str) {
+        self.introspect_as(token, json!({ "active": false }));
+    }
+
+    pub(super) fn introspect_as(&mut self, token: &str, answer: Value) {
+        self.answers.insert(token.to_owned(), answer);
+    }
+
+    pub(super) fn answer_for(&self, token: &str) -> Option<&Value> {
+        self.answers.get(token)
+    }
+
+    fn behind(&mut self, voucher: &str, client_id: &str) -> Result<(GrantId, Grant), OAuthError> {
+        let voucher = self
+            .vouchers
+            .get(voucher)
+            .ok_or_else(|| OAuthError::invalid_grant("unknown code or token"))?;
+        let grant = &mut self.grants[voucher.grant];
+        if grant.client_id != client_id {
+            return Err(OAuthError::invalid_grant("this was issued to another client"));
+        }
+        if voucher.spent {
+            // Two hold it, and one of them stole it (OAuth 2.1 §4.1.3, §4.3.1): nobody keeps what came of it.
+            grant.revoked = true;
+        }
+        if grant.revoked {
+            return Err(OAuthError::invalid_grant(
+                "this was used before, and everything issued for it is revoked",
+            ));
+        }
+        Ok((voucher.grant, grant.clone()))
+    }
+}

@@ -1,0 +1,182 @@
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+
+use super::clock::Clock;
+use super::key::SigningKey;
+use super::random::random_text;
+
+/// How long a minted token lasts when nothing else is said.
+const DEFAULT_LIFETIME_SECONDS: i64 = 300;
+
+/// A token in the making; [`AuthorizationServer::token`](super::AuthorizationServer::token) starts one.
+///
+/// It begins as a sound RFC 9068 access token for `alice`, good for 300 s, but **without `aud` and `scope`**:
+/// those are what a test is about. Every part can be replaced by something else, sound or not.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// # let authorization_server = toolgate::testing::AuthorizationServer::start().await;
+/// let token = authorization_server
+///     .token()
+///     .audience(["https://mcp.example.com/mcp", "https://other.example.com"])
+///     .scope("mcp:use files:read")
+///     .claim("act", serde_json::json!({ "sub": "agent-7" }))
+///     .without("jti")
+///     .header("typ", "JWT")
+///     .mint();
+/// assert_eq!(token.split('.').count(), 3);
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct TokenBuilder {
+    clock: Clock,
+    key: SigningKey,
+    /// What differs from the header that the key gives; none for a parameter taken out.
+    header: BTreeMap<String, Option<Value>>,
+    claims: Map<String, Value>,
+    header_text: Option<String>,
+    payload: Option<Vec<u8>>,
+}
+
+impl TokenBuilder {
+    pub(super) fn new(issuer: &str, key: SigningKey, clock: Clock) -> Self {
+        let now = clock.unix_seconds();
+        let claims = Map::from_iter([
+            ("iss".to_owned(), Value::from(issuer)),
+            ("sub".to_owned(), Value::from("alice")),
+            ("client_id".to_owned(), Value::from("test-client")),
+            ("iat".to_owned(), Value::from(now)),
+            ("exp".to_owned(), Value::from(now + DEFAULT_LIFETIME_SECONDS)),
+            ("jti".to_owned(), Value::from(random_text::<12>())),
+        ]);
+        Self {
+            clock,
+            key,
+            header: BTreeMap::new(),
+            claims,
+            header_text: None,
+            payload: None,
+        }
+    }
+
+    /// Sets `aud`: a string or an array of them.
+    pub fn audience(self, audience: impl Into<Value>) -> Self {
+        self.claim("aud", audience)
+    }
+
+    /// Sets `scope`: scopes separated by spaces.
+    pub fn scope(self, scope: impl Into<String>) -> Self {
+        self.claim("scope", scope.into())
+    }
+
+    /// Sets `sub`.
+    pub fn subject(self, subject: impl Into<String>) -> Self {
+        self.claim("sub", subject.into())
+    }
+
+    /// Sets `client_id`.
+    pub fn client_id(self, client_id: impl Into<String>) -> Self {
+        self.claim("client_id", client_id.into())
+    }
+
+    /// Sets `exp` to so many seconds from now by the server's clock; a negative number lies in the past.
+    pub fn expires_in(self, seconds: i64) -> Self {
+        let expiry = self.clock.unix_seconds().saturating_add(seconds);
+        self.claim("exp", expiry)
+    }
+
+    /// Sets any claim to anything.
+    pub fn claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.claims.insert(name.into(), value.into());
+        self
+    }
+
+    /// Takes a claim out.
+    pub fn without(mut self, name: &str) -> Self {
+        self.claims.remove(name);
+        self
+    }
+
+    /// Sets any header parameter to anything; `alg` and `kid` otherwise follow the key.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.header.insert(name.into(), Some(value.into()));
+        self
+    }
+
+    /// Takes a header parameter out.
+    pub fn without_header(mut self, name: impl Into<String>) -> Self {
+        self.header.insert(name.into(), None);
+        self
+    }
+
+    /// Signs with this key, whether the server publishes it or not.
+    pub fn signed_with(mut self, key: &SigningKey) -> Self {
+        self.key = key.clone();
+        self
+    }
+
+    /// Replaces the whole payload by these bytes, which need not be JSON (duplicate members, other
+    /// encodings).
+    pub fn payload(mut self, payload: impl AsRef<[u8]>) -> Self {
+        self.payload = Some(payload.as_ref().to_vec());
+        self
+    }
+
+    /// Replaces the whole header by this text, which need not be JSON.
+    pub fn header_text(mut self, header: impl Into<String>) -> Self {
+        self.header_text = Some(header.into());
+        self
+    }
+
+    /// The token.
+    pub fn mint(&self) -> String {
+        self.mint_with_signature(self.key.sign(self.signing_input().as_bytes()))
+    }
+
+    /// The token with these bytes in place of a signature; none at all for an unsigned one.
+    pub fn mint_with_signature(&self, signature: impl AsRef<[u8]>) -> String {
+        format!("{}.{}", self.signing_input(), URL_SAFE_NO_PAD.encode(signature))
+    }
+
+    /// What a signature covers: the encoded header, a dot, the encoded payload.
+    pub fn signing_input(&self) -> String {
+        let header = self
+            .header_text
+            .clone()
+            .unwrap_or_else(|| Value::from(self.whole_header()).to_string());
+        let payload = match &self.payload {
+            Some(payload) => payload.clone(),
+            None => Value::from(self.claims.clone()).to_string().into_bytes(),
+        };
+        format!(
+            "{}.{}",
+            URL_SAFE_NO_PAD.encode(header),
+            URL_SAFE_NO_PAD.encode(payload)
+        )
+    }
+
+    pub(super) fn claims(&self) -> &Map<String, Value> {
+        &self.claims
+    }
+
+    fn whole_header(&self) -> Map<String, Value> {
+        let mut header = Map::new();
+        header.insert("typ".to_owned(), "at+jwt".into());
+        header.insert("alg".to_owned(), self.key.algorithm().name().into());
+        if let Some(kid) = self.key.kid() {
+            header.insert("kid".to_owned(), kid.into());
+        }
+        for (name, value) in &self.header {
+            match value {
+                Some(value) => header.insert(name.clone(), value.clone()),
+                None => header.remove(name),
+            };
+        }
+        header
+    }
+}

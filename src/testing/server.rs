@@ -1,0 +1,196 @@
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::HeaderValue;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use super::builder::AuthorizationServerBuilder;
+use super::fault::Fault;
+use super::key::SigningKey;
+use super::listener;
+use super::mint::TokenBuilder;
+use super::shared::Shared;
+use super::traffic::{Endpoint, Recorded};
+
+/// What must be said wherever this server is shown; [`AuthorizationServer`]'s `Display` and its pages say it.
+pub const NOTICE: &str = "For development only: everyone may log in as anyone.";
+
+/// A development authorization server in this process. **Everyone may log in as anyone.**
+///
+/// A cheap handle: clones are the same server, and the server stops when the last one is dropped. Its
+/// `Display` is the text to print at start-up.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use toolgate::testing::{AuthorizationServer, Endpoint};
+///
+/// let authorization_server = AuthorizationServer::start().await;
+/// let token = authorization_server.token().audience("http://127.0.0.1:3000/mcp").mint();
+/// authorization_server.revoke(&token);
+/// assert!(authorization_server.requests(Endpoint::Introspect).is_empty());
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct AuthorizationServer {
+    shared: Arc<Shared>,
+    running: Arc<Running>,
+}
+
+impl AuthorizationServer {
+    /// Starts one with all defaults: a free port of 127.0.0.1, one ES256 key.
+    pub async fn start() -> Self {
+        Self::builder().start().await
+    }
+
+    /// Starts the choice of everything that can be chosen.
+    pub fn builder() -> AuthorizationServerBuilder {
+        AuthorizationServerBuilder::new()
+    }
+
+    pub(super) async fn listen(address: SocketAddr, shared: impl FnOnce(String) -> Shared) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap_or_else(|error| {
+            panic!("the development authorization server cannot listen on {address}: {error}")
+        });
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let shared = Arc::new(shared(format!("http://{address}")));
+        let stop = Arc::new(Notify::new());
+        let task = tokio::spawn(listener::serve(listener, Arc::clone(&shared), Arc::clone(&stop)));
+        Self {
+            shared,
+            running: Arc::new(Running {
+                stop,
+                task: Mutex::new(Some(task)),
+            }),
+        }
+    }
+
+    /// The issuer, such as `http://127.0.0.1:41234`: no slash at its end unless the builder put one there.
+    pub fn issuer(&self) -> &str {
+        &self.shared.issuer
+    }
+
+    /// The address of an endpoint.
+    pub fn url(&self, endpoint: Endpoint) -> String {
+        self.shared.url(endpoint)
+    }
+
+    /// Starts a token, signed with the current key unless it says otherwise.
+    pub fn token(&self) -> TokenBuilder {
+        self.shared.token()
+    }
+
+    /// The key that signs now.
+    pub fn signing_key(&self) -> SigningKey {
+        self.shared.keys().signing_key()
+    }
+
+    /// Publishes this key alone and signs with it from now on.
+    pub fn rotate(&self, key: SigningKey) {
+        self.shared.keys().rotate(key);
+    }
+
+    /// Publishes exactly these JWKs, broken ones too; the signing key stays.
+    pub fn publish(&self, keys: Vec<Value>) {
+        self.shared.keys().publish(keys);
+    }
+
+    /// The key set that is served.
+    pub fn jwks(&self) -> Value {
+        self.shared.keys().jwks()
+    }
+
+    /// Sends this `Cache-Control` with the key set; none by default.
+    ///
+    /// # Panics
+    ///
+    /// On a value that cannot stand in a header.
+    pub fn jwks_cache_control(&self, value: Option<&str>) {
+        let value = value.map(|value| HeaderValue::from_str(value).expect("a header value"));
+        self.shared.keys().cache_control = value;
+    }
+
+    /// Lets an endpoint fail like this, on every request until cleared with none.
+    ///
+    /// # Panics
+    ///
+    /// On a status or a redirect that no answer can carry.
+    pub fn fail(&self, endpoint: Endpoint, fault: Option<Fault>) {
+        if let Some(fault) = &fault {
+            fault.assert_possible();
+        }
+        self.shared
+            .traffic()
+            .set_fault(self.shared.answering(endpoint), fault);
+    }
+
+    /// How many requests an endpoint has seen, each counted as soon as its head has arrived.
+    pub fn hits(&self, endpoint: Endpoint) -> usize {
+        self.shared.traffic().hits(self.shared.answering(endpoint))
+    }
+
+    /// The requests an endpoint has seen, oldest first; at most the last 1024.
+    pub fn requests(&self, endpoint: Endpoint) -> Vec<Recorded> {
+        self.shared.traffic().requests(self.shared.answering(endpoint))
+    }
+
+    /// Lets introspection call this token inactive from now on. A JWT's signature stays as good as it was.
+    pub fn revoke(&self, token: &str) {
+        self.shared.grants().revoke(token);
+    }
+
+    /// Lets introspection answer exactly this for a token of any shape, in place of whatever it would say.
+    pub fn introspect_as(&self, token: &str, answer: Value) {
+        self.shared.grants().introspect_as(token, answer);
+    }
+
+    /// Stops the server now, for all its handles; on return, its port refuses connections.
+    pub async fn stop(&self) {
+        self.running.stop.notify_one();
+        let task = self
+            .running
+            .task
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(task) = task {
+            let _ = task.await;
+        }
+    }
+}
+
+impl fmt::Debug for AuthorizationServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthorizationServer")
+            .field("issuer", &self.issuer())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for AuthorizationServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Development authorization server at {}. {NOTICE}",
+            self.issuer()
+        )
+    }
+}
+
+/// The listener's task, which ends with the last handle.
+struct Running {
+    stop: Arc<Notify>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.get_mut().unwrap_or_else(PoisonError::into_inner) {
+            task.abort();
+        }
+    }
+}

@@ -1,0 +1,109 @@
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::clock::Clock;
+use super::grants::Grants;
+use super::key::SigningKey;
+use super::key_ring::KeyRing;
+use super::mint::TokenBuilder;
+use super::traffic::{Endpoint, Traffic};
+
+/// What every connection and every handle of one server share.
+pub(super) struct Shared {
+    pub(super) issuer: String,
+    pub(super) settings: Settings,
+    /// Scheme, host and port.
+    origin: String,
+    /// The issuer's path without a slash at its end.
+    issuer_path: String,
+    endpoints: HashMap<String, Endpoint>,
+    keys: Mutex<KeyRing>,
+    traffic: Mutex<Traffic>,
+    grants: Mutex<Grants>,
+}
+
+/// What a server was built with.
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) clock: Clock,
+    pub(super) scopes: Vec<String>,
+    pub(super) users: Vec<String>,
+    pub(super) token_lifetime: Duration,
+    pub(super) opaque_tokens: bool,
+    pub(super) discovery_forms: Vec<Endpoint>,
+    /// Ids and secrets.
+    pub(super) confidential_clients: Vec<(String, String)>,
+    pub(super) approve_as: Option<String>,
+}
+
+impl Shared {
+    pub(super) fn new(origin: String, issuer_path: &str, key: SigningKey, settings: Settings) -> Self {
+        let issuer = format!("{origin}{issuer_path}");
+        let issuer_path = issuer_path.trim_end_matches('/').to_owned();
+        // In reverse, so that of two endpoints with one path the first stays.
+        let endpoints = Endpoint::ALL
+            .into_iter()
+            .rev()
+            .map(|endpoint| (endpoint.path(&issuer_path), endpoint));
+        Self {
+            endpoints: endpoints.collect(),
+            issuer,
+            settings,
+            origin,
+            issuer_path,
+            keys: Mutex::new(KeyRing::new(key)),
+            traffic: Mutex::default(),
+            grants: Mutex::default(),
+        }
+    }
+
+    pub(super) fn url(&self, endpoint: Endpoint) -> String {
+        format!("{}{}", self.origin, self.path(endpoint))
+    }
+
+    pub(super) fn path(&self, endpoint: Endpoint) -> String {
+        endpoint.path(&self.issuer_path)
+    }
+
+    pub(super) fn endpoint_at(&self, path: &str) -> Option<Endpoint> {
+        self.endpoints.get(path).copied()
+    }
+
+    /// The endpoint that answers for this one: without an issuer path, two discovery forms are one.
+    pub(super) fn answering(&self, endpoint: Endpoint) -> Endpoint {
+        self.endpoint_at(&self.path(endpoint)).unwrap_or(endpoint)
+    }
+
+    pub(super) fn serves_form(&self, form: Endpoint) -> bool {
+        self.settings
+            .discovery_forms
+            .iter()
+            .any(|served| self.answering(*served) == form)
+    }
+
+    pub(super) fn token(&self) -> TokenBuilder {
+        TokenBuilder::new(
+            &self.issuer,
+            self.keys().signing_key(),
+            self.settings.clock.clone(),
+        )
+    }
+
+    pub(super) fn keys(&self) -> MutexGuard<'_, KeyRing> {
+        lock(&self.keys)
+    }
+
+    pub(super) fn traffic(&self) -> MutexGuard<'_, Traffic> {
+        lock(&self.traffic)
+    }
+
+    pub(super) fn grants(&self) -> MutexGuard<'_, Grants> {
+        lock(&self.grants)
+    }
+}
+
+/// A test that panicked holding a lock has failed already; its server need not fail the others.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
