@@ -18,7 +18,7 @@ use crate::call::{self, Calls, RequestBody};
 use crate::decision::Decision;
 use crate::gate::Gate;
 use crate::refusal::Refusal;
-use crate::token::PresentedToken;
+use crate::token::{PresentedToken, Principal};
 
 /// Puts the gate around a service. Made by [`Toolgate::layer`](crate::Toolgate::layer).
 #[derive(Debug, Clone)]
@@ -87,7 +87,6 @@ impl Gate {
             return Ok(ours(document));
         }
         let mut decision = self.log.begin(self.resource.as_str());
-        let mut body = Some(body);
 
         // 2. origin, and the preflight of an allowed one
         let origin = self.origins.judge(&parts).map(Option::<&_>::cloned);
@@ -100,8 +99,8 @@ impl Gate {
 
         // 3. to 7.
         let judged = match &origin {
-            Ok(_) => self.judge(&parts, &mut body, &mut decision).await,
-            Err(refusal) => Err(refusal.clone()),
+            Ok(_) => self.judge(&parts, body, &mut decision).await,
+            Err(refusal) => Err(refused(refusal.clone(), &parts, body)),
         };
         let mut response = match judged {
             // 8. hand over: not the token, but who it stands for, and the same bytes that were judged
@@ -118,8 +117,7 @@ impl Gate {
             }
             Err(refusal) => {
                 decision.refuse(&refusal);
-                discard_unread(&parts, body);
-                let prefix = decision.principal().map(|principal| principal.request_prefix());
+                let prefix = decision.principal().map(Principal::request_prefix);
                 ours(self.answers.refuse(refusal, prefix))
             }
         };
@@ -133,27 +131,33 @@ impl Gate {
     async fn judge<B>(
         &self,
         parts: &Parts,
-        body: &mut Option<B>,
+        body: B,
         decision: &mut Decision<'_>,
     ) -> Result<RequestBody<B>, Refusal>
     where
-        B: Body<Data = Bytes>,
+        B: Body<Data = Bytes> + Send + 'static,
     {
-        // 3. present
-        let token = PresentedToken::read(parts)?;
-
-        // 4. verify
-        let principal = decision.by(self.verifier.verify(token).await?);
-
-        // 5. base rule
-        self.policy.admit(principal.scopes())?;
+        // 3. to 5.
+        let principal = match self.admit(parts, decision).await {
+            Ok(principal) => principal,
+            Err(refusal) => return Err(refused(refusal, parts, body)),
+        };
 
         // 6. read the call
-        let has_body = body.as_ref().is_some_and(|body| !body.is_end_stream());
-        if !(self.policy.depends_on_calls() && call::is_judged(parts, has_body)?) {
-            return Ok(RequestBody::unread(body.take()));
+        match self
+            .policy
+            .depends_on_calls()
+            .then(|| call::expects_call(parts, body.is_end_stream()))
+        {
+            None | Some(Ok(false)) => return Ok(RequestBody::untouched(body)),
+            Some(Ok(true)) => {}
+            Some(Err(refusal)) => return Err(refused(refusal, parts, body)),
         }
-        let bytes = call::collect(body.take(), self.max_body_bytes, self.body_time).await?;
+        let mut body = Box::pin(body);
+        let bytes = match call::collect(body.as_mut(), self.max_body_bytes, self.body_time).await {
+            Ok(bytes) => bytes,
+            Err(refusal) => return Err(refused(refusal, parts, body)),
+        };
         let calls = Calls::read(parts, &bytes)?;
         decision.about(&calls);
 
@@ -162,18 +166,29 @@ impl Gate {
         drop(calls);
         Ok(RequestBody::judged(bytes))
     }
+
+    /// Judges the caller, before a byte of the body is read.
+    async fn admit(&self, parts: &Parts, decision: &mut Decision<'_>) -> Result<Principal, Refusal> {
+        // 3. present
+        let token = PresentedToken::read(parts)?;
+
+        // 4. verify
+        let principal = decision.by(self.verifier.verify(token).await?);
+
+        // 5. base rule
+        self.policy.admit(principal.scopes())?;
+        Ok(principal)
+    }
 }
 
-/// On HTTP/2 hyper resets a stream whose body nobody reads, and some clients then never see the
-/// answer; so the rest is read and thrown away beside it. Who waits for `100 Continue` sends none.
-fn discard_unread<B: Body<Data = Bytes> + Send + 'static>(parts: &Parts, body: Option<B>) {
-    if let Some(body) = body
-        && parts.version == Version::HTTP_2
-        && !body.is_end_stream()
-        && !parts.headers.contains_key(EXPECT)
-    {
-        tokio::spawn(call::discard(body));
+/// On HTTP/2 hyper resets a stream whose body nobody reads to its end, and some clients then never see
+/// the answer; so the rest is read and thrown away beside it. Who waits for `100 Continue` sends none.
+fn refused<B: Body<Data = Bytes> + Send + 'static>(refusal: Refusal, parts: &Parts, unread: B) -> Refusal {
+    let waits = parts.headers.contains_key(EXPECT);
+    if parts.version == Version::HTTP_2 && !waits && !unread.is_end_stream() {
+        tokio::spawn(call::discard(unread));
     }
+    refusal
 }
 
 /// The future of [`ToolgateService`].

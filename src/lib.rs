@@ -10,6 +10,7 @@ mod gate;
 mod layer;
 mod policy;
 mod refusal;
+mod resource_name;
 mod resource_uri;
 mod scope;
 mod token;

@@ -282,7 +282,6 @@ reasons! {
 
     JwksUnavailable        "jwks_unavailable"         Unavailable          Outage
     JwksUnusable           "jwks_unusable"            Unavailable          Outage
-    JwksStale              "jwks_stale"               Unavailable          Outage
     KidUndecided           "kid_undecided"            Unavailable          Suspicious
     DiscoveryFailed        "discovery_failed"         Unavailable          Outage
     DiscoveryIssuerMismatch "discovery_issuer_mismatch" Unavailable        Outage

@@ -1,64 +1,131 @@
-//! stub
-use crate::refusal::*;
-use bytes::Bytes;
-use http::request::Parts;
+//! What is asked? From a request's head and body to the calls that policy judges.
+//!
+//! Everything here but reading the body is pure on `(&Parts, bytes)`. What cannot be read with
+//! certainty is refused: a gate and a server that read one body differently are a way around the gate.
+
+mod body;
+mod head;
+mod mirrored;
+mod rpc;
+mod target;
+
+pub use body::RequestBody;
+pub(crate) use body::{collect, discard};
+pub(crate) use head::expects_call;
+pub(crate) use target::Target;
+
 use std::borrow::Cow;
-pub(crate) struct Calls<'a>(Vec<Call<'a>>);
+use std::slice;
+
+use http::request::Parts;
+
+use crate::refusal::{Reason, Refusal};
+use mirrored::Mirrored;
+use rpc::{Given, Id, Message, Messages};
+
+/// What one POST asks: one message, or a batch of them (2025-03-26 alone).
+#[derive(Debug)]
+pub(crate) struct Calls<'a>(Shape<'a>);
+
+#[expect(
+    clippy::large_enum_variant,
+    reason = "boxing would cost every call an allocation"
+)]
+#[derive(Debug)]
+enum Shape<'a> {
+    Single(Call<'a>),
+    Batch(Vec<Call<'a>>),
+}
+
 impl<'a> Calls<'a> {
-    pub(crate) fn read(_: &Parts, _: &'a [u8]) -> Result<Self, Refusal> {
-        Ok(Self(vec![]))
+    pub(crate) fn read(parts: &Parts, body: &'a [u8]) -> Result<Self, Refusal> {
+        head::plain_json(&parts.headers)?;
+        let mirrored = Mirrored::read(&parts.headers)?;
+        let shape = match rpc::read(body, mirrored.may_batch())? {
+            Messages::Single(message) => Shape::Single(Call::of(message)?),
+            Messages::Batch(messages) => {
+                Shape::Batch(messages.into_iter().map(Call::of).collect::<Result<_, _>>()?)
+            }
+        };
+        let calls = Self(shape);
+        for call in calls.iter() {
+            mirrored
+                .agree_with(call)
+                .map_err(|refusal| refusal.answering(calls.request_id()))?;
+        }
+        Ok(calls)
     }
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Call<'a>> {
-        self.0.iter()
+
+    pub(crate) fn iter(&self) -> slice::Iter<'_, Call<'a>> {
+        match &self.0 {
+            Shape::Single(call) => slice::from_ref(call).iter(),
+            Shape::Batch(calls) => calls.iter(),
+        }
+    }
+
+    /// The id of a single request as JSON text, for the errors that answer it.
+    pub(crate) fn request_id(&self) -> Option<String> {
+        match &self.0 {
+            Shape::Single(call) if call.kind == MessageKind::Request => call.id.as_ref()?.quoted(),
+            _ => None,
+        }
     }
 }
-#[derive(PartialEq)]
+
+/// One JSON-RPC message, as far as policy and the mirrored headers need it.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) kind: MessageKind,
+    /// Empty for a response.
+    pub(crate) method: Cow<'a, str>,
+    pub(crate) target: Target<'a>,
+    id: Option<Id<'a>>,
+    task_id: Option<Cow<'a, str>>,
+    protocol_version: Option<Cow<'a, str>>,
+}
+
+/// The JSON-RPC kinds of message a client may send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MessageKind {
     Request,
     Notification,
     Response,
 }
-pub(crate) struct Call<'a> {
-    pub(crate) kind: MessageKind,
-    pub(crate) method: Cow<'a, str>,
-    pub(crate) target: Target<'a>,
-}
-pub(crate) enum Target<'a> {
-    None,
-    Tool(Cow<'a, str>),
-    Prompt(Cow<'a, str>),
-    Resources(Vec<ResourceName<'a>>),
-}
-pub(crate) struct ResourceName<'a> {
-    pub(crate) written: Cow<'a, str>,
-    pub(crate) normalised: Option<String>,
-}
-impl<'a> ResourceName<'a> {
-    pub(crate) fn new(written: Cow<'a, str>) -> Self {
-        Self {
-            written,
-            normalised: None,
+
+impl<'a> Call<'a> {
+    fn of(message: Message<'a>) -> Result<Self, Refusal> {
+        let Message {
+            jsonrpc,
+            id,
+            method,
+            params,
+            answers,
+        } = message;
+        if !matches!(jsonrpc, Given::Is(version) if version == "2.0") {
+            return Err(Reason::BodyUnparsable.into());
         }
-    }
-    pub(crate) fn readings(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(&*self.written).chain(self.normalised.as_deref())
+        let (kind, id) = match (&method, id) {
+            (Some(_), None) => (MessageKind::Notification, None),
+            // An id that is null is no id for some servers and one for others; MCP forbids it.
+            (Some(_), Some(Given::Is(id))) => (MessageKind::Request, Some(id)),
+            // JSON-RPC 2.0 §5: null in the answer to what could not be read.
+            (None, Some(Given::Is(_) | Given::Null)) if answers => (MessageKind::Response, None),
+            _ => return Err(Reason::BodyUnparsable.into()),
+        };
+        let method = method.unwrap_or_default();
+        let task_id = match &params.task_id {
+            Given::Is(task_id) if method.starts_with("tasks/") => Some(task_id.clone()),
+            _ => None,
+        };
+        let protocol_version = params.meta.protocol_version.clone();
+        let target = Target::of(&method, params)?;
+        Ok(Self {
+            kind,
+            method,
+            target,
+            id,
+            task_id,
+            protocol_version,
+        })
     }
 }
-/// b
-#[derive(Debug)]
-pub struct RequestBody<B>(Option<B>);
-impl<B> RequestBody<B> {
-    pub(crate) fn unread(b: Option<B>) -> Self {
-        Self(b)
-    }
-    pub(crate) fn judged(_: Bytes) -> Self {
-        Self(None)
-    }
-}
-pub(crate) fn is_judged(_: &Parts, _: bool) -> Result<bool, Refusal> {
-    Ok(true)
-}
-pub(crate) async fn collect<B>(_: Option<B>, _: usize, _: std::time::Duration) -> Result<Bytes, Refusal> {
-    Ok(Bytes::new())
-}
-pub(crate) async fn discard<B>(_: B) {}

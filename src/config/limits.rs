@@ -87,6 +87,11 @@ impl Limits {
             ("jwks_default_seconds", self.jwks_default_seconds),
             ("jwks_max_seconds", self.jwks_max_seconds),
             ("jwks_stale_seconds", self.jwks_stale_seconds),
+            ("introspection_active_seconds", self.introspection_active_seconds),
+            (
+                "introspection_inactive_seconds",
+                self.introspection_inactive_seconds,
+            ),
             ("verified_seconds", self.verified_seconds),
             ("unknown_kid_cooldown_seconds", self.unknown_kid_cooldown_seconds),
         ];

@@ -5,8 +5,8 @@ use super::names::Names;
 use super::rule::{Need, Rule};
 use super::scope_map::{Listing, ScopeMap};
 use super::{Policy, Requirement};
-use crate::call::ResourceName;
 use crate::config_error::ConfigError;
+use crate::resource_name::ResourceName;
 use crate::scope::{Scope, Scopes};
 
 impl Policy {

@@ -20,8 +20,9 @@ pub use rule::{Rule, all_of, any_of, base_only, deny};
 pub use scope_map::ScopeMap;
 use scope_map::{Challenge, Unlisted};
 
-use crate::call::{Call, Calls, MessageKind, ResourceName, Target};
+use crate::call::{Call, Calls, MessageKind, Target};
 use crate::refusal::{Reason, Refusal};
+use crate::resource_name::ResourceName;
 use crate::scope::Scopes;
 
 /// The scope map, parsed.
@@ -87,7 +88,7 @@ impl Policy {
             Target::Tool(name) => needed.push(self.named(&self.tools, name, Reason::ToolUnmapped)?),
             Target::Prompt(name) => needed.push(self.named(&self.prompts, name, Reason::PromptUnmapped)?),
             Target::Resources(resources) => {
-                for uri in resources.iter().flat_map(ResourceName::readings) {
+                for uri in resources.iter().flat_map(ResourceName::spellings) {
                     needed.push(self.named(&self.resources, uri, Reason::ResourceUnmapped)?);
                 }
             }

@@ -1,0 +1,147 @@
+//! The headers that repeat parts of the body (SEP-2243): they are believed by proxies that do not read
+//! bodies, so they must be right wherever they are present. Nothing is ever allowed because of them.
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http::{HeaderMap, HeaderName};
+
+use super::target::Target;
+use super::{Call, MessageKind};
+use crate::refusal::{Reason, Refusal};
+
+static PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+static METHOD: HeaderName = HeaderName::from_static("mcp-method");
+static NAME: HeaderName = HeaderName::from_static("mcp-name");
+
+/// The revision from which requests must carry the mirrored headers.
+const FIRST_MODERN_REVISION: &str = "2026-07-28";
+
+/// The one revision with batches, and the one that requests without a version header are read as.
+const REVISION_WITH_BATCHES: &[u8] = b"2025-03-26";
+
+/// The mirrored headers as they came, without the white space around them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mirrored<'h> {
+    protocol_version: Option<&'h [u8]>,
+    method: Option<&'h [u8]>,
+    name: Option<&'h [u8]>,
+}
+
+impl<'h> Mirrored<'h> {
+    pub(super) fn read(headers: &'h HeaderMap) -> Result<Self, Refusal> {
+        Ok(Self {
+            protocol_version: only_line(headers, &PROTOCOL_VERSION)?,
+            method: only_line(headers, &METHOD)?,
+            name: only_line(headers, &NAME)?,
+        })
+    }
+
+    pub(super) fn may_batch(&self) -> bool {
+        self.protocol_version
+            .is_none_or(|version| version == REVISION_WITH_BATCHES)
+    }
+
+    pub(super) fn agree_with(&self, call: &Call<'_>) -> Result<(), Refusal> {
+        let version = self.protocol_version.map(visible_ascii).transpose()?;
+        match (version, call.protocol_version.as_deref()) {
+            (Some(header), Some(body)) if header != body => return Err(mismatch(body, header)),
+            (None, Some(body)) if is_modern(body) => return Err(mismatch(body, "")),
+            _ => {}
+        }
+        // The handshake negotiates the version, so its client may not know yet that headers are wanted;
+        // for notifications and responses the revision defines none.
+        let required = version.is_some_and(is_modern)
+            && call.kind == MessageKind::Request
+            && call.method != "initialize";
+        match self.method.map(visible_ascii).transpose()? {
+            Some(method) if method != call.method => return Err(mismatch(&call.method, method)),
+            None if required => return Err(mismatch(&call.method, "")),
+            _ => {}
+        }
+        let Some(mirrored) = mirrored_name(call) else {
+            return Ok(());
+        };
+        match self.name.map(visible_ascii).transpose()? {
+            Some(written) => match decoded(written) {
+                Some(name) if name == mirrored.name => Ok(()),
+                _ => Err(mismatch(mirrored.name, written)),
+            },
+            None if required && mirrored.is_required => Err(mismatch(mirrored.name, "")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What `Mcp-Name` must say. Only for MCP's own methods must it say so: of others, clients cannot know.
+struct MirroredName<'c> {
+    name: &'c str,
+    is_required: bool,
+}
+
+fn mirrored_name<'c>(call: &'c Call<'_>) -> Option<MirroredName<'c>> {
+    let method = call.method.as_ref();
+    let (name, is_required) = match &call.target {
+        Target::Tool(name) if method == "tools/call" => (name, true),
+        Target::Prompt(name) if method == "prompts/get" => (name, true),
+        Target::Resources(names) if method.starts_with("resources/") => (
+            &names.first()?.written,
+            matches!(
+                method,
+                "resources/read" | "resources/subscribe" | "resources/unsubscribe"
+            ),
+        ),
+        _ if method.starts_with("tasks/") => (call.task_id.as_ref()?, true),
+        _ => return None,
+    };
+    Some(MirroredName { name, is_required })
+}
+
+/// RFC 9110 §5.3: a field that is no list has one line, and whoever picks one of two may pick the other.
+fn only_line<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h [u8]>, Refusal> {
+    let mut lines = headers.get_all(name).iter();
+    let first = lines.next();
+    if lines.next().is_some() {
+        return Err(Refusal::from(Reason::DuplicateHeader).got(name.as_str()));
+    }
+    Ok(first.map(|line| line.as_bytes().trim_ascii()))
+}
+
+fn visible_ascii(line: &[u8]) -> Result<&str, Refusal> {
+    match std::str::from_utf8(line) {
+        Ok(text) if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) => Ok(text),
+        _ => Err(mismatch("visible ASCII", &String::from_utf8_lossy(line))),
+    }
+}
+
+/// The value inside `=?base64?…?=`; one that is not decodable is not taken literally.
+fn decoded(written: &str) -> Option<Cow<'_, str>> {
+    match written
+        .strip_prefix("=?base64?")
+        .and_then(|rest| rest.strip_suffix("?="))
+    {
+        None => Some(Cow::Borrowed(written)),
+        Some(encoded) => {
+            let bytes = BASE64_STANDARD.decode(encoded).ok()?;
+            String::from_utf8(bytes).ok().map(Cow::Owned)
+        }
+    }
+}
+
+/// Dates compare as text. What is not a date is for the service inside to refuse.
+fn is_modern(version: &str) -> bool {
+    let is_date = version.len() == FIRST_MODERN_REVISION.len()
+        && version
+            .bytes()
+            .enumerate()
+            .all(|(position, byte)| match position {
+                4 | 7 => byte == b'-',
+                _ => byte.is_ascii_digit(),
+            });
+    is_date && version >= FIRST_MODERN_REVISION
+}
+
+fn mismatch(body: &str, header: &str) -> Refusal {
+    Refusal::from(Reason::HeaderMismatch).expected(body).got(header)
+}

@@ -1,0 +1,16 @@
+//! The gate's behaviour, through its public layer.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod challenge;
+mod metadata;
+mod origins;
+mod policy;
+mod presentation;
+mod tokens;
+mod world;
