@@ -8,6 +8,7 @@
 )]
 
 mod challenge;
+mod keys;
 mod metadata;
 mod origins;
 mod policy;
