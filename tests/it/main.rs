@@ -7,7 +7,9 @@
     clippy::indexing_slicing
 )]
 
+mod calls;
 mod challenge;
+mod config;
 mod keys;
 mod metadata;
 mod origins;

@@ -1,0 +1,491 @@
+//! A configuration is parsed once, and every mistake in it is named with its mend.
+
+use serde_json::json;
+use toolgate::testing::AuthorizationServer;
+use toolgate::{Config, Issuer, Limits, Metadata, ScopeMap, Toolgate};
+
+const MINIMAL: &str = r#"
+resource = "https://mcp.example.com/mcp"
+[[issuers]]
+issuer = "https://auth.example.com"
+[scopes]
+unlisted = "deny"
+"#;
+
+fn build(text: &str) -> Result<Toolgate, String> {
+    let config: Config = toml::from_str(text).map_err(|why| why.to_string())?;
+    config.into_builder().build().map_err(|why| why.to_string())
+}
+
+#[test]
+fn the_least_there_can_be_builds_without_talking_to_anybody() {
+    assert_eq!(build(MINIMAL).unwrap().resource(), "https://mcp.example.com/mcp");
+}
+
+#[test]
+fn every_documented_field_is_read() {
+    let text = r#"
+        resource = "http://127.0.0.1:3000/mcp"
+
+        [[issuers]]
+        issuer = "http://127.0.0.1:4000"
+        preset = "keycloak"
+        jwks_uri = "http://127.0.0.1:4000/jwks"
+        algorithms = ["ES256", "RS256"]
+        audiences = ["api://mcp"]
+        profile = "rfc9068"
+        scope_claims = ["scope", "scp"]
+        leeway_seconds = 60
+        scope_request_prefix = "api://mcp/"
+        advertise = false
+        [issuers.unbound]
+        only_clients = ["client-1"]
+
+        [[issuers]]
+        issuer = "acme.com"
+        jwks_uri = "https://acme.example/jwks"
+        advertise = "https://acme.example"
+
+        [scopes]
+        every_request = ["mcp:use"]
+        unlisted = "deny"
+        initial = ["mcp:use"]
+        wildcard_grants = false
+        challenge = "operation"
+        listing = "all"
+        [scopes.implies]
+        "files:write" = ["files:read"]
+        [scopes.tools]
+        get_weather = "weather:read"
+        delete_file = { all = ["files:write", "admin"] }
+        "report_*" = { any = ["reports:read", "admin"] }
+        whoami = {}
+        wipe = { deny = true }
+        [scopes.resources]
+        "file:///secret/*" = "files:secret"
+        [scopes.prompts]
+        [scopes.methods]
+
+        [metadata]
+        resource_name = "Example MCP server"
+        scopes_supported = ["mcp:use"]
+        root_copy = true
+        legacy_authorization_server = "off"
+
+        [origins]
+        allowed = ["https://playground.example.com", "null", "vscode-webview://*"]
+        cors_headers = true
+
+        [limits]
+        max_body_bytes = 4194304
+        body_seconds = 10
+        jwks_min_seconds = 60
+        jwks_default_seconds = 600
+        jwks_max_seconds = 86400
+        jwks_stale_seconds = 21600
+        verified_cache_bytes = 33554432
+        introspection_active_seconds = 60
+        introspection_inactive_seconds = 10
+        verified_seconds = 300
+        unknown_kid_cooldown_seconds = 30
+    "#;
+    let gate = build(text).unwrap();
+    assert_eq!(gate.authority(), "127.0.0.1:3000");
+}
+
+/// Adds lines to the minimal file, or replaces a line of it.
+fn changed(change: &str) -> String {
+    match change.split_once(" => ") {
+        Some((line, replacement)) => {
+            assert!(MINIMAL.contains(line), "{line}");
+            MINIMAL.replace(line, replacement)
+        }
+        None => format!("{MINIMAL}\n{change}"),
+    }
+}
+
+#[test]
+fn every_bad_value_is_named_with_its_field_and_how_to_mend_it() {
+    let resource = r#"resource = "https://mcp.example.com/mcp" => resource = "#;
+    let issuer = r#"issuer = "https://auth.example.com" => issuer = "#;
+    let with = r#"[scopes] => "#;
+    for (change, field, shown, mend) in [
+        (
+            format!("{resource}\"mcp\""),
+            "resource",
+            "\"mcp\"",
+            "absolute URL",
+        ),
+        (
+            format!("{resource}\"http://mcp.example.com/mcp\""),
+            "resource",
+            "http://",
+            "https",
+        ),
+        (
+            format!("{resource}\"https://mcp.example.com/mcp#x\""),
+            "resource",
+            "#x",
+            "fragment",
+        ),
+        (
+            format!("{resource}\"https://MCP.example.com/mcp\""),
+            "resource",
+            "MCP",
+            "lower-case",
+        ),
+        (
+            format!("{resource}\"https://a@mcp.example.com/\""),
+            "resource",
+            "a@",
+            "user name",
+        ),
+        (format!("{resource}7"), "resource", "7", "string"),
+        (
+            format!("{issuer}\"http://auth.example.com\""),
+            "issuers[0].issuer",
+            "http://auth",
+            "jwks_uri",
+        ),
+        (
+            format!("{issuer}\"acme.com\""),
+            "issuers[0].issuer",
+            "acme.com",
+            "jwks_uri",
+        ),
+        (
+            format!("{issuer}\"acme.com\"\njwks_uri = \"https://acme.example/jwks\""),
+            "issuers[0].advertise",
+            "acme.com",
+            "advertise = false",
+        ),
+        (format!("{issuer}\"\""), "issuers[0].issuer", "\"\"", "iss"),
+        (
+            format!("{issuer}\"https://auth.example.com\"\nadvertise = false"),
+            "issuers",
+            "",
+            "advertise at least one",
+        ),
+        (
+            format!("{with}jwks_uri = \"ftp://x\"\n[scopes]"),
+            "issuers[0].jwks_uri",
+            "ftp://x",
+            "https",
+        ),
+        (
+            format!("{with}jwks_file = \"/nowhere/keys.json\"\n[scopes]"),
+            "issuers[0].jwks_file",
+            "/nowhere/keys.json",
+            "path",
+        ),
+        (
+            format!("{with}jwks_file = \"Cargo.toml\"\n[scopes]"),
+            "issuers[0].jwks_file",
+            "Cargo.toml",
+            "JWK set",
+        ),
+        (
+            format!("{with}jwks_file = \"k\"\njwks_uri = \"https://x/k\"\n[scopes]"),
+            "issuers[0].jwks_uri",
+            "",
+            "not both",
+        ),
+        (
+            format!("{with}algorithms = [\"HS256\"]\n[scopes]"),
+            "issuers[0].algorithms",
+            "HS256",
+            "asymmetric",
+        ),
+        (
+            format!("{with}algorithms = [\"none\"]\n[scopes]"),
+            "issuers[0].algorithms",
+            "none",
+            "asymmetric",
+        ),
+        (
+            format!("{with}algorithms = []\n[scopes]"),
+            "issuers[0].algorithms",
+            "[]",
+            "at least one",
+        ),
+        (
+            format!("{with}preset = \"acme\"\n[scopes]"),
+            "issuers[0].preset",
+            "acme",
+            "keycloak",
+        ),
+        (
+            format!("{with}profile = \"strict\"\n[scopes]"),
+            "profile",
+            "strict",
+            "rfc9068",
+        ),
+        (
+            format!("{with}leeway_seconds = 86400\n[scopes]"),
+            "issuers[0].leeway_seconds",
+            "86400",
+            "at most",
+        ),
+        (
+            format!("{with}leeway_seconds = -1\n[scopes]"),
+            "leeway_seconds",
+            "-1",
+            "u64",
+        ),
+        (
+            format!("{with}scope_claims = []\n[scopes]"),
+            "issuers[0].scope_claims",
+            "[]",
+            "at least one",
+        ),
+        (
+            format!("{with}audiences = [\"\"]\n[scopes]"),
+            "issuers[0].audiences",
+            "",
+            "leave it out",
+        ),
+        (
+            format!("{with}unbound = {{ only_clients = [] }}\n[scopes]"),
+            "issuers[0].unbound.only_clients",
+            "[]",
+            "at least one",
+        ),
+        (
+            format!("{with}introspection = {{ client_secret = \"s3cret\" }}\n[scopes]"),
+            "issuers[0].introspection",
+            "",
+            "not supported yet",
+        ),
+        (format!("{with}advertise = 7\n[scopes]"), "advertise", "7", "URL"),
+        (
+            format!("{with}[[issuers]]\nissuer = \"https://auth.example.com\"\n[scopes]"),
+            "issuers[1].issuer",
+            "auth.example.com",
+            "twice",
+        ),
+        (
+            "unlisted = \"deny\" => ".into(),
+            "scopes.unlisted",
+            "",
+            "\"deny\" or \"allow\"",
+        ),
+        (
+            "unlisted = \"deny\" => unlisted = \"maybe\"".into(),
+            "unlisted",
+            "maybe",
+            "deny",
+        ),
+        (
+            "every_request = [\"a b\"]".into(),
+            "scopes.every_request",
+            "a b",
+            "list",
+        ),
+        (
+            "every_request = [\"é\"]".into(),
+            "scopes.every_request",
+            "é",
+            "ASCII",
+        ),
+        (
+            "every_request = [\"\"]".into(),
+            "scopes.every_request",
+            "",
+            "ASCII",
+        ),
+        (
+            "every_request = [\"offline_access\"]".into(),
+            "scopes.every_request",
+            "offline_access",
+            "leave it out",
+        ),
+        (
+            "initial = [\"files:*\"]".into(),
+            "scopes.initial",
+            "files:*",
+            "single scopes",
+        ),
+        (
+            "listing = \"callable\"".into(),
+            "scopes.listing",
+            "callable",
+            "not supported yet",
+        ),
+        (
+            "[scopes.implies]\na = [\"b\"]\nb = [\"a\"]".into(),
+            "scopes.implies.",
+            "",
+            "circle",
+        ),
+        (
+            "[scopes.tools]\nt = \"a b\"".into(),
+            "scopes.tools.t",
+            "a b",
+            "list",
+        ),
+        (
+            "[scopes.tools]\n\"a*b\" = \"x\"".into(),
+            "scopes.tools.a*b",
+            "a*b",
+            "at its end",
+        ),
+        (
+            "[scopes.tools]\nt = { all = [] }".into(),
+            "scopes.tools.t",
+            "",
+            "at least one",
+        ),
+        (
+            "[scopes.tools]\nt = { deny = false }".into(),
+            "t",
+            "deny = false",
+            "{}",
+        ),
+        (
+            "[scopes.tools]\nt = { all = [\"a\"], any = [\"b\"] }".into(),
+            "t",
+            "",
+            "not several",
+        ),
+        (
+            "[scopes.tools]\nt = { some = [\"a\"] }".into(),
+            "some",
+            "",
+            "`all`, `any`",
+        ),
+        ("[scopes.tools]\nt = 7".into(), "t", "7", "a scope"),
+        (
+            "[scopes.resources]\n\"FILE:///x/*\" = \"a\"".into(),
+            "scopes.resources.FILE:///x/*",
+            "FILE",
+            "file:///x/",
+        ),
+        (
+            "[metadata]\nresource_documentation = \"docs\"".into(),
+            "metadata.resource_documentation",
+            "docs",
+            "URL",
+        ),
+        (
+            "[metadata]\nscopes_supported = [\"offline_access\"]".into(),
+            "metadata.scopes_supported",
+            "offline_access",
+            "leave it out",
+        ),
+        (
+            "[metadata]\nscopes_supported = [\"a:*\"]".into(),
+            "metadata.scopes_supported",
+            "a:*",
+            "single",
+        ),
+        (
+            "[metadata]\nresource_signing_alg_values_supported = [\"none\"]".into(),
+            "metadata.resource_signing_alg_values_supported",
+            "none",
+            "leave it out",
+        ),
+        (
+            "[metadata.extra]\ndpop_bound_access_tokens_required = true".into(),
+            "metadata.extra.dpop_bound_access_tokens_required",
+            "",
+            "promises",
+        ),
+        (
+            "[metadata.extra]\nresource = \"x\"".into(),
+            "metadata.extra.resource",
+            "",
+            "set it there",
+        ),
+        (
+            "[metadata.extra]\nx = []".into(),
+            "metadata.extra.x",
+            "[]",
+            "leave empty",
+        ),
+        (
+            "[metadata]\nlegacy_authorization_server = \"on\"".into(),
+            "legacy_authorization_server",
+            "on",
+            "redirect",
+        ),
+        (
+            "[origins]\nallowed = [\"*\"]".into(),
+            "origins.allowed",
+            "*",
+            "\"any\"",
+        ),
+        (
+            "[origins]\nallowed = [\"https://x/\"]".into(),
+            "origins.allowed",
+            "https://x/",
+            "ends behind",
+        ),
+        ("[origins]\nallowed = \"all\"".into(), "allowed", "all", "any"),
+        (
+            "[limits]\nmax_body_bytes = 0".into(),
+            "limits.max_body_bytes",
+            "0",
+            "at least 1",
+        ),
+        (
+            "[limits]\njwks_min_seconds = 700".into(),
+            "limits.jwks_min_seconds",
+            "700",
+            "jwks_default_seconds",
+        ),
+        (
+            "[limits]\njwks_default_seconds = 90000".into(),
+            "limits.jwks_default_seconds",
+            "90000",
+            "jwks_max_seconds",
+        ),
+        ("[limits]\nmax_body = 1".into(), "max_body", "", "max_body_bytes"),
+        ("[policy]".into(), "policy", "", "unknown field"),
+        ("[scopes] => [scope]".into(), "scope", "", "unknown field"),
+    ] {
+        let text = changed(&change);
+        let error = build(&text).expect_err(&text);
+        for part in [field, shown, mend] {
+            assert!(
+                error.contains(part),
+                "{part:?} is missing in the error of\n{text}\n{error}"
+            );
+        }
+        assert!(!error.contains("s3cret"), "{error}");
+    }
+}
+
+#[test]
+fn what_code_can_get_wrong_is_found_too() {
+    let build = |builder: toolgate::Builder| builder.build().expect_err("an error").to_string();
+    let start = || Toolgate::builder("https://mcp.example.com/mcp").issuer("https://auth.example.com");
+    let error = build(start());
+    assert!(
+        error.contains("ScopeMap::deny_unlisted()") && error.contains("ScopeMap::allow_unlisted()"),
+        "{error}"
+    );
+    let no_issuer = Toolgate::builder("https://mcp.example.com/mcp").scopes(ScopeMap::allow_unlisted());
+    assert!(build(no_issuer).contains("`issuers`"));
+    let twice = ScopeMap::allow_unlisted().tool("t", "a").tool("t", "b");
+    assert!(build(start().scopes(twice)).contains("named twice"));
+    let nobody = ScopeMap::allow_unlisted().every_request(toolgate::deny());
+    assert!(build(start().scopes(nobody)).contains("scopes.every_request"));
+    let keys = Issuer::new("x").jwks("{}").not_advertised();
+    assert!(build(start().issuer(keys).scopes(ScopeMap::allow_unlisted())).contains("issuers[1].jwks"));
+    let odd = Metadata::default().extra("x", f64::NAN);
+    assert!(build(start().scopes(ScopeMap::allow_unlisted()).metadata(odd)).contains("metadata.extra.x"));
+    let zero = Limits::default().body_seconds(0);
+    assert!(build(start().scopes(ScopeMap::allow_unlisted()).limits(zero)).contains("limits.body_seconds"));
+}
+
+#[tokio::test]
+async fn a_static_key_file_is_read_when_the_gate_is_built() {
+    let server = AuthorizationServer::start().await;
+    let path = std::env::temp_dir().join(format!("toolgate-keys-{}.json", std::process::id()));
+    std::fs::write(&path, server.jwks().to_string()).unwrap();
+    let file = json!(path.display().to_string());
+    let text = MINIMAL.replace("[scopes]", &format!("jwks_file = {file}\n[scopes]"));
+    let built = build(&text);
+    std::fs::remove_file(&path).unwrap();
+    built.unwrap();
+}
