@@ -1,0 +1,291 @@
+//! What the operator sees: one event per decision, with stable fields and nothing secret.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+use toolgate::ScopeMap;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::world::{World, bare, call, post};
+
+/// Collects events as JSON lines.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// Everything of the gate's own target.
+    fn events(&self) -> Vec<Value> {
+        let events = self
+            .text()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect::<Vec<Value>>();
+        events
+            .into_iter()
+            .filter(|event| event["target"] == "toolgate")
+            .collect()
+    }
+
+    /// The last decision.
+    fn decision(&self) -> Value {
+        let decided = |event: &Value| event["fields"].get("decision").is_some();
+        self.events().into_iter().rfind(decided).expect("a decision")
+    }
+}
+
+/// Everything down to TRACE, of every crate, on this thread.
+fn listen() -> (Log, tracing::subscriber::DefaultGuard) {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(log.clone());
+    (log, tracing::subscriber::set_default(subscriber.finish()))
+}
+
+#[tokio::test]
+async fn an_allowed_call_is_one_debug_event_that_says_who_did_what() {
+    let (log, _guard) = listen();
+    let world = World::with_scopes(ScopeMap::allow_unlisted().tool("t", "a")).await;
+    let token = world.token().scope("a b").claim("jti", "j1").mint();
+    world.call_tool(&token, "t").await.assert_served();
+    let event = log.decision();
+    assert_eq!(event["level"], "DEBUG");
+    let fields = &event["fields"];
+    for (name, value) in [
+        ("decision", json!("allow")),
+        ("issuer", json!(world.server.issuer())),
+        ("subject", json!("alice")),
+        ("client_id", json!("test-client")),
+        ("token_id", json!("j1")),
+        ("resource", json!("https://mcp.example.com/mcp")),
+        ("method", json!("tools/call")),
+        ("tool", json!("t")),
+        ("granted", json!("a b")),
+    ] {
+        assert_eq!(fields[name], value, "{name} in {fields}");
+    }
+    assert!(fields["elapsed_us"].is_u64());
+}
+
+#[tokio::test]
+async fn a_refusal_is_one_event_with_its_reason_and_the_loudness_it_deserves() {
+    let (log, _guard) = listen();
+    let world = World::with_scopes(ScopeMap::deny_unlisted().tool("t", "a")).await;
+    let good = world.token();
+
+    world
+        .send(bare(http::Method::POST, "/mcp"))
+        .await
+        .assert_asks_for_a_token();
+    let event = log.decision();
+    assert_eq!(
+        (&event["level"], &event["fields"]["reason"]),
+        (&json!("INFO"), &json!("no_token"))
+    );
+
+    world
+        .list_with(&good.clone().expires_in(-100).mint())
+        .await
+        .assert_invalid_token("expired");
+    let event = log.decision();
+    assert_eq!(
+        (&event["level"], &event["fields"]["reason"]),
+        (&json!("INFO"), &json!("expired"))
+    );
+    assert_eq!(event["fields"]["subject"], "alice");
+    assert!(
+        event["fields"]["got"].as_str().unwrap().contains("100 s"),
+        "{event}"
+    );
+
+    world.call_tool(&good.mint(), "t").await.assert_needs(&["a"]);
+    let event = log.decision();
+    assert_eq!(
+        (&event["level"], &event["fields"]["reason"]),
+        (&json!("INFO"), &json!("insufficient_scope"))
+    );
+    assert_eq!(
+        (&event["fields"]["required"], &event["fields"]["granted"]),
+        (&json!("a"), &json!("mcp:use"))
+    );
+
+    world
+        .list_with(&good.clone().audience("https://other").mint())
+        .await
+        .assert_invalid_token("audience_mismatch");
+    let event = log.decision();
+    assert_eq!(
+        (&event["level"], &event["fields"]["reason"]),
+        (&json!("WARN"), &json!("audience_mismatch"))
+    );
+    assert_eq!(event["fields"]["expected"], "https://mcp.example.com/mcp");
+    assert_eq!(event["fields"]["got"], "https://other");
+
+    world
+        .call_tool(&good.mint(), "unknown")
+        .await
+        .assert_forbidden("tool_unmapped");
+    let event = log.decision();
+    assert_eq!(
+        (&event["level"], &event["fields"]["got"]),
+        (&json!("WARN"), &json!("unknown"))
+    );
+
+    let decisions = log
+        .events()
+        .into_iter()
+        .filter(|event| event["fields"].get("decision").is_some());
+    assert_eq!(decisions.count(), 5);
+}
+
+#[tokio::test]
+async fn an_outage_is_an_error() {
+    let (log, _guard) = listen();
+    let world = World::new().await;
+    world.server.fail(
+        toolgate::testing::Endpoint::Jwks,
+        Some(toolgate::testing::Fault::Status(500)),
+    );
+    world
+        .list_with(&world.token().mint())
+        .await
+        .assert_unavailable("jwks_unavailable");
+    let event = log.decision();
+    assert_eq!(
+        (&event["level"], &event["fields"]["reason"]),
+        (&json!("ERROR"), &json!("jwks_unavailable"))
+    );
+}
+
+#[tokio::test]
+async fn a_subject_appears_only_once_its_signature_held() {
+    let (log, _guard) = listen();
+    let world = World::new().await;
+    world.list_with(&world.token().mint()).await.assert_served();
+    let forged = world.token().subject("mallory").mint_with_signature(&[0; 64]);
+    world
+        .list_with(&forged)
+        .await
+        .assert_invalid_token("bad_signature");
+    assert!(!log.text().contains("mallory"));
+    let event = log.decision();
+    assert_eq!(event["fields"]["token_id"].as_str().unwrap().len(), 16);
+    assert!(
+        event["fields"].get("subject").is_none() && event["fields"].get("issuer").is_none(),
+        "{event}"
+    );
+}
+
+#[tokio::test]
+async fn warnings_about_strangers_are_rationed_and_those_about_known_callers_are_not() {
+    let (log, _guard) = listen();
+    let world = World::with_scopes(ScopeMap::deny_unlisted()).await;
+    for _ in 0..20 {
+        world.list_with("garbage").await.assert_invalid_token("not_a_jwt");
+        world
+            .call_tool(&world.token().mint(), "t")
+            .await
+            .assert_forbidden("tool_unmapped");
+    }
+    let warned = |reason: &str| {
+        let events = log.events().into_iter();
+        events
+            .filter(|event| event["level"] == "WARN" && event["fields"]["reason"] == reason)
+            .count()
+    };
+    assert_eq!((warned("not_a_jwt"), warned("tool_unmapped")), (1, 20));
+}
+
+#[tokio::test]
+async fn text_that_a_caller_chose_is_escaped_and_cut() {
+    let (log, _guard) = listen();
+    let world = World::with_scopes(ScopeMap::deny_unlisted()).await;
+    let token = world.token().claim("sub", "a\r\nforged line").mint();
+    let name = format!("x\n{}", "y".repeat(10_000));
+    world
+        .send(post(&token, &call("tools/call", json!({ "name": name }))))
+        .await
+        .assert_forbidden("tool_unmapped");
+    let event = log.decision();
+    assert_eq!(event["fields"]["subject"], "a\\r\\nforged line");
+    let tool = event["fields"]["tool"].as_str().unwrap();
+    assert!(tool.starts_with("x\\ny") && tool.len() < 200, "{}", tool.len());
+}
+
+#[tokio::test]
+async fn no_token_and_no_part_of_one_is_ever_logged() {
+    let (log, _guard) = listen();
+    let world = World::with_scopes(ScopeMap::deny_unlisted().tool("t", "a")).await;
+    let tokens = [
+        world.token().mint(),
+        world.token().scope("a").claim("secret_claim", "hush").mint(),
+        world.token().expires_in(-100).mint(),
+        world.token().audience("https://other").mint(),
+        world.token().mint_with_signature(&[7; 64]),
+        world.token().header("alg", json!("HS256")).mint(),
+        world.token().claim("iss", "https://evil.example").mint(),
+        "an-opaque-token-that-nobody-knows".to_owned(),
+        "a.b.c.d.eeeeeeeeeeeeeeeeeeee".to_owned(),
+    ];
+    for token in &tokens {
+        world.call_tool(token, "t").await;
+        world.list_with(&format!("{token},")).await;
+    }
+    let text = log.text();
+    assert!(text.contains("insufficient_scope"), "the log was listened to");
+    for token in &tokens {
+        assert!(!text.contains(token.as_str()), "a token was logged");
+        for part in token.split('.').filter(|part| part.len() > 20) {
+            assert!(!text.contains(part), "a part of a token was logged: {part}");
+        }
+    }
+    assert!(!text.contains("hush"), "a claim was logged");
+}
+
+#[tokio::test]
+async fn at_start_up_one_event_says_what_was_built() {
+    let (log, _guard) = listen();
+    let world = World::with_scopes(ScopeMap::deny_unlisted().every_request("mcp:use").tool("t", "a")).await;
+    let events = log.events();
+    let [event] = events
+        .iter()
+        .filter(|event| event["level"] == "INFO")
+        .collect::<Vec<_>>()[..]
+    else {
+        panic!("not one event: {events:?}")
+    };
+    let text = event.to_string();
+    for part in [
+        "https://mcp.example.com/mcp",
+        world.gate.metadata_url(),
+        world.server.issuer(),
+        "mcp:use",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+}

@@ -1,0 +1,341 @@
+//! The layer over real sockets: around axum, around a bare hyper service on HTTP/1 and HTTP/2, and around
+//! rmcp's own service; and around a service that is not always ready.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::Extension;
+use axum::Router;
+use axum::routing::post;
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, Version};
+use http_body::Body;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use rmcp::handler::server::ServerHandler;
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+use toolgate::testing::AuthorizationServer;
+use toolgate::{Principal, RequestBody, ScopeMap, Toolgate};
+use tower::{Layer, Service, ServiceExt, service_fn};
+
+use crate::challenge::Challenge;
+use crate::world::{RESOURCE, call};
+
+const METADATA: &str = "/.well-known/oauth-protected-resource/mcp";
+
+/// A gate on the real clock, which sockets need.
+async fn gate(scopes: ScopeMap) -> (AuthorizationServer, Toolgate) {
+    let server = AuthorizationServer::start().await;
+    let gate = Toolgate::builder(RESOURCE)
+        .issuer(server.issuer())
+        .scopes(scopes)
+        .build()
+        .unwrap();
+    (server, gate)
+}
+
+fn scopes() -> ScopeMap {
+    ScopeMap::allow_unlisted()
+        .every_request("mcp:use")
+        .tool("secret", "secret")
+}
+
+fn token(server: &AuthorizationServer) -> String {
+    server.token().audience(RESOURCE).scope("mcp:use").mint()
+}
+
+fn request(method: &str, path: &str, token: Option<&str>, body: &str) -> Request<Full<Bytes>> {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(format!("http://gate.test{path}"));
+    request = request
+        .header("content-type", "application/json")
+        .header("host", "localhost");
+    request = request.header("accept", "application/json, text/event-stream");
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    request
+        .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))
+        .unwrap()
+}
+
+/// Serves HTTP/1 and HTTP/2 without axum.
+async fn serve<S, R>(service: S) -> SocketAddr
+where
+    S: Service<Request<Incoming>, Response = Response<R>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let service = TowerToHyperService::new(service.clone());
+            tokio::spawn(async move {
+                auto::Builder::new(TokioExecutor::new())
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await
+            });
+        }
+    });
+    address
+}
+
+async fn serve_axum(router: Router) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    address
+}
+
+/// Sends one request over a connection of its own.
+async fn send<B>(address: SocketAddr, version: Version, request: Request<B>) -> Response<Bytes>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + Unpin + 'static,
+{
+    let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
+    let response = if version == Version::HTTP_2 {
+        let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream)
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        sender.send_request(request).await.unwrap()
+    } else {
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        sender.send_request(request).await.unwrap()
+    };
+    let (parts, body) = response.into_parts();
+    Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
+}
+
+/// What holds whatever the gate stands around.
+async fn assert_gated(address: SocketAddr, version: Version, server: &AuthorizationServer) {
+    let list = call("tools/list", json!({}));
+    let refused = send(address, version, request("POST", "/mcp", None, &list)).await;
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+    let challenge = Challenge::of(refused.headers()).unwrap();
+    assert_eq!(challenge.scopes(), ["mcp:use"]);
+
+    let url = challenge.get("resource_metadata").unwrap();
+    assert_eq!(url.strip_prefix("https://mcp.example.com"), Some(METADATA));
+    let document = send(address, version, request("GET", METADATA, None, "")).await;
+    let document: serde_json::Value = serde_json::from_slice(document.body()).unwrap();
+    assert_eq!(document["resource"], RESOURCE);
+
+    let secret = call("tools/call", json!({ "name": "secret" }));
+    let token = token(server);
+    let forbidden = send(address, version, request("POST", "/mcp", Some(&token), &secret)).await;
+    assert_eq!(forbidden.status(), StatusCode::FORBIDDEN);
+    assert_eq!(
+        Challenge::of(forbidden.headers()).unwrap().scopes(),
+        ["mcp:use", "secret"]
+    );
+
+    for _ in 0..2 {
+        let served = send(address, version, request("POST", "/mcp", Some(&token), &list)).await;
+        assert_eq!(served.status(), StatusCode::OK, "{:?}", served.body());
+    }
+}
+
+#[tokio::test]
+async fn around_an_axum_router_one_line_protects_everything_and_serves_the_metadata() {
+    let (server, gate) = gate(scopes()).await;
+    let echo = |Extension(principal): Extension<Principal>, body: String| async move {
+        format!("{} said {body}", principal.subject().unwrap())
+    };
+    let router = Router::new().route("/mcp", post(echo)).layer(gate.layer());
+    let address = serve_axum(router).await;
+    assert_gated(address, Version::HTTP_11, &server).await;
+    let body = call("tools/list", json!({}));
+    let answer = send(
+        address,
+        Version::HTTP_11,
+        request("POST", "/mcp", Some(&token(&server)), &body),
+    )
+    .await;
+    assert_eq!(answer.body(), &format!("alice said {body}"));
+    // Paths without a route are behind the gate too: who may not enter is not told what there is.
+    let unknown = send(address, Version::HTTP_11, request("GET", "/unknown", None, "")).await;
+    assert_eq!(unknown.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn around_a_bare_hyper_service_it_is_the_same_on_http_1_and_http_2() {
+    let (server, gate) = gate(scopes()).await;
+    let inner = service_fn(|request: Request<RequestBody<Incoming>>| async move {
+        let whole = request.into_body().collect().await.unwrap().to_bytes();
+        Ok::<_, Infallible>(Response::new(Full::new(whole)))
+    });
+    let address = serve(gate.layer().layer(inner)).await;
+    for version in [Version::HTTP_11, Version::HTTP_2] {
+        assert_gated(address, version, &server).await;
+    }
+}
+
+#[derive(Clone)]
+struct Tools;
+
+impl ServerHandler for Tools {}
+
+#[tokio::test]
+async fn around_rmcps_own_service_a_real_mcp_server_answers() {
+    let (server, gate) = gate(
+        ScopeMap::allow_unlisted()
+            .every_request("mcp:use")
+            .tool("secret", "secret"),
+    )
+    .await;
+    let mut config = StreamableHttpServerConfig::default();
+    config.legacy_session_mode = false;
+    config.json_response = true;
+    let mcp = StreamableHttpService::new(|| Ok(Tools), Arc::new(LocalSessionManager::default()), config);
+    let address = serve(gate.layer().layer(mcp.clone())).await;
+    for version in [Version::HTTP_11, Version::HTTP_2] {
+        assert_gated(address, version, &server).await;
+    }
+    let routed = serve_axum(Router::new().nest_service("/mcp", mcp).layer(gate.layer())).await;
+    assert_gated(routed, Version::HTTP_11, &server).await;
+}
+
+#[tokio::test]
+async fn on_http_2_a_client_still_sending_its_body_sees_the_refusal() {
+    let (_server, gate) = gate(scopes()).await;
+    let inner = service_fn(|_: Request<RequestBody<Incoming>>| async {
+        Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
+    });
+    let address = serve(gate.layer().layer(inner)).await;
+    for _ in 0..20 {
+        // More than the first window of a stream, so that the client cannot be done when it is refused.
+        let chunks =
+            (0..40).map(|_| Ok::<_, Infallible>(http_body::Frame::data(Bytes::from(vec![b' '; 16 * 1024]))));
+        let body = StreamBody::new(futures_util::stream::iter(chunks));
+        let request = Request::post("http://gate.test/mcp").header("content-type", "application/json");
+        let answer = send(address, Version::HTTP_2, request.body(body).unwrap()).await;
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+        assert!(Challenge::of(answer.headers()).is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_second_request_on_the_same_connection_is_judged_anew() {
+    let (server, gate) = gate(scopes()).await;
+    let inner = service_fn(|_: Request<RequestBody<Incoming>>| async {
+        Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
+    });
+    let address = serve(gate.layer().layer(inner)).await;
+    let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let list = call("tools/list", json!({}));
+    for (token, status) in [
+        (Some(token(&server)), 200),
+        (None, 401),
+        (Some(token(&server)), 200),
+    ] {
+        sender.ready().await.unwrap();
+        let answer = sender
+            .send_request(request("POST", "/mcp", token.as_deref(), &list))
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), status);
+        answer.into_body().collect().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_counts_on_being_asked_whether_it_is_ready_is_asked() {
+    let (server, gate) = gate(scopes()).await;
+    let running = Arc::new(AtomicUsize::new(0));
+    let most = Arc::new(AtomicUsize::new(0));
+    let (counter, peak) = (running.clone(), most.clone());
+    let inner = service_fn(move |_: Request<RequestBody<Full<Bytes>>>| {
+        let (counter, peak) = (counter.clone(), peak.clone());
+        async move {
+            peak.fetch_max(counter.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            counter.fetch_sub(1, Ordering::SeqCst);
+            Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
+        }
+    });
+    // ConcurrencyLimit panics when it is called without having been polled ready.
+    let limited = tower::limit::ConcurrencyLimit::new(inner, 2);
+    let service = gate.layer().layer(limited);
+    let token = token(&server);
+    let list = call("tools/list", json!({}));
+    let requests = (0..50).map(|_| {
+        service
+            .clone()
+            .oneshot(request("POST", "/mcp", Some(&token), &list))
+    });
+    for answer in futures_util::future::join_all(requests).await {
+        assert_eq!(answer.unwrap().status(), StatusCode::OK);
+    }
+    assert!(most.load(Ordering::SeqCst) <= 2);
+    let refused = service
+        .clone()
+        .oneshot(request("POST", "/mcp", None, &list))
+        .await
+        .unwrap();
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn events_of_a_stream_pass_through_as_they_come() {
+    let (server, gate) = gate(scopes()).await;
+    let (sender, receiver) =
+        tokio::sync::mpsc::unbounded_channel::<Result<http_body::Frame<Bytes>, Infallible>>();
+    let receiver = Arc::new(std::sync::Mutex::new(Some(receiver)));
+    let inner = service_fn(move |_: Request<RequestBody<Full<Bytes>>>| {
+        let mut receiver = receiver.lock().unwrap().take().unwrap();
+        let events = futures_util::stream::poll_fn(move |cx| receiver.poll_recv(cx));
+        let response = Response::builder()
+            .header("x-accel-buffering", "no")
+            .body(StreamBody::new(events));
+        async { Ok::<_, Infallible>(response.unwrap()) }
+    });
+    let service = gate.layer().layer(inner);
+    let answer = service
+        .oneshot(request("GET", "/mcp", Some(&token(&server)), ""))
+        .await
+        .unwrap();
+    assert_eq!(answer.headers()["x-accel-buffering"], "no");
+    let mut body = answer.into_body();
+    for event in ["data: 1\n\n", "data: 2\n\n"] {
+        sender
+            .send(Ok(http_body::Frame::data(Bytes::from_static(event.as_bytes()))))
+            .unwrap();
+        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), event);
+    }
+    drop(body);
+    assert!(
+        sender.is_closed(),
+        "who hangs up must be noticed by the service inside"
+    );
+}
+
+#[tokio::test]
+async fn an_error_of_the_service_inside_is_handed_on_as_it_is() {
+    let (server, gate) = gate(scopes()).await;
+    let inner = service_fn(|_: Request<RequestBody<Full<Bytes>>>| async {
+        Err::<Response<Full<Bytes>>, _>(std::io::Error::other("mine"))
+    });
+    let list = call("tools/list", json!({}));
+    let answer = gate
+        .layer()
+        .layer(inner)
+        .oneshot(request("POST", "/mcp", Some(&token(&server)), &list))
+        .await;
+    assert_eq!(answer.unwrap_err().to_string(), "mine");
+}
