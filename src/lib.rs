@@ -1,19 +1,88 @@
-//! An embeddable OAuth 2.1 resource server for MCP servers.
+//! An OAuth 2.1 resource server for MCP servers, as one tower layer: every request must carry a token that
+//! was issued for *this* server, is still good, and allows *the very tool being called*.
+//!
+//! Anything else gets the answer that makes an MCP client recover by itself (RFC 6750, RFC 9728), and
+//! nothing reaches the handler.
+//!
+//! # In one line
+//!
+//! ```no_run
+//! use toolgate::{ScopeMap, Toolgate};
+//!
+//! # async fn serve(mcp: axum::Router, listener: tokio::net::TcpListener) -> Result<(), Box<dyn std::error::Error>> {
+//! let gate = Toolgate::builder("https://mcp.example.com/mcp")
+//!     .issuer("https://auth.example.com")
+//!     .scopes(ScopeMap::allow_unlisted().every_request("mcp:use").tool("delete_file", "files:write"))
+//!     .build()?;
+//!
+//! let app = mcp.layer(gate.layer()); // the last call on the root router
+//! axum::serve(listener, app).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The layer goes around any `Service<Request<B>>` alike: an axum router, a bare hyper service, rmcp's
+//! `StreamableHttpService`. Handlers find the caller in the request's extensions: [`Principal`].
+//!
+//! # The path of a request
+//!
+//! `src/layer.rs` reads like this list:
+//!
+//! 1. **metadata**: a well-known path of ours is answered, to everybody.
+//! 2. **origin**: a web page that may not talk to the server is refused; the preflight of one that may
+//!    is answered.
+//! 3. **present**: the token is read from `Authorization`. None, malformed and several are three answers.
+//! 4. **verify**: the token becomes a [`Principal`], or is rejected (401), or cannot be told right now (503).
+//! 5. **base rule**: the scopes that every request needs, before a byte of the body is read.
+//! 6. **read the call**: which methods, tools, resources and prompts the body names. What cannot be read
+//!    with certainty is refused.
+//! 7. **call rule**: the scopes those need, all of them in one challenge.
+//! 8. **hand over**: without the token, with the principal, and with the same bytes that were judged.
+//! 9. **on the way back**: browsers are allowed to read the answer.
+//!
+//! # What is not checked
+//!
+//! - Opaque tokens: there is no introspection yet, so a token that is no JWT is rejected.
+//! - Revocation: a JWT is believed until it expires, its key is withdrawn or its issuer is removed.
+//! - Bound tokens: DPoP and mTLS proofs are not verified, so a token with `cnf` is rejected.
+//! - Session ids, task ids and other handles: bind them to [`Principal::identity`] in your handlers.
+//! - Arguments of a call: rules are about names. Whether *this* file may be deleted is for the handler.
+//!
+//! # Features
+//!
+//! - `testing`: a development authorization server, a token mint and a clock to set, for tests and
+//!   demonstrations. It adds; it changes nothing of the gate.
 
-mod answer;
-mod call;
-mod clock;
+// What a gate is made from, and the gate.
 mod config;
-mod config_error;
-mod decision;
 mod gate;
+
+// The path of a request, and what the operator sees of it.
+mod decision;
 mod layer;
+
+// Who is it?
+mod token;
+
+// What is asked?
+mod call;
+
+// May they?
 mod policy;
+
+// What goes back?
+mod answer;
+
+// The nouns they share.
+mod clock;
+mod config_error;
 mod refusal;
 mod resource_name;
 mod resource_uri;
 mod scope;
-mod token;
+
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use answer::{Metadata, MetadataService, ResponseBody};
 pub use call::RequestBody;
@@ -25,6 +94,3 @@ pub use policy::{Rule, ScopeMap, all_of, any_of, base_only, deny};
 pub use refusal::{Refusal, RefusalKind};
 pub use scope::Scopes;
 pub use token::{ClaimsError, Identity, Principal};
-
-#[cfg(feature = "testing")]
-pub mod testing;

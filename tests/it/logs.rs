@@ -187,7 +187,7 @@ async fn a_subject_appears_only_once_its_signature_held() {
     let (log, _guard) = listen();
     let world = World::new().await;
     world.list_with(&world.token().mint()).await.assert_served();
-    let forged = world.token().subject("mallory").mint_with_signature(&[0; 64]);
+    let forged = world.token().subject("mallory").mint_with_signature([0; 64]);
     world
         .list_with(&forged)
         .await
@@ -246,7 +246,7 @@ async fn no_token_and_no_part_of_one_is_ever_logged() {
         world.token().scope("a").claim("secret_claim", "hush").mint(),
         world.token().expires_in(-100).mint(),
         world.token().audience("https://other").mint(),
-        world.token().mint_with_signature(&[7; 64]),
+        world.token().mint_with_signature([7; 64]),
         world.token().header("alg", json!("HS256")).mint(),
         world.token().claim("iss", "https://evil.example").mint(),
         "an-opaque-token-that-nobody-knows".to_owned(),

@@ -1,10 +1,16 @@
 //! The gate's behaviour, through its public layer.
 
+#![allow(unreachable_pub, reason = "a test binary exports nothing")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::indexing_slicing
+    reason = "that is how a test fails"
+)]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "that is how a test fails"
 )]
 
 mod calls;

@@ -26,7 +26,7 @@ fn map() -> ScopeMap {
 
 /// Sends one call with `mcp:use` and these scopes.
 async fn ask(world: &World, granted: &str, method: &str, params: serde_json::Value) -> crate::world::Answer {
-    let token = world.token().scope(&format!("mcp:use {granted}")).mint();
+    let token = world.token().scope(format!("mcp:use {granted}")).mint();
     world.send(post(&token, &call(method, params))).await
 }
 
@@ -224,7 +224,7 @@ async fn a_batch_needs_all_that_its_members_need_in_one_challenge() {
     .to_string();
     let needs = ["mcp:use", "weather:read", "files:write", "admin"];
     world.send(post(&token, &batch)).await.assert_needs(&needs);
-    let token = world.token().scope(&needs.join(" ")).mint();
+    let token = world.token().scope(needs.join(" ")).mint();
     world.send(post(&token, &batch)).await.assert_served();
     let hopeless = json!([member(1, "get_weather"), member(2, "wipe")]).to_string();
     world
