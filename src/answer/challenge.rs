@@ -29,7 +29,7 @@ impl ErrorCode {
         match self {
             Self::InvalidRequest => "The Authorization header does not hold exactly one bearer token",
             Self::InvalidToken => {
-                "The access token is expired, revoked, malformed or not meant for this server"
+                "The access token is not valid for this server"
             }
             Self::InsufficientScope => "The access token lacks scopes that this operation needs",
         }

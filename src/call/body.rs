@@ -193,3 +193,6 @@ impl<B> fmt::Debug for RequestBody<B> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

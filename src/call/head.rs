@@ -103,3 +103,123 @@ fn quoted_length(text: &[u8]) -> Option<usize> {
         closes
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    fn judged(lines: &[(&str, &str)]) -> Result<(), Reason> {
+        let mut request = Request::new(());
+        for (name, value) in lines {
+            let name = http::HeaderName::from_bytes(name.as_bytes()).unwrap();
+            request
+                .headers_mut()
+                .append(name, http::HeaderValue::from_str(value).unwrap());
+        }
+        plain_json(request.headers()).map_err(|refusal| refusal.reason())
+    }
+
+    #[test]
+    fn json_in_utf_8_is_plain_however_it_says_so() {
+        for content_type in [
+            "application/json",
+            "Application/JSON",
+            "application/json;",
+            "application/json ; charset=utf-8",
+            "application/json;charset=\"UTF-8\"",
+            "application/json; Charset=Utf-8; profile=\"a;charset=utf-16\"; x=y",
+            "application/json; ; x=\"\\\"\"",
+        ] {
+            assert_eq!(
+                judged(&[("content-type", content_type)]),
+                Ok(()),
+                "{content_type}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_might_be_read_as_something_else_is_not_plain() {
+        for content_type in [
+            "",
+            "text/plain",
+            "application/jsonp",
+            "application/json+x",
+            "application/problem+json",
+            "application/json, text/plain",
+            "application/json text/plain",
+            "application/json; charset=utf-16",
+            "application/json; charset=utf-7; charset=utf-8",
+            "application/json; charset=utf-8; charset=utf-7",
+            "application/json; charset=",
+            "application/json; charset",
+            "application/json; charset =utf-8",
+            "application/json; charset=\"utf-\\8\"",
+            "application/json; charset=\"utf-8",
+            "application/json; charset=utf-8 x",
+            "application/json; =x",
+            "application/json; x=y, text/plain",
+        ] {
+            let refused = Err(Reason::UnsupportedContentType);
+            assert_eq!(
+                judged(&[("content-type", content_type)]),
+                refused,
+                "{content_type}"
+            );
+        }
+        let json = ("content-type", "application/json");
+        assert_eq!(judged(&[]), Err(Reason::UnsupportedContentType));
+        assert_eq!(judged(&[json, json]), Err(Reason::UnsupportedContentType));
+    }
+
+    #[test]
+    fn only_identity_is_an_encoding_that_changes_nothing() {
+        let json = ("content-type", "application/json");
+        assert_eq!(judged(&[json, ("content-encoding", "Identity")]), Ok(()));
+        for encoding in ["gzip", "", "identity, gzip", "identity,identity", "br", "x"] {
+            let lines = [json, ("content-encoding", encoding)];
+            assert_eq!(judged(&lines), Err(Reason::UnsupportedEncoding), "{encoding}");
+        }
+        let lines = [
+            json,
+            ("content-encoding", "identity"),
+            ("content-encoding", "gzip"),
+        ];
+        assert_eq!(judged(&lines), Err(Reason::UnsupportedEncoding));
+    }
+
+    #[test]
+    fn every_method_is_judged_but_four_and_these_must_have_no_body() {
+        for (method, empty, expected) in [
+            ("POST", true, Ok(true)),
+            ("POST", false, Ok(true)),
+            ("PUT", false, Ok(true)),
+            ("TRACE", true, Ok(true)),
+            ("post", true, Ok(true)),
+            ("QUERY", false, Ok(true)),
+            ("GET", true, Ok(false)),
+            ("HEAD", true, Ok(false)),
+            ("DELETE", true, Ok(false)),
+            ("OPTIONS", true, Ok(false)),
+            ("GET", false, Err(Reason::UnexpectedBody)),
+            ("HEAD", false, Err(Reason::UnexpectedBody)),
+            ("DELETE", false, Err(Reason::UnexpectedBody)),
+            ("OPTIONS", false, Err(Reason::UnexpectedBody)),
+            ("CONNECT", true, Err(Reason::UpgradeRefused)),
+        ] {
+            let (parts, ()) = Request::builder().method(method).body(()).unwrap().into_parts();
+            let judged = expects_call(&parts, empty).map_err(|refusal| refusal.reason());
+            assert_eq!(judged, expected, "{method} {empty}");
+        }
+        let (parts, ()) = Request::builder()
+            .header("upgrade", "websocket")
+            .body(())
+            .unwrap()
+            .into_parts();
+        assert_eq!(
+            expects_call(&parts, true).unwrap_err().reason(),
+            Reason::UpgradeRefused
+        );
+    }
+}

@@ -145,3 +145,6 @@ fn is_modern(version: &str) -> bool {
 fn mismatch(body: &str, header: &str) -> Refusal {
     Refusal::from(Reason::HeaderMismatch).expected(body).got(header)
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,11 @@ mod mirrored;
 mod rpc;
 mod target;
 
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+
 pub use body::RequestBody;
 pub(crate) use body::{collect, discard};
 pub(crate) use head::expects_call;
@@ -27,10 +32,6 @@ use rpc::{Given, Id, Message, Messages};
 #[derive(Debug)]
 pub(crate) struct Calls<'a>(Shape<'a>);
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "boxing would cost every call an allocation"
-)]
 #[derive(Debug)]
 enum Shape<'a> {
     Single(Call<'a>),

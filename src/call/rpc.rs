@@ -4,6 +4,8 @@
 //! checked to be UTF-8 first because serde_json does not check the strings it skips.
 
 mod reading;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::cell::Cell;

@@ -219,7 +219,7 @@ impl Answer {
         let sentence = challenge.get("error_description").expect("a description");
         assert_eq!(
             sentence,
-            "The access token is expired, revoked, malformed or not meant for this server"
+            "The access token is not valid for this server"
         );
         assert_eq!(
             self.json(),
