@@ -2,15 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::answer::{Answers, Cors, MetadataService, WellKnown};
+use crate::answer::MetadataService;
 use crate::config::{Builder, Config};
-use crate::decision::DecisionLog;
-use crate::layer::ToolgateLayer;
-use crate::policy::{Origins, Policy};
-use crate::resource_uri::ResourceUri;
-use crate::token::Verifier;
+use crate::layer::{Gate, ToolgateLayer};
 
 /// An OAuth 2.1 resource server, ready to be put around services.
 ///
@@ -34,20 +29,6 @@ use crate::token::Verifier;
 #[derive(Clone)]
 pub struct Toolgate {
     gate: Arc<Gate>,
-}
-
-/// What the path of a request needs, in the order it needs it.
-pub(crate) struct Gate {
-    pub(crate) resource: Arc<ResourceUri>,
-    pub(crate) well_known: Arc<WellKnown>,
-    pub(crate) log: DecisionLog,
-    pub(crate) origins: Origins,
-    pub(crate) cors: Cors,
-    pub(crate) verifier: Verifier,
-    pub(crate) policy: Policy,
-    pub(crate) max_body_bytes: usize,
-    pub(crate) body_time: Duration,
-    pub(crate) answers: Answers,
 }
 
 impl Toolgate {
@@ -92,51 +73,8 @@ impl Toolgate {
     }
 
     pub(crate) fn new(gate: Gate) -> Self {
-        gate.announce();
+        announce(&gate);
         Self { gate: Arc::new(gate) }
-    }
-}
-
-impl Gate {
-    /// Once, at start-up: everything an operator should check against what they meant.
-    fn announce(&self) {
-        let issuers: Vec<&str> = self
-            .verifier
-            .issuers
-            .iter()
-            .map(|issuer| issuer.name.as_ref())
-            .collect();
-        let audiences: Vec<&str> = self
-            .verifier
-            .issuers
-            .iter()
-            .flat_map(|issuer| &issuer.audiences)
-            .map(String::as_str)
-            .collect();
-        tracing::info!(
-            target: "toolgate",
-            resource = self.resource.as_str(),
-            metadata_url = self.answers.resource_metadata,
-            ?issuers,
-            ?audiences,
-            initial_scopes = %self.answers.initial,
-            policy = ?self.policy,
-            "the gate stands",
-        );
-        for issuer in self
-            .verifier
-            .issuers
-            .iter()
-            .filter(|issuer| !issuer.unbound_clients.is_empty())
-        {
-            tracing::warn!(
-                target: "toolgate",
-                issuer = %issuer.name,
-                clients = ?issuer.unbound_clients,
-                "tokens of these clients may come without an audience: a weaker binding, since a token \
-                 they got for another server opens this one too",
-            );
-        }
     }
 }
 
@@ -146,8 +84,43 @@ impl fmt::Debug for Toolgate {
     }
 }
 
-impl fmt::Debug for Gate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Gate").field(&self.resource).finish()
+/// Once, at start-up: everything an operator should check against what they meant.
+fn announce(gate: &Gate) {
+    let issuers: Vec<&str> = gate
+        .verifier
+        .issuers
+        .iter()
+        .map(|issuer| issuer.name.as_ref())
+        .collect();
+    let audiences: Vec<&str> = gate
+        .verifier
+        .issuers
+        .iter()
+        .flat_map(|issuer| &issuer.audiences)
+        .map(String::as_str)
+        .collect();
+    tracing::info!(
+        target: "toolgate",
+        resource = gate.resource.as_str(),
+        metadata_url = gate.answers.resource_metadata,
+        ?issuers,
+        ?audiences,
+        initial_scopes = %gate.answers.initial,
+        policy = ?gate.policy,
+        "the gate stands",
+    );
+    for issuer in gate
+        .verifier
+        .issuers
+        .iter()
+        .filter(|issuer| !issuer.unbound_clients.is_empty())
+    {
+        tracing::warn!(
+            target: "toolgate",
+            issuer = %issuer.name,
+            clients = ?issuer.unbound_clients,
+            "tokens of these clients may come without an audience: a weaker binding, since a token \
+             they got for another server opens this one too",
+        );
     }
 }

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, EXPECT};
@@ -13,12 +14,13 @@ use http::{Request, Response, Version};
 use http_body::Body;
 use tower::{Layer, Service};
 
-use crate::answer::ResponseBody;
+use crate::answer::{Answers, Cors, ResponseBody, WellKnown};
 use crate::call::{self, Calls, RequestBody};
-use crate::decision::Decision;
-use crate::gate::Gate;
+use crate::decision::{Decision, DecisionLog};
+use crate::policy::{Origins, Policy};
 use crate::refusal::Refusal;
-use crate::token::{PresentedToken, Principal};
+use crate::resource_uri::ResourceUri;
+use crate::token::{PresentedToken, Principal, Verifier};
 
 /// Puts the gate around a service. Made by [`Toolgate::layer`](crate::Toolgate::layer).
 #[derive(Debug, Clone)]
@@ -66,6 +68,20 @@ where
         let gate = self.gate.clone();
         ToolgateFuture(Box::pin(async move { gate.pass(inner, request).await }))
     }
+}
+
+/// What the path of a request needs, in the order it needs it.
+pub(crate) struct Gate {
+    pub(crate) resource: Arc<ResourceUri>,
+    pub(crate) well_known: Arc<WellKnown>,
+    pub(crate) log: DecisionLog,
+    pub(crate) origins: Origins,
+    pub(crate) cors: Cors,
+    pub(crate) verifier: Verifier,
+    pub(crate) policy: Policy,
+    pub(crate) max_body_bytes: usize,
+    pub(crate) body_time: Duration,
+    pub(crate) answers: Answers,
 }
 
 impl Gate {
@@ -144,14 +160,14 @@ impl Gate {
         };
 
         // 6. read the call
-        match self
-            .policy
-            .depends_on_calls()
-            .then(|| call::expects_call(parts, body.is_end_stream()))
-        {
-            None | Some(Ok(false)) => return Ok(RequestBody::untouched(body)),
-            Some(Ok(true)) => {}
-            Some(Err(refusal)) => return Err(refused(refusal, parts, body)),
+        let names_calls = match self.policy.depends_on_calls() {
+            true => call::expects_call(parts, body.is_end_stream()),
+            false => Ok(false),
+        };
+        match names_calls {
+            Ok(true) => {}
+            Ok(false) => return Ok(RequestBody::untouched(body)),
+            Err(refusal) => return Err(refused(refusal, parts, body)),
         }
         let mut body = Box::pin(body);
         let bytes = match call::collect(body.as_mut(), self.max_body_bytes, self.body_time).await {
@@ -206,5 +222,11 @@ impl<T, E> Future for ToolgateFuture<T, E> {
 impl<T, E> fmt::Debug for ToolgateFuture<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ToolgateFuture").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Gate").field(&self.resource).finish()
     }
 }

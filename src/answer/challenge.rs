@@ -28,9 +28,7 @@ impl ErrorCode {
     pub(crate) fn description(self) -> &'static str {
         match self {
             Self::InvalidRequest => "The Authorization header does not hold exactly one bearer token",
-            Self::InvalidToken => {
-                "The access token is not valid for this server"
-            }
+            Self::InvalidToken => "The access token is not valid for this server",
             Self::InsufficientScope => "The access token lacks scopes that this operation needs",
         }
     }

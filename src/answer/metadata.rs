@@ -1,26 +1,12 @@
-//! The protected-resource metadata document (RFC 9728), and the well-known paths it is served at.
+//! The protected-resource metadata document (RFC 9728): what it says.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
-use std::future::{Ready, ready};
-use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW,
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION,
-};
-use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::Full;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::config_error::ConfigError;
 use crate::resource_uri::{HttpUrl, ResourceUri};
-
-const METHODS: &str = "GET, HEAD, OPTIONS";
 
 /// What the metadata document says besides what follows from the rest of the configuration.
 ///
@@ -43,15 +29,15 @@ pub struct Metadata {
     pub(crate) scopes_supported: Option<Vec<String>>,
     #[serde(default)]
     extra: BTreeMap<String, Value>,
-    root_copy: Option<bool>,
+    pub(super) root_copy: Option<bool>,
     #[serde(default)]
-    legacy_authorization_server: Legacy,
+    pub(super) legacy_authorization_server: Legacy,
 }
 
 /// What clients of the 2025-03-26 revision get when they look for the authorization server here.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Legacy {
+pub(super) enum Legacy {
     #[default]
     Off,
     Redirect,
@@ -125,7 +111,7 @@ impl Metadata {
     }
 
     /// The document's members. Zero-valued ones are left out (RFC 9728 §3.2).
-    fn document(&self, publication: &Publication<'_>) -> Result<Map<String, Value>, ConfigError> {
+    pub(super) fn document(&self, publication: &Publication<'_>) -> Result<Map<String, Value>, ConfigError> {
         let mut document = Map::new();
         let mut put = |name: &str, value: Value| {
             if !is_zero(&value) {
@@ -224,145 +210,4 @@ pub(crate) struct Publication<'a> {
     pub(crate) scopes_supported: Vec<String>,
     /// The first authorization server's own metadata.
     pub(crate) legacy_target: Option<String>,
-}
-
-/// The documents served to everybody, at their exact paths. A path that merely looks like one of
-/// these is not exempt from anything.
-#[derive(Debug)]
-pub(crate) struct WellKnown {
-    document: Bytes,
-    path: String,
-    query: Option<String>,
-    root_copy: bool,
-    legacy: Option<(HeaderValue, [String; 2])>,
-}
-
-impl WellKnown {
-    pub(crate) fn new(metadata: &Metadata, publication: &Publication<'_>) -> Result<Self, ConfigError> {
-        let resource = publication.resource;
-        let legacy = match (metadata.legacy_authorization_server, &publication.legacy_target) {
-            (Legacy::Redirect, Some(target)) => {
-                let target = HeaderValue::try_from(target).map_err(|_| {
-                    ConfigError::new(
-                        "metadata.legacy_authorization_server",
-                        target,
-                        "the issuer is no URL to redirect to",
-                    )
-                })?;
-                Some((target, resource.legacy_paths()))
-            }
-            _ => None,
-        };
-        Ok(Self {
-            document: Value::Object(metadata.document(publication)?).to_string().into(),
-            path: resource.metadata_path(),
-            query: resource.query().map(str::to_owned),
-            root_copy: metadata.root_copy.unwrap_or(true),
-            legacy,
-        })
-    }
-
-    /// `None` when the request is for something else.
-    pub(crate) fn answer(&self, parts: &Parts) -> Option<Response<Bytes>> {
-        let path = parts.uri.path();
-        if !path.starts_with("/.well-known/") {
-            return None;
-        }
-        if self.is_document(path, parts.uri.query()) {
-            return Some(public(&parts.method, |response| {
-                let length = HeaderValue::from(self.document.len());
-                response.headers_mut().insert(CONTENT_LENGTH, length);
-                response
-                    .headers_mut()
-                    .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-                *response.body_mut() = self.document.clone();
-            }));
-        }
-        let (target, paths) = self.legacy.as_ref()?;
-        paths.iter().any(|legacy| legacy == path).then(|| {
-            public(&parts.method, |response| {
-                *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
-                response.headers_mut().insert(LOCATION, target.clone());
-            })
-        })
-    }
-
-    pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
-        let root = ResourceUri::root_metadata_path();
-        let copy = (self.root_copy && self.path != root).then_some(root);
-        let legacy = self
-            .legacy
-            .iter()
-            .flat_map(|(_, paths)| paths)
-            .map(String::as_str);
-        std::iter::once(self.path.as_str()).chain(copy).chain(legacy)
-    }
-
-    /// A resource with a query has its document there, query and all (RFC 9728 §3.1).
-    fn is_document(&self, path: &str, query: Option<&str>) -> bool {
-        let own = path == self.path && (self.query.is_none() || self.query.as_deref() == query);
-        own || (self.root_copy && path == ResourceUri::root_metadata_path())
-    }
-}
-
-/// An answer for everybody, browsers included: GET and HEAD, and the preflight before them.
-fn public(method: &Method, fill: impl FnOnce(&mut Response<Bytes>)) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::new());
-    response
-        .headers_mut()
-        .insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    match *method {
-        Method::GET | Method::HEAD => {
-            response
-                .headers_mut()
-                .insert(CACHE_CONTROL, HeaderValue::from_static("max-age=3600"));
-            fill(&mut response);
-            if *method == Method::HEAD {
-                *response.body_mut() = Bytes::new();
-            }
-        }
-        Method::OPTIONS => {
-            *response.status_mut() = StatusCode::NO_CONTENT;
-            response
-                .headers_mut()
-                .insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(METHODS));
-            response
-                .headers_mut()
-                .insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*"));
-        }
-        _ => {
-            *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-            response
-                .headers_mut()
-                .insert(ALLOW, HeaderValue::from_static(METHODS));
-        }
-    }
-    response
-}
-
-/// Serves the metadata document alone, for where the layer does not see the well-known paths.
-///
-/// Mount it at every path of [`Toolgate::metadata_paths`](crate::Toolgate::metadata_paths); any other
-/// path it answers with 404.
-#[derive(Debug, Clone)]
-pub struct MetadataService(pub(crate) Arc<WellKnown>);
-
-impl<B> tower::Service<Request<B>> for MetadataService {
-    type Response = Response<Full<Bytes>>;
-    type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (parts, _) = request.into_parts();
-        let answer = self.0.answer(&parts).unwrap_or_else(|| {
-            let mut response = Response::new(Bytes::new());
-            *response.status_mut() = StatusCode::NOT_FOUND;
-            response
-        });
-        ready(Ok(answer.map(Full::new)))
-    }
 }

@@ -1,12 +1,13 @@
 //! What goes back? One table from the kind of a refusal to the wire.
 //!
 //! `challenge` renders `WWW-Authenticate`, `metadata` the document it points to, from the same values, so
-//! that they cannot disagree; `cors` lets browsers read both.
+//! that they cannot disagree; `well_known` serves the document, and `cors` lets browsers read it all.
 
 mod body;
 mod challenge;
 mod cors;
 mod metadata;
+mod well_known;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -17,8 +18,10 @@ pub use body::ResponseBody;
 pub(crate) use challenge::requested;
 use challenge::{Challenge, ErrorCode};
 pub(crate) use cors::Cors;
-pub use metadata::{Metadata, MetadataService};
-pub(crate) use metadata::{Publication, WellKnown};
+pub use metadata::Metadata;
+pub(crate) use metadata::Publication;
+pub use well_known::MetadataService;
+pub(crate) use well_known::WellKnown;
 
 use crate::refusal::{Reason, Refusal, RefusalKind};
 use crate::scope::Scopes;

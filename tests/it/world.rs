@@ -217,10 +217,7 @@ impl Answer {
         assert_eq!(challenge.get("error"), Some("invalid_token"));
         assert_eq!(challenge.get("resource_metadata"), Some(METADATA_URL));
         let sentence = challenge.get("error_description").expect("a description");
-        assert_eq!(
-            sentence,
-            "The access token is not valid for this server"
-        );
+        assert_eq!(sentence, "The access token is not valid for this server");
         assert_eq!(
             self.json(),
             json!({ "error": "invalid_token", "error_description": sentence })
