@@ -8,7 +8,7 @@ use tracing::Level;
 
 use crate::call::{Calls, Target};
 use crate::refusal::{Fact, Loudness, Refusal, RefusalKind};
-use crate::token::Principal;
+use crate::token::{Known, Principal};
 
 /// Text that an attacker may have chosen is cut here.
 const MAX_LOGGED_BYTES: usize = 128;
@@ -29,6 +29,7 @@ pub(crate) struct Decision<'g> {
     resource: &'g str,
     began: Instant,
     principal: Option<Principal>,
+    cache: Option<&'static str>,
     methods: String,
     targets: String,
 }
@@ -41,6 +42,7 @@ impl DecisionLog {
             resource,
             began,
             principal: None,
+            cache: None,
             methods: String::new(),
             targets: String::new(),
         }
@@ -61,9 +63,10 @@ impl DecisionLog {
 
 impl Decision<'_> {
     /// Notes whose request it is, once that is verified.
-    pub(crate) fn by(&mut self, principal: Principal) -> Principal {
-        self.principal = Some(principal.clone());
-        principal
+    pub(crate) fn by(&mut self, known: Known) -> Principal {
+        self.cache = Some(if known.remembered { "hit" } else { "miss" });
+        self.principal = Some(known.principal.clone());
+        known.principal
     }
 
     pub(crate) fn about(&mut self, calls: &Calls<'_>) {
@@ -108,6 +111,7 @@ impl Decision<'_> {
             method = clean(&self.methods),
             tool = clean(&self.targets),
             granted = principal.map(|principal| clean(&principal.scopes().to_string())),
+            cache = self.cache,
             elapsed_us = self.elapsed_us(),
         );
     }
@@ -166,6 +170,7 @@ macro_rules! event_at {
                     expected = fact(Fact::Expected),
                     got = fact(Fact::Got),
                     source,
+                    cache = self.cache,
                     elapsed_us = self.elapsed_us(),
                 );
             }

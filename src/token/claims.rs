@@ -116,7 +116,7 @@ impl Claims<'_> {
             let (limit, now) = (limit.seconds() as i64, now.seconds() as i64);
             Refusal::from(reason)
                 .expected(format!("{limit}"))
-                .got(format!("{now}, {} s apart", now - limit))
+                .got(format!("{now}, {} s apart", now.saturating_sub(limit)))
         };
         if now >= expires_at.plus(issuer.leeway) {
             return Err(apart(Reason::Expired, expires_at));

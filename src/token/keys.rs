@@ -64,7 +64,7 @@ impl KeySet {
         for (position, jwk) in listed.iter().enumerate() {
             match Named::read(jwk, allowed) {
                 Ok(key) => keys.push(key),
-                Err(why) => tracing::warn!(target: "toolgate", position, why, "key skipped"),
+                Err(why) => tracing::info!(target: "toolgate", position, why, "key skipped"),
             }
             if keys.len() == MAX_KEYS {
                 break;

@@ -35,4 +35,4 @@ pub(crate) use key_source::{KeyFetch, KeyLifetimes, KeySource};
 pub(crate) use keys::KeySet;
 pub(crate) use present::PresentedToken;
 pub use principal::{ClaimsError, Identity, Principal};
-pub(crate) use verify::Verifier;
+pub(crate) use verify::{Known, Verifier};

@@ -18,19 +18,32 @@ pub(crate) struct Verifier {
     pub(crate) clock: Clock,
 }
 
+/// A caller who is known now, and whether they were before.
+pub(crate) struct Known {
+    pub(crate) principal: Principal,
+    pub(crate) remembered: bool,
+}
+
 impl Verifier {
-    /// Three outcomes, never two: a principal, a refusal of the token (401), or "cannot tell right now" (503).
-    pub(crate) async fn verify(&self, token: PresentedToken<'_>) -> Result<Principal, Refusal> {
+    /// Three outcomes, never two: a caller, a refusal of the token (401), or "cannot tell right now" (503).
+    pub(crate) async fn verify(&self, token: PresentedToken<'_>) -> Result<Known, Refusal> {
         let fingerprint = Fingerprint::of(token);
         if let Some(principal) = self.verified.get(&fingerprint, self.clock.now())? {
-            return Ok(principal);
+            return Ok(Known {
+                principal,
+                remembered: true,
+            });
         }
         let judged = match Jws::cut(token.as_str()) {
             Ok(Some(jws)) => self.verify_jwt(&jws, fingerprint).await,
             Ok(None) => Err(Reason::NotAJwt.into()),
             Err(refusal) => Err(refusal),
         };
-        judged.map_err(|refusal| refusal.token_id(fingerprint.to_string()))
+        let principal = judged.map_err(|refusal| refusal.token_id(fingerprint.to_string()))?;
+        Ok(Known {
+            principal,
+            remembered: false,
+        })
     }
 
     async fn verify_jwt(&self, jws: &Jws<'_>, fingerprint: Fingerprint) -> Result<Principal, Refusal> {

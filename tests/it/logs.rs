@@ -86,10 +86,13 @@ async fn an_allowed_call_is_one_debug_event_that_says_who_did_what() {
         ("method", json!("tools/call")),
         ("tool", json!("t")),
         ("granted", json!("a b")),
+        ("cache", json!("miss")),
     ] {
         assert_eq!(fields[name], value, "{name} in {fields}");
     }
     assert!(fields["elapsed_us"].is_u64());
+    world.call_tool(&token, "t").await.assert_served();
+    assert_eq!(log.decision()["fields"]["cache"], "hit");
 }
 
 #[tokio::test]

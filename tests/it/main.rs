@@ -16,6 +16,7 @@
 mod calls;
 mod challenge;
 mod config;
+mod hostile;
 mod keys;
 mod logs;
 mod metadata;

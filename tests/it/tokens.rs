@@ -153,6 +153,8 @@ async fn every_defect_of_a_token_is_refused_alike_and_logged_apart() {
         ("expired", |token| token.expires_in(-60)),
         ("expired", |token| token.claim("exp", 0)),
         ("expired", |token| token.claim("exp", -1)),
+        ("expired", |token| token.claim("exp", -5e39)),
+        ("not_yet_valid", |token| token.claim("nbf", 5e39)),
         ("exp_missing", |token| token.without("exp")),
         ("bad_claim", |token| token.claim("exp", "1900000000")),
         ("bad_claim", |token| token.claim("exp", Value::Null)),
