@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Extension;
@@ -209,23 +210,59 @@ async fn around_rmcps_own_service_a_real_mcp_server_answers() {
     assert_gated(routed, Version::HTTP_11, &server).await;
 }
 
+/// Says how many chunks were sent when all are, or when nobody wants more of them.
+struct Sent {
+    chunks: usize,
+    told: Option<tokio::sync::oneshot::Sender<usize>>,
+}
+
+impl Sent {
+    fn tell(&mut self) {
+        if let Some(told) = self.told.take() {
+            let _ = told.send(self.chunks);
+        }
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        self.tell();
+    }
+}
+
 #[tokio::test]
-async fn on_http_2_a_client_still_sending_its_body_sees_the_refusal() {
+async fn on_http_2_a_refused_client_may_send_its_body_to_the_end_and_sees_the_answer() {
     let (_server, gate) = gate(scopes()).await;
     let inner = service_fn(|_: Request<RequestBody<Incoming>>| async {
         Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
     });
     let address = serve(gate.layer().layer(inner)).await;
-    for _ in 0..20 {
-        // More than the first window of a stream, so that the client cannot be done when it is refused.
-        let chunks =
-            (0..40).map(|_| Ok::<_, Infallible>(http_body::Frame::data(Bytes::from(vec![b' '; 16 * 1024]))));
-        let body = StreamBody::new(futures_util::stream::iter(chunks));
-        let request = Request::post("http://gate.test/mcp").header("content-type", "application/json");
-        let answer = send(address, Version::HTTP_2, request.body(body).unwrap()).await;
-        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
-        assert!(Challenge::of(answer.headers()).is_some());
-    }
+    // More than hyper lets a client send unread (1 MiB), so that it cannot be done before it is refused.
+    const CHUNKS: usize = 96;
+    let (told, heard) = tokio::sync::oneshot::channel();
+    let mut sent = Sent {
+        chunks: 0,
+        told: Some(told),
+    };
+    let chunks = futures_util::stream::poll_fn(move |_| {
+        if sent.chunks == CHUNKS {
+            sent.tell();
+            return Poll::Ready(None);
+        }
+        sent.chunks += 1;
+        let chunk = Bytes::from(vec![b' '; 16 * 1024]);
+        Poll::Ready(Some(Ok::<_, Infallible>(http_body::Frame::data(chunk))))
+    });
+    let request = Request::post("http://gate.test/mcp").header("content-type", "application/json");
+    let request = request.body(StreamBody::new(chunks)).unwrap();
+    let answer = send(address, Version::HTTP_2, request).await;
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    assert!(Challenge::of(answer.headers()).is_some());
+    assert_eq!(
+        heard.await.unwrap(),
+        CHUNKS,
+        "the stream was reset before its end"
+    );
 }
 
 #[tokio::test]
