@@ -169,6 +169,8 @@ fn welcome(gate: &Toolgate, authorization_server: &AuthorizationServer) -> Strin
   there and opens your browser. The page asks who you want to be and what the client may do: allow
   it, and the client is connected with a token for mcp:use. whoami says who you are. get_weather
   needs more than that: a client that knows step-up opens the page once more, now for weather:read.
+  (Clients on version 1 of the TypeScript SDK refresh the token they have, and stop at the 403: its
+  issue 2255. Let them ask for "mcp:use weather:read" at login.)
 
   Ctrl-C stops both servers. What the gate decides appears below.
 
