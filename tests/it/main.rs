@@ -16,6 +16,7 @@
 mod calls;
 mod challenge;
 mod config;
+mod examples;
 mod hostile;
 mod keys;
 mod logs;
@@ -23,6 +24,7 @@ mod metadata;
 mod origins;
 mod policy;
 mod presentation;
+mod rmcp_client;
 mod tokens;
 mod transports;
 mod world;

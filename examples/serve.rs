@@ -1,0 +1,95 @@
+//! An MCP server behind a gate that is made from a file.
+//!
+//! ```text
+//! cargo run --example serve -- config.toml [--listen ADDRESS]
+//! ```
+//!
+//! It differs from `quickstart` in that the gate is not built in code, and that it brings no authorization
+//! server along. Without `--listen` it listens on the resource's own host and port. The README shows every
+//! field of the file. `RUST_LOG` says what is logged; `toolgate=debug` shows every decision.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program that people start talks to them"
+)]
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::{env, fs};
+
+use axum::Router;
+use http::Uri;
+use tokio::net::TcpListener;
+use toolgate::{Config, Toolgate};
+
+mod shared;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("serve: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
+    let options = Options::parse(env::args().skip(1))?;
+    shared::log("toolgate=info")?;
+
+    let gate = gate_from(&options.config).map_err(|why| format!("{}: {why}", options.config.display()))?;
+    let app = protected(&gate)?;
+
+    let address = options.listen.as_deref().unwrap_or(gate.authority());
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|why| format!("cannot listen on {address} ({why}): say where with --listen ADDRESS:PORT"))?;
+    println!("listening on http://{}", listener.local_addr()?);
+    Ok(shared::serve(listener, app).await?)
+}
+
+/// The one place where a file becomes a gate. An error says which field is wrong, and how to mend it.
+fn gate_from(file: &PathBuf) -> Result<Toolgate, Box<dyn Error>> {
+    let config: Config = toml::from_str(&fs::read_to_string(file)?)?;
+    Ok(config.into_builder().build()?)
+}
+
+/// The MCP server at the path of the resource. The layer goes on last, around everything: the metadata
+/// document is not below the resource's path, and requests to other paths need a token too.
+fn protected(gate: &Toolgate) -> Result<Router, Box<dyn Error>> {
+    let resource: Uri = gate.resource().parse()?;
+    let mcp = shared::mcp_service(resource.host().unwrap_or_default());
+    Ok(Router::new()
+        // A path like `/:tenant` means itself here, and is no pattern of an older axum.
+        .without_v07_checks()
+        .route_service(resource.path(), mcp)
+        .layer(gate.layer()))
+}
+
+struct Options {
+    config: PathBuf,
+    listen: Option<String>,
+}
+
+impl Options {
+    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, &'static str> {
+        let (mut config, mut listen) = (None, None);
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--listen" => listen = Some(arguments.next().ok_or(USAGE)?),
+                flag if flag.starts_with('-') => return Err(USAGE),
+                file if config.is_none() => config = Some(PathBuf::from(file)),
+                _ => return Err(USAGE),
+            }
+        }
+        Ok(Self {
+            config: config.ok_or(USAGE)?,
+            listen,
+        })
+    }
+}
+
+const USAGE: &str = "usage: serve CONFIG.toml [--listen ADDRESS:PORT]";

@@ -1,0 +1,234 @@
+//! What the larger examples share and what is not about the gate: an MCP server with something to protect,
+//! and how it is served until somebody stops it.
+
+use std::error::Error;
+use std::io::{self, IsTerminal};
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use axum::Router;
+use http::request::Parts;
+use rmcp::handler::server::tool::Extension;
+use rmcp::handler::server::wrapper::Parameters;
+use rmcp::model::{
+    Implementation, ListResourcesResult, PaginatedRequestParams, PromptMessage, ReadResourceRequestParams,
+    ReadResourceResponse, ReadResourceResult, Resource, ResourceContents, Role, ServerCapabilities,
+    ServerConfig,
+};
+use rmcp::schemars::{self, JsonSchema};
+use rmcp::service::RequestContext;
+use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
+use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
+use rmcp::{
+    ErrorData, RoleServer, ServerHandler, prompt, prompt_handler, prompt_router, tool, tool_handler,
+    tool_router,
+};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use toolgate::Principal;
+use tracing_subscriber::EnvFilter;
+
+/// The MCP server of the examples, for rmcp and over HTTP.
+///
+/// Without sessions, which every revision since 2025-03-26 leaves to the server: each request then stands for
+/// itself, as it does for the gate. rmcp does not tie a session to a caller, so whoever learns another one's
+/// session id could listen in with a good token of their own. Answers are plain JSON, so that one `curl` is a
+/// whole conversation.
+pub(crate) fn mcp_service(allowed_host: &str) -> StreamableHttpService<Demo, NeverSessionManager> {
+    let config = StreamableHttpServerConfig::default()
+        .with_legacy_session_mode(false)
+        .with_json_response(true)
+        // rmcp answers only to names it is told; without this line, to those of this machine alone.
+        .with_allowed_hosts([allowed_host, "localhost", "127.0.0.1", "::1"]);
+    StreamableHttpService::new(|| Ok(Demo), Arc::new(NeverSessionManager::default()), config)
+}
+
+/// Logs to stderr what `RUST_LOG` says, or else `directive`.
+pub(crate) fn log(directive: &str) -> Result<(), Box<dyn Error>> {
+    let filter = EnvFilter::builder()
+        .with_default_directive(directive.parse()?)
+        .from_env()?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+    Ok(())
+}
+
+/// Serves until Ctrl-C or SIGTERM, then lets requests in flight end, but does not wait for them forever.
+pub(crate) async fn serve(listener: TcpListener, app: Router) -> io::Result<()> {
+    let (stopping, stopped) = oneshot::channel();
+    let server = axum::serve(listener, app).with_graceful_shutdown(async move {
+        stop_signal().await;
+        let _ = stopping.send(());
+    });
+    let patience = async {
+        // Dropped without a word, it belongs to a server that failed, and the other branch says how.
+        match stopped.await {
+            Ok(()) => tokio::time::sleep(GRACE).await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        served = server => served,
+        () = patience => Ok(()),
+    }
+}
+
+/// How long requests in flight may take to end.
+const GRACE: Duration = Duration::from_secs(5);
+
+async fn stop_signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+/// Tools, resources and a prompt. None of them checks anything: that is the gate's part.
+#[derive(Debug, Clone)]
+pub(crate) struct Demo;
+
+#[tool_router]
+impl Demo {
+    #[tool(description = "Say who is calling, as the gate verified it")]
+    async fn whoami(&self, Extension(parts): Extension<Parts>) -> Result<String, ErrorData> {
+        let principal = parts
+            .extensions
+            .get::<Principal>()
+            .ok_or_else(|| ErrorData::internal_error("this server is not behind a gate", None))?;
+        let expires_at = principal
+            .expires_at()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Ok(json!({
+            "issuer": principal.issuer(),
+            "subject": principal.subject(),
+            "client_id": principal.client_id(),
+            "scopes": principal.scopes().iter().collect::<Vec<_>>(),
+            "audience": principal.audience().collect::<Vec<_>>(),
+            "expires_at": expires_at.as_secs(),
+            "token_id": principal.token_id(),
+            "machine": principal.is_machine(),
+        })
+        .to_string())
+    }
+
+    #[tool(description = "Add two numbers")]
+    async fn add(&self, Parameters(Sum { a, b }): Parameters<Sum>) -> String {
+        (a + b).to_string()
+    }
+
+    #[tool(description = "Say something back")]
+    async fn echo(&self, Parameters(Echo { text }): Parameters<Echo>) -> String {
+        text
+    }
+
+    #[tool(description = "Tell the weather in a city")]
+    async fn get_weather(&self, Parameters(Weather { city }): Parameters<Weather>) -> String {
+        format!("Sunny in {city}, 21 °C.")
+    }
+
+    #[tool(description = "Pretend to delete a file")]
+    async fn delete_file(&self, Parameters(File { path }): Parameters<File>) -> String {
+        format!("{path} would be gone now, if this were not a demonstration.")
+    }
+
+    #[tool(description = "Report what happened today")]
+    async fn report_daily(&self) -> String {
+        "Nothing out of the ordinary.".to_owned()
+    }
+
+    #[tool(description = "Pretend to delete everything")]
+    async fn wipe(&self) -> String {
+        "Everything would be gone now, if this were not a demonstration.".to_owned()
+    }
+}
+
+#[prompt_router]
+impl Demo {
+    #[prompt(description = "Greet somebody")]
+    async fn greet(&self, Parameters(Greeting { name }): Parameters<Greeting>) -> Vec<PromptMessage> {
+        vec![PromptMessage::new_text(
+            Role::User,
+            format!("Please greet {name} warmly."),
+        )]
+    }
+}
+
+#[tool_handler]
+#[prompt_handler]
+impl ServerHandler for Demo {
+    fn get_info(&self) -> ServerConfig {
+        let capabilities = ServerCapabilities::builder()
+            .enable_tools()
+            .enable_resources()
+            .enable_prompts()
+            .build();
+        ServerConfig::new(capabilities)
+            .with_server_info(Implementation::new("toolgate-demo", env!("CARGO_PKG_VERSION")))
+    }
+
+    async fn list_resources(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let resources = RESOURCES.map(|(uri, name, _)| Resource::new(uri, name));
+        Ok(ListResourcesResult::with_all_items(resources.to_vec()))
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let (uri, _, text) = RESOURCES
+            .into_iter()
+            .find(|(uri, ..)| *uri == request.uri)
+            .ok_or_else(|| ErrorData::resource_not_found("there is no such resource", None))?;
+        Ok(ReadResourceResult::new(vec![ResourceContents::text(text, uri)]).into())
+    }
+}
+
+const RESOURCES: [(&str, &str, &str); 2] = [
+    ("file:///public/readme", "readme", "Everyone may read this."),
+    ("file:///secret/plan", "plan", "Read by those who may."),
+];
+
+#[derive(Deserialize, JsonSchema)]
+struct Sum {
+    a: f64,
+    b: f64,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Echo {
+    text: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Weather {
+    city: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct File {
+    path: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Greeting {
+    name: String,
+}

@@ -1,0 +1,564 @@
+//! The examples, as the processes that people start.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use reqwest::{Client, RequestBuilder, Response};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::net::TcpListener;
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::timeout;
+use toolgate::testing::{AuthorizationServer, Endpoint};
+
+use crate::challenge::Challenge;
+use crate::world::call;
+
+const RESOURCE: &str = "http://127.0.0.1:3000/mcp";
+
+#[tokio::test]
+async fn a_server_made_from_a_file_serves_who_may_come_in_and_stops_when_told() {
+    let authorization_server = AuthorizationServer::start().await;
+    let issuer = format!("issuer = {:?}", authorization_server.issuer());
+    let file = File::new("discovered", &config(RESOURCE, &issuer));
+    let mut serve = Example::start("serve", &[file.path(), "--listen", "127.0.0.1:0"]);
+    let mcp = format!("{}/mcp", serve.listening().await);
+    let token = |scope: &str| {
+        let token = authorization_server.token().audience(RESOURCE).scope(scope);
+        token
+            .subject("ada")
+            .client_id("editor")
+            .claim("jti", "t-1")
+            .mint()
+    };
+
+    let refused = tool(&mcp, "whoami", json!({})).send().await.unwrap();
+    assert_eq!(refused.status(), 401);
+    let challenge = Challenge::of(refused.headers()).expect("a challenge");
+    assert_eq!(challenge.scopes(), ["mcp:use"]);
+
+    let whoami = tool(&mcp, "whoami", json!({})).bearer_auth(token("mcp:use"));
+    let mut principal: Value = serde_json::from_str(&result(whoami).await).unwrap();
+    assert!(principal["expires_at"].take().is_u64());
+    assert_eq!(
+        principal,
+        json!({
+            "issuer": authorization_server.issuer(), "subject": "ada", "client_id": "editor", "machine": false,
+            "scopes": ["mcp:use"], "audience": [RESOURCE], "expires_at": null, "token_id": "t-1",
+        })
+    );
+
+    let delete = |scope| tool(&mcp, "delete_file", json!({ "path": "/a" })).bearer_auth(token(scope));
+    assert_eq!(delete("mcp:use").send().await.unwrap().status(), 403);
+    assert!(result(delete("mcp:use files:write")).await.starts_with("/a "));
+
+    assert_eq!(serve.stop().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_server_with_keys_from_a_file_listens_where_its_resource_says_and_asks_nobody() {
+    let authorization_server = AuthorizationServer::start().await;
+    let keys = File::new("keys", &authorization_server.jwks().to_string());
+    let issuer = format!(
+        "issuer = {:?}\njwks_file = {:?}",
+        authorization_server.issuer(),
+        keys.path()
+    );
+    let resource = format!("http://{}/tools", vacant_address().await);
+    let file = File::new("static", &config(&resource, &issuer));
+    let mut serve = Example::start("serve", &[file.path()]);
+    assert_eq!(format!("{}/tools", serve.listening().await), resource);
+
+    let token = authorization_server
+        .token()
+        .audience(&*resource)
+        .scope("mcp:use")
+        .mint();
+    let add = tool(&resource, "add", json!({ "a": 1, "b": 2 })).bearer_auth(token);
+    assert_eq!(result(add).await, "3");
+    assert_eq!(authorization_server.hits(Endpoint::Jwks), 0);
+    assert_eq!(serve.stop().await.code(), Some(0));
+}
+
+/// With handshake and without, in every revision.
+#[tokio::test]
+async fn clients_of_every_revision_are_served() {
+    let authorization_server = AuthorizationServer::start().await;
+    let issuer = format!("issuer = {:?}", authorization_server.issuer());
+    let file = File::new("revisions", &config(RESOURCE, &issuer));
+    let mut serve = Example::start("serve", &[file.path(), "--listen", "127.0.0.1:0"]);
+    let mcp = format!("{}/mcp", serve.listening().await);
+    let token = authorization_server
+        .token()
+        .audience(RESOURCE)
+        .scope("mcp:use")
+        .mint();
+
+    for revision in ["2025-03-26", "2025-06-18", "2025-11-25"] {
+        let post = |body: String| {
+            let request = json_rpc(&mcp, body).bearer_auth(&token);
+            request.header("mcp-protocol-version", revision)
+        };
+        let hello = json!({
+            "protocolVersion": revision, "capabilities": {}, "clientInfo": { "name": "test", "version": "1" },
+        });
+        let welcome = post(call("initialize", hello)).send().await.unwrap();
+        assert_eq!(welcome.status(), 200, "{revision}");
+        assert_eq!(json_of(welcome).await["result"]["protocolVersion"], revision);
+        let initialized = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+        assert_eq!(
+            post(initialized.to_string()).send().await.unwrap().status(),
+            202,
+            "{revision}"
+        );
+        let tools = json_of(post(call("tools/list", json!({}))).send().await.unwrap()).await;
+        assert_eq!(
+            tools["result"]["tools"].as_array().unwrap().len(),
+            7,
+            "{revision}"
+        );
+        let echo = json!({ "name": "echo", "arguments": { "text": revision } });
+        assert_eq!(result(post(call("tools/call", echo))).await, revision);
+        let read = json!({ "uri": "file:///public/readme" });
+        let read = json_of(post(call("resources/read", read)).send().await.unwrap()).await;
+        assert_eq!(read["result"]["contents"][0]["uri"], "file:///public/readme");
+        let greet = json!({ "name": "greet", "arguments": { "name": "Ada" } });
+        let greet = json_of(post(call("prompts/get", greet)).send().await.unwrap()).await;
+        assert_eq!(greet["result"]["messages"][0]["role"], "user");
+    }
+
+    let modern = json!({
+        "name": "echo",
+        "arguments": { "text": "hi" },
+        "_meta": {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+        },
+    });
+    let modern = json_rpc(&mcp, call("tools/call", modern)).bearer_auth(&token);
+    let modern = modern.header("mcp-protocol-version", "2026-07-28");
+    assert_eq!(
+        result(
+            modern
+                .header("mcp-method", "tools/call")
+                .header("mcp-name", "echo")
+        )
+        .await,
+        "hi"
+    );
+
+    // No sessions: what belongs to them is declined, and clients know that answer.
+    let stream = http()
+        .get(&mcp)
+        .header("accept", "text/event-stream")
+        .bearer_auth(&token);
+    assert_eq!(stream.send().await.unwrap().status(), 405);
+    let end = http().delete(&mcp).bearer_auth(&token);
+    assert_eq!(end.send().await.unwrap().status(), 405);
+}
+
+#[tokio::test]
+async fn a_file_that_makes_no_gate_ends_the_program_with_the_field_that_is_wrong() {
+    let good = config(RESOURCE, "issuer = \"http://127.0.0.1:4000\"");
+    let spoilt = [
+        ("resource = \"http", "resource = \"ftp", "`resource` is \"ftp://"),
+        ("[[issuers]]", "[[isuers]]", "unknown field `isuers`"),
+        (
+            "issuer = \"http:",
+            "issuer = \"http//",
+            "`issuers[0].issuer` is \"http//",
+        ),
+        ("unlisted = \"deny\"", "", "`scopes.unlisted`"),
+        (
+            "unlisted = \"deny\"",
+            "unlisted = \"refuse\"",
+            "unknown variant `refuse`",
+        ),
+        (
+            "every_request = [\"mcp:use\"]",
+            "every_request = [\"mcp use\"]",
+            "`scopes.every_request`",
+        ),
+        (
+            "= \"files:write\"",
+            "= { al = [\"files:write\"] }",
+            "unknown field `al`",
+        ),
+    ];
+    for (number, (before, after, complaint)) in spoilt.into_iter().enumerate() {
+        assert!(good.contains(before), "{before}");
+        let file = File::new(&format!("bad-{number}"), &good.replacen(before, after, 1));
+        let output = example("serve").arg(file.path()).output();
+        let output = timeout(PATIENCE, output).await.expect("it ends").unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(complaint), "{said}");
+        assert!(said.contains(file.path()), "{said}");
+        assert!(!said.contains("panicked"), "{said}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_a_file_says_how_to_use_it() {
+    for arguments in [&[][..], &["a.toml", "b.toml"], &["--listen"], &["--help"]] {
+        let output = timeout(PATIENCE, example("serve").args(arguments).output());
+        let output = output.await.expect("it ends").unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(
+            String::from_utf8(output.stderr)
+                .unwrap()
+                .contains("usage: serve CONFIG.toml")
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_the_quickstart_prints_behaves_as_printed() {
+    let mut quickstart = Example::start(
+        "quickstart",
+        &["--listen", "127.0.0.1:0", "--issuer", "127.0.0.1:0"],
+    );
+    let without_token = quickstart.next_command().await;
+    let metadata = quickstart.next_command().await;
+    let allowed = quickstart.next_command().await;
+    let needs_more = quickstart.next_command().await;
+    let denied = quickstart.next_command().await;
+    let modern = quickstart.next_command().await;
+
+    let answer = without_token.send().await;
+    assert_eq!(answer.status(), 401);
+    let challenge = Challenge::of(answer.headers()).expect("a challenge");
+    assert_eq!(challenge.get("error"), None);
+    assert_eq!(challenge.get("resource_metadata"), Some(&*metadata.url));
+
+    let document = json_of(metadata.send().await).await;
+    assert_eq!(document["resource"], without_token.url);
+    assert!(document["authorization_servers"][0].is_string());
+
+    let revisions = [None, Some("2025-03-26"), Some("2025-06-18"), Some("2025-11-25")];
+    for revision in revisions {
+        assert_eq!(result(allowed.request(revision)).await, "Sunny in Paris, 21 °C.");
+
+        let answer = needs_more.request(revision).send().await.unwrap();
+        assert_eq!(answer.status(), 403);
+        let challenge = Challenge::of(answer.headers()).expect("a challenge");
+        assert_eq!(challenge.get("error"), Some("insufficient_scope"));
+        assert_eq!(challenge.scopes(), ["mcp:use", "files:write"]);
+
+        let answer = denied.request(revision).send().await.unwrap();
+        assert_eq!(answer.status(), 403);
+        let challenge = Challenge::of(answer.headers()).expect("a challenge");
+        assert_eq!((challenge.get("error"), challenge.get("scope")), (None, None));
+    }
+
+    assert_eq!(result(modern.request(None)).await, "Sunny in Paris, 21 °C.");
+    for (name, _) in &modern.headers {
+        if name.to_ascii_lowercase().starts_with("mcp-") {
+            let contradicting = modern.request(None).build().unwrap();
+            let (mut request, name) = (
+                contradicting,
+                http::HeaderName::from_bytes(name.as_bytes()).unwrap(),
+            );
+            request.headers_mut().insert(name, "whoami".parse().unwrap());
+            let answer = http().execute(request).await.unwrap();
+            assert_eq!(answer.status(), 400);
+        }
+    }
+
+    quickstart.line_with("Ctrl-C stops both servers.").await;
+    assert_eq!(quickstart.stop().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn the_quickstart_takes_other_ports_when_its_own_are_taken() {
+    // Whoever else has them, they are taken.
+    let _taken = (
+        TcpListener::bind("127.0.0.1:3000").await,
+        TcpListener::bind("127.0.0.1:4000").await,
+    );
+    let mut quickstart = Example::start("quickstart", &[]);
+    let without_token = quickstart.next_command().await;
+    assert!(!without_token.url.contains(":3000"), "{}", without_token.url);
+    assert_eq!(without_token.send().await.status(), 401);
+}
+
+#[tokio::test]
+async fn the_quickstart_says_loudly_that_its_authorization_server_is_for_development() {
+    let mut quickstart = Example::start(
+        "quickstart",
+        &["--listen", "127.0.0.1:0", "--issuer", "127.0.0.1:0"],
+    );
+    quickstart.line_with(toolgate::testing::NOTICE).await;
+}
+
+#[tokio::test]
+async fn the_quickstart_lets_nobody_else_in_the_network_log_in_as_anyone() {
+    let output = example("quickstart").args(["--issuer", "0.0.0.0:0"]).output();
+    let output = timeout(PATIENCE, output).await.expect("it ends").unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("everyone may log in")
+    );
+}
+
+#[tokio::test]
+async fn the_bare_hyper_example_greets_who_has_a_token() {
+    let mut hyper = Example::start("hyper", &[]);
+    assert_eq!(hyper.next_command().await.send().await.status(), 401);
+    let answer = hyper.next_command().await.send().await;
+    assert_eq!(answer.text().await.unwrap(), "Hello, alice.\n");
+}
+
+#[tokio::test]
+async fn the_rmcp_example_knows_the_caller_inside_a_tool() {
+    let mut rmcp = Example::start("rmcp", &[]);
+    let command = rmcp.next_command().await;
+    let answer = result(command.request(None)).await;
+    assert!(answer.contains("alice"), "{answer}");
+}
+
+/// A hang is a failure. Nothing here takes a second.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// An example that runs. It ends with the test, one way or the other.
+struct Example {
+    process: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    /// What `$TOKEN` stands for, once that was printed.
+    token: String,
+}
+
+impl Example {
+    fn start(name: &str, arguments: &[&str]) -> Self {
+        let mut command = example(name);
+        // What goes wrong is seen; what is decided is not.
+        command.args(arguments).env("RUST_LOG", "off");
+        let mut process = command.stdout(Stdio::piped()).spawn().expect("it starts");
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        Self {
+            process,
+            lines,
+            token: String::new(),
+        }
+    }
+
+    async fn line(&mut self) -> String {
+        let line = timeout(PATIENCE, self.lines.next_line()).await.expect("a line");
+        line.unwrap().expect("it still runs")
+    }
+
+    async fn line_with(&mut self, text: &str) -> String {
+        loop {
+            let line = self.line().await;
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// The URL of `listening on …`.
+    async fn listening(&mut self) -> String {
+        let line = self.line().await;
+        line.strip_prefix("listening on ").expect(&line).to_owned()
+    }
+
+    /// The next `curl` that is printed, with what was printed before it put in.
+    async fn next_command(&mut self) -> Curl {
+        loop {
+            let mut line = self.line().await.trim_start().to_owned();
+            if let Some(token) = line.strip_prefix("TOKEN=") {
+                self.token = token.to_owned();
+            }
+            if line.starts_with("curl ") {
+                while let Some(first) = line.strip_suffix('\\') {
+                    line = format!("{first}{}", self.line().await);
+                }
+                return Curl::read(&line, &self.token);
+            }
+        }
+    }
+
+    /// As a service manager does it.
+    async fn stop(mut self) -> ExitStatus {
+        let id = self.process.id().expect("it still runs").to_string();
+        let told = Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
+        assert!(told.success());
+        timeout(PATIENCE, self.process.wait())
+            .await
+            .expect("it stops")
+            .unwrap()
+    }
+}
+
+fn example(name: &str) -> Command {
+    let this = std::env::current_exe().unwrap();
+    let profile = this
+        .parent()
+        .and_then(Path::parent)
+        .expect("target/<profile>/deps");
+    let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+    let path = profile.join("examples").join(file);
+    assert!(
+        path.exists(),
+        "there is no {}: `cargo test` builds it, and so does `cargo build --examples`",
+        path.display()
+    );
+    let mut command = Command::new(path);
+    command.env_remove("RUST_LOG").kill_on_drop(true);
+    command
+}
+
+/// A printed command, to be sent without `curl`.
+struct Curl {
+    url: String,
+    headers: Vec<(String, String)>,
+    body: Option<String>,
+}
+
+impl Curl {
+    fn read(line: &str, token: &str) -> Self {
+        let mut words = shell_words(line, token).into_iter();
+        assert_eq!(
+            (words.next().as_deref(), words.next().as_deref()),
+            (Some("curl"), Some("-i"))
+        );
+        let mut command = Self {
+            url: words.next().expect("a URL"),
+            headers: Vec::new(),
+            body: None,
+        };
+        while let Some(word) = words.next() {
+            let value = words.next().expect("a value");
+            match word.as_str() {
+                "-H" => {
+                    let (name, value) = value.split_once(": ").expect("a header line");
+                    command.headers.push((name.to_owned(), value.to_owned()));
+                }
+                "-d" => command.body = Some(value),
+                other => panic!("{other} is not understood here"),
+            }
+        }
+        command
+    }
+
+    fn request(&self, revision: Option<&str>) -> RequestBuilder {
+        let mut request = match &self.body {
+            Some(body) => http().post(&self.url).body(body.clone()),
+            None => http().get(&self.url),
+        };
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        match revision {
+            Some(revision) => request.header("mcp-protocol-version", revision),
+            None => request,
+        }
+    }
+
+    async fn send(&self) -> Response {
+        self.request(None).send().await.unwrap()
+    }
+}
+
+/// What a shell makes of a line, as far as it is used here: quotes of both kinds, and `$TOKEN`.
+fn shell_words(line: &str, token: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quote = None;
+    for character in line.chars() {
+        match (quote, character) {
+            (None, '\'' | '"') => quote = Some(character),
+            (Some(open), _) if open == character => quote = None,
+            (None, ' ') => words.push(String::new()),
+            _ => words.last_mut().unwrap().push(character),
+        }
+    }
+    assert_eq!(quote, None, "an open quote: {line}");
+    words.retain(|word| !word.is_empty());
+    words.iter().map(|word| word.replace("$TOKEN", token)).collect()
+}
+
+fn http() -> Client {
+    Client::builder().no_proxy().build().unwrap()
+}
+
+fn json_rpc(mcp: &str, body: String) -> RequestBuilder {
+    let request = http().post(mcp).body(body);
+    let request = request.header("content-type", "application/json");
+    request.header("accept", "application/json, text/event-stream")
+}
+
+fn tool(mcp: &str, name: &str, arguments: Value) -> RequestBuilder {
+    json_rpc(
+        mcp,
+        call("tools/call", json!({ "name": name, "arguments": arguments })),
+    )
+}
+
+/// The text a tool answers with.
+async fn result(request: RequestBuilder) -> String {
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let answer = json_of(answer).await;
+    let text = answer["result"]["content"][0]["text"].as_str();
+    text.unwrap_or_else(|| panic!("{answer}")).to_owned()
+}
+
+async fn json_of(answer: Response) -> Value {
+    let text = answer.text().await.unwrap();
+    serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}"))
+}
+
+async fn vacant_address() -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    listener.local_addr().unwrap()
+}
+
+fn config(resource: &str, issuer: &str) -> String {
+    format!(
+        r#"
+            resource = {resource:?}
+
+            [[issuers]]
+            {issuer}
+
+            [scopes]
+            every_request = ["mcp:use"]
+            unlisted = "deny"
+            [scopes.tools]
+            whoami = {{}}
+            add = {{}}
+            echo = {{}}
+            delete_file = "files:write"
+            [scopes.resources]
+            "file:///public/*" = {{}}
+            [scopes.prompts]
+            greet = {{}}
+        "#
+    )
+}
+
+/// A file that goes with the test.
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str, content: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("toolgate-{}-{name}", std::process::id()));
+        fs::write(&path, content).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().expect("UTF-8")
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
