@@ -1,4 +1,4 @@
-//! The gate's behaviour, through its public layer.
+//! The gate's behaviour, through its public layer; and the walls of its source, which no compiler checks.
 
 #![allow(unreachable_pub, reason = "a test binary exports nothing")]
 #![allow(
@@ -25,4 +25,5 @@ mod policy;
 mod presentation;
 mod tokens;
 mod transports;
+mod walls;
 mod world;
