@@ -13,6 +13,7 @@
     reason = "that is how a test fails"
 )]
 
+mod axum_router;
 mod calls;
 mod challenge;
 mod config;

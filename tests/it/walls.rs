@@ -11,15 +11,18 @@ use source::{Source, exported_by_the_crate, is_named_in, sources};
 const ABOVE_THE_NOUNS: &[&str] = &[
     "token", "call", "policy", "answer", "decision", "layer", "gate", "config",
 ];
-const NOUNS: &[&str] = &["refusal", "scope", "resource_uri", "clock", "config_error"];
+const NOUNS: &[&str] = &[
+    "refusal",
+    "scope",
+    "resource_uri",
+    "resource_name",
+    "clock",
+    "config_error",
+];
 
 /// What a room yields, and another takes: (who takes it, from where, which names).
 const HANDED_ON: &[(&str, &str, &[&str])] = &[
-    (
-        "policy",
-        "call",
-        &["Call", "Calls", "MessageKind", "ResourceName", "Target"],
-    ),
+    ("policy", "call", &["Call", "Calls", "MessageKind", "Target"]),
     ("decision", "call", &["Calls", "Target"]),
     ("decision", "token", &["Principal"]),
 ];
