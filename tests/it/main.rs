@@ -24,6 +24,7 @@ mod metadata;
 mod origins;
 mod policy;
 mod presentation;
+mod readme;
 mod rust_version;
 mod tokens;
 mod transports;

@@ -27,6 +27,9 @@ const HANDED_ON: &[(&str, &str, &[&str])] = &[
     ("decision", "token", &["Principal"]),
 ];
 
+/// A crate, where it may be named, and why only there.
+type Wall<'a> = (&'a str, &'a dyn Fn(&Source) -> bool, &'a str);
+
 /// Long enough to say one thing, short enough to read at once.
 const MAX_LINES: usize = 350;
 /// Files that are longer still, and how long they may be until they are split.
@@ -37,7 +40,7 @@ fn a_crate_behind_a_wall_is_named_only_where_the_wall_has_its_door() {
     let in_token = |file: &Source| file.is_in("token");
     let reads_bodies = |file: &Source| file.is_in("layer") || file.is_in("call") || file.is_in("answer");
     let is_a_cache = |file: &Source| file.stem().contains("cache");
-    let walls: [(&str, &dyn Fn(&Source) -> bool, &str); 6] = [
+    let walls: [Wall; 6] = [
         ("jsonwebtoken", &in_token, "only token/ knows what a JWT is"),
         ("aws_lc_rs", &in_token, "only token/ does cryptography"),
         ("reqwest", &in_token, "only token/ talks to authorization servers"),
