@@ -1,4 +1,4 @@
-//! The gate's behaviour, through its public layer.
+//! The gate's behaviour, through its public layer; and the walls of its source, which no compiler checks.
 
 #![allow(unreachable_pub, reason = "a test binary exports nothing")]
 #![allow(
@@ -13,6 +13,7 @@
     reason = "that is how a test fails"
 )]
 
+mod axum_router;
 mod calls;
 mod challenge;
 mod config;
@@ -24,7 +25,10 @@ mod metadata;
 mod origins;
 mod policy;
 mod presentation;
+mod readme;
 mod rmcp_client;
+mod rust_version;
 mod tokens;
 mod transports;
+mod walls;
 mod world;
