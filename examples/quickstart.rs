@@ -53,6 +53,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         .scopes(
             ScopeMap::deny_unlisted()
                 .every_request("mcp:use")
+                .initial(["mcp:use", "weather:read"])
                 .tool("whoami", base_only())
                 .tool("get_weather", "weather:read")
                 .tool("report_*", any_of(["reports:read", "admin"]))
@@ -167,10 +168,10 @@ fn welcome(gate: &Toolgate, authorization_server: &AuthorizationServer) -> Strin
 
   When it connects it meets the 401 of number 1, finds the authorization server, registers itself
   there and opens your browser. The page asks who you want to be and what the client may do: allow
-  it, and the client is connected with a token for mcp:use. whoami says who you are. get_weather
-  needs more than that: a client that knows step-up opens the page once more, now for weather:read.
-  (Clients on version 1 of the TypeScript SDK refresh the token they have, and stop at the 403: its
-  issue 2255. Let them ask for "mcp:use weather:read" at login.)
+  it, and the client is connected with a token for mcp:use and weather:read: whoami says who you
+  are, get_weather works. delete_file needs more: a client that knows step-up opens the page once
+  more, now for files:write. (Clients on version 1 of the TypeScript SDK refresh the token they have
+  instead, and stop at the 403: its issue 2255.)
 
   Ctrl-C stops both servers. What the gate decides appears below.
 

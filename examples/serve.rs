@@ -43,8 +43,11 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let gate = gate_from(&options.config).map_err(|why| format!("{}: {why}", options.config.display()))?;
     let app = protected(&gate)?;
 
-    let address = options.listen.as_deref().unwrap_or(gate.authority());
-    let listener = TcpListener::bind(address)
+    let address = match options.listen {
+        Some(address) => address,
+        None => address_of(gate.resource())?,
+    };
+    let listener = TcpListener::bind(&address)
         .await
         .map_err(|why| format!("cannot listen on {address} ({why}): say where with --listen ADDRESS:PORT"))?;
     println!("listening on http://{}", listener.local_addr()?);
@@ -55,6 +58,19 @@ async fn run() -> Result<(), Box<dyn Error>> {
 fn gate_from(file: &PathBuf) -> Result<Toolgate, Box<dyn Error>> {
     let config: Config = toml::from_str(&fs::read_to_string(file)?)?;
     Ok(config.into_builder().build()?)
+}
+
+/// Where clients will look for the resource: right where nothing stands in between, as on a developer's machine.
+fn address_of(resource: &str) -> Result<String, Box<dyn Error>> {
+    let resource: Uri = resource.parse()?;
+    let port = resource
+        .port_u16()
+        .unwrap_or(if resource.scheme_str() == Some("http") {
+            80
+        } else {
+            443
+        });
+    Ok(format!("{}:{port}", resource.host().unwrap_or_default()))
 }
 
 /// The MCP server at the path of the resource. The layer goes on last, around everything: the metadata

@@ -67,11 +67,6 @@ impl Toolgate {
         self.gate.resource.as_str()
     }
 
-    /// `host:port` of the resource identifier: where to listen when nothing stands in between.
-    pub fn authority(&self) -> &str {
-        self.gate.resource.authority()
-    }
-
     pub(crate) fn new(gate: Gate) -> Self {
         announce(&gate);
         Self { gate: Arc::new(gate) }
@@ -86,35 +81,24 @@ impl fmt::Debug for Toolgate {
 
 /// Once, at start-up: everything an operator should check against what they meant.
 fn announce(gate: &Gate) {
-    let issuers: Vec<&str> = gate
-        .verifier
-        .issuers
-        .iter()
-        .map(|issuer| issuer.name.as_ref())
-        .collect();
-    let audiences: Vec<&str> = gate
-        .verifier
-        .issuers
+    let issuers = &gate.verifier.issuers;
+    let names: Vec<&str> = issuers.iter().map(|issuer| issuer.name.as_ref()).collect();
+    let listed = issuers
         .iter()
         .flat_map(|issuer| &issuer.audiences)
-        .map(String::as_str)
-        .collect();
+        .map(String::as_str);
+    let audiences: Vec<&str> = std::iter::once(gate.resource.as_str()).chain(listed).collect();
     tracing::info!(
         target: "toolgate",
         resource = gate.resource.as_str(),
         metadata_url = gate.answers.resource_metadata,
-        ?issuers,
+        issuers = ?names,
         ?audiences,
         initial_scopes = %gate.answers.initial,
-        policy = ?gate.policy,
+        policy = %gate.policy,
         "the gate stands",
     );
-    for issuer in gate
-        .verifier
-        .issuers
-        .iter()
-        .filter(|issuer| !issuer.unbound_clients.is_empty())
-    {
+    for issuer in issuers.iter().filter(|issuer| !issuer.unbound_clients.is_empty()) {
         tracing::warn!(
             target: "toolgate",
             issuer = %issuer.name,

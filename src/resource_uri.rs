@@ -65,13 +65,6 @@ impl ResourceUri {
         origin.strip_suffix(default_port).unwrap_or(origin).to_owned()
     }
 
-    /// `host:port` to listen on when nothing else is said.
-    pub(crate) fn authority(&self) -> &str {
-        self.origin()
-            .split_once("://")
-            .map_or("", |(_, authority)| authority)
-    }
-
     /// Where the metadata document lives (RFC 9728 §3.1): the well-known path before the resource's own.
     pub(crate) fn metadata_path(&self) -> String {
         self.inserted(METADATA)

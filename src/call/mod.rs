@@ -10,8 +10,6 @@ mod rpc;
 mod target;
 
 #[cfg(test)]
-mod properties;
-#[cfg(test)]
 mod tests;
 
 pub use body::RequestBody;

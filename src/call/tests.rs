@@ -1,5 +1,7 @@
 use http::Request;
 
+mod properties;
+
 use super::*;
 
 pub(super) fn post(lines: &[(&str, &str)]) -> Parts {

@@ -118,7 +118,7 @@ fn scopes(field: &str, texts: &[String]) -> Result<Scopes, ConfigError> {
 fn scope(field: &str, text: &str) -> Result<Scope, ConfigError> {
     let scope = Scope::parse(text).map_err(|why| {
         let mend = if text.contains(' ') {
-            "one string is one scope: make it a list".to_owned()
+            "a scope has no spaces: write several as a list of several".to_owned()
         } else {
             why.to_string()
         };

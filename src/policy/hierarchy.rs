@@ -1,6 +1,7 @@
 //! Which granted scopes stand for a needed one.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 
 use crate::scope::{Scope, Scopes};
 
@@ -58,6 +59,25 @@ impl Hierarchy {
             .as_slice()
             .iter()
             .any(|held| held == scope || (self.wildcards && wildcard_covers(held.as_str(), scope.as_str())))
+    }
+}
+
+/// As the start-up event shows it: who has what on the right has what on the left.
+impl fmt::Display for Hierarchy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lines: Vec<_> = self.satisfied_by.iter().collect();
+        lines.sort();
+        for (scope, broader) in lines {
+            write!(f, "; {} is implied by", scope.as_str())?;
+            broader
+                .iter()
+                .try_for_each(|scope| write!(f, " {}", scope.as_str()))?;
+        }
+        if self.wildcards {
+            f.write_str("; wildcard grants count")
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! not about the token: which web pages may talk to the server at all.
 
 mod compile;
+mod display;
 mod hierarchy;
 mod methods;
 mod names;
@@ -78,35 +79,36 @@ impl Policy {
         if call.kind == MessageKind::Response {
             return Ok(());
         }
-        match self.methods.get(&call.method) {
-            Some(requirement) => needed.push(requirement),
-            None if methods::is_mcps_own(&call.method) || self.unlisted == Unlisted::Allow => {}
-            None => return Err(Refusal::from(Reason::MethodUnmapped).got(call.method.as_ref())),
-        }
+        let of_method = match self.methods.get(&call.method) {
+            None if methods::is_mcps_own(&call.method) => Some(&Requirement::Nothing),
+            listed => listed,
+        };
+        needed.push(self.open(of_method, &call.method, Reason::MethodUnmapped)?);
         match &call.target {
             Target::None => {}
-            Target::Tool(name) => needed.push(self.named(&self.tools, name, Reason::ToolUnmapped)?),
-            Target::Prompt(name) => needed.push(self.named(&self.prompts, name, Reason::PromptUnmapped)?),
+            Target::Tool(name) => needed.push(self.open(self.tools.get(name), name, Reason::ToolUnmapped)?),
+            Target::Prompt(name) => {
+                needed.push(self.open(self.prompts.get(name), name, Reason::PromptUnmapped)?);
+            }
             Target::Resources(resources) => {
                 for uri in resources.iter().flat_map(ResourceName::spellings) {
-                    needed.push(self.named(&self.resources, uri, Reason::ResourceUnmapped)?);
+                    needed.push(self.open(self.resources.get(uri), uri, Reason::ResourceUnmapped)?);
                 }
             }
         }
-        // No scope opens a denied member, so a challenge for the others would only start a loop.
-        match needed.contains(&&Requirement::Denied) {
-            true => Err(Refusal::from(Reason::Denied).got(call.method.as_ref())),
-            false => Ok(()),
-        }
+        Ok(())
     }
 
-    fn named<'p>(
-        &'p self,
-        names: &'p Names<Requirement>,
+    /// The rule of what is named, unless no scope opens it: then a challenge, for whatever else the
+    /// request needs, would only start a loop.
+    fn open<'p>(
+        &self,
+        rule: Option<&'p Requirement>,
         name: &str,
         unmapped: Reason,
     ) -> Result<&'p Requirement, Refusal> {
-        match (names.get(name), self.unlisted) {
+        match (rule, self.unlisted) {
+            (Some(Requirement::Denied), _) => Err(Refusal::from(Reason::Denied).got(name)),
             (Some(requirement), _) => Ok(requirement),
             (None, Unlisted::Allow) => Ok(&Requirement::Nothing),
             (None, Unlisted::Deny) => Err(Refusal::from(unmapped).got(name)),

@@ -20,6 +20,18 @@ impl<R> Names<R> {
         })
     }
 
+    /// Every name and pattern as it was written, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (String, &R)> {
+        let patterns = self
+            .prefixes
+            .iter()
+            .map(|(prefix, rule)| (format!("{prefix}*"), rule));
+        self.exact
+            .iter()
+            .map(|(name, rule)| (name.clone(), rule))
+            .chain(patterns)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.exact.is_empty() && self.prefixes.is_empty()
     }

@@ -89,8 +89,7 @@ fn every_documented_field_is_read() {
         verified_seconds = 300
         unknown_kid_cooldown_seconds = 30
     "#;
-    let gate = build(text).unwrap();
-    assert_eq!(gate.authority(), "127.0.0.1:3000");
+    assert_eq!(build(text).unwrap().resource(), "http://127.0.0.1:3000/mcp");
 }
 
 /// Adds lines to the minimal file, or replaces a line of it.

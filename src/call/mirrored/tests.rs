@@ -14,9 +14,12 @@ fn versioned(version: &str) -> String {
     format!(r#"{{"_meta":{{"io.modelcontextprotocol/protocolVersion":"{version}"}}}}"#)
 }
 
+/// Method, params, headers, and whether they go together.
+type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], bool);
+
 #[test]
 fn a_modern_request_carries_its_method_and_its_name() {
-    let cases: &[(&str, &str, &[(&str, &str)], bool)] = &[
+    let cases: &[Case] = &[
         (
             "tools/call",
             r#"{"name":"add"}"#,

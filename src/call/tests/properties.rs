@@ -4,8 +4,8 @@ use http::HeaderValue;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::tests::{described, post};
-use super::*;
+use super::super::*;
+use super::{described, post};
 
 /// JSON that remembers what `Value` forgets: the order of members and that there were two.
 #[derive(Debug, Clone)]

@@ -1,0 +1,53 @@
+//! The policy as the start-up event shows it: every rule, in the operator's own words.
+
+use std::fmt;
+
+use super::names::Names;
+use super::scope_map::{Challenge, Unlisted};
+use super::{Policy, Requirement};
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unlisted = if self.unlisted == Unlisted::Deny {
+            "deny"
+        } else {
+            "allow"
+        };
+        write!(f, "unlisted = {unlisted}")?;
+        for requirement in &self.base {
+            write!(f, "; every request = {requirement}")?;
+        }
+        for (kind, rules) in [
+            ("tool", &self.tools),
+            ("resource", &self.resources),
+            ("prompt", &self.prompts),
+            ("method", &self.methods),
+        ] {
+            write_rules(f, kind, rules)?;
+        }
+        write!(f, "{}", self.hierarchy)?;
+        if self.challenge == Challenge::Accumulate {
+            f.write_str("; challenges accumulate")?;
+        }
+        Ok(())
+    }
+}
+
+fn write_rules(f: &mut fmt::Formatter<'_>, kind: &str, rules: &Names<Requirement>) -> fmt::Result {
+    let mut rules: Vec<_> = rules.iter().collect();
+    rules.sort_by(|(left, _), (right, _)| left.cmp(right));
+    rules
+        .iter()
+        .try_for_each(|(name, requirement)| write!(f, "; {kind} {name} = {requirement}"))
+}
+
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("base only"),
+            Self::All(scopes) => write!(f, "{scopes}"),
+            Self::Any(scopes) => write!(f, "any of {scopes}"),
+            Self::Denied => f.write_str("deny"),
+        }
+    }
+}
