@@ -123,6 +123,9 @@ impl Gate {
             Ok(body) => {
                 decision.allow();
                 parts.headers.remove(AUTHORIZATION);
+                if self.policy.depends_on_calls() {
+                    call::decline_upgrade(&mut parts.headers);
+                }
                 if let Some(principal) = decision.into_principal() {
                     parts.extensions.insert(principal);
                 }

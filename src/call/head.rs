@@ -1,6 +1,6 @@
 //! What the head of a request decides before a byte of its body is read.
 
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, UPGRADE};
+use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, Method};
 
@@ -11,7 +11,7 @@ use crate::refusal::{Reason, Refusal};
 /// GET, HEAD, DELETE and OPTIONS ask for nothing a rule could name; with a body they might.
 /// An upgraded connection could carry anything, unseen.
 pub(crate) fn expects_call(parts: &Parts, body_is_empty: bool) -> Result<bool, Refusal> {
-    if parts.method == Method::CONNECT || parts.headers.contains_key(UPGRADE) {
+    if parts.method == Method::CONNECT || parts.headers.get_all(UPGRADE).iter().any(|offer| offer != H2C) {
         return Err(Reason::UpgradeRefused.into());
     }
     match parts.method {
@@ -20,6 +20,17 @@ pub(crate) fn expects_call(parts: &Parts, body_is_empty: bool) -> Result<bool, R
         _ => Ok(true),
     }
 }
+
+/// Takes an offer to go on in HTTP/2 off the request. Java's HTTP client makes it with every plain
+/// request and does without when nobody takes it up (RFC 9110 §7.8); the service inside must not.
+pub(crate) fn decline_upgrade(headers: &mut HeaderMap) {
+    if headers.remove(UPGRADE).is_some() {
+        headers.remove("http2-settings");
+        headers.remove(CONNECTION);
+    }
+}
+
+const H2C: &str = "h2c";
 
 /// Holds when the bytes we see are the JSON text that every layer behind us sees:
 /// a body that we cannot read but an inner layer could (gzip, UTF-16) is a way around the gate.

@@ -14,7 +14,7 @@ mod tests;
 
 pub use body::RequestBody;
 pub(crate) use body::{collect, discard};
-pub(crate) use head::expects_call;
+pub(crate) use head::{decline_upgrade, expects_call};
 pub(crate) use target::Target;
 
 use std::borrow::Cow;

@@ -226,7 +226,7 @@ fn keys_at(
         },
         _ => Err(ConfigError::about(
             field("jwks_uri"),
-            "give one of jwks_uri and jwks_file, not both",
+            "give one of jwks_uri, jwks_file and jwks, not several",
         )),
     }
 }

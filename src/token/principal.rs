@@ -44,18 +44,18 @@ impl Principal {
         Self(Arc::new(facts))
     }
 
-    /// Who this is, to compare and to store: see [`Identity`].
-    pub fn identity(&self) -> Identity {
-        let (kind, name) = match (self.subject(), self.client_id()) {
-            (Some(subject), _) if !self.is_machine() => (Kind::User, subject),
-            (_, Some(client)) => (Kind::Machine, client),
-            (subject, None) => (Kind::User, subject.unwrap_or_default()),
+    /// Who this is, to compare and to store; nothing where the token names neither a subject nor a
+    /// client, so that two such callers are never taken for one.
+    pub fn identity(&self) -> Option<Identity> {
+        let (kind, name) = match (self.is_machine(), self.subject(), self.client_id()) {
+            (true, _, client) => (Kind::Machine, client?),
+            (false, subject, _) => (Kind::User, subject?),
         };
-        Identity {
+        Some(Identity {
             issuer: self.0.issuer.clone(),
             kind,
             name: name.into(),
-        }
+        })
     }
 
     /// The issuer of the token, exactly as configured.

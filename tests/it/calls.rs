@@ -407,6 +407,24 @@ async fn a_connection_that_could_carry_anything_unseen_is_not_upgraded() {
         .assert_rpc_error("upgrade_refused", -32600, &Value::Null);
 }
 
+#[tokio::test]
+async fn an_offer_to_go_on_in_http_2_is_declined_and_the_request_served() {
+    let world = world().await;
+    let mut request = post(&world.token().mint(), &call("tools/list", json!({})));
+    for (name, value) in [
+        ("connection", "Upgrade, HTTP2-Settings"),
+        ("upgrade", "h2c"),
+        ("http2-settings", "AAMAAABk"),
+    ] {
+        request.headers_mut().insert(name, value.parse().unwrap());
+    }
+    world.send(request).await.assert_served();
+    let headers = world.reached().headers;
+    for name in ["connection", "upgrade", "http2-settings"] {
+        assert!(!headers.contains_key(name), "{name}");
+    }
+}
+
 /// A request of 2026-07-28 with these mirrored headers besides.
 fn modern(token: &str, body: &str, headers: &[(&'static str, &str)]) -> Request<Full<Bytes>> {
     let mut request = post(token, body);

@@ -187,7 +187,7 @@ fn every_bad_value_is_named_with_its_field_and_how_to_mend_it() {
             format!("{with}jwks_file = \"k\"\njwks_uri = \"https://x/k\"\n[scopes]"),
             "issuers[0].jwks_uri",
             "",
-            "not both",
+            "not several",
         ),
         (
             format!("{with}algorithms = [\"HS256\"]\n[scopes]"),

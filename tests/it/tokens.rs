@@ -480,7 +480,7 @@ async fn two_issuers_subjects_never_collide_and_neither_signs_for_the_other() {
     let now = |token: TokenBuilder| token.claim("iat", NOW).claim("exp", NOW + 300).audience(RESOURCE);
     for token in [now(world.server.token()).mint(), now(other.token()).mint()] {
         world.list_with(&token).await.assert_served();
-        identities.push(world.reached().principal.unwrap().identity());
+        identities.push(world.reached().principal.unwrap().identity().unwrap());
     }
     assert_ne!(identities[0], identities[1]);
 
@@ -501,11 +501,22 @@ async fn a_machine_is_not_the_user_who_happens_to_have_its_name() {
         world.list_with(&token.mint()).await.assert_served();
         let principal = world.reached().principal.unwrap();
         assert_eq!(principal.is_machine(), machine);
-        identities.push(principal.identity());
+        identities.push(principal.identity().unwrap());
     }
     assert_ne!(identities[0], identities[1]);
     assert_eq!(identities[0], identities[2]);
     assert_eq!(identities[1], identities[3]);
+}
+
+#[tokio::test]
+async fn a_token_that_names_nobody_has_no_identity_to_be_confused_with() {
+    let world = World::new().await;
+    world
+        .list_with(&world.token().without("sub").without("client_id").mint())
+        .await
+        .assert_served();
+    let principal = world.reached().principal.unwrap();
+    assert_eq!((principal.identity(), principal.is_machine()), (None, false));
 }
 
 #[tokio::test]
