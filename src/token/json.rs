@@ -80,7 +80,8 @@ pub(crate) struct WrongType;
 const DUPLICATE: &str = "member named twice";
 
 /// serde_json's private names for numbers and raw values. With its feature `arbitrary_precision`,
-/// which any crate in the user's tree may turn on, numbers arrive as a map with the first of them.
+/// which any crate in the user's tree may turn on, numbers arrive as a map with the first of them; an
+/// issuer that signs such a map then signs that number, which it could have written plainly.
 const PRIVATE: &str = "$serde_json::private::";
 const PRIVATE_NUMBER: &str = "$serde_json::private::Number";
 
@@ -245,12 +246,14 @@ mod tests {
     #[test]
     fn serde_jsons_private_names_smuggle_nothing() {
         for text in [
-            r#"{"exp":{"$serde_json::private::Number":"9e9"}}"#,
             r#"{"exp":{"$serde_json::private::RawValue":"9e9"}}"#,
+            r#"{"exp":{"a":1,"$serde_json::private::Number":"9e9"}}"#,
             r#"{"$serde_json::private::RawValue":"{}"}"#,
         ] {
             assert_eq!(refusal(text), Some(Unreadable::Syntax), "{text}");
         }
+        let number = r#"{"exp":{"$serde_json::private::Number":"9e9"}}"#;
+        assert_eq!(refusal(number).is_none(), *NUMBERS_ARRIVE_AS_MAPS);
     }
 
     #[test]
