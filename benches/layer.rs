@@ -30,15 +30,8 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 const RESOURCE: &str = "https://mcp.example.com/mcp";
 
 fn gate(server: &AuthorizationServer, limits: Limits) -> Toolgate {
-    let scopes = ScopeMap::deny_unlisted()
-        .every_request("mcp:use")
-        .tool("get_weather", "weather:read");
-    Toolgate::builder(RESOURCE)
-        .issuer(server.issuer())
-        .scopes(scopes)
-        .limits(limits)
-        .build()
-        .unwrap()
+    let scopes = ScopeMap::deny_unlisted().every_request("mcp:use").tool("get_weather", "weather:read");
+    Toolgate::builder(RESOURCE).issuer(server.issuer()).scopes(scopes).limits(limits).build().unwrap()
 }
 
 /// A `tools/call` of 200 bytes, as clients of the newest revision send it.
@@ -53,9 +46,7 @@ fn request(token: Option<&str>) -> Request<Full<Bytes>> {
     if let Some(token) = token {
         request = request.header("authorization", format!("Bearer {token}"));
     }
-    request
-        .body(Full::new(Bytes::from_static(BODY.as_bytes())))
-        .unwrap()
+    request.body(Full::new(Bytes::from_static(BODY.as_bytes()))).unwrap()
 }
 
 fn send<S, R>(runtime: &Runtime, service: &S, request: Request<Full<Bytes>>) -> StatusCode
@@ -69,12 +60,7 @@ where
 fn benchmark(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
     let server = runtime.block_on(AuthorizationServer::start());
-    let token = server
-        .token()
-        .audience(RESOURCE)
-        .scope("mcp:use weather:read")
-        .expires_in(100_000)
-        .mint();
+    let token = server.token().audience(RESOURCE).scope("mcp:use weather:read").expires_in(100_000).mint();
 
     let inner = || {
         service_fn(|_: Request<RequestBody<Full<Bytes>>>| async {
@@ -82,9 +68,7 @@ fn benchmark(criterion: &mut Criterion) {
         })
     };
     let hot = gate(&server, Limits::default()).layer().layer(inner());
-    let cold = gate(&server, Limits::default().verified_cache_bytes(0))
-        .layer()
-        .layer(inner());
+    let cold = gate(&server, Limits::default().verified_cache_bytes(0)).layer().layer(inner());
     assert_eq!(send(&runtime, &hot, request(Some(&token))), 200);
     assert_eq!(send(&runtime, &cold, request(Some(&token))), 200);
     let garbage = token.replace('.', ".A");

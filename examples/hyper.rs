@@ -3,11 +3,7 @@
 //! It differs from `quickstart` in two lines: there is no router, so the layer is put around the service
 //! itself, and hyper is handed the result through hyper-util's adapter. The metadata document is served all
 //! the same.
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a program that people start talks to them"
-)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that people start talks to them")]
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -38,11 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let service = gate.layer().layer(service_fn(greet));
     let service = TowerToHyperService::new(service);
 
-    let token = authorization_server
-        .token()
-        .audience(&*resource)
-        .scope("mcp:use")
-        .mint();
+    let token = authorization_server.token().audience(&*resource).scope("mcp:use").mint();
     println!("{authorization_server}\n");
     println!("curl -i {resource}\n");
     println!("curl -i {resource} -H 'Authorization: Bearer {token}'\n");
@@ -61,10 +53,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// The inner service takes `RequestBody<B>` where it took `B` before: the bytes that were judged, or else the
 /// body as it arrives, because nothing here depends on what is in it.
 async fn greet(request: Request<RequestBody<Incoming>>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let name = request
-        .extensions()
-        .get::<Principal>()
-        .and_then(Principal::subject)
-        .unwrap_or("machine");
+    let name = request.extensions().get::<Principal>().and_then(Principal::subject).unwrap_or("machine");
     Ok(Response::new(Full::from(format!("Hello, {name}.\n"))))
 }

@@ -2,11 +2,7 @@
 //!
 //! It starts a development authorization server and an rmcp server behind a gate, and prints what to type.
 //! This is the base of the examples; the others say how they differ from it.
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a program that people start talks to them"
-)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that people start talks to them")]
 
 use std::env;
 use std::error::Error;
@@ -64,9 +60,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         .build()?;
 
     // Your MCP server, as it was, with one layer around it: the last call on the router.
-    let app = Router::new()
-        .nest_service("/mcp", shared::mcp_service("127.0.0.1"))
-        .layer(gate.layer());
+    let app = Router::new().nest_service("/mcp", shared::mcp_service("127.0.0.1")).layer(gate.layer());
 
     print!("{}", welcome(&gate, &authorization_server));
     // From here on every decision is a line on stderr.
@@ -76,17 +70,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
 
 /// What to try. Every command in it can be pasted as it is.
 fn welcome(gate: &Toolgate, authorization_server: &AuthorizationServer) -> String {
-    let (mcp, metadata, issuer) = (
-        gate.resource(),
-        gate.metadata_url(),
-        authorization_server.issuer(),
-    );
-    let token = authorization_server
-        .token()
-        .audience(mcp)
-        .scope("mcp:use weather:read")
-        .expires_in(3600)
-        .mint();
+    let (mcp, metadata, issuer) = (gate.resource(), gate.metadata_url(), authorization_server.issuer());
+    let token =
+        authorization_server.token().audience(mcp).scope("mcp:use weather:read").expires_in(3600).mint();
     let call = |tool: &str, arguments: &str| {
         format!(
             r#"curl -i {mcp} -H "Authorization: Bearer $TOKEN" \
@@ -183,9 +169,9 @@ fn welcome(gate: &Toolgate, authorization_server: &AuthorizationServer) -> Strin
 fn vacant(asked: Option<SocketAddr>, usual: (Ipv4Addr, u16)) -> Result<SocketAddr, String> {
     let address = asked.unwrap_or(usual.into());
     match (std::net::TcpListener::bind(address), asked) {
-        (Ok(_), Some(_)) if !address.ip().is_loopback() => Err(format!(
-            "{address} is not on this machine alone, and everyone may log in here"
-        )),
+        (Ok(_), Some(_)) if !address.ip().is_loopback() => {
+            Err(format!("{address} is not on this machine alone, and everyone may log in here"))
+        }
         (Ok(_), _) => Ok(address),
         (Err(_), None) => Ok((Ipv4Addr::LOCALHOST, 0).into()),
         (Err(why), Some(_)) => Err(format!("cannot listen on {address}: {why}")),

@@ -46,17 +46,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .build()?;
 
     // On a public host, `.with_allowed_hosts(["mcp.example.com"])`: rmcp answers only to names it is told.
-    let config = StreamableHttpServerConfig::default()
-        .with_legacy_session_mode(false)
-        .with_json_response(true);
+    let config =
+        StreamableHttpServerConfig::default().with_legacy_session_mode(false).with_json_response(true);
     let mcp = StreamableHttpService::new(|| Ok(Notes), Arc::new(NeverSessionManager::default()), config);
     let app = Router::new().nest_service("/mcp", mcp).layer(gate.layer());
 
-    let token = authorization_server
-        .token()
-        .audience(&*resource)
-        .scope("notes:read")
-        .mint();
+    let token = authorization_server.token().audience(&*resource).scope("notes:read").mint();
     let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"count_notes"}}"#;
     println!("{authorization_server}\n");
     println!("curl -i {resource} -H 'Authorization: Bearer {token}' \\");

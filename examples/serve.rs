@@ -7,11 +7,7 @@
 //! It differs from `quickstart` in that the gate is not built in code, and that it brings no authorization
 //! server along. Without `--listen` it listens on the resource's own host and port. The README shows every
 //! field of the file. `RUST_LOG` says what is logged; `toolgate=debug` shows every decision.
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a program that people start talks to them"
-)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that people start talks to them")]
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -63,13 +59,7 @@ fn gate_from(file: &PathBuf) -> Result<Toolgate, Box<dyn Error>> {
 /// Where clients will look for the resource: right where nothing stands in between, as on a developer's machine.
 fn address_of(resource: &str) -> Result<String, Box<dyn Error>> {
     let resource: Uri = resource.parse()?;
-    let port = resource
-        .port_u16()
-        .unwrap_or(if resource.scheme_str() == Some("http") {
-            80
-        } else {
-            443
-        });
+    let port = resource.port_u16().unwrap_or(if resource.scheme_str() == Some("http") { 80 } else { 443 });
     Ok(format!("{}:{port}", resource.host().unwrap_or_default()))
 }
 
@@ -101,10 +91,7 @@ impl Options {
                 _ => return Err(USAGE),
             }
         }
-        Ok(Self {
-            config: config.ok_or(USAGE)?,
-            listen,
-        })
+        Ok(Self { config: config.ok_or(USAGE)?, listen })
     }
 }
 

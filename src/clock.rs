@@ -37,6 +37,10 @@ impl Timestamp {
         Self(self.0 + duration.as_secs_f64())
     }
 
+    pub(crate) fn minus(self, duration: Duration) -> Self {
+        Self(self.0 - duration.as_secs_f64())
+    }
+
     /// How long from `earlier` until `self`; nothing when it lies behind.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::try_from_secs_f64(self.0 - earlier.0).unwrap_or_default()
@@ -59,9 +63,6 @@ impl Timestamp {
 
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
-        Self(
-            time.duration_since(UNIX_EPOCH)
-                .map_or(0.0, |elapsed| elapsed.as_secs_f64()),
-        )
+        Self(time.duration_since(UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_secs_f64()))
     }
 }

@@ -20,19 +20,11 @@ impl ConfigError {
     }
 
     pub(crate) fn new(field: impl Into<String>, value: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            value: Some(value.into()),
-            mend: mend.into(),
-        }
+        Self { field: field.into(), value: Some(value.into()), mend: mend.into() }
     }
 
     /// For a value that is not there, or must not be shown.
     pub(crate) fn about(field: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            value: None,
-            mend: mend.into(),
-        }
+        Self { field: field.into(), value: None, mend: mend.into() }
     }
 }

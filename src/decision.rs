@@ -13,13 +13,13 @@ use crate::token::{Known, Principal};
 /// Text that an attacker may have chosen is cut here.
 const MAX_LOGGED_BYTES: usize = 128;
 
-/// Between two warnings with the same reason about callers nobody knows; the rest goes to DEBUG.
-const WARNING_PAUSE: Duration = Duration::from_secs(10);
+/// Between two warnings or errors with the same reason about callers nobody knows; the rest goes to DEBUG.
+const LOUD_PAUSE: Duration = Duration::from_secs(10);
 
 /// Writes the decisions of one gate.
 #[derive(Debug, Default)]
 pub(crate) struct DecisionLog {
-    last_warnings: Mutex<HashMap<&'static str, Instant>>,
+    last_events: Mutex<HashMap<&'static str, Instant>>,
 }
 
 /// One request on its way to a decision.
@@ -48,11 +48,11 @@ impl DecisionLog {
         }
     }
 
-    fn may_warn(&self, code: &'static str) -> bool {
-        let mut last = self.last_warnings.lock().unwrap_or_else(PoisonError::into_inner);
+    fn may_be_loud(&self, code: &'static str) -> bool {
+        let mut last = self.last_events.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         match last.get(code) {
-            Some(before) if now.duration_since(*before) < WARNING_PAUSE => false,
+            Some(before) if now.duration_since(*before) < LOUD_PAUSE => false,
             _ => {
                 last.insert(code, now);
                 true
@@ -79,9 +79,7 @@ impl Decision<'_> {
                 Target::None => {}
                 Target::Tool(name) | Target::Prompt(name) => push(&mut self.targets, name),
                 Target::Resources(resources) => {
-                    resources
-                        .iter()
-                        .for_each(|resource| push(&mut self.targets, &resource.written));
+                    resources.iter().for_each(|resource| push(&mut self.targets, &resource.written));
                 }
             }
         }
@@ -127,11 +125,11 @@ impl Decision<'_> {
 
     fn level_of(&self, refusal: &Refusal) -> Level {
         match refusal.reason().loudness() {
-            Loudness::Outage => Level::ERROR,
             Loudness::Daily => Level::INFO,
-            Loudness::Suspicious if self.principal.is_some() => Level::WARN,
-            Loudness::Suspicious if self.log.may_warn(refusal.code()) => Level::WARN,
-            Loudness::Suspicious => Level::DEBUG,
+            // Strangers must not be able to fill the log.
+            _ if self.principal.is_none() && !self.log.may_be_loud(refusal.code()) => Level::DEBUG,
+            Loudness::Outage => Level::ERROR,
+            Loudness::Suspicious => Level::WARN,
         }
     }
 
@@ -218,8 +216,8 @@ mod tests {
     #[test]
     fn the_second_warning_of_a_kind_within_the_pause_is_held_back() {
         let log = DecisionLog::default();
-        assert!(log.may_warn("bad_signature"));
-        assert!(!log.may_warn("bad_signature"));
-        assert!(log.may_warn("kid_unknown"));
+        assert!(log.may_be_loud("bad_signature"));
+        assert!(!log.may_be_loud("bad_signature"));
+        assert!(log.may_be_loud("kid_unknown"));
     }
 }

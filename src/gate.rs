@@ -41,9 +41,7 @@ impl Toolgate {
 
     /// The layer to put around an MCP server; with axum as the last call on the root router.
     pub fn layer(&self) -> ToolgateLayer {
-        ToolgateLayer {
-            gate: self.gate.clone(),
-        }
+        ToolgateLayer { gate: self.gate.clone() }
     }
 
     /// A service that answers with the metadata document alone, to be mounted at every one of
@@ -83,10 +81,7 @@ impl fmt::Debug for Toolgate {
 fn announce(gate: &Gate) {
     let issuers = &gate.verifier.issuers;
     let names: Vec<&str> = issuers.iter().map(|issuer| issuer.name.as_ref()).collect();
-    let listed = issuers
-        .iter()
-        .flat_map(|issuer| &issuer.audiences)
-        .map(String::as_str);
+    let listed = issuers.iter().flat_map(|issuer| &issuer.audiences).map(String::as_str);
     let audiences: Vec<&str> = std::iter::once(gate.resource.as_str()).chain(listed).collect();
     tracing::info!(
         target: "toolgate",

@@ -32,10 +32,7 @@ impl<S> Layer<S> for ToolgateLayer {
     type Service = ToolgateService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ToolgateService {
-            gate: self.gate.clone(),
-            inner,
-        }
+        ToolgateService { gate: self.gate.clone(), inner }
     }
 }
 
@@ -129,10 +126,7 @@ impl Gate {
                 if let Some(principal) = decision.into_principal() {
                     parts.extensions.insert(principal);
                 }
-                inner
-                    .call(Request::from_parts(parts, body))
-                    .await?
-                    .map(ResponseBody::theirs)
+                inner.call(Request::from_parts(parts, body)).await?.map(ResponseBody::theirs)
             }
             Err(refusal) => {
                 decision.refuse(&refusal);
@@ -142,8 +136,7 @@ impl Gate {
         };
 
         // 9. on the way back
-        self.cors
-            .make_readable(origin.ok().flatten().as_ref(), response.headers_mut());
+        self.cors.make_readable(origin.ok().flatten().as_ref(), response.headers_mut());
         Ok(response)
     }
 
@@ -163,18 +156,13 @@ impl Gate {
         };
 
         // 6. read the call
-        let names_calls = match self.policy.depends_on_calls() {
-            true => call::expects_call(parts, body.is_end_stream()),
-            false => Ok(false),
-        };
-        match names_calls {
-            Ok(true) => {}
-            Ok(false) => return Ok(RequestBody::untouched(body)),
-            Err(refusal) => return Err(refused(refusal, parts, body)),
+        if !self.policy.depends_on_calls() {
+            return Ok(RequestBody::untouched(body));
         }
         let mut body = Box::pin(body);
-        let bytes = match call::collect(body.as_mut(), self.max_body_bytes, self.body_time).await {
-            Ok(bytes) => bytes,
+        let bytes = match self.read(parts, body.as_mut()).await {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Ok(RequestBody::judged(Bytes::new())),
             Err(refusal) => return Err(refused(refusal, parts, body)),
         };
         let calls = Calls::read(parts, &bytes)?;
@@ -184,6 +172,15 @@ impl Gate {
         self.policy.judge(principal.scopes(), &calls)?;
         drop(calls);
         Ok(RequestBody::judged(bytes))
+    }
+
+    /// The bytes to be judged; nothing where the method asks for nothing.
+    async fn read<B: Body<Data = Bytes>>(&self, parts: &Parts, body: B) -> Result<Option<Bytes>, Refusal> {
+        if call::expects_call(parts)? {
+            call::collect(body, self.max_body_bytes, self.body_time).await.map(Some)
+        } else {
+            call::expect_none(body, self.body_time).await.map(|()| None)
+        }
     }
 
     /// Judges the caller, before a byte of the body is read.

@@ -31,12 +31,71 @@ impl<'a> ResourceName<'a> {
         Self { written, normalised }
     }
 
-    /// Every spelling that a rule must pass.
-    pub(crate) fn spellings(&self) -> impl Iterator<Item = &str> {
-        [Some(self.written.as_ref()), self.normalised.as_deref()]
-            .into_iter()
-            .flatten()
+    /// The spellings that must each be allowed: as written, in the normal form, and as a server reads it
+    /// that takes everything behind the scheme for a path, `?` and `#` too.
+    pub(crate) fn spellings(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let normal = self.normal();
+        let as_path = Some(as_path(&self.written)).filter(|path| *path != normal && *path != self.written);
+        let own = [Some(self.written.as_ref()), self.normalised.as_deref()].into_iter().flatten();
+        own.map(Cow::Borrowed).chain(as_path.map(Cow::Owned))
     }
+
+    /// Names that some servers would take it for, by dropping a part: the host of a file, the query, a
+    /// trailing slash, slashes in front. A rule for one of them counts; that there is none says nothing.
+    pub(crate) fn aliases(&self) -> Vec<String> {
+        let mut aliases = Vec::new();
+        for spelling in self.spellings() {
+            let without_query = spelling.split_once('?').map_or(spelling.as_ref(), |(before, _)| before);
+            for name in [spelling.as_ref(), without_query] {
+                aliases.extend(looser(name));
+            }
+        }
+        aliases.sort_unstable();
+        aliases.dedup();
+        aliases
+    }
+
+    fn normal(&self) -> &str {
+        self.normalised.as_deref().unwrap_or(&self.written)
+    }
+}
+
+/// The scheme, and everything behind it as one path from the root.
+fn as_path(uri: &str) -> String {
+    let Some((scheme, rest)) = split_scheme(uri) else {
+        return without_dots(&respelled_bytes(uri, Slashes::OneKind));
+    };
+    let scheme = scheme.to_ascii_lowercase();
+    let rest = respelled_bytes(rest, Slashes::OneKind);
+    let has_dots = rest.split('/').any(|segment| matches!(segment, "." | ".."));
+    match (has_dots, scheme.as_str()) {
+        // Without dot segments this reading is the normal one, or differs in its host alone.
+        (false, _) => normalised(uri),
+        (true, "file") => format!("file://{}", rooted(&rest)),
+        (true, _) => format!("{scheme}://{}", rooted(&rest).trim_start_matches('/')),
+    }
+}
+
+/// The name without a trailing slash, and with its authority read otherwise.
+fn looser(name: &str) -> Vec<String> {
+    let trimmed = name.trim_end_matches('/');
+    let mut names = vec![name.to_owned(), trimmed.to_owned()];
+    let Some((scheme, rest)) = split_scheme(trimmed) else { return names };
+    let bare = rest.trim_start_matches('/');
+    let (authority, path) = split_authority(bare);
+    if scheme == "file" {
+        // `file://host/path` to whoever looks at the path alone.
+        if rest.starts_with("//") && !rest.starts_with("///") {
+            names.push(format!("file://{path}"));
+        }
+    } else {
+        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        let host =
+            host.split_once(':').map_or(host, |(name, port)| if port.is_empty() { name } else { host });
+        names.push(format!("{scheme}://{bare}"));
+        names.push(format!("{scheme}://{}{path}", host.trim_end_matches('.')));
+    }
+    names
 }
 
 /// The normal spelling; itself when it is normal already.
@@ -85,11 +144,7 @@ fn respell(uri: &str) -> String {
                     Some((user, host)) => (format!("{user}@"), host),
                     None => (String::new(), authority),
                 };
-                format!(
-                    "{scheme}://{user}{}{}{query}",
-                    lower_case(host),
-                    without_dots(path)
-                )
+                format!("{scheme}://{user}{}{}{query}", lower_case(host), without_dots(path))
             }
             None => format!("{scheme}:{}{query}", without_dots(&hierarchy)),
         },
@@ -100,18 +155,13 @@ fn respell(uri: &str) -> String {
 fn split_scheme(uri: &str) -> Option<(&str, &str)> {
     uri.split_once(':').filter(|(scheme, _)| {
         scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-            && scheme
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
     })
 }
 
 fn split_query(rest: &str) -> (&str, String) {
     match rest.split_once('?') {
-        Some((hierarchy, query)) => (
-            hierarchy,
-            format!("?{}", respelled_bytes(query, Slashes::BothKinds)),
-        ),
+        Some((hierarchy, query)) => (hierarchy, format!("?{}", respelled_bytes(query, Slashes::BothKinds))),
         None => (rest, String::new()),
     }
 }
@@ -127,14 +177,19 @@ fn web_host<'a>(scheme: &str, authority: &'a str) -> &'a str {
         _ => authority,
     };
     let default_port = match scheme {
-        "http" | "ws" => ":80",
-        "https" | "wss" => ":443",
-        _ => ":21",
+        "http" | "ws" => 80,
+        "https" | "wss" => 443,
+        _ => 21,
     };
-    match host.strip_suffix(default_port) {
-        Some(name) if name.ends_with(']') || !(name.is_empty() || name.contains(':')) => name,
-        _ => host,
-    }
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if !name.is_empty() && port.bytes().all(|digit| digit.is_ascii_digit()) => {
+            (name, port)
+        }
+        _ => return host,
+    };
+    let is_default = port.is_empty() || port.parse() == Ok::<u16, _>(default_port);
+    // A colon inside an address without brackets is no port.
+    if is_default && (name.ends_with(']') || !name.contains(':')) { name } else { host }
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -313,6 +368,7 @@ mod tests {
     fn a_name_that_is_normal_has_one_spelling_and_another_has_two() {
         let plain = ResourceName::new("file:///a".into());
         assert_eq!(plain.spellings().collect::<Vec<_>>(), ["file:///a"]);
+        assert_eq!(plain.aliases(), ["file:///a"]);
         let odd = ResourceName::new("FILE:///a".into());
         assert_eq!(odd.spellings().collect::<Vec<_>>(), ["FILE:///a", "file:///a"]);
     }

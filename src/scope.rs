@@ -10,11 +10,7 @@ pub(crate) struct Scope(Arc<str>);
 impl Scope {
     pub(crate) fn parse(text: &str) -> Result<Self, NotAScope> {
         let allowed = |byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-        if !text.is_empty() && text.bytes().all(allowed) {
-            Ok(Self(text.into()))
-        } else {
-            Err(NotAScope)
-        }
+        if !text.is_empty() && text.bytes().all(allowed) { Ok(Self(text.into())) } else { Err(NotAScope) }
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -59,9 +55,7 @@ impl Scopes {
     /// Reads a space-separated list as tokens carry it. A word that is no scope token can match
     /// no rule and must reach no header, so it is left out.
     pub(crate) fn from_claim(text: &str) -> Self {
-        text.split(' ')
-            .filter_map(|word| Scope::parse(word).ok())
-            .collect()
+        text.split(' ').filter_map(|word| Scope::parse(word).ok()).collect()
     }
 
     pub(crate) fn insert(&mut self, scope: Scope) {
@@ -78,12 +72,7 @@ impl Scopes {
 impl FromIterator<Scope> for Scopes {
     fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
         let mut seen = std::collections::HashSet::new();
-        Self(
-            scopes
-                .into_iter()
-                .filter(|scope| seen.insert(scope.clone()))
-                .collect(),
-        )
+        Self(scopes.into_iter().filter(|scope| seen.insert(scope.clone())).collect())
     }
 }
 

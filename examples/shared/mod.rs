@@ -47,9 +47,7 @@ pub(crate) fn mcp_service(allowed_host: &str) -> StreamableHttpService<Demo, Nev
 
 /// Logs to stderr what `RUST_LOG` says, or else `directive`.
 pub(crate) fn log(directive: &str) -> Result<(), Box<dyn Error>> {
-    let filter = EnvFilter::builder()
-        .with_default_directive(directive.parse()?)
-        .from_env()?;
+    let filter = EnvFilter::builder().with_default_directive(directive.parse()?).from_env()?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
@@ -108,10 +106,7 @@ impl Demo {
             .extensions
             .get::<Principal>()
             .ok_or_else(|| ErrorData::internal_error("this server is not behind a gate", None))?;
-        let expires_at = principal
-            .expires_at()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let expires_at = principal.expires_at().duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(json!({
             "issuer": principal.issuer(),
             "subject": principal.subject(),
@@ -160,10 +155,7 @@ impl Demo {
 impl Demo {
     #[prompt(description = "Greet somebody")]
     async fn greet(&self, Parameters(Greeting { name }): Parameters<Greeting>) -> Vec<PromptMessage> {
-        vec![PromptMessage::new_text(
-            Role::User,
-            format!("Please greet {name} warmly."),
-        )]
+        vec![PromptMessage::new_text(Role::User, format!("Please greet {name} warmly."))]
     }
 }
 
@@ -171,11 +163,8 @@ impl Demo {
 #[prompt_handler]
 impl ServerHandler for Demo {
     fn get_info(&self) -> ServerConfig {
-        let capabilities = ServerCapabilities::builder()
-            .enable_tools()
-            .enable_resources()
-            .enable_prompts()
-            .build();
+        let capabilities =
+            ServerCapabilities::builder().enable_tools().enable_resources().enable_prompts().build();
         ServerConfig::new(capabilities)
             .with_server_info(Implementation::new("toolgate-demo", env!("CARGO_PKG_VERSION")))
     }

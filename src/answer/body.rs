@@ -28,17 +28,11 @@ pin_project! {
 
 impl<R> ResponseBody<R> {
     pub(crate) fn ours(bytes: Bytes) -> Self {
-        Self {
-            source: Source::Ours {
-                body: Full::new(bytes),
-            },
-        }
+        Self { source: Source::Ours { body: Full::new(bytes) } }
     }
 
     pub(crate) fn theirs(body: R) -> Self {
-        Self {
-            source: Source::Theirs { body },
-        }
+        Self { source: Source::Theirs { body } }
     }
 }
 

@@ -99,12 +99,8 @@ mod tests {
              resource_metadata=\"https://h.example/.well-known/oauth-protected-resource/mcp\", \
              error_description=\"The access token lacks scopes that this operation needs\""
         );
-        let bare = Challenge {
-            error: None,
-            scopes: Some(&Scopes::default()),
-            request_prefix: "",
-            ..challenge
-        };
+        let bare =
+            Challenge { error: None, scopes: Some(&Scopes::default()), request_prefix: "", ..challenge };
         assert_eq!(
             bare.to_header(),
             "Bearer resource_metadata=\"https://h.example/.well-known/oauth-protected-resource/mcp\""
@@ -113,11 +109,7 @@ mod tests {
 
     #[test]
     fn no_description_can_be_mistaken_for_a_parameter() {
-        for code in [
-            ErrorCode::InvalidRequest,
-            ErrorCode::InvalidToken,
-            ErrorCode::InsufficientScope,
-        ] {
+        for code in [ErrorCode::InvalidRequest, ErrorCode::InvalidToken, ErrorCode::InsufficientScope] {
             assert!(!code.description().contains(['=', '"', '\\', ',']));
         }
     }

@@ -92,8 +92,7 @@ impl Metadata {
     /// Any other member, such as `resource_name#fr`. A value that cannot be JSON is an error of `build()`.
     pub fn extra(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
         // Null stands for "could not be written" and is refused by `build()` as every null is.
-        self.extra
-            .insert(name.into(), serde_json::to_value(value).unwrap_or(Value::Null));
+        self.extra.insert(name.into(), serde_json::to_value(value).unwrap_or(Value::Null));
         self
     }
 
@@ -119,10 +118,7 @@ impl Metadata {
             }
         };
         put("resource", publication.resource.as_str().into());
-        put(
-            "authorization_servers",
-            publication.authorization_servers.clone().into(),
-        );
+        put("authorization_servers", publication.authorization_servers.clone().into());
         put("scopes_supported", publication.scopes_supported.clone().into());
         put("bearer_methods_supported", vec!["header"].into());
         put("resource_name", self.resource_name.clone().into());

@@ -46,15 +46,10 @@ impl Answers {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if row.challenge != Challenged::Not {
-            headers.insert(
-                WWW_AUTHENTICATE,
-                self.challenge(&refusal, &row, request_prefix).to_header(),
-            );
+            headers.insert(WWW_AUTHENTICATE, self.challenge(&refusal, &row, request_prefix).to_header());
         }
         if row.status == StatusCode::SERVICE_UNAVAILABLE {
-            let seconds = refusal
-                .delay()
-                .map_or(1, |delay| delay.as_secs_f64().ceil().max(1.0) as u64);
+            let seconds = refusal.delay().map_or(1, |delay| delay.as_secs_f64().ceil().max(1.0) as u64);
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response.extensions_mut().insert(refusal);
@@ -114,13 +109,8 @@ enum Challenged {
 }
 
 fn row(kind: RefusalKind) -> Row {
-    let plain = |status, word, sentence| Row {
-        status,
-        challenge: Challenged::Not,
-        error: None,
-        word,
-        sentence,
-    };
+    let plain =
+        |status, word, sentence| Row { status, challenge: Challenged::Not, error: None, word, sentence };
     let failed = |status, challenge, error: ErrorCode| Row {
         status,
         challenge,
@@ -132,35 +122,21 @@ fn row(kind: RefusalKind) -> Row {
         // RFC 6750 §3.1: no error code where nothing was presented.
         RefusalKind::NoToken => Row {
             challenge: Challenged::ForInitial,
-            ..plain(
-                StatusCode::UNAUTHORIZED,
-                "unauthorized",
-                "This server needs an access token",
-            )
+            ..plain(StatusCode::UNAUTHORIZED, "unauthorized", "This server needs an access token")
         },
-        RefusalKind::MalformedCredentials => failed(
-            StatusCode::BAD_REQUEST,
-            Challenged::ForInitial,
-            ErrorCode::InvalidRequest,
-        ),
-        RefusalKind::InvalidToken => failed(
-            StatusCode::UNAUTHORIZED,
-            Challenged::ForInitial,
-            ErrorCode::InvalidToken,
-        ),
-        RefusalKind::InsufficientScope => failed(
-            StatusCode::FORBIDDEN,
-            Challenged::ForOperation,
-            ErrorCode::InsufficientScope,
-        ),
+        RefusalKind::MalformedCredentials => {
+            failed(StatusCode::BAD_REQUEST, Challenged::ForInitial, ErrorCode::InvalidRequest)
+        }
+        RefusalKind::InvalidToken => {
+            failed(StatusCode::UNAUTHORIZED, Challenged::ForInitial, ErrorCode::InvalidToken)
+        }
+        RefusalKind::InsufficientScope => {
+            failed(StatusCode::FORBIDDEN, Challenged::ForOperation, ErrorCode::InsufficientScope)
+        }
         // No error code: `insufficient_scope` would send clients into asking for scopes again and again.
         RefusalKind::Forbidden => Row {
             challenge: Challenged::ForNothing,
-            ..plain(
-                StatusCode::FORBIDDEN,
-                "access_denied",
-                "This operation is not open to the caller",
-            )
+            ..plain(StatusCode::FORBIDDEN, "access_denied", "This operation is not open to the caller")
         },
         RefusalKind::OriginNotAllowed => plain(
             StatusCode::FORBIDDEN,
@@ -177,11 +153,9 @@ fn row(kind: RefusalKind) -> Row {
             "invalid_request",
             "The request cannot be read as one JSON-RPC call",
         ),
-        RefusalKind::HeaderMismatch => plain(
-            StatusCode::BAD_REQUEST,
-            "invalid_request",
-            "The mirrored headers do not match the body",
-        ),
+        RefusalKind::HeaderMismatch => {
+            plain(StatusCode::BAD_REQUEST, "invalid_request", "The mirrored headers do not match the body")
+        }
         RefusalKind::UnsupportedMediaType => plain(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported_media_type",
@@ -192,11 +166,9 @@ fn row(kind: RefusalKind) -> Row {
             "payload_too_large",
             "The body is longer than this server reads",
         ),
-        RefusalKind::BodyTooSlow => plain(
-            StatusCode::REQUEST_TIMEOUT,
-            "request_timeout",
-            "The body did not arrive in time",
-        ),
+        RefusalKind::BodyTooSlow => {
+            plain(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The body did not arrive in time")
+        }
     }
 }
 

@@ -35,18 +35,18 @@ pub(crate) struct WellKnown {
 impl WellKnown {
     pub(crate) fn new(metadata: &Metadata, publication: &Publication<'_>) -> Result<Self, ConfigError> {
         let resource = publication.resource;
-        let legacy = match (metadata.legacy_authorization_server, &publication.legacy_target) {
-            (Legacy::Redirect, Some(target)) => {
-                let target = HeaderValue::try_from(target).map_err(|_| {
-                    ConfigError::new(
-                        "metadata.legacy_authorization_server",
-                        target,
-                        "the issuer is no URL to redirect to",
-                    )
+        let legacy = match metadata.legacy_authorization_server {
+            Legacy::Off => None,
+            Legacy::Redirect => {
+                let target =
+                    publication.legacy_target.clone().and_then(|url| HeaderValue::try_from(url).ok());
+                let target = target.ok_or_else(|| {
+                    let mend =
+                        "the first advertised issuer has no metadata URL to redirect to: write \"off\"";
+                    ConfigError::new("metadata.legacy_authorization_server", "redirect", mend)
                 })?;
                 Some((target, resource.legacy_paths()))
             }
-            _ => None,
         };
         Ok(Self {
             document: Value::Object(metadata.document(publication)?).to_string().into(),
@@ -67,9 +67,7 @@ impl WellKnown {
             return Some(public(&parts.method, |response| {
                 let length = HeaderValue::from(self.document.len());
                 response.headers_mut().insert(CONTENT_LENGTH, length);
-                response
-                    .headers_mut()
-                    .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
                 *response.body_mut() = self.document.clone();
             }));
         }
@@ -85,11 +83,7 @@ impl WellKnown {
     pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
         let root = ResourceUri::root_metadata_path();
         let copy = (self.root_copy && self.path != root).then_some(root);
-        let legacy = self
-            .legacy
-            .iter()
-            .flat_map(|(_, paths)| paths)
-            .map(String::as_str);
+        let legacy = self.legacy.iter().flat_map(|(_, paths)| paths).map(String::as_str);
         std::iter::once(self.path.as_str()).chain(copy).chain(legacy)
     }
 
@@ -103,14 +97,10 @@ impl WellKnown {
 /// An answer for everybody, browsers included: GET and HEAD, and the preflight before them.
 fn public(method: &Method, fill: impl FnOnce(&mut Response<Bytes>)) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
-    response
-        .headers_mut()
-        .insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     match *method {
         Method::GET | Method::HEAD => {
-            response
-                .headers_mut()
-                .insert(CACHE_CONTROL, HeaderValue::from_static("max-age=3600"));
+            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("max-age=3600"));
             fill(&mut response);
             if *method == Method::HEAD {
                 *response.body_mut() = Bytes::new();
@@ -118,18 +108,12 @@ fn public(method: &Method, fill: impl FnOnce(&mut Response<Bytes>)) -> Response<
         }
         Method::OPTIONS => {
             *response.status_mut() = StatusCode::NO_CONTENT;
-            response
-                .headers_mut()
-                .insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(METHODS));
-            response
-                .headers_mut()
-                .insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*"));
+            response.headers_mut().insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(METHODS));
+            response.headers_mut().insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*"));
         }
         _ => {
             *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-            response
-                .headers_mut()
-                .insert(ALLOW, HeaderValue::from_static(METHODS));
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static(METHODS));
         }
     }
     response

@@ -30,9 +30,19 @@ where
     if let Poll::Ready(whole) = poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await {
         return whole;
     }
-    timeout(within, reading)
-        .await
-        .unwrap_or_else(|_| Err(Reason::BodyTooSlow.into()))
+    timeout(within, reading).await.unwrap_or_else(|_| Err(Reason::BodyTooSlow.into()))
+}
+
+/// No body, where there must be none. A stream need not know beforehand that it will be empty.
+pub(crate) async fn expect_none<B>(body: B, within: Duration) -> Result<(), Refusal>
+where
+    B: Body<Data = Bytes>,
+{
+    match collect(body, 0, within).await {
+        Ok(_) => Ok(()),
+        Err(refusal) if refusal.reason() == Reason::BodyTooLarge => Err(Reason::UnexpectedBody.into()),
+        Err(refusal) => Err(refusal),
+    }
 }
 
 async fn read_whole<B>(body: B, max_bytes: usize) -> Result<Bytes, Refusal>
@@ -142,15 +152,11 @@ pin_project! {
 
 impl<B> RequestBody<B> {
     pub(crate) fn untouched(body: B) -> Self {
-        Self {
-            body: Inner::Untouched { body },
-        }
+        Self { body: Inner::Untouched { body } }
     }
 
     pub(crate) fn judged(bytes: Bytes) -> Self {
-        Self {
-            body: Inner::Judged { bytes },
-        }
+        Self { body: Inner::Judged { bytes } }
     }
 }
 

@@ -39,8 +39,7 @@ impl<'h> Mirrored<'h> {
     }
 
     pub(super) fn may_batch(&self) -> bool {
-        self.protocol_version
-            .is_none_or(|version| version == REVISION_WITH_BATCHES)
+        self.protocol_version.is_none_or(|version| version == REVISION_WITH_BATCHES)
     }
 
     pub(super) fn agree_with(&self, call: &Call<'_>) -> Result<(), Refusal> {
@@ -87,10 +86,7 @@ fn mirrored_name<'c>(call: &'c Call<'_>) -> Option<MirroredName<'c>> {
         Target::Prompt(name) if method == "prompts/get" => (name, true),
         Target::Resources(names) if method.starts_with("resources/") => (
             &names.first()?.written,
-            matches!(
-                method,
-                "resources/read" | "resources/subscribe" | "resources/unsubscribe"
-            ),
+            matches!(method, "resources/read" | "resources/subscribe" | "resources/unsubscribe"),
         ),
         _ if method.starts_with("tasks/") => (call.task_id.as_ref()?, true),
         _ => return None,
@@ -117,10 +113,7 @@ fn visible_ascii(line: &[u8]) -> Result<&str, Refusal> {
 
 /// The value inside `=?base64?…?=`; one that is not decodable is not taken literally.
 fn decoded(written: &str) -> Option<Cow<'_, str>> {
-    match written
-        .strip_prefix("=?base64?")
-        .and_then(|rest| rest.strip_suffix("?="))
-    {
+    match written.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) {
         None => Some(Cow::Borrowed(written)),
         Some(encoded) => {
             let bytes = BASE64_STANDARD.decode(encoded).ok()?;
@@ -132,13 +125,10 @@ fn decoded(written: &str) -> Option<Cow<'_, str>> {
 /// Dates compare as text. What is not a date is for the service inside to refuse.
 fn is_modern(version: &str) -> bool {
     let is_date = version.len() == FIRST_MODERN_REVISION.len()
-        && version
-            .bytes()
-            .enumerate()
-            .all(|(position, byte)| match position {
-                4 | 7 => byte == b'-',
-                _ => byte.is_ascii_digit(),
-            });
+        && version.bytes().enumerate().all(|(position, byte)| match position {
+            4 | 7 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        });
     is_date && version >= FIRST_MODERN_REVISION
 }
 

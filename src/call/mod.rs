@@ -13,7 +13,7 @@ mod target;
 mod tests;
 
 pub use body::RequestBody;
-pub(crate) use body::{collect, discard};
+pub(crate) use body::{collect, discard, expect_none};
 pub(crate) use head::{decline_upgrade, expects_call};
 pub(crate) use target::Target;
 
@@ -48,9 +48,7 @@ impl<'a> Calls<'a> {
         };
         let calls = Self(shape);
         for call in calls.iter() {
-            mirrored
-                .agree_with(call)
-                .map_err(|refusal| refusal.answering(calls.request_id()))?;
+            mirrored.agree_with(call).map_err(|refusal| refusal.answering(calls.request_id()))?;
         }
         Ok(calls)
     }
@@ -93,13 +91,7 @@ pub(crate) enum MessageKind {
 
 impl<'a> Call<'a> {
     fn of(message: Message<'a>) -> Result<Self, Refusal> {
-        let Message {
-            jsonrpc,
-            id,
-            method,
-            params,
-            answers,
-        } = message;
+        let Message { jsonrpc, id, method, params, answers } = message;
         if !matches!(jsonrpc, Given::Is(version) if version == "2.0") {
             return Err(Reason::BodyUnparsable.into());
         }
@@ -113,18 +105,13 @@ impl<'a> Call<'a> {
         };
         let method = method.unwrap_or_default();
         let task_id = match &params.task_id {
-            Given::Is(task_id) if method.starts_with("tasks/") => Some(task_id.clone()),
-            _ => None,
+            _ if !method.starts_with("tasks/") => None,
+            Given::Null => None,
+            Given::Is(task_id) => Some(task_id.clone()),
+            Given::Other => return Err(Reason::BodyUnparsable.into()),
         };
         let protocol_version = params.meta.protocol_version.clone();
         let target = Target::of(&method, params)?;
-        Ok(Self {
-            kind,
-            method,
-            target,
-            id,
-            task_id,
-            protocol_version,
-        })
+        Ok(Self { kind, method, target, id, task_id, protocol_version })
     }
 }

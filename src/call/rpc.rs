@@ -20,16 +20,13 @@ use reading::{Object, Reading};
 pub(super) const MAX_BATCH: usize = 64;
 
 /// The most resources that one `subscriptions/listen` may name.
-pub(super) const MAX_SUBSCRIPTIONS: usize = 1024;
+pub(super) const MAX_SUBSCRIPTIONS: usize = 256;
 
 /// The longest JSON text of an id that an error repeats; to a longer one it answers `null`.
 const MAX_QUOTED_ID: usize = 256;
 
 /// What a body holds.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "boxing would cost every call an allocation"
-)]
+#[expect(clippy::large_enum_variant, reason = "boxing would cost every call an allocation")]
 #[derive(Debug)]
 pub(super) enum Messages<'a> {
     Single(Message<'a>),
@@ -50,13 +47,11 @@ pub(super) fn read(body: &[u8], may_batch: bool) -> Result<Messages<'_>, Refusal
     } else {
         reading.message(&mut json).map(Messages::Single)
     };
-    messages
-        .and_then(|messages| json.end().map(|()| messages))
-        .map_err(|error| match refused.get() {
-            Some(reason) => reason.into(),
-            None if error.is_data() => Reason::BodyUnparsable.into(),
-            None => Reason::BodyNotJson.into(),
-        })
+    messages.and_then(|messages| json.end().map(|()| messages)).map_err(|error| match refused.get() {
+        Some(reason) => reason.into(),
+        None if error.is_data() => Reason::BodyUnparsable.into(),
+        None => Reason::BodyNotJson.into(),
+    })
 }
 
 struct Batch<'s>(Reading<'s>);
@@ -234,11 +229,8 @@ pub(super) enum ReferenceKey {
 
 impl<'de> Object<'de> for Reference<'de> {
     type Key = ReferenceKey;
-    const KEYS: &'static [(&'static str, ReferenceKey)] = &[
-        ("type", ReferenceKey::Kind),
-        ("name", ReferenceKey::Name),
-        ("uri", ReferenceKey::Uri),
-    ];
+    const KEYS: &'static [(&'static str, ReferenceKey)] =
+        &[("type", ReferenceKey::Kind), ("name", ReferenceKey::Name), ("uri", ReferenceKey::Uri)];
 
     fn read<A: MapAccess<'de>>(
         &mut self,

@@ -66,9 +66,7 @@ fn subscriptions(params: Params<'_>) -> Result<Option<Target<'_>>, Refusal> {
     if names.is_empty() {
         return Ok(None);
     }
-    Ok(Some(Target::Resources(
-        names.into_iter().map(ResourceName::new).collect(),
-    )))
+    Ok(Some(Target::Resources(names.into_iter().map(ResourceName::new).collect())))
 }
 
 fn judgeable<T>(given: Given<T>) -> Result<Option<T>, Refusal> {

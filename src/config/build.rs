@@ -17,11 +17,7 @@ use crate::scope::Scopes;
 use crate::token::{Fetcher, Verifier, metadata_urls};
 
 pub(super) fn build(builder: Builder) -> Result<Toolgate, ConfigError> {
-    let Builder {
-        config,
-        http_client,
-        clock,
-    } = builder;
+    let Builder { config, http_client, clock } = builder;
     let resource = ResourceUri::parse(&config.resource)
         .map_err(|mend| ConfigError::new("resource", &config.resource, mend))
         .map(Arc::new)?;
@@ -35,28 +31,15 @@ pub(super) fn build(builder: Builder) -> Result<Toolgate, ConfigError> {
     })?;
     let policy = Policy::compile(scopes)?;
     let fetcher = Fetcher::new(http_client).map_err(|why| {
-        let source = std::error::Error::source(&why)
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        ConfigError::new(
-            "http_client",
-            source,
-            "the HTTP client cannot be built from these settings",
-        )
+        let source = std::error::Error::source(&why).map(ToString::to_string).unwrap_or_default();
+        ConfigError::new("http_client", source, "the HTTP client cannot be built from these settings")
     })?;
-    let trust = Trust {
-        resource: &resource,
-        fetcher,
-        lifetimes: config.limits.key_lifetimes(),
-        clock: &clock,
-    };
+    let trust =
+        Trust { resource: &resource, fetcher, lifetimes: config.limits.key_lifetimes(), clock: &clock };
     let issuers = trust.issuers(&config.issuers)?;
     let authorization_servers = advertised(&config.issuers)?;
-    let request_prefix = config
-        .issuers
-        .first()
-        .map(|issuer| issuer.scope_request_prefix.clone())
-        .unwrap_or_default();
+    let request_prefix =
+        config.issuers.first().map(|issuer| issuer.scope_request_prefix.clone()).unwrap_or_default();
     let published = match &config.metadata.scopes_supported {
         Some(texts) => published_scopes("metadata.scopes_supported", texts)?,
         None => policy.initial().clone(),
@@ -79,16 +62,8 @@ pub(super) fn build(builder: Builder) -> Result<Toolgate, ConfigError> {
         well_known: Arc::new(well_known),
         log: DecisionLog::default(),
         origins: origins(&resource, &config.origins)?,
-        cors: if config.origins.cors_headers {
-            Cors::Ours
-        } else {
-            Cors::LeftToOthers
-        },
-        verifier: Verifier {
-            issuers,
-            verified: config.limits.verified_cache(),
-            clock,
-        },
+        cors: if config.origins.cors_headers { Cors::Ours } else { Cors::LeftToOthers },
+        verifier: Verifier { issuers, verified: config.limits.verified_cache(), clock },
         policy,
         max_body_bytes: config.limits.body_bytes(),
         body_time: config.limits.body_time(),
@@ -97,11 +72,7 @@ pub(super) fn build(builder: Builder) -> Result<Toolgate, ConfigError> {
 }
 
 fn requested_list(scopes: &Scopes, prefix: &str) -> Vec<String> {
-    requested(scopes, prefix)
-        .split(' ')
-        .filter(|scope| !scope.is_empty())
-        .map(str::to_owned)
-        .collect()
+    requested(scopes, prefix).split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect()
 }
 
 fn origins(resource: &ResourceUri, table: &OriginsTable) -> Result<Origins, ConfigError> {

@@ -90,18 +90,12 @@ impl Builder {
 
 impl From<Config> for Builder {
     fn from(config: Config) -> Self {
-        Self {
-            config,
-            http_client: HttpClientBuilder::new(),
-            clock: Clock::default(),
-        }
+        Self { config, http_client: HttpClientBuilder::new(), clock: Clock::default() }
     }
 }
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder")
-            .field("config", &self.config)
-            .finish_non_exhaustive()
+        f.debug_struct("Builder").field("config", &self.config).finish_non_exhaustive()
     }
 }

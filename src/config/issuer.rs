@@ -22,7 +22,7 @@ pub struct Issuer {
     pub(super) jwks_uri: Option<String>,
     pub(super) jwks_file: Option<PathBuf>,
     #[serde(skip)]
-    pub(super) jwks: Option<String>,
+    pub(super) jwks: Option<GivenKeys>,
     pub(super) algorithms: Option<Vec<String>>,
     #[serde(default)]
     pub(super) audiences: Vec<String>,
@@ -50,6 +50,16 @@ pub(super) enum ProfileName {
 #[serde(deny_unknown_fields)]
 pub(super) struct Unbound {
     pub(super) only_clients: Vec<String>,
+}
+
+/// A key set given as text, which may hold private members by mistake: it shows nothing of itself.
+#[derive(Clone)]
+pub(super) struct GivenKeys(pub(super) String);
+
+impl fmt::Debug for GivenKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(given)")
+    }
 }
 
 /// How the metadata document names the issuer.
@@ -103,7 +113,7 @@ impl Issuer {
 
     /// Takes the keys from this JWK set and fetches none.
     pub fn jwks(mut self, json: impl Into<String>) -> Self {
-        self.jwks = Some(json.into());
+        self.jwks = Some(GivenKeys(json.into()));
         self
     }
 
@@ -161,10 +171,7 @@ impl Issuer {
     /// Accepts tokens **without any audience** if they were issued to this client. Weaker: such a token
     /// opens every server that takes it. A token with a foreign audience is refused all the same.
     pub fn unbound_tokens_of_client(mut self, client_id: impl Into<String>) -> Self {
-        self.unbound
-            .get_or_insert_default()
-            .only_clients
-            .push(client_id.into());
+        self.unbound.get_or_insert_default().only_clients.push(client_id.into());
         self
     }
 }
@@ -194,11 +201,7 @@ impl<'de> Deserialize<'de> for Advertise {
             }
 
             fn visit_bool<E>(self, advertised: bool) -> Result<Advertise, E> {
-                Ok(if advertised {
-                    Advertise::AsItIs
-                } else {
-                    Advertise::Not
-                })
+                Ok(if advertised { Advertise::AsItIs } else { Advertise::Not })
             }
 
             fn visit_str<E>(self, url: &str) -> Result<Advertise, E> {

@@ -24,6 +24,8 @@ pub struct Limits {
     unknown_kid_cooldown_seconds: Option<u64>,
 }
 
+/// No limit in seconds means anything beyond a year.
+const MAX_SECONDS: u64 = 366 * 24 * 60 * 60;
 /// Longest body that is read to judge the call in it.
 const MAX_BODY_BYTES: u64 = 4 * 1024 * 1024;
 /// For the whole body to arrive.
@@ -88,42 +90,33 @@ impl Limits {
             ("jwks_max_seconds", self.jwks_max_seconds),
             ("jwks_stale_seconds", self.jwks_stale_seconds),
             ("introspection_active_seconds", self.introspection_active_seconds),
-            (
-                "introspection_inactive_seconds",
-                self.introspection_inactive_seconds,
-            ),
+            ("introspection_inactive_seconds", self.introspection_inactive_seconds),
             ("verified_seconds", self.verified_seconds),
             ("unknown_kid_cooldown_seconds", self.unknown_kid_cooldown_seconds),
         ];
         if let Some((name, _)) = values.iter().find(|(_, value)| *value == Some(0)) {
+            return Err(ConfigError::new(format!("limits.{name}"), "0", "write at least 1"));
+        }
+        let too_long = |(name, value): &&(&str, Option<u64>)| {
+            name.ends_with("_seconds") && value.is_some_and(|value| value > MAX_SECONDS)
+        };
+        if let Some((name, value)) = values.iter().find(too_long) {
+            let value = value.unwrap_or_default().to_string();
             return Err(ConfigError::new(
                 format!("limits.{name}"),
-                "0",
-                "write at least 1",
+                value,
+                format!("write at most {MAX_SECONDS}, a year"),
             ));
         }
         let [min, default, max] = [
-            (
-                "jwks_min_seconds",
-                self.jwks_min_seconds.unwrap_or(JWKS_MIN_SECONDS),
-            ),
-            (
-                "jwks_default_seconds",
-                self.jwks_default_seconds.unwrap_or(JWKS_DEFAULT_SECONDS),
-            ),
-            (
-                "jwks_max_seconds",
-                self.jwks_max_seconds.unwrap_or(JWKS_MAX_SECONDS),
-            ),
+            ("jwks_min_seconds", self.jwks_min_seconds.unwrap_or(JWKS_MIN_SECONDS)),
+            ("jwks_default_seconds", self.jwks_default_seconds.unwrap_or(JWKS_DEFAULT_SECONDS)),
+            ("jwks_max_seconds", self.jwks_max_seconds.unwrap_or(JWKS_MAX_SECONDS)),
         ];
         for (low, high) in [(min, default), (default, max)] {
             if low.1 > high.1 {
                 let mend = format!("it must not be more than {} ({})", high.0, high.1);
-                return Err(ConfigError::new(
-                    format!("limits.{}", low.0),
-                    low.1.to_string(),
-                    mend,
-                ));
+                return Err(ConfigError::new(format!("limits.{}", low.0), low.1.to_string(), mend));
             }
         }
         Ok(())

@@ -40,10 +40,7 @@ impl OriginsTable {
 
 impl Default for OriginsTable {
     fn default() -> Self {
-        Self {
-            allowed: Allowed::default(),
-            cors_headers: yes(),
-        }
+        Self { allowed: Allowed::default(), cors_headers: yes() }
     }
 }
 

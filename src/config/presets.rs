@@ -8,24 +8,9 @@ pub(super) struct Preset {
 }
 
 pub(super) const PRESETS: &[Preset] = &[
-    Preset {
-        name: "auth0",
-        scope_claims: &["scope"],
-    },
-    Preset {
-        name: "cognito",
-        scope_claims: &["scope"],
-    },
-    Preset {
-        name: "entra",
-        scope_claims: &["scp"],
-    },
-    Preset {
-        name: "keycloak",
-        scope_claims: &["scope"],
-    },
-    Preset {
-        name: "okta",
-        scope_claims: &["scp"],
-    },
+    Preset { name: "auth0", scope_claims: &["scope"] },
+    Preset { name: "cognito", scope_claims: &["scope"] },
+    Preset { name: "entra", scope_claims: &["scp"] },
+    Preset { name: "keycloak", scope_claims: &["scope"] },
+    Preset { name: "okta", scope_claims: &["scp"] },
 ];

@@ -31,46 +31,24 @@ pub(super) struct Trust<'a> {
 impl Trust<'_> {
     pub(super) fn issuers(&self, issuers: &[Issuer]) -> Result<Vec<TrustedIssuer>, ConfigError> {
         if issuers.is_empty() {
-            return Err(ConfigError::about(
-                "issuers",
-                "name at least one authorization server to trust",
-            ));
+            return Err(ConfigError::about("issuers", "name at least one authorization server to trust"));
         }
         for (position, issuer) in issuers.iter().enumerate() {
-            if issuers
-                .iter()
-                .take(position)
-                .any(|earlier| earlier.issuer == issuer.issuer)
-            {
+            if issuers.iter().take(position).any(|earlier| earlier.issuer == issuer.issuer) {
                 let field = format!("issuers[{position}].issuer");
-                return Err(ConfigError::new(
-                    field,
-                    &issuer.issuer,
-                    "it is named twice: join the two",
-                ));
+                return Err(ConfigError::new(field, &issuer.issuer, "it is named twice: join the two"));
             }
         }
-        issuers
-            .iter()
-            .enumerate()
-            .map(|(position, issuer)| self.issuer(position, issuer))
-            .collect()
+        issuers.iter().enumerate().map(|(position, issuer)| self.issuer(position, issuer)).collect()
     }
 
     fn issuer(&self, position: usize, issuer: &Issuer) -> Result<TrustedIssuer, ConfigError> {
         let field = |name: &str| format!("issuers[{position}].{name}");
         if issuer.introspection {
-            return Err(ConfigError::about(
-                field("introspection"),
-                "not supported yet: leave the table out",
-            ));
+            return Err(ConfigError::about(field("introspection"), "not supported yet: leave the table out"));
         }
         if issuer.issuer.is_empty() {
-            return Err(ConfigError::new(
-                field("issuer"),
-                "",
-                "write the text of the `iss` claim",
-            ));
+            return Err(ConfigError::new(field("issuer"), "", "write the text of the `iss` claim"));
         }
         let preset = match &issuer.preset {
             None => None,
@@ -82,51 +60,30 @@ impl Trust<'_> {
         let leeway = issuer.leeway_seconds.unwrap_or(LEEWAY_SECONDS);
         if leeway > MAX_LEEWAY_SECONDS {
             let mend = format!("write at most {MAX_LEEWAY_SECONDS}: it keeps expired tokens alive");
-            return Err(ConfigError::new(
-                field("leeway_seconds"),
-                leeway.to_string(),
-                mend,
-            ));
+            return Err(ConfigError::new(field("leeway_seconds"), leeway.to_string(), mend));
         }
         let prefix = &issuer.scope_request_prefix;
         if !prefix.is_empty() {
             published_scopes(&field("scope_request_prefix"), std::slice::from_ref(prefix))?;
         }
-        for (name, list) in [
-            ("audiences", Some(&issuer.audiences)),
-            ("scope_claims", issuer.scope_claims.as_ref()),
-        ] {
+        for (name, list) in
+            [("audiences", Some(&issuer.audiences)), ("scope_claims", issuer.scope_claims.as_ref())]
+        {
             if list.is_some_and(|list| list.iter().any(String::is_empty)) {
-                return Err(ConfigError::new(
-                    field(name),
-                    "",
-                    "an empty text matches nothing: leave it out",
-                ));
+                return Err(ConfigError::new(field(name), "", "an empty text matches nothing: leave it out"));
             }
         }
         let scope_claims = match (&issuer.scope_claims, preset) {
             (Some(names), _) => names.clone(),
-            (None, Some(preset)) => preset
-                .scope_claims
-                .iter()
-                .map(|name| (*name).to_owned())
-                .collect(),
+            (None, Some(preset)) => preset.scope_claims.iter().map(|name| (*name).to_owned()).collect(),
             (None, None) => SCOPE_CLAIMS.iter().map(|name| (*name).to_owned()).collect(),
         };
         if scope_claims.is_empty() {
-            return Err(ConfigError::new(
-                field("scope_claims"),
-                "[]",
-                "name at least one claim",
-            ));
+            return Err(ConfigError::new(field("scope_claims"), "[]", "name at least one claim"));
         }
         let unbound_clients = issuer.unbound.clone().unwrap_or_default().only_clients;
         if issuer.unbound.is_some() && unbound_clients.is_empty() {
-            return Err(ConfigError::new(
-                field("unbound.only_clients"),
-                "[]",
-                "name at least one client",
-            ));
+            return Err(ConfigError::new(field("unbound.only_clients"), "[]", "name at least one client"));
         }
         let algorithms = algorithms(&field("algorithms"), issuer)?;
         let name: Arc<str> = issuer.issuer.as_str().into();
@@ -134,12 +91,8 @@ impl Trust<'_> {
             KeysAt::Fixed(keys) => KeySource::fixed(keys, self.lifetimes.clone(), self.clock.clone()),
             KeysAt::Location(location) => {
                 let fetcher = self.fetcher.clone();
-                let fetch = KeyFetch {
-                    issuer: name.clone(),
-                    location,
-                    algorithms: algorithms.clone(),
-                    fetcher,
-                };
+                let fetch =
+                    KeyFetch { issuer: name.clone(), location, algorithms: algorithms.clone(), fetcher };
                 KeySource::fetched(fetch, self.lifetimes.clone(), self.clock.clone())
             }
         };
@@ -167,11 +120,7 @@ fn algorithms(field: &str, issuer: &Issuer) -> Result<Algorithms, ConfigError> {
     };
     let known = || Algorithm::ALL.map(Algorithm::name).join(", ");
     if names.is_empty() {
-        return Err(ConfigError::new(
-            field,
-            "[]",
-            format!("name at least one of {}", known()),
-        ));
+        return Err(ConfigError::new(field, "[]", format!("name at least one of {}", known())));
     }
     names
         .iter()
@@ -216,7 +165,7 @@ fn keys_at(
             })?;
             fixed("jwks_file", &shown, &bytes)
         }
-        (None, None, Some(json)) => fixed("jwks", "(the set given)", json.as_bytes()),
+        (None, None, Some(json)) => fixed("jwks", "(the set given)", json.0.as_bytes()),
         (None, None, None) => match metadata_urls(&issuer.issuer) {
             Ok(urls) => Ok(KeysAt::Location(KeyLocation::Discovered(urls))),
             Err(mend) => {

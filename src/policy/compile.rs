@@ -18,11 +18,7 @@ impl Policy {
             )
         })?;
         if map.listing == Listing::Callable {
-            return Err(ConfigError::new(
-                "scopes.listing",
-                "callable",
-                "not supported yet: write \"all\"",
-            ));
+            return Err(ConfigError::new("scopes.listing", "callable", "not supported yet: write \"all\""));
         }
         let base = base(&map.every_request)?;
         let initial = match &map.initial {
@@ -54,10 +50,7 @@ impl Policy {
 
 fn base(every_request: &[Rule]) -> Result<Vec<Requirement>, ConfigError> {
     let field = "scopes.every_request";
-    let parsed = every_request
-        .iter()
-        .map(|rule| requirement(field, rule))
-        .collect::<Result<Vec<_>, _>>()?;
+    let parsed = every_request.iter().map(|rule| requirement(field, rule)).collect::<Result<Vec<_>, _>>()?;
     if parsed.contains(&Requirement::Denied) {
         return Err(ConfigError::about(
             field,
@@ -72,9 +65,7 @@ fn rules(table: &str, rules: &[(String, Rule)]) -> Result<Names<Requirement>, Co
     for (name, rule) in rules {
         let field = format!("{table}.{name}");
         let requirement = requirement(&field, rule)?;
-        names
-            .insert(name, requirement)
-            .map_err(|mend| ConfigError::new(field, name, mend))?;
+        names.insert(name, requirement).map_err(|mend| ConfigError::new(field, name, mend))?;
     }
     Ok(names)
 }
@@ -103,11 +94,7 @@ fn hierarchy(map: &ScopeMap) -> Result<Hierarchy, ConfigError> {
     }
     Hierarchy::new(&lines, map.wildcard_grants).map_err(|scope| {
         let field = format!("scopes.implies.{}", scope.as_str());
-        ConfigError::new(
-            field,
-            scope.as_str(),
-            "it implies itself in the end: break the circle",
-        )
+        ConfigError::new(field, scope.as_str(), "it implies itself in the end: break the circle")
     })
 }
 

@@ -34,16 +34,10 @@ impl Hierarchy {
                 }
             }
             for implied in reached {
-                satisfied_by
-                    .entry(implied.clone())
-                    .or_default()
-                    .push((*broad).clone());
+                satisfied_by.entry(implied.clone()).or_default().push((*broad).clone());
             }
         }
-        Ok(Self {
-            satisfied_by,
-            wildcards,
-        })
+        Ok(Self { satisfied_by, wildcards })
     }
 
     pub(crate) fn satisfied(&self, needed: &Scope, granted: &Scopes) -> bool {
@@ -69,15 +63,9 @@ impl fmt::Display for Hierarchy {
         lines.sort();
         for (scope, broader) in lines {
             write!(f, "; {} is implied by", scope.as_str())?;
-            broader
-                .iter()
-                .try_for_each(|scope| write!(f, " {}", scope.as_str()))?;
+            broader.iter().try_for_each(|scope| write!(f, " {}", scope.as_str()))?;
         }
-        if self.wildcards {
-            f.write_str("; wildcard grants count")
-        } else {
-            Ok(())
-        }
+        if self.wildcards { f.write_str("; wildcard grants count") } else { Ok(()) }
     }
 }
 
@@ -109,10 +97,7 @@ mod tests {
     fn a_broader_scope_stands_for_the_narrower_through_any_number_of_steps() {
         let ladder = hierarchy(&[("admin", &["write"]), ("write", &["read", "list"])], false).unwrap();
         for needed in ["admin", "write", "read", "list"] {
-            assert!(
-                ladder.satisfied(&scope(needed), &Scopes::from_claim("admin")),
-                "{needed}"
-            );
+            assert!(ladder.satisfied(&scope(needed), &Scopes::from_claim("admin")), "{needed}");
         }
         assert!(!ladder.satisfied(&scope("write"), &Scopes::from_claim("read list")));
         assert!(!ladder.satisfied(&scope("other"), &Scopes::from_claim("admin")));

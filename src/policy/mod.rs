@@ -91,11 +91,32 @@ impl Policy {
                 needed.push(self.open(self.prompts.get(name), name, Reason::PromptUnmapped)?);
             }
             Target::Resources(resources) => {
-                for uri in resources.iter().flat_map(ResourceName::spellings) {
-                    needed.push(self.open(self.resources.get(uri), uri, Reason::ResourceUnmapped)?);
+                for name in resources {
+                    self.resource_requirements(name, needed)?;
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Every spelling must be allowed; for what the name might be taken for, only rules count.
+    fn resource_requirements<'p>(
+        &'p self,
+        name: &ResourceName<'_>,
+        needed: &mut Vec<&'p Requirement>,
+    ) -> Result<(), Refusal> {
+        if self.resources.is_empty() && self.unlisted == Unlisted::Allow {
+            return Ok(());
+        }
+        for uri in name.spellings() {
+            needed.push(self.open(self.resources.get(&uri), &uri, Reason::ResourceUnmapped)?);
+        }
+        for alias in name.aliases() {
+            if let Some(rule) = self.resources.get(&alias) {
+                needed.push(self.open(Some(rule), &alias, Reason::ResourceUnmapped)?);
+            }
+        }
+        needed.dedup_by_key(|requirement| std::ptr::from_ref(*requirement));
         Ok(())
     }
 
@@ -116,22 +137,13 @@ impl Policy {
     }
 
     fn decide(&self, needed: Vec<&Requirement>, granted: &Scopes) -> Result<(), Refusal> {
-        if needed
-            .iter()
-            .all(|requirement| self.satisfied(requirement, granted))
-        {
+        if needed.iter().all(|requirement| self.satisfied(requirement, granted)) {
             return Ok(());
         }
-        let mut scopes: Scopes = needed
-            .iter()
-            .flat_map(|requirement| requirement.rendered())
-            .cloned()
-            .collect();
+        let mut scopes: Scopes =
+            needed.iter().flat_map(|requirement| requirement.rendered()).cloned().collect();
         if self.challenge == Challenge::Accumulate {
-            granted
-                .as_slice()
-                .iter()
-                .for_each(|scope| scopes.insert(scope.clone()));
+            granted.as_slice().iter().for_each(|scope| scopes.insert(scope.clone()));
         }
         Err(Refusal::from(Reason::InsufficientScope).requiring(scopes))
     }
@@ -139,14 +151,12 @@ impl Policy {
     fn satisfied(&self, requirement: &Requirement, granted: &Scopes) -> bool {
         match requirement {
             Requirement::Nothing => true,
-            Requirement::All(scopes) => scopes
-                .as_slice()
-                .iter()
-                .all(|scope| self.hierarchy.satisfied(scope, granted)),
-            Requirement::Any(scopes) => scopes
-                .as_slice()
-                .iter()
-                .any(|scope| self.hierarchy.satisfied(scope, granted)),
+            Requirement::All(scopes) => {
+                scopes.as_slice().iter().all(|scope| self.hierarchy.satisfied(scope, granted))
+            }
+            Requirement::Any(scopes) => {
+                scopes.as_slice().iter().any(|scope| self.hierarchy.satisfied(scope, granted))
+            }
             Requirement::Denied => false,
         }
     }

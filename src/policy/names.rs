@@ -13,23 +13,14 @@ pub(crate) struct Names<R> {
 impl<R> Names<R> {
     pub(crate) fn get(&self, name: &str) -> Option<&R> {
         self.exact.get(name).or_else(|| {
-            self.prefixes
-                .iter()
-                .find(|(prefix, _)| name.starts_with(prefix))
-                .map(|(_, rule)| rule)
+            self.prefixes.iter().find(|(prefix, _)| name.starts_with(prefix)).map(|(_, rule)| rule)
         })
     }
 
     /// Every name and pattern as it was written, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (String, &R)> {
-        let patterns = self
-            .prefixes
-            .iter()
-            .map(|(prefix, rule)| (format!("{prefix}*"), rule));
-        self.exact
-            .iter()
-            .map(|(name, rule)| (name.clone(), rule))
-            .chain(patterns)
+        let patterns = self.prefixes.iter().map(|(prefix, rule)| (format!("{prefix}*"), rule));
+        self.exact.iter().map(|(name, rule)| (name.clone(), rule)).chain(patterns)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -61,10 +52,7 @@ impl<R> Names<R> {
 
 impl<R> Default for Names<R> {
     fn default() -> Self {
-        Self {
-            exact: HashMap::new(),
-            prefixes: Vec::new(),
-        }
+        Self { exact: HashMap::new(), prefixes: Vec::new() }
     }
 }
 

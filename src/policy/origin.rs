@@ -25,21 +25,12 @@ enum Listed {
 
 impl Origins {
     pub(crate) fn new(resource: &ResourceUri, allowed: &[String]) -> Result<Self, ConfigError> {
-        let listed = allowed
-            .iter()
-            .map(|text| Listed::parse(text))
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            own: resource.browser_origin(),
-            listed,
-        })
+        let listed = allowed.iter().map(|text| Listed::parse(text)).collect::<Result<_, _>>()?;
+        Ok(Self { own: resource.browser_origin(), listed })
     }
 
     pub(crate) fn allow_any(resource: &ResourceUri) -> Self {
-        Self {
-            own: resource.browser_origin(),
-            listed: vec![Listed::Any],
-        }
+        Self { own: resource.browser_origin(), listed: vec![Listed::Any] }
     }
 
     /// The allowed origin of the request, `None` when it names none.
@@ -51,9 +42,7 @@ impl Origins {
         }
         match line.to_str() {
             Ok(origin) if self.allow(origin) => Ok(Some(line)),
-            Ok(origin) => Err(Refusal::from(Reason::OriginNotAllowed)
-                .expected(&self.own)
-                .got(origin)),
+            Ok(origin) => Err(Refusal::from(Reason::OriginNotAllowed).expected(&self.own).got(origin)),
             Err(_) => Err(Reason::OriginNotAllowed.into()),
         }
     }
@@ -64,18 +53,16 @@ impl Origins {
             || self.listed.iter().any(|listed| match listed {
                 Listed::Any => true,
                 Listed::Exactly(text) => origin == text,
-                Listed::Scheme(scheme) => origin
-                    .split_once("://")
-                    .is_some_and(|(held, host)| held == scheme && !host.is_empty()),
+                Listed::Scheme(scheme) => {
+                    origin.split_once("://").is_some_and(|(held, host)| held == scheme && !host.is_empty())
+                }
             })
     }
 }
 
 /// A page served from this machine, on any port.
 fn is_loopback(origin: &str) -> bool {
-    let authority = origin
-        .strip_prefix("http://")
-        .or_else(|| origin.strip_prefix("https://"));
+    let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
     authority.is_some_and(|authority| Host::parse(authority).is_ok_and(Host::is_loopback))
 }
 
@@ -121,10 +108,7 @@ mod tests {
 
     fn origins(allowed: &[&str]) -> Result<Origins, ConfigError> {
         let resource = ResourceUri::parse("https://mcp.example.com:443/mcp").unwrap();
-        Origins::new(
-            &resource,
-            &allowed.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>(),
-        )
+        Origins::new(&resource, &allowed.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
     }
 
     #[test]
@@ -166,20 +150,12 @@ mod tests {
     #[test]
     fn a_list_adds_exact_origins_null_and_whole_schemes_that_are_not_http() {
         let listed = origins(&["https://play.example", "null", "vscode-webview://*"]).unwrap();
-        for good in [
-            "https://play.example",
-            "null",
-            "vscode-webview://abc",
-            "http://localhost:1",
-        ] {
+        for good in ["https://play.example", "null", "vscode-webview://abc", "http://localhost:1"] {
             assert!(listed.allow(good), "{good}");
         }
-        for bad in [
-            "https://play.example:8443",
-            "vscode-webview://",
-            "vscode-webview-2://a",
-            "http://play.example",
-        ] {
+        for bad in
+            ["https://play.example:8443", "vscode-webview://", "vscode-webview-2://a", "http://play.example"]
+        {
             assert!(!listed.allow(bad), "{bad}");
         }
     }

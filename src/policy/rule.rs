@@ -81,9 +81,9 @@ impl<'de> Deserialize<'de> for Rule {
                 };
                 match map.next_key::<String>()? {
                     None => Ok(rule),
-                    Some(_) => Err(A::Error::custom(
-                        "a rule has one of `all`, `any` and `deny`, not several",
-                    )),
+                    Some(_) => {
+                        Err(A::Error::custom("a rule has one of `all`, `any` and `deny`, not several"))
+                    }
                 }
             }
         }

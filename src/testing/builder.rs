@@ -105,9 +105,7 @@ impl AuthorizationServerBuilder {
     /// A client with a secret, for introspection and the client credentials grant. The first one named
     /// replaces the default, `rs` with `rs-secret`.
     pub fn client(mut self, id: impl Into<String>, secret: impl Into<String>) -> Self {
-        self.settings
-            .confidential_clients
-            .push((id.into(), secret.into()));
+        self.settings.confidential_clients.push((id.into(), secret.into()));
         self
     }
 
@@ -130,12 +128,7 @@ impl AuthorizationServerBuilder {
     ///
     /// Where the address is not a loopback one or is taken, or the issuer's path does not start with a slash.
     pub async fn start(self) -> AuthorizationServer {
-        let Self {
-            listen,
-            issuer_path,
-            signing_key,
-            mut settings,
-        } = self;
+        let Self { listen, issuer_path, signing_key, mut settings } = self;
         assert!(
             listen.ip().is_loopback(),
             "{listen} is no loopback address, and everyone may log in as anyone here"
@@ -145,9 +138,7 @@ impl AuthorizationServerBuilder {
             "an issuer path starts with a slash: {issuer_path:?}"
         );
         if settings.confidential_clients.is_empty() {
-            settings
-                .confidential_clients
-                .push(("rs".to_owned(), "rs-secret".to_owned()));
+            settings.confidential_clients.push(("rs".to_owned(), "rs-secret".to_owned()));
         }
         let key = signing_key.unwrap_or_else(|| SigningKey::generate(Algorithm::Es256));
         AuthorizationServer::listen(listen, |origin| Shared::new(origin, &issuer_path, key, settings)).await

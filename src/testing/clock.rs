@@ -30,9 +30,7 @@ impl Clock {
 
     /// A clock that stands still at `time`, to the millisecond, until it is moved.
     pub fn at(time: SystemTime) -> Self {
-        Self {
-            set_to: Some(Arc::new(AtomicU64::new(milliseconds(since_epoch(time))))),
-        }
+        Self { set_to: Some(Arc::new(AtomicU64::new(milliseconds(since_epoch(time))))) }
     }
 
     /// The time now.
@@ -58,8 +56,7 @@ impl Clock {
     ///
     /// On the system's clock, which is not ours to set.
     pub fn set(&self, time: SystemTime) {
-        self.settable()
-            .store(milliseconds(since_epoch(time)), Ordering::Release);
+        self.settable().store(milliseconds(since_epoch(time)), Ordering::Release);
     }
 
     pub(super) fn unix_seconds(&self) -> i64 {
@@ -67,9 +64,7 @@ impl Clock {
     }
 
     fn settable(&self) -> &AtomicU64 {
-        self.set_to
-            .as_deref()
-            .expect("the system's clock cannot be set: make one with Clock::at")
+        self.set_to.as_deref().expect("the system's clock cannot be set: make one with Clock::at")
     }
 }
 

@@ -48,10 +48,7 @@ impl Fault {
         match self {
             Self::Status(code) => assert!((200..=599).contains(code), "{code} is no final status code"),
             Self::Redirect(location) => {
-                assert!(
-                    HeaderValue::from_str(location).is_ok(),
-                    "{location:?} cannot stand in a header"
-                );
+                assert!(HeaderValue::from_str(location).is_ok(), "{location:?} cannot stand in a header");
             }
             _ => {}
         }
@@ -73,11 +70,7 @@ pub(super) async fn answer(
         Some(Fault::Reset) => return Err(Severed::ByReset),
         Some(Fault::Truncate) => return Ok(truncated(truth.await)),
         Some(Fault::Slow(pause)) => {
-            return Ok(truth.await.map(|body| AnswerBody::Slow {
-                rest: body,
-                pause,
-                waiting: None,
-            }));
+            return Ok(truth.await.map(|body| AnswerBody::Slow { rest: body, pause, waiting: None }));
         }
         Some(Fault::Delay(time)) => {
             sleep(time).await;
@@ -86,9 +79,7 @@ pub(super) async fn answer(
         Some(Fault::Redirect(location)) => reply::redirect(StatusCode::FOUND, &location),
         Some(Fault::Body(body)) => {
             let mut response = Response::new(body);
-            response
-                .headers_mut()
-                .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             response
         }
         Some(Fault::Huge(length)) => return Ok(padded(truth.await, length)),
@@ -99,19 +90,14 @@ pub(super) async fn answer(
 
 fn truncated(truth: Response<Bytes>) -> Response<AnswerBody> {
     let length = truth.body().len();
-    let mut response = truth.map(|body| AnswerBody::Truncated {
-        half: Some(body.slice(..body.len() / 2)),
-        flushed: false,
-    });
+    let mut response =
+        truth.map(|body| AnswerBody::Truncated { half: Some(body.slice(..body.len() / 2)), flushed: false });
     response.headers_mut().insert(CONTENT_LENGTH, length.into());
     response
 }
 
 fn padded(truth: Response<Bytes>, length: usize) -> Response<AnswerBody> {
-    truth.map(|body| AnswerBody::Padded {
-        spaces: length.saturating_sub(body.len()),
-        start: Some(body),
-    })
+    truth.map(|body| AnswerBody::Padded { spaces: length.saturating_sub(body.len()), start: Some(body) })
 }
 
 fn under_another_issuer(body: Bytes) -> Bytes {
@@ -128,19 +114,9 @@ fn under_another_issuer(body: Bytes) -> Bytes {
 #[derive(Debug)]
 pub(super) enum AnswerBody {
     Whole(Option<Bytes>),
-    Slow {
-        rest: Bytes,
-        pause: Duration,
-        waiting: Option<Pin<Box<Sleep>>>,
-    },
-    Truncated {
-        half: Option<Bytes>,
-        flushed: bool,
-    },
-    Padded {
-        start: Option<Bytes>,
-        spaces: usize,
-    },
+    Slow { rest: Bytes, pause: Duration, waiting: Option<Pin<Box<Sleep>>> },
+    Truncated { half: Option<Bytes>, flushed: bool },
+    Padded { start: Option<Bytes>, spaces: usize },
 }
 
 impl Body for AnswerBody {
@@ -155,12 +131,7 @@ impl Body for AnswerBody {
             Self::Whole(body) => body.take(),
             Self::Slow { rest, .. } if rest.is_empty() => None,
             Self::Slow { rest, pause, waiting } => {
-                ready!(
-                    waiting
-                        .get_or_insert_with(|| Box::pin(sleep(*pause)))
-                        .as_mut()
-                        .poll(context)
-                );
+                ready!(waiting.get_or_insert_with(|| Box::pin(sleep(*pause))).as_mut().poll(context));
                 *waiting = None;
                 Some(rest.split_to(1))
             }

@@ -137,11 +137,7 @@ enum KeyPair {
 impl SigningKey {
     /// A fresh key with a random key id.
     pub fn generate(algorithm: Algorithm) -> Self {
-        Self {
-            pair: Arc::new(algorithm.generate()),
-            algorithm,
-            kid: Some(random_text::<9>()),
-        }
+        Self { pair: Arc::new(algorithm.generate()), algorithm, kid: Some(random_text::<9>()) }
     }
 
     /// The same key under another key id.
@@ -201,11 +197,7 @@ impl SigningKey {
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
         let random = SystemRandom::new();
         match &*self.pair {
-            KeyPair::Ecdsa(pair) => pair
-                .sign(&random, message)
-                .expect("ECDSA can sign")
-                .as_ref()
-                .to_vec(),
+            KeyPair::Ecdsa(pair) => pair.sign(&random, message).expect("ECDSA can sign").as_ref().to_vec(),
             KeyPair::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
                 pair.sign(self.algorithm.rsa_encoding(), &random, message, &mut signature)
@@ -222,9 +214,7 @@ impl SigningKey {
             KeyPair::Rsa(pair) => pair.public_key().as_ref(),
             KeyPair::Ed25519(pair) => pair.public_key().as_ref(),
         };
-        UnparsedPublicKey::new(self.algorithm.verification(), public_key)
-            .verify(message, signature)
-            .is_ok()
+        UnparsedPublicKey::new(self.algorithm.verification(), public_key).verify(message, signature).is_ok()
     }
 
     fn coordinate_length(&self) -> usize {
@@ -264,12 +254,7 @@ fn der_element(der: &[u8]) -> (&[u8], &[u8]) {
         short @ ..0x80 => (2, short),
         long => {
             let start = 2 + (long & 0x7f);
-            (
-                start,
-                der[2..start]
-                    .iter()
-                    .fold(0, |length, byte| length << 8 | usize::from(*byte)),
-            )
+            (start, der[2..start].iter().fold(0, |length, byte| length << 8 | usize::from(*byte)))
         }
     };
     der[start..].split_at(length)

@@ -67,19 +67,9 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Resp
     };
     shared.traffic().body_read(endpoint, number, body.clone());
     let fault = shared.traffic().fault(endpoint);
-    fault::answer(
-        fault,
-        endpoint::answer(&shared, endpoint, Request::from_parts(head, body)),
-    )
-    .await
+    fault::answer(fault, endpoint::answer(&shared, endpoint, Request::from_parts(head, body))).await
 }
 
 async fn read(body: Incoming) -> Option<Bytes> {
-    Some(
-        Limited::new(body, MAX_REQUEST_BODY_BYTES)
-            .collect()
-            .await
-            .ok()?
-            .to_bytes(),
-    )
+    Some(Limited::new(body, MAX_REQUEST_BODY_BYTES).collect().await.ok()?.to_bytes())
 }

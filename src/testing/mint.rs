@@ -54,14 +54,7 @@ impl TokenBuilder {
             ("exp".to_owned(), Value::from(now + DEFAULT_LIFETIME_SECONDS)),
             ("jti".to_owned(), Value::from(random_text::<12>())),
         ]);
-        Self {
-            clock,
-            key,
-            header: BTreeMap::new(),
-            claims,
-            header_text: None,
-            payload: None,
-        }
+        Self { clock, key, header: BTreeMap::new(), claims, header_text: None, payload: None }
     }
 
     /// Sets `aud`: a string or an array of them.
@@ -145,19 +138,12 @@ impl TokenBuilder {
 
     /// What a signature covers: the encoded header, a dot, the encoded payload.
     pub fn signing_input(&self) -> String {
-        let header = self
-            .header_text
-            .clone()
-            .unwrap_or_else(|| Value::from(self.whole_header()).to_string());
+        let header = self.header_text.clone().unwrap_or_else(|| Value::from(self.whole_header()).to_string());
         let payload = match &self.payload {
             Some(payload) => payload.clone(),
             None => Value::from(self.claims.clone()).to_string().into_bytes(),
         };
-        format!(
-            "{}.{}",
-            URL_SAFE_NO_PAD.encode(header),
-            URL_SAFE_NO_PAD.encode(payload)
-        )
+        format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload))
     }
 
     pub(super) fn claims(&self) -> &Map<String, Value> {

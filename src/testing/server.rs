@@ -60,13 +60,7 @@ impl AuthorizationServer {
         let shared = Arc::new(shared(format!("http://{address}")));
         let stop = Arc::new(Notify::new());
         let task = tokio::spawn(listener::serve(listener, Arc::clone(&shared), Arc::clone(&stop)));
-        Self {
-            shared,
-            running: Arc::new(Running {
-                stop,
-                task: Mutex::new(Some(task)),
-            }),
-        }
+        Self { shared, running: Arc::new(Running { stop, task: Mutex::new(Some(task)) }) }
     }
 
     /// The issuer, such as `http://127.0.0.1:41234`: no slash at its end unless the builder put one there.
@@ -123,9 +117,7 @@ impl AuthorizationServer {
         if let Some(fault) = &fault {
             fault.assert_possible();
         }
-        self.shared
-            .traffic()
-            .set_fault(self.shared.answering(endpoint), fault);
+        self.shared.traffic().set_fault(self.shared.answering(endpoint), fault);
     }
 
     /// How many requests an endpoint has seen, each counted as soon as its head has arrived.
@@ -151,12 +143,7 @@ impl AuthorizationServer {
     /// Stops the server now, for all its handles; on return, its port refuses connections.
     pub async fn stop(&self) {
         self.running.stop.notify_one();
-        let task = self
-            .running
-            .task
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let task = self.running.task.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(task) = task {
             let _ = task.await;
         }
@@ -165,19 +152,13 @@ impl AuthorizationServer {
 
 impl fmt::Debug for AuthorizationServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthorizationServer")
-            .field("issuer", &self.issuer())
-            .finish_non_exhaustive()
+        f.debug_struct("AuthorizationServer").field("issuer", &self.issuer()).finish_non_exhaustive()
     }
 }
 
 impl fmt::Display for AuthorizationServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Development authorization server at {}. {NOTICE}",
-            self.issuer()
-        )
+        write!(f, "Development authorization server at {}. {NOTICE}", self.issuer())
     }
 }
 

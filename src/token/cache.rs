@@ -41,11 +41,7 @@ impl VerifiedCache {
             u32::try_from(verified.principal.weight() + ENTRY_OVERHEAD_BYTES).unwrap_or(u32::MAX)
         };
         // The time-to-live only frees memory: it runs by moka's clock, not by ours.
-        let entries = Cache::builder()
-            .max_capacity(max_bytes)
-            .weigher(weigh)
-            .time_to_live(max_age)
-            .build();
+        let entries = Cache::builder().max_capacity(max_bytes).weigher(weigh).time_to_live(max_age).build();
         Self { entries, max_age }
     }
 

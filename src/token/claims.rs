@@ -32,11 +32,7 @@ impl Claims<'_> {
     }
 
     pub(crate) fn issued_at(&self) -> Option<Timestamp> {
-        self.object
-            .number("iat")
-            .ok()
-            .flatten()
-            .and_then(Timestamp::from_seconds)
+        self.object.number("iat").ok().flatten().and_then(Timestamp::from_seconds)
     }
 
     /// The one way to a [`Principal`]. Pure on (header type, claims, issuer, now).
@@ -183,10 +179,7 @@ impl Claims<'_> {
                     if words.iter().map(|word| word.len() + 1).sum::<usize>() > MAX_SCOPE_BYTES {
                         return Err(Reason::ScopeTooLong.into());
                     }
-                    words
-                        .into_iter()
-                        .filter_map(|word| Scope::parse(word).ok())
-                        .collect()
+                    words.into_iter().filter_map(|word| Scope::parse(word).ok()).collect()
                 }
                 Some(Json::Text(_)) => return Err(Reason::ScopeTooLong.into()),
                 Some(_) => return Err(bad_claim(name)),
@@ -230,13 +223,5 @@ fn bad_claim(name: &str) -> Refusal {
 }
 
 fn texts<'a>(list: &'a [Json<'_>]) -> Option<Vec<&'a str>> {
-    list.iter()
-        .map(|item| {
-            if let Json::Text(text) = item {
-                Some(text.as_ref())
-            } else {
-                None
-            }
-        })
-        .collect()
+    list.iter().map(|item| if let Json::Text(text) = item { Some(text.as_ref()) } else { None }).collect()
 }

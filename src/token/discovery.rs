@@ -76,24 +76,11 @@ mod tests {
     #[test]
     fn a_document_of_another_issuer_is_not_believed() {
         let document = br#"{"issuer":"https://as.example","jwks_uri":"https://keys.example/jwks"}"#;
-        assert_eq!(
-            jwks_uri(document, "https://as.example").as_deref(),
-            Ok("https://keys.example/jwks")
-        );
-        for other in [
-            "https://as.example/",
-            "https://AS.example",
-            "https://as.example:443",
-        ] {
-            assert!(
-                matches!(jwks_uri(document, other), Err(NotItsMetadata::OtherIssuer(_))),
-                "{other}"
-            );
+        assert_eq!(jwks_uri(document, "https://as.example").as_deref(), Ok("https://keys.example/jwks"));
+        for other in ["https://as.example/", "https://AS.example", "https://as.example:443"] {
+            assert!(matches!(jwks_uri(document, other), Err(NotItsMetadata::OtherIssuer(_))), "{other}");
         }
-        assert_eq!(
-            jwks_uri(b"<html>", "https://as.example"),
-            Err(NotItsMetadata::NotJson)
-        );
+        assert_eq!(jwks_uri(b"<html>", "https://as.example"), Err(NotItsMetadata::NotJson));
         assert_eq!(jwks_uri(br#"{"issuer":"x"}"#, "x"), Err(NotItsMetadata::NoKeys));
         let plain = br#"{"issuer":"x","jwks_uri":"http://keys.example/jwks"}"#;
         assert!(matches!(jwks_uri(plain, "x"), Err(NotItsMetadata::UnfitKeys(_))));

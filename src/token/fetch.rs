@@ -27,15 +27,15 @@ pub(crate) struct Fetcher(reqwest::Client);
 pub(crate) struct Document {
     pub(crate) bytes: Vec<u8>,
     pub(crate) lifetime: Option<Duration>,
+    /// How long ago its server said it, where a cache in between repeats it.
+    pub(crate) age: Duration,
 }
 
 impl Fetcher {
     /// Takes the user's own client settings (custom CA, proxy, client certificate), but redirects stay
     /// off and the time stays bounded: a redirect would let a compromised path choose whose keys we trust.
     pub(crate) fn new(client: HttpClientBuilder) -> Result<Self, NoClient> {
-        let client = client
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(TIMEOUT);
+        let client = client.redirect(reqwest::redirect::Policy::none()).timeout(TIMEOUT);
         client.build().map(Self).map_err(NoClient)
     }
 
@@ -46,6 +46,7 @@ impl Fetcher {
             return Err(FetchFailure::Status(response.status().as_u16()));
         }
         let lifetime = freshness::lifetime(response.headers(), now);
+        let age = freshness::age(response.headers());
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await? {
             if bytes.len() + chunk.len() > MAX_DOCUMENT_BYTES {
@@ -53,7 +54,7 @@ impl Fetcher {
             }
             bytes.extend_from_slice(&chunk);
         }
-        Ok(Document { bytes, lifetime })
+        Ok(Document { bytes, lifetime, age })
     }
 }
 

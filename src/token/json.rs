@@ -38,10 +38,7 @@ impl<'a> Object<'a> {
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Json<'a>> {
-        self.0
-            .iter()
-            .find(|(held, _)| held == name)
-            .map(|(_, value)| value)
+        self.0.iter().find(|(held, _)| held == name).map(|(_, value)| value)
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
@@ -158,10 +155,7 @@ impl<'de> Visitor<'de> for JsonVisitor {
         }
         let mut names: Vec<&str> = members.iter().map(|(name, _)| name.as_ref()).collect();
         names.sort_unstable();
-        if names
-            .windows(2)
-            .any(|pair| matches!(pair, [left, right] if left == right))
-        {
+        if names.windows(2).any(|pair| matches!(pair, [left, right] if left == right)) {
             return Err(A::Error::custom(DUPLICATE));
         }
         Ok(Json::Object(Object(members)))
@@ -195,9 +189,7 @@ static NUMBERS_ARRIVE_AS_MAPS: LazyLock<bool> = LazyLock::new(|| {
             Ok(true)
         }
     }
-    serde_json::Deserializer::from_str("1.5")
-        .deserialize_any(Probe)
-        .unwrap_or(false)
+    serde_json::Deserializer::from_str("1.5").deserialize_any(Probe).unwrap_or(false)
 });
 
 #[cfg(test)]
@@ -223,17 +215,9 @@ mod tests {
 
     #[test]
     fn what_is_not_one_json_object_in_utf8_is_refused() {
-        for text in [
-            "",
-            "[]",
-            "1",
-            "{",
-            "{}x",
-            "\u{feff}{}",
-            r#"{"a":1e400}"#,
-            r#"{"a":NaN}"#,
-            r#"{"a":"\ud800"}"#,
-        ] {
+        for text in
+            ["", "[]", "1", "{", "{}x", "\u{feff}{}", r#"{"a":1e400}"#, r#"{"a":NaN}"#, r#"{"a":"\ud800"}"#]
+        {
             assert_eq!(refusal(text), Some(Unreadable::Syntax), "{text}");
         }
         assert_eq!(Object::read(b"{\"a\":\"\xff\"}").err(), Some(Unreadable::Syntax));

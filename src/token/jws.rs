@@ -21,11 +21,7 @@ impl<'a> Jws<'a> {
     pub(crate) fn cut(token: &'a str) -> Result<Option<Self>, Refusal> {
         let parts: Vec<&str> = token.splitn(MAX_PARTS + 1, '.').collect();
         let [first, payload, signature] = parts.as_slice() else {
-            return if parts.len() == JWE_PARTS {
-                Err(Reason::EncryptedJwt.into())
-            } else {
-                Ok(None)
-            };
+            return if parts.len() == JWE_PARTS { Err(Reason::EncryptedJwt.into()) } else { Ok(None) };
         };
         let Ok(header) = URL_SAFE_NO_PAD.decode(first) else {
             return Ok(None);
@@ -36,12 +32,7 @@ impl<'a> Jws<'a> {
             Ok(_) => {}
         }
         let signed = token.get(..first.len() + 1 + payload.len()).unwrap_or_default();
-        Ok(Some(Self {
-            header,
-            signed,
-            payload,
-            signature,
-        }))
+        Ok(Some(Self { header, signed, payload, signature }))
     }
 
     pub(crate) fn payload(&self) -> Result<Vec<u8>, Refusal> {
@@ -91,15 +82,8 @@ impl Header {
         if header.has("crit") || header.has("b64") {
             return Err(Reason::CritUnsupported.into());
         }
-        let kid = header
-            .text("kid")
-            .map_err(|_| Refusal::from(Reason::KeyUnusable))?
-            .map(str::to_owned);
-        Ok(Self {
-            algorithm,
-            kid,
-            kind: TokenType::read(header)?,
-        })
+        let kid = header.text("kid").map_err(|_| Refusal::from(Reason::KeyUnusable))?.map(str::to_owned);
+        Ok(Self { algorithm, kid, kind: TokenType::read(header)? })
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) enum KeyLocation {
 pub(crate) struct Fetched {
     pub(crate) keys: KeySet,
     pub(crate) lifetime: Option<Duration>,
+    /// How old it was already when it came.
+    pub(crate) age: Duration,
 }
 
 impl KeyLocation {
@@ -42,10 +44,8 @@ impl KeyLocation {
             }
         };
         let document = fetcher.get(uri, now).await?;
-        Ok(Fetched {
-            keys: KeySet::read(&document.bytes, algorithms)?,
-            lifetime: document.lifetime,
-        })
+        let keys = KeySet::read(&document.bytes, algorithms)?;
+        Ok(Fetched { keys, lifetime: document.lifetime, age: document.age })
     }
 }
 

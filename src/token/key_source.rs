@@ -24,8 +24,9 @@ const MAX_WAIT: Duration = Duration::from_secs(10);
 /// After a failed fetch the next one waits this long, then twice as long, up to the cooldown.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
-/// `iat` has whole seconds: a key may appear and sign within the second in which a fetch just missed it.
-const ISSUED_AT_GRAIN: Duration = Duration::from_secs(1);
+/// How much later than its `iat` a token may have been signed: clocks differ, seconds are whole, and some
+/// issuers date tokens back.
+const ISSUED_AT_DOUBT: Duration = Duration::from_secs(60);
 
 /// The part of its life after which a set is refreshed in the background.
 const REFRESH_AT: f64 = 0.8;
@@ -76,19 +77,17 @@ type Flight = watch::Receiver<()>;
 #[derive(Debug, Clone)]
 struct Loaded {
     keys: Arc<KeySet>,
-    /// When the fetch began: what the issuer published later is not in it.
+    /// When the fetch began.
     asked_at: Timestamp,
+    /// When the issuer said this: earlier, where a cache in between answered. What it published later
+    /// is not in the set.
+    known_at: Timestamp,
     lifetime: Duration,
 }
 
 impl KeySource {
     pub(crate) fn fetched(fetch: KeyFetch, lifetimes: KeyLifetimes, clock: Clock) -> Self {
-        Self {
-            fetch: Some(fetch),
-            lifetimes,
-            clock,
-            state: Mutex::default(),
-        }
+        Self { fetch: Some(fetch), lifetimes, clock, state: Mutex::default() }
     }
 
     /// A set that no fetch could make newer.
@@ -96,18 +95,11 @@ impl KeySource {
         let loaded = Loaded {
             keys: Arc::new(keys),
             asked_at: Timestamp::END_OF_TIME,
+            known_at: Timestamp::END_OF_TIME,
             lifetime: lifetimes.max,
         };
-        let state = Mutex::new(State {
-            loaded: Some(loaded),
-            ..State::default()
-        });
-        Self {
-            fetch: None,
-            lifetimes,
-            clock,
-            state,
-        }
+        let state = Mutex::new(State { loaded: Some(loaded), ..State::default() });
+        Self { fetch: None, lifetimes, clock, state }
     }
 
     /// The issuer's key that signed, fetching the set when that is what it takes to know.
@@ -121,14 +113,16 @@ impl KeySource {
         let arrived = self.clock.now();
         let mut loaded = self.current().await?;
         loop {
-            match loaded.keys.verify(header, message, signature) {
+            let why = match loaded.keys.verify(header, message, signature) {
                 Ok(key) => return Ok(key),
-                Err(NotSigned::UnknownKey) => {}
-                Err(why) => return Err(refused(why, header)),
-            }
-            let would_have_it = |issued: Timestamp| loaded.asked_at >= issued.plus(ISSUED_AT_GRAIN);
-            if loaded.asked_at >= arrived || issued_at.is_some_and(would_have_it) {
-                return Err(refused(NotSigned::UnknownKey, header));
+                Err(why) => why,
+            };
+            // Without a `kid` a new key looks like a bad signature of the old one.
+            let may_be_new =
+                why == NotSigned::UnknownKey || (why == NotSigned::BadSignature && header.kid.is_none());
+            let would_have_it = |issued: Timestamp| loaded.known_at >= issued.plus(ISSUED_AT_DOUBT);
+            if !may_be_new || loaded.known_at >= arrived || issued_at.is_some_and(would_have_it) {
+                return Err(refused(why, header));
             }
             // Whether this key exists we cannot tell from a set older than the token. A 401 now would
             // make honest clients throw good tokens away whenever an attacker keeps the cooldown burnt.
@@ -143,25 +137,21 @@ impl KeySource {
     /// too old to know of withdrawn keys. Asking keeps the set fresh in the background.
     pub(crate) fn still_serving(self: &Arc<Self>) -> Result<(), Refusal> {
         let now = self.clock.now();
-        let mut state = self.state();
+        let mut state = self.state(now);
         let serving = match &state.loaded {
             Some(loaded) if now < loaded.refresh_from() => return Ok(()),
             Some(loaded) => now < self.stale_from(loaded),
             None => false,
         };
         self.join_or_start(&mut state, now, Duration::ZERO);
-        if serving {
-            Ok(())
-        } else {
-            Err(self.unavailable(&state))
-        }
+        if serving { Ok(()) } else { Err(self.unavailable(&state)) }
     }
 
     /// The set to look in first.
     async fn current(self: &Arc<Self>) -> Result<Loaded, Refusal> {
         let now = self.clock.now();
         let flight = {
-            let mut state = self.state();
+            let mut state = self.state(now);
             if let Some(loaded) = state.loaded.as_ref().filter(|loaded| now < loaded.refresh_from()) {
                 return Ok(loaded.clone());
             }
@@ -178,7 +168,7 @@ impl KeySource {
         if let Some(flight) = flight {
             landed(flight).await;
         }
-        let state = self.state();
+        let state = self.state(now);
         match &state.loaded {
             Some(loaded) if now < self.stale_from(loaded) => Ok(loaded.clone()),
             _ => Err(self.unavailable(&state)),
@@ -187,20 +177,22 @@ impl KeySource {
 
     /// A set fetched for the sake of an unknown key, unless the cooldown forbids asking again.
     async fn newer(self: &Arc<Self>) -> Option<Loaded> {
-        let flight = self.join_or_start(&mut self.state(), self.clock.now(), self.lifetimes.cooldown);
+        let now = self.clock.now();
+        let flight = self.join_or_start(&mut self.state(now), now, self.lifetimes.cooldown);
         landed(flight?).await;
-        self.state().loaded.clone()
+        self.state(now).loaded.clone()
     }
 
     /// The fetch under way, or a new one if the last attempt lies far enough back.
     fn join_or_start(self: &Arc<Self>, state: &mut State, now: Timestamp, pause: Duration) -> Option<Flight> {
-        // A closed channel is a flight that ended without landing: its task panicked or was dropped.
-        if let Some(flight) = state
-            .flight
-            .as_ref()
-            .filter(|flight| flight.has_changed().is_ok())
-        {
-            return Some(flight.clone());
+        match &state.flight {
+            Some(flight) if flight.has_changed().is_ok() => return Some(flight.clone()),
+            // A closed channel is a flight that ended without landing: its task panicked or was dropped.
+            Some(_) => {
+                state.flight = None;
+                state.failures = state.failures.saturating_add(1);
+            }
+            None => {}
         }
         if self.fetch.is_none() || !self.wait_left(state, now, pause).is_zero() {
             return None;
@@ -211,10 +203,8 @@ impl KeySource {
         let source = Arc::clone(self);
         tokio::spawn(async move {
             if let Some(fetch) = &source.fetch {
-                let outcome = fetch
-                    .location
-                    .fetch(&fetch.issuer, &fetch.fetcher, &fetch.algorithms, now)
-                    .await;
+                let outcome =
+                    fetch.location.fetch(&fetch.issuer, &fetch.fetcher, &fetch.algorithms, now).await;
                 source.land(&fetch.issuer, outcome, now);
             }
             drop(done);
@@ -223,10 +213,10 @@ impl KeySource {
     }
 
     fn land(&self, issuer: &str, outcome: Result<Fetched, KeysUnavailable>, asked_at: Timestamp) {
-        let mut state = self.state();
+        let mut state = self.state(asked_at);
         state.flight = None;
         match outcome {
-            Ok(Fetched { mut keys, lifetime }) => {
+            Ok(Fetched { mut keys, lifetime, age }) => {
                 let lifetime = lifetime.unwrap_or(self.lifetimes.default);
                 let lifetime = lifetime.clamp(self.lifetimes.min, self.lifetimes.max);
                 tracing::debug!(target: "toolgate", issuer, ?lifetime, "keys fetched");
@@ -235,11 +225,8 @@ impl KeySource {
                 }
                 state.failures = 0;
                 state.last_failure = None;
-                state.loaded = Some(Loaded {
-                    keys: Arc::new(keys),
-                    asked_at,
-                    lifetime,
-                });
+                let known_at = asked_at.minus(age);
+                state.loaded = Some(Loaded { keys: Arc::new(keys), asked_at, known_at, lifetime });
             }
             Err(why) => {
                 let (reason, source) = (why.reason().code(), why.source().map(ToString::to_string));
@@ -256,13 +243,12 @@ impl KeySource {
             None => Reason::JwksUnavailable.into(),
         };
         let issuer = self.fetch.as_ref().map_or("", |fetch| &fetch.issuer);
-        refusal
-            .retry_after(self.wait_left(state, self.clock.now(), self.lifetimes.cooldown))
-            .got(issuer)
+        refusal.retry_after(self.wait_left(state, self.clock.now(), self.lifetimes.cooldown)).got(issuer)
     }
 
     fn next_attempt(&self) -> Duration {
-        self.wait_left(&self.state(), self.clock.now(), self.lifetimes.cooldown)
+        let now = self.clock.now();
+        self.wait_left(&self.state(now), now, self.lifetimes.cooldown)
     }
 
     /// How long until another attempt is due. A clock that was set back must not hold it up.
@@ -284,8 +270,17 @@ impl KeySource {
         loaded.asked_at.plus(self.lifetimes.stale.max(loaded.lifetime))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The state as of `now`. A set from the future was fetched before the clock was set back: how old
+    /// it is nobody knows, so its life is over, but it serves on until there is a newer one.
+    fn state(&self, now: Timestamp) -> MutexGuard<'_, State> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(loaded) = state.loaded.as_mut().filter(|loaded| loaded.asked_at > now)
+            && self.fetch.is_some()
+        {
+            loaded.asked_at = now.minus(loaded.lifetime);
+            loaded.known_at = loaded.asked_at;
+        }
+        state
     }
 }
 

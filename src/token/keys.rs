@@ -16,6 +16,9 @@ use super::jws::Header;
 /// More keys than any real issuer publishes; the rest of a longer set is not looked at.
 pub(crate) const MAX_KEYS: usize = 64;
 
+/// Of these, usable or not, no more are looked at.
+const MAX_LISTED_KEYS: usize = 4 * MAX_KEYS;
+
 /// RFC 7518 §3.3 asks for 2048 bits at least; beyond 8192 a verification becomes an attack.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
@@ -56,12 +59,9 @@ impl KeySet {
     /// exotic key must not take the others with it.
     pub(crate) fn read(bytes: &[u8], allowed: &Algorithms) -> Result<Self, NoUsableKeys> {
         let document: Value = serde_json::from_slice(bytes).map_err(|_| NoUsableKeys::NotJson)?;
-        let listed = document
-            .get("keys")
-            .and_then(Value::as_array)
-            .ok_or(NoUsableKeys::NotAKeySet)?;
+        let listed = document.get("keys").and_then(Value::as_array).ok_or(NoUsableKeys::NotAKeySet)?;
         let mut keys = Vec::new();
-        for (position, jwk) in listed.iter().enumerate() {
+        for (position, jwk) in listed.iter().enumerate().take(MAX_LISTED_KEYS) {
             match Named::read(jwk, allowed) {
                 Ok(key) => keys.push(key),
                 Err(why) => tracing::info!(target: "toolgate", position, why, "key skipped"),
@@ -70,20 +70,20 @@ impl KeySet {
                 break;
             }
         }
-        if keys.is_empty() {
-            Err(NoUsableKeys::NoneUsable)
-        } else {
-            Ok(Self { keys })
-        }
+        if keys.is_empty() { Err(NoUsableKeys::NoneUsable) } else { Ok(Self { keys }) }
     }
 
     /// Takes the place of an older set: keys that are in both stay the same object, those that are gone
     /// are marked, and what was remembered under them dies with them.
     pub(crate) fn succeed(&mut self, older: &Self) {
-        for Named { key: old, .. } in &older.keys {
-            match self.keys.iter_mut().find(|new| new.key.is_same(old)) {
-                Some(new) => new.key = old.clone(),
-                None => old.retired.store(true, Ordering::Release),
+        for new in &mut self.keys {
+            if let Some(old) = older.keys.iter().find(|old| old.key.is_same(&new.key)) {
+                new.key = old.key.clone();
+            }
+        }
+        for old in &older.keys {
+            if !self.keys.iter().any(|new| Arc::ptr_eq(&new.key, &old.key)) {
+                old.key.retired.store(true, Ordering::Release);
             }
         }
     }
@@ -109,9 +109,8 @@ impl KeySet {
             (None, 2..) => return Err(NotSigned::Ambiguous),
             _ => {}
         }
-        let signed = fitting
-            .into_iter()
-            .find(|(_, verifier)| verifier.verify_sig(message, signature).is_ok());
+        let signed =
+            fitting.into_iter().find(|(_, verifier)| verifier.verify_sig(message, signature).is_ok());
         signed.map(|(key, _)| key.clone()).ok_or(NotSigned::BadSignature)
     }
 }
@@ -152,15 +151,8 @@ impl Named {
         if verifiers.is_empty() {
             return Err("fits no allowed algorithm, or is no valid key");
         }
-        let key = Key {
-            material,
-            verifiers,
-            retired: AtomicBool::new(false),
-        };
-        Ok(Self {
-            kid: text("kid")?.map(str::to_owned),
-            key: Arc::new(key),
-        })
+        let key = Key { material, verifiers, retired: AtomicBool::new(false) };
+        Ok(Self { kid: text("kid")?.map(str::to_owned), key: Arc::new(key) })
     }
 }
 
@@ -171,28 +163,19 @@ impl Key {
     }
 
     fn verifier(&self, algorithm: Algorithm) -> Option<&ParsedPublicKey> {
-        self.verifiers
-            .iter()
-            .find(|(held, _)| *held == algorithm)
-            .map(|(_, verifier)| verifier)
+        self.verifiers.iter().find(|(held, _)| *held == algorithm).map(|(_, verifier)| verifier)
     }
 
     fn is_same(&self, other: &Self) -> bool {
-        let algorithms = |key: &Self| {
-            key.verifiers
-                .iter()
-                .map(|(algorithm, _)| *algorithm)
-                .collect::<Vec<_>>()
-        };
+        let algorithms =
+            |key: &Self| key.verifiers.iter().map(|(algorithm, _)| *algorithm).collect::<Vec<_>>();
         self.material == other.material && algorithms(self) == algorithms(other)
     }
 }
 
 impl std::fmt::Debug for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Key")
-            .field("retired", &self.is_retired())
-            .finish_non_exhaustive()
+        f.debug_struct("Key").field("retired", &self.is_retired()).finish_non_exhaustive()
     }
 }
 
@@ -211,10 +194,7 @@ fn material(parameters: &AlgorithmParameters) -> Result<(KeyType, Material), &'s
     let number = |text: &str| URL_SAFE_NO_PAD.decode(text).map_err(|_| "not base64url");
     match parameters {
         AlgorithmParameters::RSA(rsa) => {
-            let (n, e) = (
-                without_leading_zeros(number(&rsa.n)?),
-                without_leading_zeros(number(&rsa.e)?),
-            );
+            let (n, e) = (without_leading_zeros(number(&rsa.n)?), without_leading_zeros(number(&rsa.e)?));
             let bits = n.len() * 8 - n.first().map_or(0, |byte| byte.leading_zeros() as usize);
             if !RSA_BITS.contains(&bits) {
                 return Err("an RSA key of a length we do not trust");
@@ -232,10 +212,7 @@ fn material(parameters: &AlgorithmParameters) -> Result<(KeyType, Material), &'s
             if x.len() != width || y.len() != width {
                 return Err("coordinates of the wrong length");
             }
-            Ok((
-                key_type,
-                Material::Point([&[UNCOMPRESSED], x.as_slice(), y.as_slice()].concat()),
-            ))
+            Ok((key_type, Material::Point([&[UNCOMPRESSED], x.as_slice(), y.as_slice()].concat())))
         }
         AlgorithmParameters::OctetKeyPair(OctetKeyPairParameters {
             curve: EllipticCurve::Ed25519,

@@ -37,18 +37,13 @@ impl<'a> PresentedToken<'a> {
         let (scheme, credentials) = split_at_whitespace(line);
         if !scheme.eq_ignore_ascii_case(b"bearer") {
             // A proxy that joins two `Authorization` lines leaves a comma between them.
-            let joined = |piece: &[u8]| {
-                split_at_whitespace(piece.trim_ascii())
-                    .0
-                    .eq_ignore_ascii_case(b"bearer")
-            };
+            let joined =
+                |piece: &[u8]| split_at_whitespace(piece.trim_ascii()).0.eq_ignore_ascii_case(b"bearer");
             let hidden = line.split(|&byte| byte == b',').any(joined);
-            return Err(if hidden {
-                Reason::MultipleCredentials
-            } else {
-                Reason::WrongScheme
-            }
-            .into());
+            return Err(if hidden { Reason::MultipleCredentials } else { Reason::WrongScheme }.into());
+        }
+        if credentials.first() == Some(&b'\t') {
+            return Err(Reason::MalformedHeader.into());
         }
         let spaces = credentials.iter().take_while(|&&byte| byte == b' ').count();
         let token = credentials.get(spaces..).unwrap_or_default().trim_ascii_end();
@@ -77,10 +72,7 @@ impl fmt::Debug for PresentedToken<'_> {
 /// The scheme ends at the first blank. A tab is no separator (RFC 9110 §11.4 has `1*SP`), but it must
 /// end the scheme here, or `Bearer<TAB>token` would read as a scheme that is not ours.
 fn split_at_whitespace(line: &[u8]) -> (&[u8], &[u8]) {
-    let blank = line
-        .iter()
-        .position(|byte| matches!(byte, b' ' | b'\t'))
-        .unwrap_or(line.len());
+    let blank = line.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(line.len());
     line.split_at_checked(blank).unwrap_or((line, b""))
 }
 
@@ -100,10 +92,7 @@ mod tests {
     fn read(lines: &[&str]) -> Result<String, Reason> {
         let mut request = http::Request::builder();
         for line in lines {
-            request = request.header(
-                AUTHORIZATION,
-                http::HeaderValue::from_bytes(line.as_bytes()).unwrap(),
-            );
+            request = request.header(AUTHORIZATION, http::HeaderValue::from_bytes(line.as_bytes()).unwrap());
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
         PresentedToken::read(&parts)
@@ -113,13 +102,7 @@ mod tests {
 
     #[test]
     fn a_bearer_token_is_read_whatever_the_case_of_the_scheme_and_the_number_of_spaces() {
-        for line in [
-            "Bearer abc",
-            "bearer abc",
-            "BEARER abc",
-            "bEaReR   abc",
-            "Bearer abc ",
-        ] {
+        for line in ["Bearer abc", "bearer abc", "BEARER abc", "bEaReR   abc", "Bearer abc "] {
             assert_eq!(read(&[line]), Ok("abc".to_owned()), "{line}");
         }
         assert_eq!(read(&["Bearer a-._~+/9=="]), Ok("a-._~+/9==".to_owned()));
@@ -137,6 +120,7 @@ mod tests {
             (&["Bearer:abc"], WrongScheme),
             (&["DPoP abc"], WrongScheme),
             (&["Bearer\tabc"], MalformedHeader),
+            (&["Bearer\t"], MalformedHeader),
             (&["Bearer \tabc"], MalformedHeader),
             (&["Bearer a b"], MalformedHeader),
             (&["Bearer \"x\""], MalformedHeader),

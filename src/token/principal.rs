@@ -51,11 +51,7 @@ impl Principal {
             (true, _, client) => (Kind::Machine, client?),
             (false, subject, _) => (Kind::User, subject?),
         };
-        Some(Identity {
-            issuer: self.0.issuer.clone(),
-            kind,
-            name: name.into(),
-        })
+        Some(Identity { issuer: self.0.issuer.clone(), kind, name: name.into() })
     }
 
     /// The issuer of the token, exactly as configured.
@@ -77,8 +73,7 @@ impl Principal {
     /// Whether the token stands for the client itself and no user: its subject is the client, or it
     /// has no subject at all.
     pub fn is_machine(&self) -> bool {
-        self.client_id()
-            .is_some_and(|client| self.subject().is_none_or(|subject| subject == client))
+        self.client_id().is_some_and(|client| self.subject().is_none_or(|subject| subject == client))
     }
 
     /// Who acts on the subject's behalf (RFC 8693 `act`): the outermost actor, the only one that counts.
@@ -123,16 +118,8 @@ impl Principal {
         let facts = &*self.0;
         let texts = [&facts.subject, &facts.client_id, &facts.actor, &facts.token_id];
         let texts = texts.into_iter().flatten().map(String::len).sum::<usize>();
-        let audience = facts
-            .audience
-            .iter()
-            .map(|text| text.len() + size_of::<String>())
-            .sum::<usize>();
-        let scopes = facts
-            .scopes
-            .iter()
-            .map(|scope| scope.len() + 4 * size_of::<usize>())
-            .sum::<usize>();
+        let audience = facts.audience.iter().map(|text| text.len() + size_of::<String>()).sum::<usize>();
+        let scopes = facts.scopes.iter().map(|scope| scope.len() + 4 * size_of::<usize>()).sum::<usize>();
         size_of::<Facts>() + facts.claims.len() + texts + audience + scopes
     }
 

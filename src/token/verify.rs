@@ -28,46 +28,31 @@ impl Verifier {
     /// Three outcomes, never two: a caller, a refusal of the token (401), or "cannot tell right now" (503).
     pub(crate) async fn verify(&self, token: PresentedToken<'_>) -> Result<Known, Refusal> {
         let fingerprint = Fingerprint::of(token);
-        if let Some(principal) = self.verified.get(&fingerprint, self.clock.now())? {
-            return Ok(Known {
-                principal,
-                remembered: true,
-            });
+        let named = |refusal: Refusal| refusal.token_id(fingerprint.to_string());
+        if let Some(principal) = self.verified.get(&fingerprint, self.clock.now()).map_err(named)? {
+            return Ok(Known { principal, remembered: true });
         }
         let judged = match Jws::cut(token.as_str()) {
             Ok(Some(jws)) => self.verify_jwt(&jws, fingerprint).await,
             Ok(None) => Err(Reason::NotAJwt.into()),
             Err(refusal) => Err(refusal),
         };
-        let principal = judged.map_err(|refusal| refusal.token_id(fingerprint.to_string()))?;
-        Ok(Known {
-            principal,
-            remembered: false,
-        })
+        let principal = judged.map_err(named)?;
+        Ok(Known { principal, remembered: false })
     }
 
     async fn verify_jwt(&self, jws: &Jws<'_>, fingerprint: Fingerprint) -> Result<Principal, Refusal> {
         let payload = jws.payload()?;
-        let claims = Claims {
-            object: read(&payload)?,
-            text: std::str::from_utf8(&payload).unwrap_or_default(),
-        };
+        let claims =
+            Claims { object: read(&payload)?, text: std::str::from_utf8(&payload).unwrap_or_default() };
         let issuer = self.issuer_of(&claims)?;
         let header = Header::read(&read(&jws.header)?, &issuer.algorithms)?;
         let signature = jws.signature()?;
-        let key = issuer
-            .keys
-            .prove(&header, jws.signed.as_bytes(), &signature, claims.issued_at())
-            .await?;
+        let key = issuer.keys.prove(&header, jws.signed.as_bytes(), &signature, claims.issued_at()).await?;
         let now = self.clock.now();
         let principal = claims.judge(header.kind, issuer, now)?;
         let dies_at = principal.expiry().plus(issuer.leeway);
-        let verified = Verified {
-            principal: principal.clone(),
-            dies_at,
-            key,
-            source: issuer.keys.clone(),
-        };
+        let verified = Verified { principal: principal.clone(), dies_at, key, source: issuer.keys.clone() };
         self.verified.insert(fingerprint, verified, now);
         Ok(principal)
     }
@@ -75,14 +60,11 @@ impl Verifier {
     /// By the unverified `iss`, among the issuers configured: an unknown one causes no fetch at all.
     fn issuer_of(&self, claims: &Claims<'_>) -> Result<&TrustedIssuer, Refusal> {
         let named = claims.issuer();
-        self.issuers
-            .iter()
-            .find(|issuer| named == Some(&issuer.name))
-            .ok_or_else(|| {
-                let expected: Vec<&str> = self.issuers.iter().map(|issuer| issuer.name.as_ref()).collect();
-                let refusal = Refusal::from(Reason::IssuerMismatch).expected(expected.join(" "));
-                refusal.got(named.unwrap_or("no iss"))
-            })
+        self.issuers.iter().find(|issuer| named == Some(&issuer.name)).ok_or_else(|| {
+            let expected: Vec<&str> = self.issuers.iter().map(|issuer| issuer.name.as_ref()).collect();
+            let refusal = Refusal::from(Reason::IssuerMismatch).expected(expected.join(" "));
+            refusal.got(named.unwrap_or("no iss"))
+        })
     }
 }
 

@@ -120,11 +120,7 @@ async fn merging_another_router_into_the_gated_one_loses_the_metadata() {
 
 #[tokio::test]
 async fn a_fallback_set_after_the_layer_is_open_and_loses_the_metadata() {
-    let told = [
-        ("POST", "/mcp", By::Gate),
-        ("GET", METADATA, By::Handler),
-        ("GET", "/nothing", By::Handler),
-    ];
+    let told = [("POST", "/mcp", By::Gate), ("GET", METADATA, By::Handler), ("GET", "/nothing", By::Handler)];
     assert_answered(gated().fallback(handler), &told).await;
     assert_answered(gated().merge(open().fallback(handler)), &told).await;
     assert_answered(open().fallback(handler).merge(gated()), &told).await;

@@ -27,11 +27,7 @@ async fn a_server_made_from_a_file_serves_who_may_come_in_and_stops_when_told() 
     let mcp = format!("{}/mcp", serve.listening().await);
     let token = |scope: &str| {
         let token = authorization_server.token().audience(RESOURCE).scope(scope);
-        token
-            .subject("ada")
-            .client_id("editor")
-            .claim("jti", "t-1")
-            .mint()
+        token.subject("ada").client_id("editor").claim("jti", "t-1").mint()
     };
 
     let refused = tool(&mcp, "whoami", json!({})).send().await.unwrap();
@@ -61,21 +57,13 @@ async fn a_server_made_from_a_file_serves_who_may_come_in_and_stops_when_told() 
 async fn a_server_with_keys_from_a_file_listens_where_its_resource_says_and_asks_nobody() {
     let authorization_server = AuthorizationServer::start().await;
     let keys = File::new("keys", &authorization_server.jwks().to_string());
-    let issuer = format!(
-        "issuer = {:?}\njwks_file = {:?}",
-        authorization_server.issuer(),
-        keys.path()
-    );
+    let issuer = format!("issuer = {:?}\njwks_file = {:?}", authorization_server.issuer(), keys.path());
     let resource = format!("http://{}/tools", vacant_address().await);
     let file = File::new("static", &config(&resource, &issuer));
     let mut serve = Example::start("serve", &[file.path()]);
     assert_eq!(format!("{}/tools", serve.listening().await), resource);
 
-    let token = authorization_server
-        .token()
-        .audience(&*resource)
-        .scope("mcp:use")
-        .mint();
+    let token = authorization_server.token().audience(&*resource).scope("mcp:use").mint();
     let add = tool(&resource, "add", json!({ "a": 1, "b": 2 })).bearer_auth(token);
     assert_eq!(result(add).await, "3");
     assert_eq!(authorization_server.hits(Endpoint::Jwks), 0);
@@ -90,11 +78,7 @@ async fn clients_of_every_revision_are_served() {
     let file = File::new("revisions", &config(RESOURCE, &issuer));
     let mut serve = Example::start("serve", &[file.path(), "--listen", "127.0.0.1:0"]);
     let mcp = format!("{}/mcp", serve.listening().await);
-    let token = authorization_server
-        .token()
-        .audience(RESOURCE)
-        .scope("mcp:use")
-        .mint();
+    let token = authorization_server.token().audience(RESOURCE).scope("mcp:use").mint();
 
     for revision in ["2025-03-26", "2025-06-18", "2025-11-25"] {
         let post = |body: String| {
@@ -108,17 +92,9 @@ async fn clients_of_every_revision_are_served() {
         assert_eq!(welcome.status(), 200, "{revision}");
         assert_eq!(json_of(welcome).await["result"]["protocolVersion"], revision);
         let initialized = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
-        assert_eq!(
-            post(initialized.to_string()).send().await.unwrap().status(),
-            202,
-            "{revision}"
-        );
+        assert_eq!(post(initialized.to_string()).send().await.unwrap().status(), 202, "{revision}");
         let tools = json_of(post(call("tools/list", json!({}))).send().await.unwrap()).await;
-        assert_eq!(
-            tools["result"]["tools"].as_array().unwrap().len(),
-            7,
-            "{revision}"
-        );
+        assert_eq!(tools["result"]["tools"].as_array().unwrap().len(), 7, "{revision}");
         let echo = json!({ "name": "echo", "arguments": { "text": revision } });
         assert_eq!(result(post(call("tools/call", echo))).await, revision);
         let read = json!({ "uri": "file:///public/readme" });
@@ -139,21 +115,10 @@ async fn clients_of_every_revision_are_served() {
     });
     let modern = json_rpc(&mcp, call("tools/call", modern)).bearer_auth(&token);
     let modern = modern.header("mcp-protocol-version", "2026-07-28");
-    assert_eq!(
-        result(
-            modern
-                .header("mcp-method", "tools/call")
-                .header("mcp-name", "echo")
-        )
-        .await,
-        "hi"
-    );
+    assert_eq!(result(modern.header("mcp-method", "tools/call").header("mcp-name", "echo")).await, "hi");
 
     // No sessions: what belongs to them is declined, and clients know that answer.
-    let stream = http()
-        .get(&mcp)
-        .header("accept", "text/event-stream")
-        .bearer_auth(&token);
+    let stream = http().get(&mcp).header("accept", "text/event-stream").bearer_auth(&token);
     assert_eq!(stream.send().await.unwrap().status(), 405);
     let end = http().delete(&mcp).bearer_auth(&token);
     assert_eq!(end.send().await.unwrap().status(), 405);
@@ -165,27 +130,11 @@ async fn a_file_that_makes_no_gate_ends_the_program_with_the_field_that_is_wrong
     let spoilt = [
         ("resource = \"http", "resource = \"ftp", "`resource` is \"ftp://"),
         ("[[issuers]]", "[[isuers]]", "unknown field `isuers`"),
-        (
-            "issuer = \"http:",
-            "issuer = \"http//",
-            "`issuers[0].issuer` is \"http//",
-        ),
+        ("issuer = \"http:", "issuer = \"http//", "`issuers[0].issuer` is \"http//"),
         ("unlisted = \"deny\"", "", "`scopes.unlisted`"),
-        (
-            "unlisted = \"deny\"",
-            "unlisted = \"refuse\"",
-            "unknown variant `refuse`",
-        ),
-        (
-            "every_request = [\"mcp:use\"]",
-            "every_request = [\"mcp use\"]",
-            "`scopes.every_request`",
-        ),
-        (
-            "= \"files:write\"",
-            "= { al = [\"files:write\"] }",
-            "unknown field `al`",
-        ),
+        ("unlisted = \"deny\"", "unlisted = \"refuse\"", "unknown variant `refuse`"),
+        ("every_request = [\"mcp:use\"]", "every_request = [\"mcp use\"]", "`scopes.every_request`"),
+        ("= \"files:write\"", "= { al = [\"files:write\"] }", "unknown field `al`"),
     ];
     for (number, (before, after, complaint)) in spoilt.into_iter().enumerate() {
         assert!(good.contains(before), "{before}");
@@ -207,20 +156,14 @@ async fn a_server_without_a_file_says_how_to_use_it() {
         let output = timeout(PATIENCE, example("serve").args(arguments).output());
         let output = output.await.expect("it ends").unwrap();
         assert_eq!(output.status.code(), Some(1));
-        assert!(
-            String::from_utf8(output.stderr)
-                .unwrap()
-                .contains("usage: serve CONFIG.toml")
-        );
+        assert!(String::from_utf8(output.stderr).unwrap().contains("usage: serve CONFIG.toml"));
     }
 }
 
 #[tokio::test]
 async fn what_the_quickstart_prints_behaves_as_printed() {
-    let mut quickstart = Example::start(
-        "quickstart",
-        &["--listen", "127.0.0.1:0", "--issuer", "127.0.0.1:0"],
-    );
+    let mut quickstart =
+        Example::start("quickstart", &["--listen", "127.0.0.1:0", "--issuer", "127.0.0.1:0"]);
     let without_token = quickstart.next_command().await;
     let metadata = quickstart.next_command().await;
     let allowed = quickstart.next_command().await;
@@ -258,10 +201,7 @@ async fn what_the_quickstart_prints_behaves_as_printed() {
     for (name, _) in &modern.headers {
         if name.to_ascii_lowercase().starts_with("mcp-") {
             let contradicting = modern.request(None).build().unwrap();
-            let (mut request, name) = (
-                contradicting,
-                http::HeaderName::from_bytes(name.as_bytes()).unwrap(),
-            );
+            let (mut request, name) = (contradicting, http::HeaderName::from_bytes(name.as_bytes()).unwrap());
             request.headers_mut().insert(name, "whoami".parse().unwrap());
             let answer = http().execute(request).await.unwrap();
             assert_eq!(answer.status(), 400);
@@ -275,10 +215,7 @@ async fn what_the_quickstart_prints_behaves_as_printed() {
 #[tokio::test]
 async fn the_quickstart_takes_other_ports_when_its_own_are_taken() {
     // Whoever else has them, they are taken.
-    let _taken = (
-        TcpListener::bind("127.0.0.1:3000").await,
-        TcpListener::bind("127.0.0.1:4000").await,
-    );
+    let _taken = (TcpListener::bind("127.0.0.1:3000").await, TcpListener::bind("127.0.0.1:4000").await);
     let mut quickstart = Example::start("quickstart", &[]);
     let without_token = quickstart.next_command().await;
     assert!(!without_token.url.contains(":3000"), "{}", without_token.url);
@@ -287,10 +224,8 @@ async fn the_quickstart_takes_other_ports_when_its_own_are_taken() {
 
 #[tokio::test]
 async fn the_quickstart_says_loudly_that_its_authorization_server_is_for_development() {
-    let mut quickstart = Example::start(
-        "quickstart",
-        &["--listen", "127.0.0.1:0", "--issuer", "127.0.0.1:0"],
-    );
+    let mut quickstart =
+        Example::start("quickstart", &["--listen", "127.0.0.1:0", "--issuer", "127.0.0.1:0"]);
     quickstart.line_with(toolgate::testing::NOTICE).await;
 }
 
@@ -299,11 +234,7 @@ async fn the_quickstart_lets_nobody_else_in_the_network_log_in_as_anyone() {
     let output = example("quickstart").args(["--issuer", "0.0.0.0:0"]).output();
     let output = timeout(PATIENCE, output).await.expect("it ends").unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(
-        String::from_utf8(output.stderr)
-            .unwrap()
-            .contains("everyone may log in")
-    );
+    assert!(String::from_utf8(output.stderr).unwrap().contains("everyone may log in"));
 }
 
 #[tokio::test]
@@ -340,11 +271,7 @@ impl Example {
         command.args(arguments).env("RUST_LOG", "off");
         let mut process = command.stdout(Stdio::piped()).spawn().expect("it starts");
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        Self {
-            process,
-            lines,
-            token: String::new(),
-        }
+        Self { process, lines, token: String::new() }
     }
 
     async fn line(&mut self) -> String {
@@ -388,19 +315,13 @@ impl Example {
         let id = self.process.id().expect("it still runs").to_string();
         let told = Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
         assert!(told.success());
-        timeout(PATIENCE, self.process.wait())
-            .await
-            .expect("it stops")
-            .unwrap()
+        timeout(PATIENCE, self.process.wait()).await.expect("it stops").unwrap()
     }
 }
 
 fn example(name: &str) -> Command {
     let this = std::env::current_exe().unwrap();
-    let profile = this
-        .parent()
-        .and_then(Path::parent)
-        .expect("target/<profile>/deps");
+    let profile = this.parent().and_then(Path::parent).expect("target/<profile>/deps");
     let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
     let path = profile.join("examples").join(file);
     assert!(
@@ -423,15 +344,8 @@ struct Curl {
 impl Curl {
     fn read(line: &str, token: &str) -> Self {
         let mut words = shell_words(line, token).into_iter();
-        assert_eq!(
-            (words.next().as_deref(), words.next().as_deref()),
-            (Some("curl"), Some("-i"))
-        );
-        let mut command = Self {
-            url: words.next().expect("a URL"),
-            headers: Vec::new(),
-            body: None,
-        };
+        assert_eq!((words.next().as_deref(), words.next().as_deref()), (Some("curl"), Some("-i")));
+        let mut command = Self { url: words.next().expect("a URL"), headers: Vec::new(), body: None };
         while let Some(word) = words.next() {
             let value = words.next().expect("a value");
             match word.as_str() {
@@ -493,10 +407,7 @@ fn json_rpc(mcp: &str, body: String) -> RequestBuilder {
 }
 
 fn tool(mcp: &str, name: &str, arguments: Value) -> RequestBuilder {
-    json_rpc(
-        mcp,
-        call("tools/call", json!({ "name": name, "arguments": arguments })),
-    )
+    json_rpc(mcp, call("tools/call", json!({ "name": name, "arguments": arguments })))
 }
 
 /// The text a tool answers with.

@@ -11,10 +11,7 @@ use toolgate::testing::Fault;
 use crate::world::{World, bare, call, post_without_token};
 
 fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
 #[test]

@@ -36,10 +36,7 @@ fn every_reason_is_in_the_readme_at_its_level_and_no_other() {
             Some((code, *level))
         })
         .collect();
-    let table = README
-        .split_once("| `reason` | level |")
-        .expect("the table of reasons")
-        .1;
+    let table = README.split_once("| `reason` | level |").expect("the table of reasons").1;
     let told: BTreeMap<&str, &str> = table
         .lines()
         .skip(2)
@@ -49,17 +46,12 @@ fn every_reason_is_in_the_readme_at_its_level_and_no_other() {
             (cells[1].trim_matches('`'), cells[2])
         })
         .collect();
-    assert!(
-        declared.len() > 40,
-        "the reasons in src/refusal.rs are not found any more"
-    );
+    assert!(declared.len() > 40, "the reasons in src/refusal.rs are not found any more");
     assert_eq!(told, declared);
 }
 
 fn blocks(language: &str) -> impl Iterator<Item = &'static str> {
     let fence = format!("\n```{language}\n");
     let pieces: Vec<_> = README.split(fence.as_str()).skip(1).collect();
-    pieces
-        .into_iter()
-        .filter_map(|piece| Some(piece.split_once("\n```")?.0))
+    pieces.into_iter().filter_map(|piece| Some(piece.split_once("\n```")?.0))
 }

@@ -8,17 +8,9 @@ mod source;
 use source::{Source, exported_by_the_crate, is_named_in, sources};
 
 /// The rooms, and what stands above them. Nouns know none of these.
-const ABOVE_THE_NOUNS: &[&str] = &[
-    "token", "call", "policy", "answer", "decision", "layer", "gate", "config",
-];
-const NOUNS: &[&str] = &[
-    "refusal",
-    "scope",
-    "resource_uri",
-    "resource_name",
-    "clock",
-    "config_error",
-];
+const ABOVE_THE_NOUNS: &[&str] =
+    &["token", "call", "policy", "answer", "decision", "layer", "gate", "config"];
+const NOUNS: &[&str] = &["refusal", "scope", "resource_uri", "resource_name", "clock", "config_error"];
 
 /// What a room yields, and another takes: (who takes it, from where, which names).
 const HANDED_ON: &[(&str, &str, &[&str])] = &[
@@ -42,44 +34,22 @@ fn a_crate_behind_a_wall_is_named_only_where_the_wall_has_its_door() {
         ("jsonwebtoken", &in_token, "only token/ knows what a JWT is"),
         ("aws_lc_rs", &in_token, "only token/ does cryptography"),
         ("reqwest", &in_token, "only token/ talks to authorization servers"),
-        (
-            "moka",
-            &is_a_cache,
-            "only a file with `cache` in its name remembers",
-        ),
-        (
-            "http_body",
-            &reads_bodies,
-            "only layer.rs, call/ and answer/ touch bodies",
-        ),
-        (
-            "http_body_util",
-            &reads_bodies,
-            "only layer.rs, call/ and answer/ touch bodies",
-        ),
+        ("moka", &is_a_cache, "only a file with `cache` in its name remembers"),
+        ("http_body", &reads_bodies, "only layer.rs, call/ and answer/ touch bodies"),
+        ("http_body_util", &reads_bodies, "only layer.rs, call/ and answer/ touch bodies"),
     ];
     let mut broken = Vec::new();
     for (name, door, why) in walls {
         let uses = sources().into_iter().filter(|file| !file.is_in("testing"));
-        let uses: Vec<_> = uses
-            .filter_map(|file| Some((file.line_of(name)?, file)))
-            .collect();
+        let uses: Vec<_> = uses.filter_map(|file| Some((file.line_of(name)?, file))).collect();
         if uses.is_empty() {
-            broken.push(format!(
-                "nothing in src/ names `{name}`: take down its wall in tests/it/walls.rs"
-            ));
+            broken.push(format!("nothing in src/ names `{name}`: take down its wall in tests/it/walls.rs"));
         }
         let outside = uses.iter().filter(|(_, file)| !door(file));
         broken.extend(outside.map(|(line, file)| format!("src/{}:{line} names `{name}`: {why}", file.path)));
         if name == "reqwest" && uses.len() > 1 {
-            let all: Vec<_> = uses
-                .iter()
-                .map(|(line, file)| format!("src/{}:{line}", file.path))
-                .collect();
-            broken.push(format!(
-                "`reqwest` belongs in one file, and is named at {}",
-                all.join(", ")
-            ));
+            let all: Vec<_> = uses.iter().map(|(line, file)| format!("src/{}:{line}", file.path)).collect();
+            broken.push(format!("`reqwest` belongs in one file, and is named at {}", all.join(", ")));
         }
     }
     assert_none(&broken);
@@ -91,9 +61,7 @@ fn arrows_point_one_way_and_rooms_do_not_know_each_other() {
     let mut broken = Vec::new();
     for module in NOUNS.iter().chain(ABOVE_THE_NOUNS) {
         if !sources().iter().any(|file| file.is_in(module)) {
-            broken.push(format!(
-                "there is no src/{module}: redraw the walls in tests/it/walls.rs"
-            ));
+            broken.push(format!("there is no src/{module}: redraw the walls in tests/it/walls.rs"));
         }
     }
     for file in sources() {
@@ -116,15 +84,8 @@ fn arrows_point_one_way_and_rooms_do_not_know_each_other() {
             });
             if !handed_on {
                 let item = item.map(|item| format!("::{item}")).unwrap_or_default();
-                let rule = if is_noun {
-                    "a noun knows no room"
-                } else {
-                    "rooms do not know each other"
-                };
-                broken.push(format!(
-                    "src/{}:{line} reaches from {here} to {there}{item}: {rule}",
-                    file.path
-                ));
+                let rule = if is_noun { "a noun knows no room" } else { "rooms do not know each other" };
+                broken.push(format!("src/{}:{line} reaches from {here} to {there}{item}: {rule}", file.path));
             }
         }
     }
@@ -137,10 +98,7 @@ fn no_source_file_is_too_long_to_be_read_at_once() {
     for file in sources() {
         let lines = file.code.trim_end().lines().count();
         if lines > MAX_LINES {
-            broken.push(format!(
-                "src/{}:{lines} is beyond line {MAX_LINES}: split the file",
-                file.path
-            ));
+            broken.push(format!("src/{}:{lines} is beyond line {MAX_LINES}: split the file", file.path));
         }
     }
     assert_none(&broken);
@@ -155,9 +113,7 @@ fn nothing_outside_tests_and_the_testing_feature_is_unsafe_or_gives_up_by_panick
             let gives_up = [".unwrap()", ".expect(", "panic!", "todo!", "unimplemented!"];
             let at = format!("src/{}:{}", file.path, line + 1);
             for word in gives_up.iter().filter(|word| dense.contains(**word)) {
-                broken.push(format!(
-                    "{at} has `{word}`: what fails must be a refusal or an error"
-                ));
+                broken.push(format!("{at} has `{word}`: what fails must be a refusal or an error"));
             }
             if is_named_in("unsafe", text) {
                 broken.push(format!("{at} has `unsafe`: nothing here needs it"));

@@ -65,12 +65,7 @@ impl World {
         configure: impl FnOnce(Builder, &AuthorizationServer) -> Builder,
     ) -> Self {
         let gate = configure(Toolgate::builder(RESOURCE).clock(clock.clone()), &server).build();
-        Self {
-            server,
-            gate: gate.expect("the configuration is good"),
-            clock,
-            reached: Arc::default(),
-        }
+        Self { server, gate: gate.expect("the configuration is good"), clock, reached: Arc::default() }
     }
 
     /// A token that is good for this gate and grants `mcp:use`, to be spoilt by the test.
@@ -81,12 +76,7 @@ impl World {
     /// Sends through the layer. A refusal is held against everything that is true of all refusals.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
         let before = self.reached.lock().unwrap().len();
-        let authorization: Vec<_> = request
-            .headers()
-            .get_all("authorization")
-            .iter()
-            .cloned()
-            .collect();
+        let authorization: Vec<_> = request.headers().get_all("authorization").iter().cloned().collect();
         let reached = self.reached.clone();
         let inner = service_fn(move |request: Request<RequestBody<Full<Bytes>>>| {
             let reached = reached.clone();
@@ -94,21 +84,11 @@ impl World {
                 let (parts, body) = request.into_parts();
                 let body = body.collect().await.expect("the body arrives").to_bytes();
                 let principal = parts.extensions.get::<Principal>().cloned();
-                reached.lock().unwrap().push(Reached {
-                    headers: parts.headers,
-                    principal,
-                    body,
-                });
+                reached.lock().unwrap().push(Reached { headers: parts.headers, principal, body });
                 Ok::<_, std::convert::Infallible>(Response::new(Full::new(Bytes::from_static(b"inner"))))
             }
         });
-        let response = self
-            .gate
-            .layer()
-            .layer(inner)
-            .oneshot(request)
-            .await
-            .expect("infallible");
+        let response = self.gate.layer().layer(inner).oneshot(request).await.expect("infallible");
         let (parts, body) = response.into_parts();
         let refusal = parts.extensions.get::<toolgate::Refusal>().cloned();
         let answer = Answer {
@@ -126,15 +106,9 @@ impl World {
             );
             assert_eq!(answer.header("cache-control"), Some("no-store"));
             let words = authorization.iter().filter_map(|value| value.to_str().ok());
-            for secret in words
-                .flat_map(|line| line.split(' '))
-                .filter(|word| word.len() > 20)
-            {
+            for secret in words.flat_map(|line| line.split(' ')).filter(|word| word.len() > 20) {
                 assert!(!answer.text().contains(secret), "the token is echoed in the body");
-                assert!(
-                    !format!("{:?}", answer.headers).contains(secret),
-                    "the token is echoed in a header"
-                );
+                assert!(!format!("{:?}", answer.headers).contains(secret), "the token is echoed in a header");
             }
         }
         answer
@@ -147,18 +121,12 @@ impl World {
 
     /// Posts a `tools/call` with this bearer token.
     pub async fn call_tool(&self, token: &str, tool: &str) -> Answer {
-        self.send(post(token, &call("tools/call", json!({ "name": tool }))))
-            .await
+        self.send(post(token, &call("tools/call", json!({ "name": tool })))).await
     }
 
     /// The last request that reached the inner service.
     pub fn reached(&self) -> Reached {
-        self.reached
-            .lock()
-            .unwrap()
-            .last()
-            .expect("something reached the inner service")
-            .clone()
+        self.reached.lock().unwrap().last().expect("something reached the inner service").clone()
     }
 
     pub fn reached_count(&self) -> usize {
@@ -196,15 +164,9 @@ impl Answer {
     /// 401 with a challenge that has no error.
     #[track_caller]
     pub fn assert_asks_for_a_token(&self) {
-        assert_eq!(
-            (self.status, self.kind),
-            (StatusCode::UNAUTHORIZED, Some(RefusalKind::NoToken))
-        );
+        assert_eq!((self.status, self.kind), (StatusCode::UNAUTHORIZED, Some(RefusalKind::NoToken)));
         let challenge = self.challenge().expect("a challenge");
-        assert_eq!(
-            (challenge.get("error"), challenge.get("error_description")),
-            (None, None)
-        );
+        assert_eq!((challenge.get("error"), challenge.get("error_description")), (None, None));
         assert_eq!(challenge.get("resource_metadata"), Some(METADATA_URL));
     }
 
@@ -217,19 +179,13 @@ impl Answer {
         assert_eq!(challenge.get("resource_metadata"), Some(METADATA_URL));
         let sentence = challenge.get("error_description").expect("a description");
         assert_eq!(sentence, "The access token is not valid for this server");
-        assert_eq!(
-            self.json(),
-            json!({ "error": "invalid_token", "error_description": sentence })
-        );
+        assert_eq!(self.json(), json!({ "error": "invalid_token", "error_description": sentence }));
     }
 
     /// 403 `insufficient_scope` that names exactly these, in this order.
     #[track_caller]
     pub fn assert_needs(&self, scopes: &[&str]) {
-        assert_eq!(
-            (self.status, self.code),
-            (StatusCode::FORBIDDEN, Some("insufficient_scope"))
-        );
+        assert_eq!((self.status, self.code), (StatusCode::FORBIDDEN, Some("insufficient_scope")));
         let challenge = self.challenge().expect("a challenge");
         assert_eq!(challenge.get("error"), Some("insufficient_scope"));
         assert_eq!(challenge.scopes(), scopes);
@@ -250,28 +206,16 @@ impl Answer {
     /// 503 with `Retry-After` and no challenge: the token may well be good.
     #[track_caller]
     pub fn assert_unavailable(&self, code: &str) {
-        assert_eq!(
-            (self.status, self.code),
-            (StatusCode::SERVICE_UNAVAILABLE, Some(code))
-        );
+        assert_eq!((self.status, self.code), (StatusCode::SERVICE_UNAVAILABLE, Some(code)));
         assert_eq!(self.challenge(), None);
-        let seconds: u64 = self
-            .header("retry-after")
-            .expect("Retry-After")
-            .parse()
-            .expect("seconds");
+        let seconds: u64 = self.header("retry-after").expect("Retry-After").parse().expect("seconds");
         assert!((1..=60).contains(&seconds), "{seconds}");
     }
 
     /// 400 (or what is said) with a JSON-RPC error and no challenge.
     #[track_caller]
     pub fn assert_rpc_error(&self, code: &str, rpc_code: i64, id: &Value) {
-        assert_eq!(
-            (self.status, self.code),
-            (StatusCode::BAD_REQUEST, Some(code)),
-            "{}",
-            self.text()
-        );
+        assert_eq!((self.status, self.code), (StatusCode::BAD_REQUEST, Some(code)), "{}", self.text());
         assert_eq!(self.challenge(), None);
         let body = self.json();
         assert_eq!(
@@ -289,10 +233,7 @@ pub fn call(method: &str, params: Value) -> String {
 /// A POST as MCP clients send it, with a bearer token.
 pub fn post(token: &str, body: &str) -> Request<Full<Bytes>> {
     let mut request = post_without_token(body);
-    request.headers_mut().insert(
-        "authorization",
-        format!("Bearer {token}").parse().expect("a header value"),
-    );
+    request.headers_mut().insert("authorization", format!("Bearer {token}").parse().expect("a header value"));
     request
 }
 
@@ -300,16 +241,10 @@ pub fn post_without_token(body: &str) -> Request<Full<Bytes>> {
     let request = Request::builder().method(Method::POST).uri("/mcp");
     let request = request.header("content-type", "application/json");
     let request = request.header("accept", "application/json, text/event-stream");
-    request
-        .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))
-        .expect("a request")
+    request.body(Full::new(Bytes::copy_from_slice(body.as_bytes()))).expect("a request")
 }
 
 /// A request without a body.
 pub fn bare(method: Method, uri: &str) -> Request<Full<Bytes>> {
-    Request::builder()
-        .method(method)
-        .uri(uri)
-        .body(Full::default())
-        .expect("a request")
+    Request::builder().method(method).uri(uri).body(Full::default()).expect("a request")
 }

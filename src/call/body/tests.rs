@@ -44,13 +44,7 @@ fn reason<T: fmt::Debug>(result: Result<T, Refusal>) -> Reason {
 async fn a_body_in_pieces_is_put_together_and_its_trailers_are_dropped() {
     let mut trailers = http::HeaderMap::new();
     trailers.insert("authorization", "Bearer x".parse().unwrap());
-    let sent = vec![
-        data("ab"),
-        data(""),
-        data("c"),
-        Ok(Frame::trailers(trailers)),
-        data("d"),
-    ];
+    let sent = vec![data("ab"), data(""), data("c"), Ok(Frame::trailers(trailers)), data("d")];
     assert_eq!(collect(frames(sent), 4, SOON).await.unwrap(), "abcd");
 }
 
@@ -100,10 +94,7 @@ async fn a_body_that_announces_too_much_is_refused_before_it_is_read() {
 #[tokio::test]
 async fn a_body_that_breaks_off_is_incomplete() {
     let sent = vec![data("{}"), Err(io::ErrorKind::ConnectionReset.into())];
-    assert_eq!(
-        reason(collect(frames(sent), 9, SOON).await),
-        Reason::BodyIncomplete
-    );
+    assert_eq!(reason(collect(frames(sent), 9, SOON).await), Reason::BodyIncomplete);
 }
 
 #[tokio::test(start_paused = true)]
@@ -132,10 +123,7 @@ async fn a_body_that_is_always_ready_and_never_ends_is_too_slow_as_well() {
 #[tokio::test(start_paused = true)]
 async fn discarding_ends_at_the_end_at_an_error_at_a_mebibyte_and_after_five_seconds() {
     discard(frames(vec![data("x")])).await;
-    discard(Scripted(|_: &mut Context<'_>| {
-        Poll::Ready(Some(Err(io::ErrorKind::Other.into())))
-    }))
-    .await;
+    discard(Scripted(|_: &mut Context<'_>| Poll::Ready(Some(Err(io::ErrorKind::Other.into()))))).await;
 
     let read = Cell::new(0);
     discard(Scripted(|_: &mut Context<'_>| {

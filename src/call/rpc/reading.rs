@@ -240,21 +240,16 @@ impl<K: Copy> Visitor<'_> for Key<'_, K> {
 
 /// Whether a server might take the key for the one named, though it is another: Go compares without
 /// regard to case (`ſ` is an `s`, the Kelvin sign a `k`), Java also without regard to the dots of İ and ı,
-/// and what reads C strings ends them at a NUL.
+/// Python's SDK takes `task_id` for `taskId`, and what reads C strings ends them at a NUL.
 fn could_be_taken_for(key: &str, name: &str) -> bool {
-    if key.contains('\0') {
-        return true;
-    }
-    if key.is_ascii() {
-        return key.eq_ignore_ascii_case(name);
-    }
-    fold(key).eq(fold(name))
+    key.contains('\0') || fold(key).eq(fold(name))
 }
 
 /// Upper case of lower case, which is where all spellings of a letter meet; `İ` is an `i` and a dot.
+/// What joins words counts for nothing.
 fn fold(text: &str) -> impl Iterator<Item = char> {
     text.chars()
         .flat_map(char::to_lowercase)
         .flat_map(char::to_uppercase)
-        .filter(|character| *character != '\u{307}')
+        .filter(|character| !matches!(character, '\u{307}' | '_' | '-'))
 }

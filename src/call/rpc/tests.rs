@@ -86,10 +86,7 @@ fn a_deciding_key_is_given_once() {
         (r#""id":1"#, r#""id":1,"id":1"#),
         (r#""method":"#, r#""method":"ping","method":"#),
         (r#""method":"#, r#""m\u0065thod":"ping","method":"#),
-        (
-            r#""method":"#,
-            r#""\u006d\u0065\u0074\u0068\u006f\u0064":"ping","method":"#,
-        ),
+        (r#""method":"#, r#""\u006d\u0065\u0074\u0068\u006f\u0064":"ping","method":"#),
         (r#""params":"#, r#""params":null,"params":"#),
         (r#""params":"#, r#""result":1,"error":2,"result":3,"params":"#),
         (r#""name":"a""#, r#""name":"a","name":"b""#),
@@ -101,10 +98,7 @@ fn a_deciding_key_is_given_once() {
         (r#""ref":{}"#, r#""ref":{"type":"a","type":"b"}"#),
         (r#""ref":{}"#, r#""ref":{"uri":"a","\u0075ri":"b"}"#),
         (r#""taskId":"t""#, r#""taskId":"t","taskId":"t""#),
-        (
-            r#""notifications":{}"#,
-            r#""notifications":{},"notifications":{}"#,
-        ),
+        (r#""notifications":{}"#, r#""notifications":{},"notifications":{}"#),
         (
             r#""notifications":{}"#,
             r#""notifications":{"resourceSubscriptions":[],"resourceSubscriptions":[]}"#,
@@ -148,10 +142,7 @@ fn a_key_that_some_server_takes_for_a_deciding_one_is_refused_even_alone() {
         ("notifications", "noti\u{fb01}cations"),
         ("resourceSubscriptions", "resourcesubscriptions"),
         ("_meta", "_Meta"),
-        (
-            "io.modelcontextprotocol/protocolVersion",
-            "io.modelcontextprotocol/protocolversion",
-        ),
+        ("io.modelcontextprotocol/protocolVersion", "io.modelcontextprotocol/protocolversion"),
     ] {
         let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","uri":"x","ref":{"type":"t"},"taskId":"t","notifications":{"resourceSubscriptions":[]},"_meta":{"io.modelcontextprotocol/protocolVersion":"x"}}}"#;
         let beside = call.replacen(&format!("\"{key}\""), &format!("\"{twin}\":null,\"{key}\""), 1);

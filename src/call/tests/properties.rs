@@ -21,10 +21,7 @@ enum Json {
 impl Json {
     fn member(&self, key: &str) -> Option<&Json> {
         match self {
-            Self::Object(members) => members
-                .iter()
-                .find(|(name, _)| name == key)
-                .map(|(_, value)| value),
+            Self::Object(members) => members.iter().find(|(name, _)| name == key).map(|(_, value)| value),
             _ => None,
         }
     }
@@ -63,9 +60,7 @@ impl Json {
 }
 
 fn dice(seed: &mut u64, sides: u64) -> u64 {
-    *seed = seed
-        .wrapping_mul(6_364_136_223_846_793_005)
-        .wrapping_add(1_442_695_040_888_963_407);
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     (*seed >> 33) % sides
 }
 
@@ -129,13 +124,8 @@ fn naive(json: &Json, value: &Value) -> Option<Read> {
 }
 
 fn naive_target(method: &str, params: &Value) -> Option<String> {
-    let is_list = [
-        "tools/list",
-        "prompts/list",
-        "resources/list",
-        "resources/templates/list",
-    ]
-    .contains(&method);
+    let is_list =
+        ["tools/list", "prompts/list", "resources/list", "resources/templates/list"].contains(&method);
     let named = |what: &str, key: &str| match &params[key] {
         Value::String(name) => Some(format!("{what} {name}")),
         Value::Null if !["tools/call", "prompts/get"].contains(&method) => Some("nothing".to_owned()),
@@ -144,12 +134,11 @@ fn naive_target(method: &str, params: &Value) -> Option<String> {
     if is_list {
         return Some("nothing".to_owned());
     }
-    match method
-        .split('/')
-        .next()
-        .filter(|family| family.len() < method.len())
-    {
+    match method.split('/').next().filter(|family| family.len() < method.len()) {
         Some("tools") => named("tool", "name"),
+        Some("tasks") => {
+            Some("nothing".to_owned()).filter(|_| matches!(params["taskId"], Value::Null | Value::String(_)))
+        }
         Some("prompts") => named("prompt", "name"),
         Some("resources") => match &params["uri"] {
             Value::String(uri) => Some(resources([uri.as_str()])),
@@ -186,23 +175,16 @@ fn naive_target(method: &str, params: &Value) -> Option<String> {
 
 fn resources<'u>(uris: impl IntoIterator<Item = &'u str>) -> String {
     use crate::resource_name::ResourceName;
-    let names = uris
-        .into_iter()
-        .map(|uri| ResourceName::new(uri.into()))
-        .collect();
+    let names = uris.into_iter().map(|uri| ResourceName::new(uri.into())).collect();
     described(&Target::Resources(names))
 }
 
 fn ambiguous(message: &Json) -> bool {
     let params = message.member("params");
     let inside = |key| params.and_then(|params| params.member(key));
-    twins(
-        Some(message),
-        &["jsonrpc", "id", "method", "params", "result", "error"],
-    ) || twins(
-        params,
-        &["name", "uri", "taskId", "ref", "notifications", "_meta"],
-    ) || twins(inside("ref"), &["type", "name", "uri"])
+    twins(Some(message), &["jsonrpc", "id", "method", "params", "result", "error"])
+        || twins(params, &["name", "uri", "taskId", "ref", "notifications", "_meta"])
+        || twins(inside("ref"), &["type", "name", "uri"])
         || twins(inside("notifications"), &["resourceSubscriptions"])
         || twins(inside("_meta"), &["io.modelcontextprotocol/protocolVersion"])
 }
@@ -220,10 +202,8 @@ fn twins(object: Option<&Json>, deciding: &[&str]) -> bool {
 
 fn plain(key: &str) -> String {
     let letters = [('ſ', "s"), ('\u{212a}', "k"), ('ı', "i"), ('İ', "i"), ('ﬁ', "fi")];
-    letters
-        .iter()
-        .fold(key.to_owned(), |key, (letter, plain)| key.replace(*letter, plain))
-        .to_lowercase()
+    let key = letters.iter().fold(key.to_owned(), |key, (letter, plain)| key.replace(*letter, plain));
+    key.to_lowercase().replace(['_', '-'], "")
 }
 
 fn text() -> impl Strategy<Value = Json> {
@@ -341,27 +321,15 @@ fn message() -> impl Strategy<Value = Json> {
         member("uri", text()),
         member("ref", reference),
         member("taskId", text()),
-        member(
-            "notifications",
-            object(vec![member("resourceSubscriptions", uris)]),
-        ),
-        member(
-            "_meta",
-            object(vec![member(
-                "io.modelcontextprotocol/protocolVersion",
-                fixed("2025-11-25"),
-            )]),
-        ),
+        member("notifications", object(vec![member("resourceSubscriptions", uris)])),
+        member("_meta", object(vec![member("io.modelcontextprotocol/protocolVersion", fixed("2025-11-25"))])),
     ]);
     let id = prop_oneof![any::<i64>().prop_map(Json::Integer), text()];
     let seldom = |key| prop_oneof![1 => member(key, anything()), 6 => Just(None)].boxed();
     object(vec![
         Just(Some(("jsonrpc".to_owned(), Json::Text("2.0".to_owned())))).boxed(),
         member("id", id),
-        member(
-            "method",
-            prop::sample::select(methods).prop_map(|method| Json::Text(method.to_owned())),
-        ),
+        member("method", prop::sample::select(methods).prop_map(|method| Json::Text(method.to_owned()))),
         member("params", params),
         seldom("result"),
         seldom("error"),

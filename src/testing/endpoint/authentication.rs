@@ -12,30 +12,22 @@ use crate::testing::shared::Shared;
 pub(super) fn client(shared: &Shared, headers: &HeaderMap, form: &Form) -> Result<Client, OAuthError> {
     let (id, secret) = match (basic(headers)?, form.optional("client_secret")?) {
         (Some(_), Some(_)) => {
-            return Err(OAuthError::invalid_request(
-                "the client proves itself in two ways",
-            ));
+            return Err(OAuthError::invalid_request("the client proves itself in two ways"));
         }
         (Some((id, secret)), None) => (id, Some(secret)),
         (None, secret) => (form.required("client_id")?.to_owned(), secret.map(str::to_owned)),
     };
     if form.optional("client_id")?.is_some_and(|named| named != id) {
-        return Err(OAuthError::invalid_request(
-            "client_id and Authorization name different clients",
-        ));
+        return Err(OAuthError::invalid_request("client_id and Authorization name different clients"));
     }
     let client = Client::known_or_documented(shared, &id);
     let client = client.ok_or_else(|| OAuthError::invalid_client("the client is unknown"))?;
     if !client.is_proved_by(secret.as_deref().filter(|secret| !secret.is_empty())) {
-        return Err(OAuthError::invalid_client(
-            "the client's secret is wrong, missing or not asked for",
-        ));
+        return Err(OAuthError::invalid_client("the client's secret is wrong, missing or not asked for"));
     }
     // This endpoint is open to every web page, and the default secret is no secret.
     if client.trusted && headers.contains_key(ORIGIN) {
-        return Err(OAuthError::invalid_client(
-            "this client does not run in a browser",
-        ));
+        return Err(OAuthError::invalid_client("this client does not run in a browser"));
     }
     Ok(client)
 }
@@ -44,11 +36,7 @@ pub(super) fn client(shared: &Shared, headers: &HeaderMap, form: &Form) -> Resul
 /// bearer token.
 pub(super) fn is_trusted(shared: &Shared, headers: &HeaderMap, form: &Form) -> bool {
     if let Some(token) = credentials(headers, "bearer") {
-        return shared
-            .settings
-            .confidential_clients
-            .iter()
-            .any(|(_, secret)| secret == token);
+        return shared.settings.confidential_clients.iter().any(|(_, secret)| secret == token);
     }
     client(shared, headers, form).is_ok_and(|client| client.trusted)
 }
@@ -57,10 +45,7 @@ fn basic(headers: &HeaderMap) -> Result<Option<(String, String)>, OAuthError> {
     let Some(encoded) = credentials(headers, "basic") else {
         return Ok(None);
     };
-    let pair = STANDARD
-        .decode(encoded)
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok());
+    let pair = STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let pair = pair.as_deref().and_then(|pair| pair.split_once(':'));
     let (id, secret) =
         pair.ok_or_else(|| OAuthError::invalid_client("Authorization is not readable as Basic"))?;

@@ -13,10 +13,7 @@ pub(in super::super) struct OAuthError {
 
 impl OAuthError {
     pub(in super::super) fn new(code: &'static str, description: impl Into<String>) -> Self {
-        Self {
-            code,
-            description: description.into(),
-        }
+        Self { code, description: description.into() }
     }
 
     pub(super) fn invalid_request(description: impl Into<String>) -> Self {

@@ -25,9 +25,7 @@ use super::traffic::Endpoint;
 pub(super) async fn answer(shared: &Shared, endpoint: Endpoint, request: Request<Bytes>) -> Response<Bytes> {
     let mut response = route(shared, endpoint, request).await;
     if open_to_browsers(endpoint) {
-        response
-            .headers_mut()
-            .insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     }
     response
 }
@@ -63,10 +61,7 @@ fn open_to_browsers(endpoint: Endpoint) -> bool {
 fn preflight(asked: &HeaderMap) -> Response<Bytes> {
     let mut response = reply::empty(StatusCode::NO_CONTENT);
     let headers = response.headers_mut();
-    headers.insert(
-        "access-control-allow-methods",
-        HeaderValue::from_static("GET, POST, OPTIONS"),
-    );
+    headers.insert("access-control-allow-methods", HeaderValue::from_static("GET, POST, OPTIONS"));
     headers.insert("access-control-max-age", HeaderValue::from_static("3600"));
     if let Some(names) = asked.get("access-control-request-headers") {
         headers.insert("access-control-allow-headers", names.clone());
@@ -76,8 +71,6 @@ fn preflight(asked: &HeaderMap) -> Response<Bytes> {
 
 fn method_not_allowed(allowed: &'static str) -> Response<Bytes> {
     let mut response = reply::empty(StatusCode::METHOD_NOT_ALLOWED);
-    response
-        .headers_mut()
-        .insert(ALLOW, HeaderValue::from_static(allowed));
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     response
 }

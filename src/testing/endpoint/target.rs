@@ -23,10 +23,7 @@ pub(super) fn scopes(form: &Form) -> Result<Vec<String>, OAuthError> {
     let scopes = form.scopes();
     let is_scope_character = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
     match scopes.iter().find(|scope| !scope.bytes().all(is_scope_character)) {
-        Some(scope) => Err(OAuthError::new(
-            "invalid_scope",
-            format!("{scope} is not a scope"),
-        )),
+        Some(scope) => Err(OAuthError::new("invalid_scope", format!("{scope} is not a scope"))),
         None => Ok(scopes),
     }
 }

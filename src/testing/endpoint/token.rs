@@ -26,10 +26,7 @@ fn tokens(shared: &Shared, request: &Request<Bytes>) -> Result<Value, OAuthError
         "authorization_code" => for_code(shared, &client, &form),
         "refresh_token" => for_refresh_token(shared, &client, &form),
         "client_credentials" => for_client(shared, &client, &form),
-        other => Err(OAuthError::new(
-            "unsupported_grant_type",
-            format!("{other} is not supported"),
-        )),
+        other => Err(OAuthError::new("unsupported_grant_type", format!("{other} is not supported"))),
     }
 }
 
@@ -52,34 +49,18 @@ fn for_refresh_token(shared: &Shared, client: &Client, form: &Form) -> Result<Va
     let scopes = narrowed(form.scopes(), &grant.scopes)
         .map_err(|scope| OAuthError::new("invalid_scope", format!("{scope} was not granted")))?;
     grants.spend(refresh_token);
-    Ok(for_user(
-        shared,
-        &mut grants,
-        id,
-        Grant {
-            resources,
-            scopes,
-            ..grant
-        },
-    ))
+    Ok(for_user(shared, &mut grants, id, Grant { resources, scopes, ..grant }))
 }
 
 fn for_client(shared: &Shared, client: &Client, form: &Form) -> Result<Value, OAuthError> {
     if !client.trusted {
-        return Err(OAuthError::new(
-            "unauthorized_client",
-            "this client has no tokens of its own",
-        ));
+        return Err(OAuthError::new("unauthorized_client", "this client has no tokens of its own"));
     }
     let asked = target::scopes(form)?;
     let grant = Grant {
         client_id: client.id.clone(),
         user: client.id.clone(),
-        scopes: if asked.is_empty() {
-            shared.settings.scopes.clone()
-        } else {
-            asked
-        },
+        scopes: if asked.is_empty() { shared.settings.scopes.clone() } else { asked },
         resources: target::resources(form)?,
         revoked: false,
     };
@@ -105,11 +86,8 @@ fn with_access_token(shared: &Shared, grants: &mut Grants, id: Option<GrantId>, 
     if !scope.is_empty() {
         token = token.scope(&scope);
     }
-    let text = if shared.settings.opaque_tokens {
-        format!("opaque_{}", random_text::<24>())
-    } else {
-        token.mint()
-    };
+    let text =
+        if shared.settings.opaque_tokens { format!("opaque_{}", random_text::<24>()) } else { token.mint() };
     grants.remember(&text, token.claims().clone(), id);
     let mut tokens = json!({ "access_token": text, "token_type": "Bearer", "expires_in": lifetime });
     if !scope.is_empty() {

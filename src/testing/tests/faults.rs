@@ -49,9 +49,7 @@ async fn html_is_200_and_a_page() {
 #[tokio::test]
 async fn a_hanging_endpoint_counts_and_never_answers() {
     let server = failing(Fault::Hang).await;
-    let request = http()
-        .get(server.url(Endpoint::Jwks))
-        .timeout(Duration::from_millis(100));
+    let request = http().get(server.url(Endpoint::Jwks)).timeout(Duration::from_millis(100));
     assert!(request.send().await.unwrap_err().is_timeout());
     assert_eq!(server.hits(Endpoint::Jwks), 1);
 }
@@ -70,21 +68,10 @@ async fn a_truncated_answer_promises_all_and_sends_half() {
     let (text, ended) = raw_answer(&server).await;
     assert!(ended.is_ok());
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    assert!(
-        head.contains(&format!("content-length: {}", whole.len())),
-        "{head}"
-    );
+    assert!(head.contains(&format!("content-length: {}", whole.len())), "{head}");
     assert_eq!(body.len(), whole.len() / 2);
     assert!(whole.starts_with(body));
-    assert!(
-        get(&server.url(Endpoint::Jwks))
-            .await
-            .bytes()
-            .await
-            .unwrap_err()
-            .source()
-            .is_some()
-    );
+    assert!(get(&server.url(Endpoint::Jwks)).await.bytes().await.unwrap_err().source().is_some());
 }
 
 #[tokio::test]
@@ -99,19 +86,14 @@ async fn a_delayed_answer_is_the_true_one() {
     let delay = Duration::from_millis(20);
     let server = failing(Fault::Delay(delay)).await;
     let start = Instant::now();
-    assert_eq!(
-        body_of(get(&server.url(Endpoint::Jwks)).await).await,
-        server.jwks()
-    );
+    assert_eq!(body_of(get(&server.url(Endpoint::Jwks)).await).await, server.jwks());
     assert!(start.elapsed() >= delay);
 }
 
 #[tokio::test]
 async fn a_redirect_leads_elsewhere() {
-    let response = get(&failing(Fault::Redirect("https://other.example/jwks".into()))
-        .await
-        .url(Endpoint::Jwks))
-    .await;
+    let response =
+        get(&failing(Fault::Redirect("https://other.example/jwks".into())).await.url(Endpoint::Jwks)).await;
     assert_eq!(
         (response.status().as_u16(), &response.headers()["location"]),
         (302, &"https://other.example/jwks".parse().unwrap())

@@ -1,0 +1,65 @@
+//! A gate with one secret tool, one secret resource and one secret prompt, and who knocks at it.
+
+use std::convert::Infallible;
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{Empty, Full};
+use tokio::runtime::Runtime;
+use toolgate::testing::AuthorizationServer;
+use toolgate::{Issuer, RequestBody, ScopeMap, Toolgate};
+use tower::{Layer, ServiceExt, service_fn};
+
+pub const RESOURCE: &str = "https://mcp.example.com/mcp";
+
+pub struct World {
+    runtime: Runtime,
+    gate: Toolgate,
+    /// Good for the base scopes, and for nothing secret.
+    pub token: String,
+}
+
+pub static WORLD: LazyLock<World> = LazyLock::new(|| {
+    let runtime = Runtime::new().unwrap();
+    let server = runtime.block_on(AuthorizationServer::start());
+    let token = server
+        .token()
+        .audience(RESOURCE)
+        .scope("mcp:use")
+        .expires_in(1_000_000)
+        .mint();
+    let scopes = ScopeMap::allow_unlisted()
+        .every_request("mcp:use")
+        .tool("secret", "secret")
+        .prompt("secret", "secret")
+        .resource("file:///secret/*", "secret");
+    let issuer = Issuer::new(server.issuer()).jwks(server.jwks().to_string());
+    let gate = Toolgate::builder(RESOURCE)
+        .issuer(issuer)
+        .scopes(scopes)
+        .build()
+        .unwrap();
+    World { runtime, gate, token }
+});
+
+impl World {
+    /// Whether the request reached the service inside.
+    pub fn lets_in(&self, request: Request<Full<Bytes>>) -> bool {
+        let inner = service_fn(|_: Request<RequestBody<Full<Bytes>>>| async {
+            Ok::<_, Infallible>(
+                Response::builder()
+                    .status(299)
+                    .body(Empty::<Bytes>::new())
+                    .unwrap(),
+            )
+        });
+        let answer = self
+            .runtime
+            .block_on(self.gate.layer().layer(inner).oneshot(request))
+            .unwrap();
+        let status = answer.status().as_u16();
+        assert!(matches!(status, 299 | 400 | 401 | 403 | 413 | 415), "{status}");
+        status == 299
+    }
+}
