@@ -331,6 +331,10 @@ mod tests {
             ("https://example.com", "https://example.com/"),
             ("https://example.com:8443/?q=%41", "https://example.com:8443/?q=A"),
             ("http://[::1]:80/a", "http://[::1]/a"),
+            ("https://user@:443/a", "https://:443/a"),
+            ("https://a:443:443/a", "https://a:443:443/a"),
+            ("https://user@/a", "https://user@/a"),
+            ("https:///a", "https://a/"),
             ("DOCS://Notes/Readme%2Emd", "docs://notes/Readme.md"),
             ("docs://secret%2Fplan", "docs://secret/plan"),
             ("docs://B%c3%afB@%c3%AFX/", "docs://B%C3%AFB@%C3%AFx/"),
@@ -346,6 +350,7 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(normalised(written), normal, "{written:?}");
+            assert_eq!(normalised(normal), normal, "{written:?}");
         }
     }
 

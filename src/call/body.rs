@@ -120,7 +120,8 @@ pub(crate) async fn discard<B: Body>(body: B) {
                 Some(Ok(frame)) => frame.data_ref().map_or(0, Buf::remaining),
                 Some(Err(_)) | None => return,
             };
-            match left.checked_sub(bytes) {
+            // An empty frame counts as well, or a body of nothing else would have no end.
+            match left.checked_sub(bytes.max(1)) {
                 Some(rest) => left = rest,
                 None => return,
             }
