@@ -41,6 +41,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
         .start()
         .await;
 
+    // Every decision will be a line on stderr, and one says what was built.
+    shared::log("toolgate=debug")?;
+
     // The gate: who may issue tokens for this server, and which scopes which tool needs.
     let listener = TcpListener::bind(vacant(options.listen, LISTEN)?).await?;
     let resource = format!("http://{}/mcp", listener.local_addr()?);
@@ -63,8 +66,6 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let app = Router::new().nest_service("/mcp", shared::mcp_service("127.0.0.1")).layer(gate.layer());
 
     print!("{}", welcome(&gate, &authorization_server));
-    // From here on every decision is a line on stderr.
-    shared::log("toolgate=debug")?;
     Ok(shared::serve(listener, app).await?)
 }
 

@@ -28,8 +28,7 @@ pub(crate) struct Decision<'g> {
     log: &'g DecisionLog,
     resource: &'g str,
     began: Instant,
-    principal: Option<Principal>,
-    cache: Option<&'static str>,
+    known: Option<Known>,
     methods: String,
     targets: String,
 }
@@ -37,15 +36,7 @@ pub(crate) struct Decision<'g> {
 impl DecisionLog {
     pub(crate) fn begin<'g>(&'g self, resource: &'g str) -> Decision<'g> {
         let began = Instant::now();
-        Decision {
-            log: self,
-            resource,
-            began,
-            principal: None,
-            cache: None,
-            methods: String::new(),
-            targets: String::new(),
-        }
+        Decision { log: self, resource, began, known: None, methods: String::new(), targets: String::new() }
     }
 
     fn may_be_loud(&self, code: &'static str) -> bool {
@@ -64,9 +55,9 @@ impl DecisionLog {
 impl Decision<'_> {
     /// Notes whose request it is, once that is verified.
     pub(crate) fn by(&mut self, known: Known) -> Principal {
-        self.cache = Some(if known.remembered { "hit" } else { "miss" });
-        self.principal = Some(known.principal.clone());
-        known.principal
+        let principal = known.principal.clone();
+        self.known = Some(known);
+        principal
     }
 
     pub(crate) fn about(&mut self, calls: &Calls<'_>) {
@@ -86,30 +77,38 @@ impl Decision<'_> {
     }
 
     pub(crate) fn principal(&self) -> Option<&Principal> {
-        self.principal.as_ref()
+        self.known.as_ref().map(|known| &known.principal)
     }
 
     pub(crate) fn into_principal(self) -> Option<Principal> {
-        self.principal
+        self.known.map(|known| known.principal)
+    }
+
+    fn token_id(&self) -> Option<String> {
+        self.known.as_ref().map(|known| clean(&known.token_id()))
+    }
+
+    fn cache(&self) -> Option<&'static str> {
+        self.known.as_ref().map(|known| if known.remembered { "hit" } else { "miss" })
     }
 
     pub(crate) fn allow(&self) {
         if !tracing::enabled!(target: "toolgate", Level::DEBUG) {
             return;
         }
-        let principal = self.principal.as_ref();
+        let principal = self.principal();
         tracing::debug!(
             target: "toolgate",
             decision = "allow",
             issuer = principal.map(Principal::issuer),
             subject = principal.and_then(Principal::subject).map(clean),
             client_id = principal.and_then(Principal::client_id).map(clean),
-            token_id = principal.and_then(Principal::token_id).map(clean),
+            token_id = self.token_id(),
             resource = self.resource,
-            method = clean(&self.methods),
-            tool = clean(&self.targets),
+            method = (!self.methods.is_empty()).then(|| clean(&self.methods)),
+            tool = (!self.targets.is_empty()).then(|| clean(&self.targets)),
             granted = principal.map(|principal| clean(&principal.scopes().to_string())),
-            cache = self.cache,
+            cache = self.cache(),
             elapsed_us = self.elapsed_us(),
         );
     }
@@ -127,7 +126,7 @@ impl Decision<'_> {
         match refusal.reason().loudness() {
             Loudness::Daily => Level::INFO,
             // Strangers must not be able to fill the log.
-            _ if self.principal.is_none() && !self.log.may_be_loud(refusal.code()) => Level::DEBUG,
+            _ if self.known.is_none() && !self.log.may_be_loud(refusal.code()) => Level::DEBUG,
             Loudness::Outage => Level::ERROR,
             Loudness::Suspicious => Level::WARN,
         }
@@ -146,7 +145,7 @@ macro_rules! event_at {
                 if !tracing::enabled!(target: "toolgate", $level) {
                     return;
                 }
-                let principal = self.principal.as_ref();
+                let principal = self.principal();
                 let fact = |fact| refusal.log_fact(fact).map(clean);
                 let source = std::error::Error::source(refusal).map(|source| clean(&source.to_string()));
                 let insufficient = refusal.kind() == RefusalKind::InsufficientScope;
@@ -159,7 +158,7 @@ macro_rules! event_at {
                     issuer = fact(Fact::Issuer).or(principal.map(|known| clean(known.issuer()))),
                     subject = fact(Fact::Subject).or(principal.and_then(Principal::subject).map(clean)),
                     client_id = fact(Fact::ClientId).or(principal.and_then(Principal::client_id).map(clean)),
-                    token_id = fact(Fact::TokenId).or(principal.and_then(Principal::token_id).map(clean)),
+                    token_id = fact(Fact::TokenId).or(self.token_id()),
                     resource = self.resource,
                     method = (!self.methods.is_empty()).then(|| clean(&self.methods)),
                     tool = (!self.targets.is_empty()).then(|| clean(&self.targets)),
@@ -168,7 +167,7 @@ macro_rules! event_at {
                     expected = fact(Fact::Expected),
                     got = fact(Fact::Got),
                     source,
-                    cache = self.cache,
+                    cache = self.cache(),
                     elapsed_us = self.elapsed_us(),
                 );
             }

@@ -110,13 +110,14 @@ impl Gate {
             return Ok(ours(preflight));
         }
 
-        // 3. to 7.
+        // 3. to 7., in `judge` and `admit` below, unless 2. has refused
         let judged = match &origin {
             Ok(_) => self.judge(&parts, body, &mut decision).await,
-            Err(refusal) => Err(refused(refusal.clone(), &parts, body)),
+            Err(refusal) => Err(drained(refusal.clone(), &parts, body)),
         };
         let mut response = match judged {
-            // 8. hand over: not the token, but who it stands for, and the same bytes that were judged
+            // 8. hand over: not the token, but who it stands for; the same bytes that were judged; and, where
+            // bodies are judged, no way to go on in another protocol
             Ok(body) => {
                 decision.allow();
                 parts.headers.remove(AUTHORIZATION);
@@ -152,7 +153,7 @@ impl Gate {
         // 3. to 5.
         let principal = match self.admit(parts, decision).await {
             Ok(principal) => principal,
-            Err(refusal) => return Err(refused(refusal, parts, body)),
+            Err(refusal) => return Err(drained(refusal, parts, body)),
         };
 
         // 6. read the call
@@ -162,8 +163,9 @@ impl Gate {
         let mut body = Box::pin(body);
         let bytes = match self.read(parts, body.as_mut()).await {
             Ok(Some(bytes)) => bytes,
+            // GET and the like: no call to judge.
             Ok(None) => return Ok(RequestBody::judged(Bytes::new())),
-            Err(refusal) => return Err(refused(refusal, parts, body)),
+            Err(refusal) => return Err(drained(refusal, parts, body)),
         };
         let calls = Calls::read(parts, &bytes)?;
         decision.about(&calls);
@@ -197,9 +199,11 @@ impl Gate {
     }
 }
 
+/// A refusal, once it is seen to that the client will see it.
+///
 /// On HTTP/2 hyper resets a stream whose body nobody reads to its end, and some clients then never see
 /// the answer; so the rest is read and thrown away beside it. Who waits for `100 Continue` sends none.
-fn refused<B: Body<Data = Bytes> + Send + 'static>(refusal: Refusal, parts: &Parts, unread: B) -> Refusal {
+fn drained<B: Body<Data = Bytes> + Send + 'static>(refusal: Refusal, parts: &Parts, unread: B) -> Refusal {
     let waits = parts.headers.contains_key(EXPECT);
     if parts.version == Version::HTTP_2 && !waits && !unread.is_end_stream() {
         tokio::spawn(call::discard(unread));

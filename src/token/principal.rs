@@ -151,6 +151,23 @@ pub struct Identity {
     name: Arc<str>,
 }
 
+impl Identity {
+    /// The issuer whose word it is.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Whether it is a client on its own, and no user.
+    pub fn is_machine(&self) -> bool {
+        self.kind == Kind::Machine
+    }
+
+    /// The subject, or for a machine the client id. To store an identity, store all three.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Kind {
     User,

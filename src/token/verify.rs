@@ -19,9 +19,18 @@ pub(crate) struct Verifier {
 }
 
 /// A caller who is known now, and whether they were before.
+#[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) principal: Principal,
     pub(crate) remembered: bool,
+    fingerprint: Fingerprint,
+}
+
+impl Known {
+    /// What the log calls the token: its `jti`, or the beginning of its hash.
+    pub(crate) fn token_id(&self) -> String {
+        self.principal.token_id().map_or_else(|| self.fingerprint.to_string(), str::to_owned)
+    }
 }
 
 impl Verifier {
@@ -30,7 +39,7 @@ impl Verifier {
         let fingerprint = Fingerprint::of(token);
         let named = |refusal: Refusal| refusal.token_id(fingerprint.to_string());
         if let Some(principal) = self.verified.get(&fingerprint, self.clock.now()).map_err(named)? {
-            return Ok(Known { principal, remembered: true });
+            return Ok(Known { principal, remembered: true, fingerprint });
         }
         let judged = match Jws::cut(token.as_str()) {
             Ok(Some(jws)) => self.verify_jwt(&jws, fingerprint).await,
@@ -38,7 +47,7 @@ impl Verifier {
             Err(refusal) => Err(refusal),
         };
         let principal = judged.map_err(named)?;
-        Ok(Known { principal, remembered: false })
+        Ok(Known { principal, remembered: false, fingerprint })
     }
 
     async fn verify_jwt(&self, jws: &Jws<'_>, fingerprint: Fingerprint) -> Result<Principal, Refusal> {

@@ -85,6 +85,10 @@ async fn an_allowed_call_is_one_debug_event_that_says_who_did_what() {
     assert!(fields["elapsed_us"].is_u64());
     world.call_tool(&token, "t").await.assert_served();
     assert_eq!(log.decision()["fields"]["cache"], "hit");
+
+    let unnamed = world.token().scope("a").without("jti").mint();
+    world.call_tool(&unnamed, "t").await.assert_served();
+    assert_eq!(log.decision()["fields"]["token_id"].as_str().map(str::len), Some(16), "the hash stands in");
 }
 
 #[tokio::test]
