@@ -1,10 +1,10 @@
-//! Noun: what a resource is called, as it was written and in the one spelling that all others come out as.
+//! Noun: what a resource is called, as it was written and in the spellings that servers may take it for.
 //!
 //! A server that takes `file:///public/../secret/plan` or `FILE:///%73ecret/plan` apart finds the file of
-//! `file:///secret/plan`. So a name is judged in both spellings, and both must pass: what normalising
-//! brings together can only take access away, never give any. That is why it may go further than
-//! RFC 3986 §6.2 does. The patterns of rules must be normalised by the same function, or a rule that is
-//! not written in the normal spelling matches nothing.
+//! `file:///secret/plan`. So a name is judged in every spelling, and all must pass: as written, in the normal
+//! one, and as one path behind its scheme. What this brings together can only take access away, never give
+//! any, so it may go further than RFC 3986 §6.2 does. Of looser readings (`aliases`) only rules count: that
+//! there is none for them says nothing. A rule's URI must be in the normal spelling; `build()` sees to it.
 //!
 //! Normal is: the scheme and the host in lower case; every visible character as itself and every other
 //! byte as an upper-case escape, whichever was written, except that an escaped `%`, `?` or `#` stays

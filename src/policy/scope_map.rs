@@ -104,7 +104,8 @@ impl ScopeMap {
     }
 
     /// What reading, subscribing to and completing a resource needs. A URI is judged as the client
-    /// wrote it and in its normal form, and both must pass.
+    /// wrote it and in its normal form, and both must pass, as must every rule for a name that a server
+    /// could take it for.
     pub fn resource(mut self, uri: impl Into<String>, rule: impl Into<Rule>) -> Self {
         self.resources.push((uri.into(), rule.into()));
         self
