@@ -1,5 +1,7 @@
 //! Time as an argument: every judgement takes `now`, so that no test sleeps to reach an expiry.
 
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Where `now` comes from.
@@ -28,6 +30,9 @@ pub(crate) struct Timestamp(f64);
 impl Timestamp {
     /// Later than any other, whatever is added to it.
     pub(crate) const END_OF_TIME: Self = Self(f64::MAX);
+
+    /// No clock shows an earlier time.
+    pub(crate) const EPOCH: Self = Self(0.0);
 
     pub(crate) fn from_seconds(seconds: f64) -> Option<Self> {
         seconds.is_finite().then_some(Self(seconds))
@@ -64,5 +69,35 @@ impl Timestamp {
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
         Self(time.duration_since(UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_secs_f64()))
+    }
+}
+
+/// A stretch of time, set by one thread and looked into by others, without a lock.
+///
+/// Who looks while it is being set may see one of the ends too early or too late by one setting, never
+/// a time that was in neither stretch nor between them.
+#[derive(Debug)]
+pub(crate) struct Span {
+    from: AtomicU64,
+    until: AtomicU64,
+}
+
+impl Span {
+    pub(crate) fn set(&self, to: Range<Timestamp>) {
+        self.from.store(to.start.0.to_bits(), Ordering::Release);
+        self.until.store(to.end.0.to_bits(), Ordering::Release);
+    }
+
+    pub(crate) fn covers(&self, now: Timestamp) -> bool {
+        let end = |end: &AtomicU64| f64::from_bits(end.load(Ordering::Acquire));
+        end(&self.from) <= now.0 && now.0 < end(&self.until)
+    }
+}
+
+/// Covers no time at all.
+impl Default for Span {
+    fn default() -> Self {
+        let nothing = || AtomicU64::new(0_f64.to_bits());
+        Self { from: nothing(), until: nothing() }
     }
 }

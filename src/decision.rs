@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tracing::Level;
 
 use crate::call::{Calls, Target};
+use crate::clock::{Clock, Timestamp};
 use crate::refusal::{Fact, Loudness, Refusal, RefusalKind};
 use crate::token::{Known, Principal};
 
@@ -17,8 +18,9 @@ const MAX_LOGGED_BYTES: usize = 128;
 const LOUD_PAUSE: Duration = Duration::from_secs(10);
 
 /// Writes the decisions of one gate.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct DecisionLog {
+    clock: Clock,
     last_events: Mutex<HashMap<&'static str, Instant>>,
 }
 
@@ -27,15 +29,19 @@ pub(crate) struct DecisionLog {
 pub(crate) struct Decision<'g> {
     log: &'g DecisionLog,
     resource: &'g str,
-    began: Instant,
+    began: Timestamp,
     known: Option<Known>,
     methods: String,
     targets: String,
 }
 
 impl DecisionLog {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self { clock, last_events: Mutex::default() }
+    }
+
     pub(crate) fn begin<'g>(&'g self, resource: &'g str) -> Decision<'g> {
-        let began = Instant::now();
+        let began = self.clock.now();
         Decision { log: self, resource, began, known: None, methods: String::new(), targets: String::new() }
     }
 
@@ -53,6 +59,11 @@ impl DecisionLog {
 }
 
 impl Decision<'_> {
+    /// When the request arrived.
+    pub(crate) fn began(&self) -> Timestamp {
+        self.began
+    }
+
     /// Notes whose request it is, once that is verified.
     pub(crate) fn by(&mut self, known: Known) -> Principal {
         let principal = known.principal.clone();
@@ -133,7 +144,7 @@ impl Decision<'_> {
     }
 
     fn elapsed_us(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
+        u64::try_from(self.log.clock.now().since(self.began).as_micros()).unwrap_or(u64::MAX)
     }
 }
 
@@ -214,7 +225,7 @@ mod tests {
 
     #[test]
     fn the_second_warning_of_a_kind_within_the_pause_is_held_back() {
-        let log = DecisionLog::default();
+        let log = DecisionLog::new(Clock::default());
         assert!(log.may_be_loud("bad_signature"));
         assert!(!log.may_be_loud("bad_signature"));
         assert!(log.may_be_loud("kid_unknown"));

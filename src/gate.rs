@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::answer::MetadataService;
 use crate::config::{Builder, Config};
 use crate::layer::{Gate, ToolgateLayer};
+use crate::token::IssuerHealth;
 
 /// An OAuth 2.1 resource server, ready to be put around services.
 ///
@@ -57,7 +58,44 @@ impl Toolgate {
 
     /// Where clients find the metadata document: the `resource_metadata` of every challenge.
     pub fn metadata_url(&self) -> &str {
-        &self.gate.answers.resource_metadata
+        self.gate.answers.resource_metadata()
+    }
+
+    /// Fetches the keys of every issuer now, so that the first requests need not wait for them, and says
+    /// how that went. Not needed: a gate that was not warmed up fetches keys with the first tokens.
+    ///
+    /// Waits ten seconds for each issuer at most. An issuer that is down is no reason not to start: its
+    /// tokens are answered with 503 until it is back.
+    ///
+    /// ```no_run
+    /// # async fn start(gate: toolgate::Toolgate) {
+    /// for issuer in gate.warm_up().await {
+    ///     if let Some(problem) = issuer.problem() {
+    ///         eprintln!("{}: {problem}", issuer.issuer());
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    pub async fn warm_up(&self) -> Vec<IssuerHealth> {
+        self.gate.verifier.warm_up().await;
+        self.health()
+    }
+
+    /// Whether the tokens of each issuer can be judged now: for readiness probes. Nobody waits for it.
+    ///
+    /// Asking keeps keys fresh as requests do, so that a server without traffic becomes ready by being
+    /// asked. Whether one issuer that is down makes the server unready is for the probe to say: restarting
+    /// or isolating servers because of an authorization server seldom helps.
+    ///
+    /// ```
+    /// use toolgate::{IssuerHealth, Toolgate};
+    ///
+    /// fn is_ready(gate: &Toolgate) -> bool {
+    ///     gate.health().iter().all(IssuerHealth::is_serving)
+    /// }
+    /// ```
+    pub fn health(&self) -> Vec<IssuerHealth> {
+        self.gate.verifier.health()
     }
 
     /// The resource identifier, exactly as configured.
@@ -86,10 +124,10 @@ fn announce(gate: &Gate) {
     tracing::info!(
         target: "toolgate",
         resource = gate.resource.as_str(),
-        metadata_url = gate.answers.resource_metadata,
+        metadata_url = gate.answers.resource_metadata(),
         issuers = ?names,
         ?audiences,
-        initial_scopes = %gate.answers.initial,
+        initial_scopes = %gate.answers.initial(),
         policy = %gate.policy,
         "the gate stands",
     );

@@ -62,8 +62,8 @@ where
         // The service that was polled is the ready one; its clone need not be.
         let unready = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, unready);
-        let gate = self.gate.clone();
-        ToolgateFuture(Box::pin(async move { gate.pass(inner, request).await }))
+        let (parts, body) = request.into_parts();
+        ToolgateFuture(Box::pin(self.gate.clone().pass(inner, parts, body)))
     }
 }
 
@@ -82,63 +82,64 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// The path of a request.
-    async fn pass<S, B, R>(
-        &self,
+    /// The path of a request. No `async fn`, which would keep room for all of its arguments twice.
+    fn pass<S, B, R>(
+        self: Arc<Self>,
         mut inner: S,
-        request: Request<B>,
-    ) -> Result<Response<ResponseBody<R>>, S::Error>
+        mut parts: Parts,
+        body: B,
+    ) -> impl Future<Output = Result<Response<ResponseBody<R>>, S::Error>>
     where
         S: Service<Request<RequestBody<B>>, Response = Response<R>>,
         B: Body<Data = Bytes> + Send + 'static,
     {
-        let (mut parts, body) = request.into_parts();
         let ours = |answer: Response<Bytes>| answer.map(ResponseBody::ours);
-
-        // 1. metadata
-        if let Some(document) = self.well_known.answer(&parts) {
-            return Ok(ours(document));
-        }
-        let mut decision = self.log.begin(self.resource.as_str());
-
-        // 2. origin, and the preflight of an allowed one
-        let origin = self.origins.judge(&parts).map(Option::<&_>::cloned);
-        if let Ok(Some(origin)) = &origin
-            && let Some(mut preflight) = self.cors.preflight(&parts)
-        {
-            self.cors.make_readable(Some(origin), preflight.headers_mut());
-            return Ok(ours(preflight));
-        }
-
-        // 3. to 7., in `judge` and `admit` below, unless 2. has refused
-        let judged = match &origin {
-            Ok(_) => self.judge(&parts, body, &mut decision).await,
-            Err(refusal) => Err(drained(refusal.clone(), &parts, body)),
-        };
-        let mut response = match judged {
-            // 8. hand over: not the token, but who it stands for; the same bytes that were judged; and, where
-            // bodies are judged, no way to go on in another protocol
-            Ok(body) => {
-                decision.allow();
-                parts.headers.remove(AUTHORIZATION);
-                if self.policy.depends_on_calls() {
-                    call::decline_upgrade(&mut parts.headers);
-                }
-                if let Some(principal) = decision.into_principal() {
-                    parts.extensions.insert(principal);
-                }
-                inner.call(Request::from_parts(parts, body)).await?.map(ResponseBody::theirs)
+        async move {
+            // 1. metadata
+            if let Some(document) = self.well_known.answer(&parts) {
+                return Ok(ours(document));
             }
-            Err(refusal) => {
-                decision.refuse(&refusal);
-                let prefix = decision.principal().map(Principal::request_prefix);
-                ours(self.answers.refuse(refusal, prefix))
-            }
-        };
+            let mut decision = self.log.begin(self.resource.as_str());
 
-        // 9. on the way back
-        self.cors.make_readable(origin.ok().flatten().as_ref(), response.headers_mut());
-        Ok(response)
+            // 2. origin, and the preflight of an allowed one
+            let origin = self.origins.judge(&parts).map(Option::<&_>::cloned);
+            if let Ok(Some(origin)) = &origin
+                && let Some(mut preflight) = self.cors.preflight(&parts)
+            {
+                self.cors.make_readable(Some(origin), preflight.headers_mut());
+                return Ok(ours(preflight));
+            }
+
+            // 3. to 7., in `judge` and `admit` below, unless 2. has refused
+            let judged = match &origin {
+                Ok(_) => self.judge(&parts, body, &mut decision).await,
+                Err(refusal) => Err(drained(refusal.clone(), &parts, body)),
+            };
+            let mut response = match judged {
+                // 8. hand over: not the token, but who it stands for; the same bytes that were judged; and,
+                // where bodies are judged, no way to go on in another protocol
+                Ok(body) => {
+                    decision.allow();
+                    parts.headers.remove(AUTHORIZATION);
+                    if self.policy.depends_on_calls() {
+                        call::decline_upgrade(&mut parts.headers);
+                    }
+                    if let Some(principal) = decision.into_principal() {
+                        parts.extensions.insert(principal);
+                    }
+                    inner.call(Request::from_parts(parts, body)).await?.map(ResponseBody::theirs)
+                }
+                Err(refusal) => {
+                    decision.refuse(&refusal);
+                    let prefix = decision.principal().map(Principal::request_prefix);
+                    ours(self.answers.refuse(refusal, prefix))
+                }
+            };
+
+            // 9. on the way back
+            self.cors.make_readable(origin.ok().flatten().as_ref(), response.headers_mut());
+            Ok(response)
+        }
     }
 
     async fn judge<B>(
@@ -191,7 +192,7 @@ impl Gate {
         let token = PresentedToken::read(parts)?;
 
         // 4. verify
-        let principal = decision.by(self.verifier.verify(token).await?);
+        let principal = decision.by(self.verifier.verify(token, decision.began()).await?);
 
         // 5. base rule
         self.policy.admit(principal.scopes())?;

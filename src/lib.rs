@@ -93,4 +93,4 @@ pub use layer::{ToolgateFuture, ToolgateLayer, ToolgateService};
 pub use policy::{Rule, ScopeMap, all_of, any_of, base_only, deny};
 pub use refusal::{Refusal, RefusalKind};
 pub use scope::Scopes;
-pub use token::{ClaimsError, Identity, Principal};
+pub use token::{ClaimsError, Identity, IssuerHealth, Principal};

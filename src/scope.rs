@@ -1,5 +1,6 @@
 //! Scopes: what a token grants, what a rule needs, what a challenge asks for.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -69,10 +70,25 @@ impl Scopes {
     }
 }
 
+/// So many are compared quicker than hashed; a token may carry thousands.
+const FEW: usize = 16;
+
 impl FromIterator<Scope> for Scopes {
     fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
-        let mut seen = std::collections::HashSet::new();
-        Self(scopes.into_iter().filter(|scope| seen.insert(scope.clone())).collect())
+        let (mut set, mut seen) = (Self::default(), HashSet::new());
+        for scope in scopes {
+            if set.0.len() < FEW {
+                set.insert(scope);
+                continue;
+            }
+            if seen.is_empty() {
+                seen.extend(set.0.iter().cloned());
+            }
+            if seen.insert(scope.clone()) {
+                set.0.push(scope);
+            }
+        }
+        set
     }
 }
 
@@ -113,5 +129,14 @@ mod tests {
         let scopes = Scopes::from_claim("  b a  b a\"x é c ");
         assert_eq!(scopes.iter().collect::<Vec<_>>(), ["b", "a", "c"]);
         assert_eq!(scopes.to_string(), "b a c");
+    }
+
+    #[test]
+    fn no_scope_is_kept_twice_be_they_few_or_many() {
+        for count in [1, FEW - 1, FEW, FEW + 1, 100] {
+            let once = (0..count).map(|number| format!("s{number}")).collect::<Vec<_>>();
+            let scopes = Scopes::from_claim(&[once.join(" "), once.join(" ")].join(" "));
+            assert_eq!(scopes.iter().collect::<Vec<_>>(), once);
+        }
     }
 }

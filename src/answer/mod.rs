@@ -29,24 +29,64 @@ use crate::scope::Scopes;
 /// Answers refusals.
 #[derive(Debug)]
 pub(crate) struct Answers {
-    pub(crate) resource_metadata: String,
+    resource_metadata: String,
     /// What a first challenge asks for.
-    pub(crate) initial: Scopes,
+    initial: Scopes,
     /// The first issuer's: nobody is known yet when a first challenge is made.
-    pub(crate) request_prefix: String,
+    request_prefix: String,
+    /// What callers nobody knows are told. It is always the same, and there may be many of them.
+    to_strangers: Vec<Prepared>,
+}
+
+/// An answer written beforehand.
+#[derive(Debug)]
+struct Prepared {
+    kind: RefusalKind,
+    challenge: HeaderValue,
+    body: Bytes,
 }
 
 impl Answers {
+    pub(crate) fn new(resource_metadata: String, initial: Scopes, request_prefix: String) -> Self {
+        let mut answers = Self { resource_metadata, initial, request_prefix, to_strangers: Vec::new() };
+        for reason in [Reason::NoToken, Reason::MalformedHeader, Reason::BadSignature] {
+            let refusal = Refusal::from(reason);
+            let row = row(refusal.kind());
+            let challenge = answers.challenge(&refusal, &row, None).to_header();
+            let body = answers.body(&refusal, &row, None).into();
+            answers.to_strangers.push(Prepared { kind: refusal.kind(), challenge, body });
+        }
+        answers
+    }
+
+    pub(crate) fn resource_metadata(&self) -> &str {
+        &self.resource_metadata
+    }
+
+    pub(crate) fn initial(&self) -> &Scopes {
+        &self.initial
+    }
+
     /// `request_prefix` is that of the caller's own issuer, where the caller is known.
     pub(crate) fn refuse(&self, refusal: Refusal, request_prefix: Option<&str>) -> Response<Bytes> {
         let row = row(refusal.kind());
-        let mut response = Response::new(Bytes::from(self.body(&refusal, &row, request_prefix)));
+        let prepared = self.to_strangers.iter().find(|prepared| prepared.kind == refusal.kind());
+        let (challenge, body) = match prepared.filter(|_| request_prefix.is_none()) {
+            Some(prepared) => (Some(prepared.challenge.clone()), prepared.body.clone()),
+            None => {
+                let challenge = self.challenge(&refusal, &row, request_prefix);
+                let is_sent = row.challenge != Challenged::Not;
+                let body = self.body(&refusal, &row, request_prefix);
+                (is_sent.then(|| challenge.to_header()), body.into())
+            }
+        };
+        let mut response = Response::new(body);
         *response.status_mut() = row.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if row.challenge != Challenged::Not {
-            headers.insert(WWW_AUTHENTICATE, self.challenge(&refusal, &row, request_prefix).to_header());
+        if let Some(challenge) = challenge {
+            headers.insert(WWW_AUTHENTICATE, challenge);
         }
         if row.status == StatusCode::SERVICE_UNAVAILABLE {
             let seconds = refusal.delay().map_or(1, |delay| delay.as_secs_f64().ceil().max(1.0) as u64);

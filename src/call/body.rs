@@ -26,11 +26,11 @@ where
     B: Body<Data = Bytes>,
 {
     let mut reading = pin!(read_whole(body, max_bytes));
-    // Most bodies came along with their head; these cost no timer.
+    // Most bodies came along with their head; these cost no timer, and no room for one.
     if let Poll::Ready(whole) = poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await {
         return whole;
     }
-    timeout(within, reading).await.unwrap_or_else(|_| Err(Reason::BodyTooSlow.into()))
+    Box::pin(timeout(within, reading)).await.unwrap_or_else(|_| Err(Reason::BodyTooSlow.into()))
 }
 
 /// No body, where there must be none. A stream need not know beforehand that it will be empty.

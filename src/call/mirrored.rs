@@ -16,7 +16,7 @@ static METHOD: HeaderName = HeaderName::from_static("mcp-method");
 static NAME: HeaderName = HeaderName::from_static("mcp-name");
 
 /// The revision from which requests must carry the mirrored headers.
-const FIRST_MODERN_REVISION: &str = "2026-07-28";
+const FIRST_MODERN_REVISION: &[u8] = b"2026-07-28";
 
 /// The one revision with batches, and the one that requests without a version header are read as.
 const REVISION_WITH_BATCHES: &[u8] = b"2025-03-26";
@@ -45,8 +45,8 @@ impl<'h> Mirrored<'h> {
     pub(super) fn agree_with(&self, call: &Call<'_>) -> Result<(), Refusal> {
         let version = self.protocol_version.map(visible_ascii).transpose()?;
         match (version, call.protocol_version.as_deref()) {
-            (Some(header), Some(body)) if header != body => return Err(mismatch(body, header)),
-            (None, Some(body)) if is_modern(body) => return Err(mismatch(body, "")),
+            (Some(header), Some(body)) if header != body.as_bytes() => return Err(mismatch(body, header)),
+            (None, Some(body)) if is_modern(body.as_bytes()) => return Err(mismatch(body, b"")),
             _ => {}
         }
         // The handshake negotiates the version, so its client may not know yet that headers are wanted;
@@ -55,8 +55,8 @@ impl<'h> Mirrored<'h> {
             && call.kind == MessageKind::Request
             && call.method != "initialize";
         match self.method.map(visible_ascii).transpose()? {
-            Some(method) if method != call.method => return Err(mismatch(&call.method, method)),
-            None if required => return Err(mismatch(&call.method, "")),
+            Some(method) if method != call.method.as_bytes() => return Err(mismatch(&call.method, method)),
+            None if required => return Err(mismatch(&call.method, b"")),
             _ => {}
         }
         let Some(mirrored) = mirrored_name(call) else {
@@ -64,10 +64,10 @@ impl<'h> Mirrored<'h> {
         };
         match self.name.map(visible_ascii).transpose()? {
             Some(written) => match decoded(written) {
-                Some(name) if name == mirrored.name => Ok(()),
+                Some(name) if *name == *mirrored.name.as_bytes() => Ok(()),
                 _ => Err(mismatch(mirrored.name, written)),
             },
-            None if required && mirrored.is_required => Err(mismatch(mirrored.name, "")),
+            None if required && mirrored.is_required => Err(mismatch(mirrored.name, b"")),
             None => Ok(()),
         }
     }
@@ -104,36 +104,31 @@ fn only_line<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h
     Ok(first.map(|line| line.as_bytes().trim_ascii()))
 }
 
-fn visible_ascii(line: &[u8]) -> Result<&str, Refusal> {
-    match std::str::from_utf8(line) {
-        Ok(text) if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) => Ok(text),
-        _ => Err(mismatch("visible ASCII", &String::from_utf8_lossy(line))),
-    }
+fn visible_ascii(line: &[u8]) -> Result<&[u8], Refusal> {
+    let is_visible = line.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    if is_visible { Ok(line) } else { Err(mismatch("visible ASCII", line)) }
 }
 
 /// The value inside `=?base64?…?=`; one that is not decodable is not taken literally.
-fn decoded(written: &str) -> Option<Cow<'_, str>> {
-    match written.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) {
+fn decoded(written: &[u8]) -> Option<Cow<'_, [u8]>> {
+    match written.strip_prefix(b"=?base64?").and_then(|rest| rest.strip_suffix(b"?=")) {
         None => Some(Cow::Borrowed(written)),
-        Some(encoded) => {
-            let bytes = BASE64_STANDARD.decode(encoded).ok()?;
-            String::from_utf8(bytes).ok().map(Cow::Owned)
-        }
+        Some(encoded) => BASE64_STANDARD.decode(encoded).ok().map(Cow::Owned),
     }
 }
 
 /// Dates compare as text. What is not a date is for the service inside to refuse.
-fn is_modern(version: &str) -> bool {
+fn is_modern(version: &[u8]) -> bool {
     let is_date = version.len() == FIRST_MODERN_REVISION.len()
-        && version.bytes().enumerate().all(|(position, byte)| match position {
-            4 | 7 => byte == b'-',
+        && version.iter().enumerate().all(|(position, byte)| match position {
+            4 | 7 => *byte == b'-',
             _ => byte.is_ascii_digit(),
         });
     is_date && version >= FIRST_MODERN_REVISION
 }
 
-fn mismatch(body: &str, header: &str) -> Refusal {
-    Refusal::from(Reason::HeaderMismatch).expected(body).got(header)
+fn mismatch(body: &str, header: &[u8]) -> Refusal {
+    Refusal::from(Reason::HeaderMismatch).expected(body).got(String::from_utf8_lossy(header))
 }
 
 #[cfg(test)]

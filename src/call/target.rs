@@ -47,10 +47,11 @@ impl<'a> Target<'a> {
 }
 
 /// A reference of another type, or one that names both, could be taken for either.
-fn reference(reference: Given<Reference<'_>>) -> Result<Option<Target<'_>>, Refusal> {
-    let Some(Reference { kind, name, uri }) = judgeable(reference)? else {
+fn reference(reference: Given<Box<Reference<'_>>>) -> Result<Option<Target<'_>>, Refusal> {
+    let Some(reference) = judgeable(reference)? else {
         return Ok(None);
     };
+    let Reference { kind, name, uri } = *reference;
     match (judgeable(kind)?.as_deref(), judgeable(name)?, judgeable(uri)?) {
         (Some("ref/prompt"), Some(name), None) => Ok(Some(Target::Prompt(name))),
         (Some("ref/resource"), None, Some(uri)) => Ok(Some(Target::resource(uri))),

@@ -54,13 +54,9 @@ pub(super) fn build(builder: Builder) -> Result<Toolgate, ConfigError> {
     };
     let well_known = WellKnown::new(&config.metadata, &publication)?;
     Ok(Toolgate::new(Gate {
-        answers: Answers {
-            resource_metadata: resource.metadata_url(),
-            initial: policy.initial().clone(),
-            request_prefix,
-        },
+        answers: Answers::new(resource.metadata_url(), policy.initial().clone(), request_prefix),
         well_known: Arc::new(well_known),
-        log: DecisionLog::default(),
+        log: DecisionLog::new(clock.clone()),
         origins: origins(&resource, &config.origins)?,
         cors: if config.origins.cors_headers { Cors::Ours } else { Cors::LeftToOthers },
         verifier: Verifier { issuers, verified: config.limits.verified_cache(), clock },

@@ -31,7 +31,7 @@ const CLIENT_METHODS: &[&str] = &[
 ];
 
 pub(crate) fn is_mcps_own(method: &str) -> bool {
-    CLIENT_METHODS.binary_search(&method).is_ok()
+    CLIENT_METHODS.contains(&method)
 }
 
 #[cfg(test)]
@@ -39,8 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_list_is_sorted_as_the_search_needs_it() {
-        assert!(CLIENT_METHODS.is_sorted());
+    fn names_are_compared_whole_and_case_counts() {
         assert!(is_mcps_own("tools/call") && is_mcps_own("completion/complete"));
         assert!(!is_mcps_own("tools/Call") && !is_mcps_own("x/y") && !is_mcps_own(""));
     }

@@ -63,19 +63,41 @@ impl Policy {
 
     /// The base rule: what every request needs.
     pub(crate) fn admit(&self, granted: &Scopes) -> Result<(), Refusal> {
-        self.decide(self.base.iter().collect(), granted)
+        self.decide(granted, |_| Ok(()))
     }
 
     /// The call rule: everything that any of the calls needs, in one answer.
     pub(crate) fn judge(&self, granted: &Scopes, calls: &Calls<'_>) -> Result<(), Refusal> {
-        let mut needed: Vec<&Requirement> = self.base.iter().collect();
-        for call in calls.iter() {
-            self.requirements(call, &mut needed)?;
-        }
-        self.decide(needed, granted)
+        self.decide(granted, |needed| calls.iter().try_for_each(|call| self.requirements(call, needed)))
     }
 
-    fn requirements<'p>(&'p self, call: &Call<'_>, needed: &mut Vec<&'p Requirement>) -> Result<(), Refusal> {
+    /// Holds the base rule and what the calls need against what is granted. What a challenge names is put
+    /// together only for those who get one.
+    fn decide(
+        &self,
+        granted: &Scopes,
+        of_calls: impl Fn(&mut dyn FnMut(&Requirement)) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let mut satisfied = true;
+        let mut judge = |needed: &Requirement| satisfied = satisfied && self.satisfied(needed, granted);
+        self.base.iter().for_each(&mut judge);
+        of_calls(&mut judge)?;
+        if satisfied {
+            return Ok(());
+        }
+        let mut scopes = Scopes::default();
+        let mut name = |needed: &Requirement| {
+            needed.rendered().iter().for_each(|scope| scopes.insert(scope.clone()));
+        };
+        self.base.iter().for_each(&mut name);
+        of_calls(&mut name)?;
+        if self.challenge == Challenge::Accumulate {
+            granted.as_slice().iter().for_each(|scope| scopes.insert(scope.clone()));
+        }
+        Err(Refusal::from(Reason::InsufficientScope).requiring(scopes))
+    }
+
+    fn requirements(&self, call: &Call<'_>, needed: &mut dyn FnMut(&Requirement)) -> Result<(), Refusal> {
         if call.kind == MessageKind::Response {
             return Ok(());
         }
@@ -83,40 +105,40 @@ impl Policy {
             None if methods::is_mcps_own(&call.method) => Some(&Requirement::Nothing),
             listed => listed,
         };
-        needed.push(self.open(of_method, &call.method, Reason::MethodUnmapped)?);
+        needed(self.open(of_method, &call.method, Reason::MethodUnmapped)?);
         match &call.target {
-            Target::None => {}
-            Target::Tool(name) => needed.push(self.open(self.tools.get(name), name, Reason::ToolUnmapped)?),
+            Target::None => Ok(()),
+            Target::Tool(name) => {
+                needed(self.open(self.tools.get(name), name, Reason::ToolUnmapped)?);
+                Ok(())
+            }
             Target::Prompt(name) => {
-                needed.push(self.open(self.prompts.get(name), name, Reason::PromptUnmapped)?);
+                needed(self.open(self.prompts.get(name), name, Reason::PromptUnmapped)?);
+                Ok(())
             }
             Target::Resources(resources) => {
-                for name in resources {
-                    self.resource_requirements(name, needed)?;
-                }
+                resources.iter().try_for_each(|name| self.resource_requirements(name, needed))
             }
         }
-        Ok(())
     }
 
     /// Every spelling must be allowed; for what the name might be taken for, only rules count.
-    fn resource_requirements<'p>(
-        &'p self,
+    fn resource_requirements(
+        &self,
         name: &ResourceName<'_>,
-        needed: &mut Vec<&'p Requirement>,
+        needed: &mut dyn FnMut(&Requirement),
     ) -> Result<(), Refusal> {
         if self.resources.is_empty() && self.unlisted == Unlisted::Allow {
             return Ok(());
         }
         for uri in name.spellings() {
-            needed.push(self.open(self.resources.get(&uri), &uri, Reason::ResourceUnmapped)?);
+            needed(self.open(self.resources.get(&uri), &uri, Reason::ResourceUnmapped)?);
         }
         for alias in name.aliases() {
             if let Some(rule) = self.resources.get(&alias) {
-                needed.push(self.open(Some(rule), &alias, Reason::ResourceUnmapped)?);
+                needed(self.open(Some(rule), &alias, Reason::ResourceUnmapped)?);
             }
         }
-        needed.dedup_by_key(|requirement| std::ptr::from_ref(*requirement));
         Ok(())
     }
 
@@ -134,18 +156,6 @@ impl Policy {
             (None, Unlisted::Allow) => Ok(&Requirement::Nothing),
             (None, Unlisted::Deny) => Err(Refusal::from(unmapped).got(name)),
         }
-    }
-
-    fn decide(&self, needed: Vec<&Requirement>, granted: &Scopes) -> Result<(), Refusal> {
-        if needed.iter().all(|requirement| self.satisfied(requirement, granted)) {
-            return Ok(());
-        }
-        let mut scopes: Scopes =
-            needed.iter().flat_map(|requirement| requirement.rendered()).cloned().collect();
-        if self.challenge == Challenge::Accumulate {
-            granted.as_slice().iter().for_each(|scope| scopes.insert(scope.clone()));
-        }
-        Err(Refusal::from(Reason::InsufficientScope).requiring(scopes))
     }
 
     fn satisfied(&self, requirement: &Requirement, granted: &Scopes) -> bool {

@@ -3,12 +3,13 @@
 //! Only good tokens are remembered: a memory of bad ones invites poisoning. What is remembered is judged
 //! at every hit by the same clock as a fresh token, and dies at once with the key that proved it.
 
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 use std::time::Duration;
 
 use moka::sync::Cache;
 
-use super::fingerprint::Fingerprint;
+use super::fingerprint::{AlreadyHashed, Fingerprint};
 use super::key_source::KeySource;
 use super::keys::Key;
 use super::principal::Principal;
@@ -21,7 +22,7 @@ const ENTRY_OVERHEAD_BYTES: usize = 512;
 /// The verified tokens of one gate.
 #[derive(Debug)]
 pub(crate) struct VerifiedCache {
-    entries: Cache<Fingerprint, Arc<Verified>>,
+    entries: Cache<Fingerprint, Arc<Verified>, BuildHasherDefault<AlreadyHashed>>,
     max_age: Duration,
 }
 
@@ -41,7 +42,8 @@ impl VerifiedCache {
             u32::try_from(verified.principal.weight() + ENTRY_OVERHEAD_BYTES).unwrap_or(u32::MAX)
         };
         // The time-to-live only frees memory: it runs by moka's clock, not by ours.
-        let entries = Cache::builder().max_capacity(max_bytes).weigher(weigh).time_to_live(max_age).build();
+        let entries = Cache::builder().max_capacity(max_bytes).weigher(weigh).time_to_live(max_age);
+        let entries = entries.build_with_hasher(BuildHasherDefault::default());
         Self { entries, max_age }
     }
 
@@ -54,7 +56,7 @@ impl VerifiedCache {
             self.entries.invalidate(token);
             return Ok(None);
         }
-        verified.source.still_serving()?;
+        verified.source.still_serving(now)?;
         Ok(Some(verified.principal.clone()))
     }
 

@@ -7,9 +7,9 @@ use super::algorithm::{Algorithm, Algorithms};
 use super::json::{Object, Unreadable};
 use crate::refusal::{Reason, Refusal};
 
-/// A token in three parts whose first decodes to a JSON object; every defect from here on is final.
+/// A token in three parts, the first of them decoded.
 pub(crate) struct Jws<'a> {
-    pub(crate) header: Vec<u8>,
+    header: Vec<u8>,
     /// What the signature covers: header and payload as they came.
     pub(crate) signed: &'a str,
     payload: &'a str,
@@ -19,20 +19,30 @@ pub(crate) struct Jws<'a> {
 impl<'a> Jws<'a> {
     /// `None` means opaque: not a JWT at all, so that only its issuer could tell what it is.
     pub(crate) fn cut(token: &'a str) -> Result<Option<Self>, Refusal> {
-        let parts: Vec<&str> = token.splitn(MAX_PARTS + 1, '.').collect();
-        let [first, payload, signature] = parts.as_slice() else {
-            return if parts.len() == JWE_PARTS { Err(Reason::EncryptedJwt.into()) } else { Ok(None) };
+        let mut parts = token.splitn(MAX_PARTS + 1, '.');
+        let (Some(first), Some(payload), Some(signature)) = (parts.next(), parts.next(), parts.next()) else {
+            return Ok(None);
         };
+        match JWS_PARTS + parts.count() {
+            JWS_PARTS => {}
+            JWE_PARTS => return Err(Reason::EncryptedJwt.into()),
+            _ => return Ok(None),
+        }
         let Ok(header) = URL_SAFE_NO_PAD.decode(first) else {
             return Ok(None);
         };
-        match Object::read(&header) {
-            Err(Unreadable::Syntax) => return Ok(None),
-            Err(Unreadable::Duplicate) => return Err(Reason::DuplicateClaim.into()),
-            Ok(_) => {}
-        }
         let signed = token.get(..first.len() + 1 + payload.len()).unwrap_or_default();
         Ok(Some(Self { header, signed, payload, signature }))
+    }
+
+    /// `None` means opaque. Where it is a JSON object the token is a JWT, and every defect from here on is
+    /// final.
+    pub(crate) fn header(&self) -> Result<Option<Object<'_>>, Refusal> {
+        match Object::read(&self.header) {
+            Ok(header) => Ok(Some(header)),
+            Err(Unreadable::Syntax) => Ok(None),
+            Err(Unreadable::Duplicate) => Err(Reason::DuplicateClaim.into()),
+        }
     }
 
     pub(crate) fn payload(&self) -> Result<Vec<u8>, Refusal> {
@@ -44,6 +54,7 @@ impl<'a> Jws<'a> {
     }
 }
 
+const JWS_PARTS: usize = 3;
 /// RFC 7516 §7.1: an encrypted token has five.
 const JWE_PARTS: usize = 5;
 const MAX_PARTS: usize = JWE_PARTS;
@@ -96,11 +107,17 @@ impl TokenType {
             return Ok(Self::Unspecified);
         };
         // RFC 7515 §4.1.9: `application/` may be left out, and media types have no case.
-        let lower = typ.to_ascii_lowercase();
-        match lower.strip_prefix("application/").unwrap_or(&lower) {
-            "at+jwt" => Ok(Self::AccessToken),
-            "jwt" => Ok(Self::Unspecified),
-            _ => Err(Refusal::from(Reason::WrongTyp).expected("at+jwt or JWT").got(typ)),
+        let is = |name: &str| {
+            let (start, end) = typ.split_at_checked("application/".len()).unwrap_or_default();
+            let is_long_form = start.eq_ignore_ascii_case("application/") && end.eq_ignore_ascii_case(name);
+            typ.eq_ignore_ascii_case(name) || is_long_form
+        };
+        if is("at+jwt") {
+            Ok(Self::AccessToken)
+        } else if is("jwt") {
+            Ok(Self::Unspecified)
+        } else {
+            Err(Refusal::from(Reason::WrongTyp).expected("at+jwt or JWT").got(typ))
         }
     }
 }

@@ -8,40 +8,24 @@ use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::algorithm::Algorithms;
 use super::fetch::Fetcher;
 use super::jws::Header;
 use super::key_location::{Fetched, KeyLocation, KeysUnavailable};
+use super::key_state::{KeyLifetimes, KeyState, Loaded, Pause};
 use super::keys::{Key, KeySet, NotSigned};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Span, Timestamp};
 use crate::refusal::{Reason, Refusal};
 
 /// How long a request waits for a fetch under way before it is told to come back.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
-/// After a failed fetch the next one waits this long, then twice as long, up to the cooldown.
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-
 /// How much later than its `iat` a token may have been signed: clocks differ, seconds are whole, and some
 /// issuers date tokens back.
 const ISSUED_AT_DOUBT: Duration = Duration::from_secs(60);
-
-/// The part of its life after which a set is refreshed in the background.
-const REFRESH_AT: f64 = 0.8;
-
-/// How long a key set lives.
-#[derive(Debug, Clone)]
-pub(crate) struct KeyLifetimes {
-    pub(crate) min: Duration,
-    pub(crate) default: Duration,
-    pub(crate) max: Duration,
-    /// How long the last good set serves on when no newer one can be had.
-    pub(crate) stale: Duration,
-    /// Between two fetches that unknown keys may cause.
-    pub(crate) cooldown: Duration,
-}
 
 /// Everything a fetch needs.
 #[derive(Debug)]
@@ -56,50 +40,36 @@ pub(crate) struct KeyFetch {
 pub(crate) struct KeySource {
     /// Nothing, where the keys were given once and for all.
     fetch: Option<KeyFetch>,
-    lifetimes: KeyLifetimes,
     clock: Clock,
-    state: Mutex<State>,
+    shared: Mutex<Shared>,
+    /// While now is in it the set is fresh, and nobody needs the lock to know.
+    fresh: Span,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    loaded: Option<Loaded>,
-    last_attempt: Option<Timestamp>,
-    /// Failed attempts since the last success.
-    failures: u32,
-    last_failure: Option<KeysUnavailable>,
+#[derive(Debug)]
+struct Shared {
+    state: KeyState,
     /// Closed when the fetch has landed.
     flight: Option<Flight>,
 }
 
-type Flight = watch::Receiver<()>;
-
-#[derive(Debug, Clone)]
-struct Loaded {
-    keys: Arc<KeySet>,
-    /// When the fetch began.
-    asked_at: Timestamp,
-    /// When the issuer said this: earlier, where a cache in between answered. What it published later
-    /// is not in the set.
-    known_at: Timestamp,
-    lifetime: Duration,
-}
+/// A fetch under way, to wait for.
+pub(super) type Flight = watch::Receiver<()>;
 
 impl KeySource {
     pub(crate) fn fetched(fetch: KeyFetch, lifetimes: KeyLifetimes, clock: Clock) -> Self {
-        Self { fetch: Some(fetch), lifetimes, clock, state: Mutex::default() }
+        Self::new(Some(fetch), KeyState::new(lifetimes), clock)
     }
 
     /// A set that no fetch could make newer.
     pub(crate) fn fixed(keys: KeySet, lifetimes: KeyLifetimes, clock: Clock) -> Self {
-        let loaded = Loaded {
-            keys: Arc::new(keys),
-            asked_at: Timestamp::END_OF_TIME,
-            known_at: Timestamp::END_OF_TIME,
-            lifetime: lifetimes.max,
-        };
-        let state = Mutex::new(State { loaded: Some(loaded), ..State::default() });
-        Self { fetch: None, lifetimes, clock, state }
+        Self::new(None, KeyState::fixed(keys, lifetimes), clock)
+    }
+
+    fn new(fetch: Option<KeyFetch>, state: KeyState, clock: Clock) -> Self {
+        let fresh = Span::default();
+        fresh.set(state.fresh());
+        Self { fetch, clock, shared: Mutex::new(Shared { state, flight: None }), fresh }
     }
 
     /// The issuer's key that signed, fetching the set when that is what it takes to know.
@@ -128,80 +98,93 @@ impl KeySource {
             // make honest clients throw good tokens away whenever an attacker keeps the cooldown burnt.
             match self.newer().await {
                 Some(newer) if newer.asked_at > loaded.asked_at => loaded = newer,
-                _ => return Err(Refusal::from(Reason::KidUndecided).retry_after(self.next_attempt())),
+                _ => return Err(self.undecided()),
             }
         }
     }
 
     /// Whether what these keys once proved may be taken as proved still: not when the last good set is
     /// too old to know of withdrawn keys. Asking keeps the set fresh in the background.
-    pub(crate) fn still_serving(self: &Arc<Self>) -> Result<(), Refusal> {
-        let now = self.clock.now();
-        let mut state = self.state(now);
-        let serving = match &state.loaded {
-            Some(loaded) if now < loaded.refresh_from() => return Ok(()),
-            Some(loaded) => now < self.stale_from(loaded),
-            None => false,
-        };
-        self.join_or_start(&mut state, now, Duration::ZERO);
-        if serving { Ok(()) } else { Err(self.unavailable(&state)) }
+    pub(crate) fn still_serving(self: &Arc<Self>, now: Timestamp) -> Result<(), Refusal> {
+        if self.fresh.covers(now) {
+            return Ok(());
+        }
+        let (mut shared, now) = self.lock();
+        self.refresh(&mut shared, now);
+        if shared.state.serving(now).is_some() { Ok(()) } else { Err(self.unavailable(&shared.state, now)) }
+    }
+
+    /// Whether tokens can be judged now, and why the last fetch failed if it did. Asking keeps the set
+    /// fresh in the background.
+    pub(super) fn condition(self: &Arc<Self>) -> (bool, Option<KeysUnavailable>) {
+        let (mut shared, now) = self.lock();
+        self.refresh(&mut shared, now);
+        (shared.state.serving(now).is_some(), shared.state.last_failure().cloned())
+    }
+
+    /// Has a fresh set fetched, unless there is one; what is returned can be waited for.
+    pub(super) fn start_up(self: &Arc<Self>) -> Option<Flight> {
+        let (mut shared, now) = self.lock();
+        self.refresh(&mut shared, now)
     }
 
     /// The set to look in first.
     async fn current(self: &Arc<Self>) -> Result<Loaded, Refusal> {
-        let now = self.clock.now();
         let flight = {
-            let mut state = self.state(now);
-            if let Some(loaded) = state.loaded.as_ref().filter(|loaded| now < loaded.refresh_from()) {
+            let (mut shared, now) = self.lock();
+            let flight = self.refresh(&mut shared, now);
+            // While an issuer is down nobody waits for it who can be served without it.
+            if let Some(loaded) = shared.state.at_once(now) {
                 return Ok(loaded.clone());
             }
-            let flight = self.join_or_start(&mut state, now, Duration::ZERO);
-            match &state.loaded {
-                // While an issuer is down nobody waits for it who can be served without it.
-                Some(loaded) if now < loaded.fresh_until() => return Ok(loaded.clone()),
-                Some(loaded) if now < self.stale_from(loaded) && state.failures > 0 => {
-                    return Ok(loaded.clone());
-                }
-                _ => flight,
-            }
+            flight
         };
         if let Some(flight) = flight {
             landed(flight).await;
         }
-        let state = self.state(now);
-        match &state.loaded {
-            Some(loaded) if now < self.stale_from(loaded) => Ok(loaded.clone()),
-            _ => Err(self.unavailable(&state)),
-        }
+        let (shared, now) = self.lock();
+        shared.state.serving(now).cloned().ok_or_else(|| self.unavailable(&shared.state, now))
     }
 
     /// A set fetched for the sake of an unknown key, unless the cooldown forbids asking again.
     async fn newer(self: &Arc<Self>) -> Option<Loaded> {
-        let now = self.clock.now();
-        let flight = self.join_or_start(&mut self.state(now), now, self.lifetimes.cooldown);
-        landed(flight?).await;
-        self.state(now).loaded.clone()
+        let flight = {
+            let (mut shared, now) = self.lock();
+            self.join_or_start(&mut shared, now, Pause::AfterEveryAttempt)?
+        };
+        landed(flight).await;
+        let (shared, now) = self.lock();
+        shared.state.serving(now).cloned()
+    }
+
+    fn refresh(self: &Arc<Self>, shared: &mut Shared, now: Timestamp) -> Option<Flight> {
+        if shared.state.fresh().contains(&now) {
+            return None;
+        }
+        self.join_or_start(shared, now, Pause::AfterFailures)
     }
 
     /// The fetch under way, or a new one if the last attempt lies far enough back.
-    fn join_or_start(self: &Arc<Self>, state: &mut State, now: Timestamp, pause: Duration) -> Option<Flight> {
-        match &state.flight {
+    fn join_or_start(self: &Arc<Self>, shared: &mut Shared, now: Timestamp, pause: Pause) -> Option<Flight> {
+        match &shared.flight {
             Some(flight) if flight.has_changed().is_ok() => return Some(flight.clone()),
             // A closed channel is a flight that ended without landing: its task panicked or was dropped.
             Some(_) => {
-                state.flight = None;
-                state.failures = state.failures.saturating_add(1);
+                shared.flight = None;
+                shared.state.failed(None);
             }
             None => {}
         }
-        if self.fetch.is_none() || !self.wait_left(state, now, pause).is_zero() {
+        if self.fetch.is_none() || !shared.state.wait_left(now, pause).is_zero() {
             return None;
         }
-        state.last_attempt = Some(now);
+        // Outside of a runtime, where a health probe may stand, nothing can be fetched.
+        let runtime = Handle::try_current().ok()?;
+        shared.state.attempt(now);
         let (done, flight) = watch::channel(());
-        state.flight = Some(flight.clone());
+        shared.flight = Some(flight.clone());
         let source = Arc::clone(self);
-        tokio::spawn(async move {
+        runtime.spawn(async move {
             if let Some(fetch) = &source.fetch {
                 let outcome =
                     fetch.location.fetch(&fetch.issuer, &fetch.fetcher, &fetch.algorithms, now).await;
@@ -213,88 +196,50 @@ impl KeySource {
     }
 
     fn land(&self, issuer: &str, outcome: Result<Fetched, KeysUnavailable>, asked_at: Timestamp) {
-        let mut state = self.state(asked_at);
-        state.flight = None;
-        match outcome {
-            Ok(Fetched { mut keys, lifetime, age }) => {
-                let lifetime = lifetime.unwrap_or(self.lifetimes.default);
-                let lifetime = lifetime.clamp(self.lifetimes.min, self.lifetimes.max);
-                tracing::debug!(target: "toolgate", issuer, ?lifetime, "keys fetched");
-                if let Some(older) = &state.loaded {
-                    keys.succeed(&older.keys);
-                }
-                state.failures = 0;
-                state.last_failure = None;
-                let known_at = asked_at.minus(age);
-                state.loaded = Some(Loaded { keys: Arc::new(keys), asked_at, known_at, lifetime });
-            }
+        match &outcome {
+            Ok(_) => tracing::debug!(target: "toolgate", issuer, "keys fetched"),
             Err(why) => {
                 let (reason, source) = (why.reason().code(), why.source().map(ToString::to_string));
                 tracing::error!(target: "toolgate", issuer, reason, error = %why, source, "keys not fetched");
-                state.failures = state.failures.saturating_add(1);
-                state.last_failure = Some(why);
             }
         }
+        let (mut shared, _) = self.lock();
+        shared.flight = None;
+        match outcome {
+            Ok(fetched) => shared.state.fetched(fetched, asked_at),
+            Err(why) => shared.state.failed(Some(why)),
+        }
+        self.fresh.set(shared.state.fresh());
     }
 
-    fn unavailable(&self, state: &State) -> Refusal {
-        let refusal = match state.last_failure.clone() {
+    fn unavailable(&self, state: &KeyState, now: Timestamp) -> Refusal {
+        let refusal = match state.last_failure().cloned() {
             Some(why) => Refusal::from(why.reason()).because(why),
             None => Reason::JwksUnavailable.into(),
         };
         let issuer = self.fetch.as_ref().map_or("", |fetch| &fetch.issuer);
-        refusal.retry_after(self.wait_left(state, self.clock.now(), self.lifetimes.cooldown)).got(issuer)
+        refusal.retry_after(state.wait_left(now, Pause::AfterEveryAttempt)).got(issuer)
     }
 
-    fn next_attempt(&self) -> Duration {
+    fn undecided(&self) -> Refusal {
+        let (shared, now) = self.lock();
+        let wait = shared.state.wait_left(now, Pause::AfterEveryAttempt);
+        Refusal::from(Reason::KidUndecided).retry_after(wait)
+    }
+
+    /// The state, and the time: read under the lock, so that it is later than every time in the state
+    /// unless the clock was set back.
+    fn lock(&self) -> (MutexGuard<'_, Shared>, Timestamp) {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
-        self.wait_left(&self.state(now), now, self.lifetimes.cooldown)
-    }
-
-    /// How long until another attempt is due. A clock that was set back must not hold it up.
-    fn wait_left(&self, state: &State, now: Timestamp, pause: Duration) -> Duration {
-        let Some(last) = state.last_attempt.filter(|last| *last <= now) else {
-            return Duration::ZERO;
-        };
-        let pause = match state.failures {
-            0 => pause,
-            failures => {
-                let doubled = FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(16));
-                doubled.min(self.lifetimes.cooldown)
-            }
-        };
-        last.plus(pause).since(now)
-    }
-
-    fn stale_from(&self, loaded: &Loaded) -> Timestamp {
-        loaded.asked_at.plus(self.lifetimes.stale.max(loaded.lifetime))
-    }
-
-    /// The state as of `now`. A set from the future was fetched before the clock was set back: how old
-    /// it is nobody knows, so its life is over, but it serves on until there is a newer one.
-    fn state(&self, now: Timestamp) -> MutexGuard<'_, State> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(loaded) = state.loaded.as_mut().filter(|loaded| loaded.asked_at > now)
-            && self.fetch.is_some()
-        {
-            loaded.asked_at = now.minus(loaded.lifetime);
-            loaded.known_at = loaded.asked_at;
+        if shared.state.notices_clock_set_back(now) {
+            self.fresh.set(shared.state.fresh());
         }
-        state
+        (shared, now)
     }
 }
 
-impl Loaded {
-    fn refresh_from(&self) -> Timestamp {
-        self.asked_at.plus(self.lifetime.mul_f64(REFRESH_AT))
-    }
-
-    fn fresh_until(&self) -> Timestamp {
-        self.asked_at.plus(self.lifetime)
-    }
-}
-
-async fn landed(mut flight: Flight) {
+pub(super) async fn landed(mut flight: Flight) {
     // Nothing is ever sent: the channel closes when the fetch has landed. Whoever waited in vain finds no set.
     let _ = tokio::time::timeout(MAX_WAIT, flight.changed()).await;
 }

@@ -1,8 +1,8 @@
 //! Who is it? From the `Authorization` header to a [`Principal`].
 //!
 //! `present` reads the header, `verify` walks the path of a token: `jws` cuts it, `issuer` is looked
-//! up by name, `key_source` has the issuer's keys (by `discovery` and `fetch`), `keys` checks the
-//! signature, `claims` judges the rest, and `cache` remembers the good ones.
+//! up by name, `key_source` has the issuer's keys (as `key_state` tells, by `discovery` and `fetch`), `keys`
+//! checks the signature, `claims` judges the rest, and `cache` remembers the good ones.
 //!
 //! Signatures are checked by aws-lc-rs directly. The crate `jsonwebtoken` reads keys for us, but its
 //! `decode` would pass a token whose `iss` or `aud` is absent or of the wrong type, and its backend
@@ -15,11 +15,13 @@ mod discovery;
 mod fetch;
 mod fingerprint;
 mod freshness;
+mod health;
 mod issuer;
 mod json;
 mod jws;
 mod key_location;
 mod key_source;
+mod key_state;
 mod keys;
 mod present;
 mod principal;
@@ -29,9 +31,11 @@ pub(crate) use algorithm::{Algorithm, Algorithms};
 pub(crate) use cache::VerifiedCache;
 pub(crate) use discovery::metadata_urls;
 pub(crate) use fetch::{Fetcher, HttpClientBuilder};
+pub use health::IssuerHealth;
 pub(crate) use issuer::{Profile, TrustedIssuer};
 pub(crate) use key_location::KeyLocation;
-pub(crate) use key_source::{KeyFetch, KeyLifetimes, KeySource};
+pub(crate) use key_source::{KeyFetch, KeySource};
+pub(crate) use key_state::KeyLifetimes;
 pub(crate) use keys::KeySet;
 pub(crate) use present::PresentedToken;
 pub use principal::{ClaimsError, Identity, Principal};

@@ -3,12 +3,14 @@
 use super::cache::{Verified, VerifiedCache};
 use super::claims::Claims;
 use super::fingerprint::Fingerprint;
+use super::health::IssuerHealth;
 use super::issuer::TrustedIssuer;
 use super::json::{Object, Unreadable};
 use super::jws::{Header, Jws};
+use super::key_source::landed;
 use super::present::PresentedToken;
 use super::principal::Principal;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::refusal::{Reason, Refusal};
 
 /// Believes the tokens of the issuers it was given, and no others.
@@ -35,27 +37,52 @@ impl Known {
 
 impl Verifier {
     /// Three outcomes, never two: a caller, a refusal of the token (401), or "cannot tell right now" (503).
-    pub(crate) async fn verify(&self, token: PresentedToken<'_>) -> Result<Known, Refusal> {
+    pub(crate) async fn verify(&self, token: PresentedToken<'_>, now: Timestamp) -> Result<Known, Refusal> {
         let fingerprint = Fingerprint::of(token);
         let named = |refusal: Refusal| refusal.token_id(fingerprint.to_string());
-        if let Some(principal) = self.verified.get(&fingerprint, self.clock.now()).map_err(named)? {
+        if let Some(principal) = self.verified.get(&fingerprint, now).map_err(named)? {
             return Ok(Known { principal, remembered: true, fingerprint });
         }
-        let judged = match Jws::cut(token.as_str()) {
-            Ok(Some(jws)) => self.verify_jwt(&jws, fingerprint).await,
-            Ok(None) => Err(Reason::NotAJwt.into()),
-            Err(refusal) => Err(refusal),
-        };
-        let principal = judged.map_err(named)?;
+        // What was remembered was well-formed.
+        let token = token.well_formed()?;
+        // Boxed: what a new token needs is much, and room would have to be made for it on every request.
+        let principal = Box::pin(self.judge(token, fingerprint)).await.map_err(named)?;
         Ok(Known { principal, remembered: false, fingerprint })
     }
 
-    async fn verify_jwt(&self, jws: &Jws<'_>, fingerprint: Fingerprint) -> Result<Principal, Refusal> {
+    /// Fetches the keys of every issuer that has none or old ones, all at once.
+    pub(crate) async fn warm_up(&self) {
+        let flights: Vec<_> = self.issuers.iter().filter_map(|issuer| issuer.keys.start_up()).collect();
+        for flight in flights {
+            landed(flight).await;
+        }
+    }
+
+    pub(crate) fn health(&self) -> Vec<IssuerHealth> {
+        self.issuers.iter().map(IssuerHealth::of).collect()
+    }
+
+    async fn judge(&self, token: &str, fingerprint: Fingerprint) -> Result<Principal, Refusal> {
+        let Some(jws) = Jws::cut(token)? else {
+            return Err(Reason::NotAJwt.into());
+        };
+        match jws.header()? {
+            Some(header) => self.judge_jwt(&jws, &header, fingerprint).await,
+            None => Err(Reason::NotAJwt.into()),
+        }
+    }
+
+    async fn judge_jwt(
+        &self,
+        jws: &Jws<'_>,
+        header: &Object<'_>,
+        fingerprint: Fingerprint,
+    ) -> Result<Principal, Refusal> {
         let payload = jws.payload()?;
         let claims =
             Claims { object: read(&payload)?, text: std::str::from_utf8(&payload).unwrap_or_default() };
         let issuer = self.issuer_of(&claims)?;
-        let header = Header::read(&read(&jws.header)?, &issuer.algorithms)?;
+        let header = Header::read(header, &issuer.algorithms)?;
         let signature = jws.signature()?;
         let key = issuer.keys.prove(&header, jws.signed.as_bytes(), &signature, claims.issued_at()).await?;
         let now = self.clock.now();

@@ -140,7 +140,7 @@ fn a_revision_is_modern_from_the_day_on_that_demanded_the_headers() {
         ("DRAFT-2026", false),
         ("zzzz-zz-zz", false),
     ] {
-        assert_eq!(is_modern(version), modern, "{version}");
+        assert_eq!(is_modern(version.as_bytes()), modern, "{version}");
     }
 }
 

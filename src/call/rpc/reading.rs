@@ -9,11 +9,9 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
-use std::marker::PhantomData;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::{Id, MAX_SUBSCRIPTIONS, Message};
 use crate::refusal::Reason;
 
 /// The value of a deciding key.
@@ -25,6 +23,16 @@ pub(in crate::call) enum Given<T> {
     Is(T),
     /// Something else than the key stands for in the methods that MCP defines.
     Other,
+}
+
+impl<T> Given<T> {
+    pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Given<U> {
+        match self {
+            Self::Null => Given::Null,
+            Self::Is(wanted) => Given::Is(change(wanted)),
+            Self::Other => Given::Other,
+        }
+    }
 }
 
 /// An object of which some keys decide.
@@ -56,23 +64,19 @@ impl<'s> Reading<'s> {
         E::custom(reason.code())
     }
 
-    pub(super) fn value<T>(self) -> Value<'s, T> {
-        Value(self, PhantomData)
-    }
-
-    pub(super) fn message<'de, D: Deserializer<'de>>(self, json: D) -> Result<Message<'de>, D::Error> {
-        match self.value().deserialize(json)? {
-            Given::Is(message) => Ok(message),
-            Given::Null | Given::Other => Err(self.refuse(Reason::BodyUnparsable)),
-        }
+    pub(super) fn value<W>(self, wanted: W) -> Value<'s, W> {
+        Value { wanted, reading: self }
     }
 
     pub(super) fn skip<'de, A: MapAccess<'de>>(self, map: &mut A) -> Result<(), A::Error> {
         map.next_value::<IgnoredAny>().map(drop)
     }
 
-    fn object<'de, T: Object<'de>, A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
-        let mut object = T::default();
+    fn fill<'de, T: Object<'de>, A: MapAccess<'de>>(
+        self,
+        object: &mut T,
+        mut map: A,
+    ) -> Result<(), A::Error> {
         let mut seen = 0_u32;
         while let Some(key) = map.next_key_seed(Key(self, T::KEYS))? {
             let Some((position, key)) = key else {
@@ -85,26 +89,32 @@ impl<'s> Reading<'s> {
             seen |= 1 << position;
             object.read(key, &mut map, self)?;
         }
-        Ok(object)
+        Ok(())
     }
 }
 
-/// Something that a deciding key may stand for. The defaults are for what it may not.
+/// What a deciding key stands for. The defaults are for what it does not.
 pub(super) trait Wanted<'de>: Sized {
-    fn from_integer(_: i128) -> Given<Self> {
+    type Read;
+
+    fn integer(self, _: i128) -> Given<Self::Read> {
         Given::Other
     }
 
-    fn from_text(_: Cow<'de, str>) -> Given<Self> {
+    fn text(self, _: Cow<'de, str>) -> Given<Self::Read> {
         Given::Other
     }
 
-    fn from_array<A: SeqAccess<'de>>(mut members: A, _: Reading<'_>) -> Result<Given<Self>, A::Error> {
+    fn array<A: SeqAccess<'de>>(self, mut members: A, _: Reading<'_>) -> Result<Given<Self::Read>, A::Error> {
         while members.next_element::<IgnoredAny>()?.is_some() {}
         Ok(Given::Other)
     }
 
-    fn from_object<A: MapAccess<'de>>(mut map: A, reading: Reading<'_>) -> Result<Given<Self>, A::Error> {
+    fn object<A: MapAccess<'de>>(
+        self,
+        mut map: A,
+        reading: Reading<'_>,
+    ) -> Result<Given<Self::Read>, A::Error> {
         while map.next_key_seed(Key::<()>(reading, &[]))?.is_some() {
             reading.skip(&mut map)?;
         }
@@ -112,34 +122,40 @@ pub(super) trait Wanted<'de>: Sized {
     }
 }
 
-impl<'de, T: Object<'de>> Wanted<'de> for T {
-    fn from_object<A: MapAccess<'de>>(map: A, reading: Reading<'_>) -> Result<Given<Self>, A::Error> {
-        reading.object(map).map(Given::Is)
+/// An object is read into its place, since moving it costs more than reading it.
+impl<'de, T: Object<'de>> Wanted<'de> for &mut T {
+    type Read = ();
+
+    fn object<A: MapAccess<'de>>(self, map: A, reading: Reading<'_>) -> Result<Given<()>, A::Error> {
+        reading.fill(self, map).map(Given::Is)
     }
 }
 
-impl<'de> Wanted<'de> for Cow<'de, str> {
-    fn from_text(text: Cow<'de, str>) -> Given<Self> {
+pub(super) struct Text;
+
+impl<'de> Wanted<'de> for Text {
+    type Read = Cow<'de, str>;
+
+    fn text(self, text: Cow<'de, str>) -> Given<Cow<'de, str>> {
         Given::Is(text)
     }
 }
 
-impl<'de> Wanted<'de> for Id<'de> {
-    fn from_integer(integer: i128) -> Given<Self> {
-        Given::Is(Self::Integer(integer))
-    }
+/// At most so many texts in an array.
+pub(super) struct Texts(pub(super) usize);
 
-    fn from_text(text: Cow<'de, str>) -> Given<Self> {
-        Given::Is(Self::Text(text))
-    }
-}
+impl<'de> Wanted<'de> for Texts {
+    type Read = Vec<Cow<'de, str>>;
 
-impl<'de> Wanted<'de> for Vec<Cow<'de, str>> {
-    fn from_array<A: SeqAccess<'de>>(mut members: A, reading: Reading<'_>) -> Result<Given<Self>, A::Error> {
-        let mut texts = Some(Self::new());
-        while let Some(member) = members.next_element_seed(reading.value())? {
+    fn array<A: SeqAccess<'de>>(
+        self,
+        mut members: A,
+        reading: Reading<'_>,
+    ) -> Result<Given<Self::Read>, A::Error> {
+        let mut texts = Some(Vec::new());
+        while let Some(member) = members.next_element_seed(reading.value(Text))? {
             match (member, &mut texts) {
-                (_, Some(texts)) if texts.len() == MAX_SUBSCRIPTIONS => {
+                (_, Some(texts)) if texts.len() == self.0 => {
                     return Err(reading.refuse(Reason::BodyUnparsable));
                 }
                 (Given::Is(text), Some(texts)) => texts.push(text),
@@ -150,57 +166,61 @@ impl<'de> Wanted<'de> for Vec<Cow<'de, str>> {
     }
 }
 
-pub(super) struct Value<'s, T>(Reading<'s>, PhantomData<T>);
+/// Reads the value of a deciding key.
+pub(super) struct Value<'s, W> {
+    wanted: W,
+    reading: Reading<'s>,
+}
 
-impl<'de, T: Wanted<'de>> DeserializeSeed<'de> for Value<'_, T> {
-    type Value = Given<T>;
+impl<'de, W: Wanted<'de>> DeserializeSeed<'de> for Value<'_, W> {
+    type Value = Given<W::Read>;
 
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Given<T>, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
         json.deserialize_any(self)
     }
 }
 
-impl<'de, T: Wanted<'de>> Visitor<'de> for Value<'_, T> {
-    type Value = Given<T>;
+impl<'de, W: Wanted<'de>> Visitor<'de> for Value<'_, W> {
+    type Value = Given<W::Read>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value that can be judged")
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Given<T>, E> {
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
         Ok(Given::Null)
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Given<T>, E> {
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
         Ok(Given::Other)
     }
 
-    fn visit_i64<E: Error>(self, integer: i64) -> Result<Given<T>, E> {
-        Ok(T::from_integer(integer.into()))
+    fn visit_i64<E: Error>(self, integer: i64) -> Result<Self::Value, E> {
+        Ok(self.wanted.integer(integer.into()))
     }
 
-    fn visit_u64<E: Error>(self, integer: u64) -> Result<Given<T>, E> {
-        Ok(T::from_integer(integer.into()))
+    fn visit_u64<E: Error>(self, integer: u64) -> Result<Self::Value, E> {
+        Ok(self.wanted.integer(integer.into()))
     }
 
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Given<T>, E> {
-        Err(self.0.refuse(Reason::BodyUnparsable))
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
+        Err(self.reading.refuse(Reason::BodyUnparsable))
     }
 
-    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Given<T>, E> {
-        Ok(T::from_text(Cow::Borrowed(text)))
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(self.wanted.text(Cow::Borrowed(text)))
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Given<T>, E> {
-        Ok(T::from_text(Cow::Owned(text.to_owned())))
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(self.wanted.text(Cow::Owned(text.to_owned())))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, members: A) -> Result<Given<T>, A::Error> {
-        T::from_array(members, self.0)
+    fn visit_seq<A: SeqAccess<'de>>(self, members: A) -> Result<Self::Value, A::Error> {
+        self.wanted.array(members, self.reading)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Given<T>, A::Error> {
-        T::from_object(map, self.0)
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        self.wanted.object(map, self.reading)
     }
 }
 
@@ -231,18 +251,28 @@ impl<K: Copy> Visitor<'_> for Key<'_, K> {
         if text.starts_with("$serde_json::private::") {
             return Err(self.0.refuse(Reason::BodyUnparsable));
         }
-        if self.1.iter().any(|(name, _)| could_be_taken_for(text, name)) {
+        if could_be_taken_for_one_of(self.1, text) {
             return Err(self.0.refuse(Reason::DuplicateKey));
         }
         Ok(None)
     }
 }
 
-/// Whether a server might take the key for the one named, though it is another: Go compares without
+/// Whether a server might take the key for one of these, though it is another: Go compares without
 /// regard to case (`ſ` is an `s`, the Kelvin sign a `k`), Java also without regard to the dots of İ and ı,
 /// Python's SDK takes `task_id` for `taskId`, and what reads C strings ends them at a NUL.
-fn could_be_taken_for(key: &str, name: &str) -> bool {
-    key.contains('\0') || fold(key).eq(fold(name))
+fn could_be_taken_for_one_of<K>(known: &[(&str, K)], key: &str) -> bool {
+    let mut names = known.iter().map(|(name, _)| *name);
+    // Nearly every key is ASCII, for which both foldings say the same, and one is much quicker.
+    if key.bytes().all(|byte| byte != 0 && byte.is_ascii()) {
+        names.any(|name| fold_ascii(name).eq(fold_ascii(key)))
+    } else {
+        names.any(|name| key.contains('\0') || fold(name).eq(fold(key)))
+    }
+}
+
+fn fold_ascii(text: &str) -> impl Iterator<Item = u8> {
+    text.bytes().filter(|byte| !matches!(byte, b'_' | b'-')).map(|byte| byte.to_ascii_uppercase())
 }
 
 /// Upper case of lower case, which is where all spellings of a letter meet; `İ` is an `i` and a dot.

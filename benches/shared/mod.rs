@@ -1,0 +1,128 @@
+//! What the benchmarks have in common: a gate around a service that does nothing, and requests to send.
+
+use std::convert::Infallible;
+use std::hint::black_box;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use aws_lc_rs::signature::{self, ParsedPublicKey};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::{Bytes, BytesMut};
+use http::header::AUTHORIZATION;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http_body_util::{Empty, Full};
+use toolgate::testing::{Algorithm, AuthorizationServer, SigningKey};
+use toolgate::{Limits, RequestBody, ScopeMap, Toolgate};
+use tower::{Layer, Service, service_fn};
+
+pub(crate) const RESOURCE: &str = "https://mcp.example.com/mcp";
+
+/// A `tools/call` of 200 bytes, as clients of the newest revision send it.
+pub(crate) const BODY: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get_weather","arguments":{"city":"Paris","days":3},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","progressToken":7}}}"#;
+
+/// A service that can be called and awaited, with whatever body it answers.
+pub(crate) trait Called:
+    Service<Request<Full<Bytes>>, Response = Response<Self::Body>, Error = Infallible> + Clone
+{
+    type Body;
+}
+
+impl<S, R> Called for S
+where
+    S: Service<Request<Full<Bytes>>, Response = Response<R>, Error = Infallible> + Clone,
+{
+    type Body = R;
+}
+
+/// What the gate is measured against: the same service without it.
+pub(crate) fn alone() -> impl Called {
+    service_fn(|_: Request<Full<Bytes>>| async { Ok(Response::new(Empty::<Bytes>::new())) })
+}
+
+/// A rule for the tool, the origin and the mirrored headers are checked.
+pub(crate) fn gated(server: &AuthorizationServer, limits: Limits) -> (Toolgate, impl Called + use<>) {
+    let scopes = ScopeMap::deny_unlisted().every_request("mcp:use").tool("get_weather", "weather:read");
+    let gate = Toolgate::builder(RESOURCE).issuer(server.issuer()).scopes(scopes).limits(limits);
+    let gate = gate.build().unwrap();
+    let service = gate.layer().layer(service_fn(|_: Request<RequestBody<Full<Bytes>>>| async {
+        Ok(Response::new(Empty::<Bytes>::new()))
+    }));
+    (gate, service)
+}
+
+/// A request as hyper makes it: the values of its headers are parts of the one buffer they arrived in.
+pub(crate) fn request(token: Option<&str>) -> Request<Full<Bytes>> {
+    let mut request = Request::post("/mcp").body(Full::new(Bytes::from_static(BODY.as_bytes()))).unwrap();
+    let authorization = token.map(|token| (AUTHORIZATION, format!("Bearer {token}")));
+    let fixed = FIXED_HEADERS.map(|(name, value)| (HeaderName::from_static(name), value.to_owned()));
+    let headers: Vec<_> = fixed.into_iter().chain(authorization).collect();
+    let mut buffer = BytesMut::new();
+    headers.iter().for_each(|(_, value)| buffer.extend_from_slice(value.as_bytes()));
+    for (name, value) in headers {
+        let value = HeaderValue::from_maybe_shared(buffer.split_to(value.len()).freeze()).unwrap();
+        request.headers_mut().append(name, value);
+    }
+    request
+}
+
+/// What clients of the newest revision send, from a browser.
+const FIXED_HEADERS: [(&str, &str); 5] = [
+    ("content-type", "application/json"),
+    ("origin", "https://mcp.example.com"),
+    ("mcp-protocol-version", "2026-07-28"),
+    ("mcp-method", "tools/call"),
+    ("mcp-name", "get_weather"),
+];
+
+/// Sends without a runtime in between: nothing is waited for once the keys are there and the body is.
+#[inline]
+pub(crate) fn send(service: &mut impl Called, request: Request<Full<Bytes>>) -> StatusCode {
+    let answer = pin!(service.call(request)).poll(&mut Context::from_waker(Waker::noop()));
+    let Poll::Ready(Ok(answer)) = answer else { panic!("something was waited for") };
+    black_box(answer).status()
+}
+
+/// A token that the gate lets through to the tool, and how long it is.
+pub(crate) fn sized_token(server: &AuthorizationServer, bytes: usize) -> String {
+    let token = |padding: usize| {
+        let token = server.token().audience(RESOURCE).scope("mcp:use weather:read").expires_in(100_000);
+        token.claim("padding", "x".repeat(padding)).mint()
+    };
+    // Base64 makes four bytes of three.
+    token(bytes.saturating_sub(token(0).len()) * 3 / 4)
+}
+
+/// A signature and the key to check it with, for the floor of a new token: a bare verification.
+pub(crate) struct Signature {
+    key: ParsedPublicKey,
+    signed: String,
+    signature: Vec<u8>,
+}
+
+impl Signature {
+    pub(crate) fn of(token: &str, key: &SigningKey) -> Self {
+        let jwk = key.jwk();
+        let number = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap();
+        let key = match key.algorithm() {
+            Algorithm::Es256 => ParsedPublicKey::new(
+                &signature::ECDSA_P256_SHA256_FIXED,
+                [vec![4], number("x"), number("y")].concat(),
+            ),
+            Algorithm::EdDsa => ParsedPublicKey::new(&signature::ED25519, number("x")),
+            _ => aws_lc_rs::rsa::PublicKeyComponents { n: number("n"), e: number("e") }
+                .to_parsed_public_key(&signature::RSA_PKCS1_2048_8192_SHA256),
+        };
+        let (signed, signature) = token.rsplit_once('.').unwrap();
+        Self {
+            key: key.unwrap(),
+            signed: signed.to_owned(),
+            signature: URL_SAFE_NO_PAD.decode(signature).unwrap(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn verify(&self) {
+        self.key.verify_sig(black_box(self.signed.as_bytes()), black_box(&self.signature)).unwrap();
+    }
+}

@@ -1,0 +1,38 @@
+//! Whether an issuer's tokens can be judged, for whoever asks without a token in hand.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use super::issuer::TrustedIssuer;
+use super::key_location::KeysUnavailable;
+
+/// How it stands with one trusted issuer. [`Toolgate::health`](crate::Toolgate::health) reports one for each.
+#[derive(Debug, Clone)]
+pub struct IssuerHealth {
+    issuer: Arc<str>,
+    is_serving: bool,
+    problem: Option<KeysUnavailable>,
+}
+
+impl IssuerHealth {
+    pub(super) fn of(issuer: &TrustedIssuer) -> Self {
+        let (is_serving, problem) = issuer.keys.condition();
+        Self { issuer: issuer.name.clone(), is_serving, problem }
+    }
+
+    /// The issuer, exactly as configured.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Whether its tokens can be judged now. If not, each of them is answered with 503.
+    pub fn is_serving(&self) -> bool {
+        self.is_serving
+    }
+
+    /// Why its keys could not be fetched the last time, for the operator. An issuer can have a problem and
+    /// be served all the same: the last good keys serve on for a while.
+    pub fn problem(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
+        Some(self.problem.as_ref()?)
+    }
+}
