@@ -1,15 +1,16 @@
 //! What most tests need: an authorization server, a gate that trusts it, and an inner service that
 //! counts what reaches it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 use toolgate::testing::{AuthorizationServer, Clock, TokenBuilder};
-use toolgate::{Builder, Principal, RefusalKind, RequestBody, ScopeMap, Toolgate};
+use toolgate::{Builder, Limits, Principal, RefusalKind, RequestBody, ScopeMap, Toolgate};
 use tower::{Layer, ServiceExt, service_fn};
 
 use crate::challenge::Challenge;
@@ -54,9 +55,21 @@ impl World {
     }
 
     pub async fn with(configure: impl FnOnce(Builder, &AuthorizationServer) -> Builder) -> Self {
-        let clock = Clock::at(UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+        let clock = clock();
         let server = AuthorizationServer::builder().clock(clock.clone()).start().await;
         Self::around(server, clock, configure)
+    }
+
+    /// A gate that trusts a second issuer as well.
+    pub async fn with_neighbour(limits: Limits) -> (Self, AuthorizationServer) {
+        let clock = clock();
+        let server = AuthorizationServer::builder().clock(clock.clone()).start().await;
+        let neighbour = AuthorizationServer::builder().clock(clock.clone()).start().await;
+        let world = Self::around(server, clock, |builder, server| {
+            let builder = builder.issuer(server.issuer()).issuer(neighbour.issuer());
+            builder.scopes(ScopeMap::allow_unlisted().every_request("mcp:use")).limits(limits)
+        });
+        (world, neighbour)
     }
 
     pub fn around(
@@ -70,16 +83,17 @@ impl World {
 
     /// A token that is good for this gate and grants `mcp:use`, to be spoilt by the test.
     pub fn token(&self) -> TokenBuilder {
-        self.server.token().audience(RESOURCE).scope("mcp:use")
+        token_of(&self.server)
     }
 
     /// Sends through the layer. A refusal is held against everything that is true of all refusals.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
-        let before = self.reached.lock().unwrap().len();
         let authorization: Vec<_> = request.headers().get_all("authorization").iter().cloned().collect();
-        let reached = self.reached.clone();
+        let (reached, passed) = (self.reached.clone(), Arc::new(AtomicBool::new(false)));
+        let passes = passed.clone();
         let inner = service_fn(move |request: Request<RequestBody<Full<Bytes>>>| {
             let reached = reached.clone();
+            passes.store(true, Ordering::Relaxed);
             async move {
                 let (parts, body) = request.into_parts();
                 let body = body.collect().await.expect("the body arrives").to_bytes();
@@ -99,11 +113,7 @@ impl World {
             code: refusal.as_ref().map(toolgate::Refusal::code),
         };
         if refusal.is_some() {
-            assert_eq!(
-                self.reached.lock().unwrap().len(),
-                before,
-                "a refused request reached the inner service"
-            );
+            assert!(!passed.load(Ordering::Relaxed), "a refused request reached the inner service");
             assert_eq!(answer.header("cache-control"), Some("no-store"));
             let words = authorization.iter().filter_map(|value| value.to_str().ok());
             for secret in words.flat_map(|line| line.split(' ')).filter(|word| word.len() > 20) {
@@ -223,6 +233,40 @@ impl Answer {
             (&json!("2.0"), id, &json!(rpc_code))
         );
     }
+}
+
+/// A clock that stands still.
+pub fn clock() -> Clock {
+    Clock::at(UNIX_EPOCH + Duration::from_secs(1_800_000_000))
+}
+
+/// A token of this server that is good for a gate that trusts it.
+pub fn token_of(server: &AuthorizationServer) -> TokenBuilder {
+    server.token().audience(RESOURCE).scope("mcp:use")
+}
+
+/// Lets other tasks run until this is so, which it must be soon.
+#[track_caller]
+pub fn until(mut holds: impl FnMut() -> bool) -> impl Future<Output = ()> {
+    let asked_at = std::panic::Location::caller();
+    async move {
+        let started = Instant::now();
+        while !holds() {
+            assert!(started.elapsed() < PATIENCE, "waited in vain at {asked_at}");
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// No test waits longer than this for what should come at once.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Lets this much time pass for whoever waits by tokio's clock, without anybody's waiting. Only on a
+/// current-thread runtime.
+pub async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
 }
 
 /// A JSON-RPC request with id 1.
