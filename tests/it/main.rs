@@ -10,6 +10,7 @@ mod challenge;
 mod config;
 mod examples;
 mod faults;
+mod floods;
 mod hostile;
 mod keys;
 mod logs;
