@@ -12,6 +12,7 @@ mod examples;
 mod faults;
 mod floods;
 mod hostile;
+mod key_refresh;
 mod keys;
 mod logs;
 mod metadata;
