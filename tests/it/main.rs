@@ -13,6 +13,7 @@ mod faults;
 mod floods;
 mod hostile;
 mod key_refresh;
+mod key_storm;
 mod keys;
 mod logs;
 mod metadata;
