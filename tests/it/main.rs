@@ -10,6 +10,7 @@ mod challenge;
 mod config;
 mod examples;
 mod faults;
+mod features;
 mod floods;
 mod hostile;
 mod key_refresh;
