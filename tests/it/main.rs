@@ -25,6 +25,8 @@ mod presentation;
 mod readme;
 mod rmcp_client;
 mod rust_version;
+#[cfg(target_os = "linux")]
+mod soak;
 mod tokens;
 mod transports;
 mod walls;
