@@ -1,116 +1,68 @@
-//! What the gate costs, beside the floor no gate can get under. Run: `cargo bench`.
+//! What each kind of request costs, beside the floors no gate can get under. Run: `cargo bench --bench layer`.
 //!
-//! The floor is measured in the same run, because machines are shared and noisy: read ratios, not
-//! microseconds. The floor of a remembered token is one SHA-256 and one look-up; that of a new one is a
-//! bare signature check.
+//! Machines are shared and noisy: read ratios, not microseconds. `benches/budgets.rs` holds what is promised
+//! against floors that take turns with it.
 
 #![allow(missing_docs, reason = "criterion's macros make functions without any")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a benchmark may stop where it cannot go on"
-)]
+#![allow(clippy::unwrap_used, reason = "a benchmark may stop where it cannot go on")]
 
-use std::convert::Infallible;
-use std::hint::black_box;
+mod shared;
 
-use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bytes::Bytes;
+use std::cell::Cell;
+
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use http::{Request, Response, StatusCode};
-use http_body_util::{Empty, Full};
+use shared::floor::{Parts, Signature};
+use shared::{Called, alone, gated, request, send, sized_token};
 use tokio::runtime::Runtime;
-use toolgate::testing::AuthorizationServer;
-use toolgate::{Limits, RequestBody, ScopeMap, Toolgate};
-use tower::{Layer, Service, ServiceExt, service_fn};
+use toolgate::Limits;
+use toolgate::testing::{Algorithm, AuthorizationServer, SigningKey};
 
-const RESOURCE: &str = "https://mcp.example.com/mcp";
-
-fn gate(server: &AuthorizationServer, limits: Limits) -> Toolgate {
-    let scopes = ScopeMap::deny_unlisted().every_request("mcp:use").tool("get_weather", "weather:read");
-    Toolgate::builder(RESOURCE).issuer(server.issuer()).scopes(scopes).limits(limits).build().unwrap()
-}
-
-/// A `tools/call` of 200 bytes, as clients of the newest revision send it.
-fn request(token: Option<&str>) -> Request<Full<Bytes>> {
-    const BODY: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get_weather","arguments":{"city":"Paris"},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}                          "#;
-    let mut request = Request::post("/mcp")
-        .header("content-type", "application/json")
-        .header("origin", "https://mcp.example.com")
-        .header("mcp-protocol-version", "2026-07-28")
-        .header("mcp-method", "tools/call")
-        .header("mcp-name", "get_weather");
-    if let Some(token) = token {
-        request = request.header("authorization", format!("Bearer {token}"));
-    }
-    request.body(Full::new(Bytes::from_static(BODY.as_bytes()))).unwrap()
-}
-
-fn send<S, R>(runtime: &Runtime, service: &S, request: Request<Full<Bytes>>) -> StatusCode
-where
-    S: Service<Request<Full<Bytes>>, Response = Response<R>, Error = Infallible> + Clone,
-{
-    let Ok(answer) = runtime.block_on(service.clone().oneshot(request));
-    answer.status()
-}
+/// Few enough requests to stay in the processor's caches, as one that has just arrived does.
+const BATCH: BatchSize = BatchSize::NumIterations(16);
 
 fn benchmark(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
+    let _context = runtime.enter();
     let server = runtime.block_on(AuthorizationServer::start());
-    let token = server.token().audience(RESOURCE).scope("mcp:use weather:read").expires_in(100_000).mint();
-
-    let inner = || {
-        service_fn(|_: Request<RequestBody<Full<Bytes>>>| async {
-            Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
-        })
-    };
-    let hot = gate(&server, Limits::default()).layer().layer(inner());
-    let cold = gate(&server, Limits::default().verified_cache_bytes(0)).layer().layer(inner());
-    assert_eq!(send(&runtime, &hot, request(Some(&token))), 200);
-    assert_eq!(send(&runtime, &cold, request(Some(&token))), 200);
-    let garbage = token.replace('.', ".A");
+    let (gate, mut gated) = gated(&server, Limits::default());
+    runtime.block_on(gate.warm_up());
+    let token = sized_token(&server, 700);
+    let (signature, parts) = (Signature::of(&token, &server.signing_key()), Parts::of(&token));
 
     let mut group = criterion.benchmark_group("layer");
     group.bench_function("floor: the service alone", |bencher| {
-        let alone = service_fn(|_: Request<Full<Bytes>>| async {
-            Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
-        });
-        bencher.iter_batched(
-            || request(Some(&token)),
-            |request| runtime.block_on(alone.oneshot(request)).unwrap(),
-            BatchSize::SmallInput,
-        );
+        let mut alone = alone();
+        let new_request = || request(Some(&token));
+        bencher.iter_batched(new_request, |request| send(&mut alone, request), BATCH);
     });
-    group.bench_function("floor: one SHA-256 of the token", |bencher| {
-        bencher.iter(|| digest(&SHA256, black_box(token.as_bytes())));
-    });
-    group.bench_function("floor: one bare ES256 verification", |bencher| {
-        let jwk = server.signing_key().jwk();
-        let number = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap();
-        let point = [vec![4], number("x"), number("y")].concat();
-        let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).unwrap();
-        let (signed, signature) = token.rsplit_once('.').unwrap();
-        let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
-        bencher.iter(|| key.verify_sig(black_box(signed.as_bytes()), &signature).unwrap());
-    });
-    for (name, service, token, status) in [
-        ("a remembered token", &hot, Some(token.as_str()), 200),
-        ("a new ES256 token", &cold, Some(token.as_str()), 200),
-        ("no token", &hot, None, 401),
-        ("garbage", &hot, Some(garbage.as_str()), 401),
-    ] {
+    group.bench_function("floor: SHA-256, look-up, body read", |bencher| bencher.iter(|| parts.run()));
+    group.bench_function("floor: one bare ES256 verification", |bencher| bencher.iter(|| signature.verify()));
+
+    let number = Cell::new(0);
+    let distinct = |key: &SigningKey| {
+        number.set(number.get() + 1);
+        let token = server.token().audience(shared::RESOURCE).scope("mcp:use weather:read").signed_with(key);
+        token.claim("jti", number.get().to_string())
+    };
+    let (own, unknown) = (server.signing_key(), SigningKey::generate(Algorithm::Es256));
+    let mut measure = |name: &str, status: u16, new_token: &dyn Fn() -> Option<String>| {
         group.bench_function(name, |bencher| {
-            bencher.iter_batched(
-                || request(token),
-                |request| assert_eq!(send(&runtime, service, request), status),
-                BatchSize::SmallInput,
-            );
+            let new_request = || request(new_token().as_deref());
+            bencher.iter_batched(new_request, |request| expect(&mut gated, request, status), BATCH);
         });
-    }
+    };
+    measure("a remembered token", 200, &|| Some(token.clone()));
+    measure("a new ES256 token", 200, &|| Some(distinct(&own).mint()));
+    measure("no token", 401, &|| None);
+    measure("garbage", 401, &|| Some("x".repeat(700)));
+    measure("a bad signature", 401, &|| Some(distinct(&own).mint_with_signature([0; 64])));
+    // Nobody can say that the key does not exist, and nobody makes us ask again: the cooldown.
+    measure("an unknown key", 503, &|| Some(distinct(&unknown).mint()));
     group.finish();
+}
+
+fn expect(gated: &mut impl Called, request: http::Request<http_body_util::Full<bytes::Bytes>>, status: u16) {
+    assert_eq!(send(gated, request), status);
 }
 
 criterion_group!(benches, benchmark);

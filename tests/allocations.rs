@@ -1,11 +1,12 @@
 //! What a request with a remembered token may allocate. A program of its own, since the allocator that
 //! counts counts for the whole of it.
 
+#![allow(clippy::expect_used, reason = "that is how a test fails")]
+
 #[path = "../benches/shared/mod.rs"]
 #[expect(dead_code, reason = "only what is sent, and to whom, is of use here")]
 mod shared;
 
-use http::Request;
 use shared::{Called, alone, gated, request, send, sized_token};
 use toolgate::Limits;
 use toolgate::testing::AuthorizationServer;
@@ -27,7 +28,11 @@ async fn a_remembered_token_costs_few_allocations() {
 
 /// The fewest of several: now and then the cache does some housekeeping.
 fn allocations(service: &mut impl Called, token: &str) -> u64 {
-    let count =
-        |request: Request<_>| allocation_counter::measure(|| drop(send(service, request))).count_total;
-    (0..20).map(|_| request(Some(token))).map(count).min().unwrap()
+    let mut count = |request| {
+        let counted = allocation_counter::measure(|| {
+            send(service, request);
+        });
+        counted.count_total
+    };
+    (0..20).map(|_| count(request(Some(token)))).min().expect("there are twenty")
 }

@@ -1,18 +1,19 @@
 //! What the benchmarks have in common: a gate around a service that does nothing, and requests to send.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a benchmark may stop where it cannot go on")]
+
+pub(crate) mod floor;
+
 use std::convert::Infallible;
 use std::hint::black_box;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use aws_lc_rs::signature::{self, ParsedPublicKey};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::{Bytes, BytesMut};
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{Empty, Full};
-use toolgate::testing::{Algorithm, AuthorizationServer, SigningKey};
+use toolgate::testing::AuthorizationServer;
 use toolgate::{Limits, RequestBody, ScopeMap, Toolgate};
 use tower::{Layer, Service, service_fn};
 
@@ -91,38 +92,4 @@ pub(crate) fn sized_token(server: &AuthorizationServer, bytes: usize) -> String 
     };
     // Base64 makes four bytes of three.
     token(bytes.saturating_sub(token(0).len()) * 3 / 4)
-}
-
-/// A signature and the key to check it with, for the floor of a new token: a bare verification.
-pub(crate) struct Signature {
-    key: ParsedPublicKey,
-    signed: String,
-    signature: Vec<u8>,
-}
-
-impl Signature {
-    pub(crate) fn of(token: &str, key: &SigningKey) -> Self {
-        let jwk = key.jwk();
-        let number = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap();
-        let key = match key.algorithm() {
-            Algorithm::Es256 => ParsedPublicKey::new(
-                &signature::ECDSA_P256_SHA256_FIXED,
-                [vec![4], number("x"), number("y")].concat(),
-            ),
-            Algorithm::EdDsa => ParsedPublicKey::new(&signature::ED25519, number("x")),
-            _ => aws_lc_rs::rsa::PublicKeyComponents { n: number("n"), e: number("e") }
-                .to_parsed_public_key(&signature::RSA_PKCS1_2048_8192_SHA256),
-        };
-        let (signed, signature) = token.rsplit_once('.').unwrap();
-        Self {
-            key: key.unwrap(),
-            signed: signed.to_owned(),
-            signature: URL_SAFE_NO_PAD.decode(signature).unwrap(),
-        }
-    }
-
-    #[inline]
-    pub(crate) fn verify(&self) {
-        self.key.verify_sig(black_box(self.signed.as_bytes()), black_box(&self.signature)).unwrap();
-    }
 }

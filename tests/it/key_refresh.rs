@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use serde_json::json;
 use toolgate::testing::{Algorithm, AuthorizationServer, Endpoint, Fault, SigningKey};
 use toolgate::{Issuer, ScopeMap};
@@ -137,4 +138,21 @@ async fn cached(headers: &[(&'static str, &'static str)]) -> (World, MockServer)
 
 async fn fetches(keys: &MockServer) -> usize {
     keys.received_requests().await.expect("recorded").len()
+}
+
+#[tokio::test]
+async fn who_looks_late_does_not_take_a_newer_set_for_one_from_the_future() {
+    let world = World::new().await;
+    let token = world.token().mint();
+    let mut late = std::pin::pin!(world.list_with(&token));
+    assert!(futures_util::poll!(&mut late).is_pending());
+    world.list_with(&world.token().mint()).await.assert_served();
+    world.clock.advance(Duration::from_secs(31));
+    world.list_with(&world.token().signed_with(&key()).mint()).await.assert_invalid_token("kid_unknown");
+    assert_eq!(world.server.hits(Endpoint::Jwks), 2);
+
+    late.await.assert_served();
+    let served = world.list_with(&world.token().mint()).now_or_never();
+    served.expect("the set is as new as can be").assert_served();
+    assert_eq!(world.server.hits(Endpoint::Jwks), 2);
 }

@@ -22,7 +22,7 @@ const MILLION: usize = 1_000_000;
 /// What the process may grow by for this weight. What is weighed is an estimate, the allocator rounds up, and its
 /// arenas fill up. Measured with glibc: 1.15 times the weight and 3 MiB, however many tokens there are.
 const fn allowed(weight: usize) -> usize {
-    weight + weight / 4 + 6 * MIB
+    weight + 4 * MIB
 }
 
 /// Nothing is remembered of garbage. Measured: less than 100 KiB.

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# How many instructions the gate adds to a request whose token is remembered, counted with valgrind's callgrind:
+# a figure that no busy machine blurs. SHA-256 is counted apart, since each processor has its own way with it.
+#
+# Fails when the figure has risen by more than a twentieth over the one in benches/instructions.txt.
+# `benches/instructions.sh record` writes that one anew.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+command -v valgrind >/dev/null || { echo 'valgrind is needed: apt-get install valgrind' >&2; exit 1; }
+
+program=$(cargo bench --locked --bench budgets --no-run --message-format=json-render-diagnostics |
+    sed -n 's/.*"name":"budgets".*"executable":"\([^"]*\)".*/\1/p')
+
+# Per request: the program sends a thousand.
+instructions_in() {
+    valgrind --tool=callgrind --callgrind-out-file=/dev/null --collect-atstart=no --toggle-collect="*$1*" \
+        "$program" instructions 2>&1 | sed -n 's/.*Collected : \([0-9]*\)[0-9]\{3\}$/\1/p'
+}
+
+through=$(instructions_in through_the_gate)
+past=$(instructions_in past_the_gate)
+hash=$(instructions_in only_the_hash)
+own=$((through - past - hash))
+
+if [[ ${1-} == record ]]; then
+    echo "$own" >benches/instructions.txt
+fi
+recorded=$(<benches/instructions.txt)
+echo "a remembered token costs $own instructions besides one SHA-256; $recorded are recorded"
+((own * 20 <= recorded * 21)) || { echo 'that is too many' >&2; exit 1; }
