@@ -160,3 +160,103 @@ impl Loaded {
         self.asked_at.plus(self.lifetime)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIFETIMES: KeyLifetimes = KeyLifetimes {
+        min: Duration::from_secs(60),
+        default: Duration::from_secs(600),
+        max: Duration::from_secs(86_400),
+        stale: Duration::from_secs(21_600),
+        cooldown: Duration::from_secs(30),
+    };
+
+    fn at(seconds: u32) -> Timestamp {
+        Timestamp::from_seconds(seconds.into()).unwrap()
+    }
+
+    fn fetched(lifetime: Option<u64>, age: u64) -> Fetched {
+        let lifetime = lifetime.map(Duration::from_secs);
+        Fetched { keys: KeySet::default(), lifetime, age: Duration::from_secs(age) }
+    }
+
+    fn loaded_at(seconds: u32, lifetime: Option<u64>) -> KeyState {
+        let mut state = KeyState::new(LIFETIMES);
+        state.attempt(at(seconds));
+        state.fetched(fetched(lifetime, 0), at(seconds));
+        state
+    }
+
+    #[test]
+    fn after_failures_the_pause_doubles_up_to_the_cooldown_and_a_success_ends_it() {
+        let mut state = KeyState::new(LIFETIMES);
+        let mut now = at(1000);
+        assert!(state.wait_left(now, Pause::AfterEveryAttempt).is_zero());
+        for seconds in [1, 2, 4, 8, 16, 30, 30] {
+            state.attempt(now);
+            state.failed(None);
+            for pause in [Pause::AfterFailures, Pause::AfterEveryAttempt] {
+                assert_eq!(state.wait_left(now, pause), Duration::from_secs(seconds));
+            }
+            now = now.plus(Duration::from_secs(seconds));
+            assert!(state.wait_left(now, Pause::AfterFailures).is_zero());
+        }
+        state.attempt(now);
+        state.fetched(fetched(None, 0), now);
+        assert!(state.wait_left(now, Pause::AfterFailures).is_zero());
+        assert_eq!(state.wait_left(now, Pause::AfterEveryAttempt), LIFETIMES.cooldown);
+    }
+
+    #[test]
+    fn a_set_is_fresh_for_four_fifths_of_its_life_and_serves_until_it_is_stale() {
+        let mut state = loaded_at(1000, None);
+        assert_eq!(state.fresh(), at(1000)..at(1480));
+        assert!(state.at_once(at(1599)).is_some() && state.at_once(at(1600)).is_none());
+        state.failed(None);
+        assert!(state.at_once(at(1600)).is_some(), "nobody waits for an issuer that is down");
+        assert!(state.serving(at(22_599)).is_some() && state.serving(at(22_600)).is_none());
+        assert!(state.at_once(at(22_600)).is_none());
+    }
+
+    #[test]
+    fn a_lifetime_beyond_the_stale_bound_is_believed() {
+        let state = loaded_at(1000, Some(86_400));
+        assert!(state.serving(at(87_399)).is_some() && state.serving(at(87_400)).is_none());
+    }
+
+    #[test]
+    fn lifetimes_are_clamped() {
+        assert_eq!(loaded_at(0, Some(0)).fresh(), at(0)..at(48));
+        assert_eq!(loaded_at(0, Some(u64::MAX)).fresh(), at(0)..at(69_120));
+    }
+
+    #[test]
+    fn what_a_cache_held_back_is_known_from_when_the_issuer_said_it() {
+        let mut state = KeyState::new(LIFETIMES);
+        state.fetched(fetched(None, 300), at(1000));
+        let loaded = state.serving(at(1000)).unwrap();
+        assert_eq!((loaded.asked_at, loaded.known_at), (at(1000), at(700)));
+    }
+
+    #[test]
+    fn a_clock_set_back_ends_the_life_of_a_set_but_not_its_service_nor_the_fetching() {
+        let mut state = loaded_at(10_000, None);
+        assert!(!state.notices_clock_set_back(at(10_000)));
+        assert!(state.notices_clock_set_back(at(5000)));
+        assert!(!state.fresh().contains(&at(5000)) && !state.fresh().contains(&at(10_001)));
+        assert!(state.serving(at(5000)).is_some());
+        assert!(state.wait_left(at(5000), Pause::AfterEveryAttempt).is_zero());
+    }
+
+    #[test]
+    fn a_set_given_once_and_for_all_is_always_fresh_and_newer_than_any_token() {
+        let mut state = KeyState::fixed(KeySet::default(), LIFETIMES);
+        for now in [at(0), at(u32::MAX)] {
+            assert!(!state.notices_clock_set_back(now));
+            assert!(state.fresh().contains(&now));
+            assert!(state.at_once(now).is_some_and(|loaded| loaded.known_at > now));
+        }
+    }
+}

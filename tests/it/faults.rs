@@ -251,3 +251,26 @@ async fn send_spaces(mut stream: TcpStream, size: usize, announced: &str) -> usi
     }
     sent
 }
+
+/// As when a fetch panics: it ends, and nothing has landed.
+#[test]
+fn a_fetch_that_dies_with_its_runtime_counts_as_one_that_failed() {
+    let lasting = tokio::runtime::Runtime::new().unwrap();
+    let world = lasting.block_on(World::new());
+    world.server.fail(Endpoint::Jwks, Some(Fault::Hang));
+    let token = world.token().mint();
+    let passing = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    passing.block_on(async {
+        let mut waiting = std::pin::pin!(world.list_with(&token));
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        until(|| world.server.hits(Endpoint::Jwks) == 1).await;
+    });
+    drop(passing);
+    world.server.fail(Endpoint::Jwks, None);
+    lasting.block_on(async {
+        world.list_with(&token).await.assert_unavailable("jwks_unavailable");
+        assert_eq!(world.server.hits(Endpoint::Jwks), 1);
+        world.clock.advance(Duration::from_secs(1));
+        world.list_with(&token).await.assert_served();
+    });
+}

@@ -12,6 +12,7 @@ mod examples;
 mod faults;
 mod features;
 mod floods;
+mod health;
 mod hostile;
 mod key_refresh;
 mod key_storm;
