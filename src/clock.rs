@@ -74,8 +74,8 @@ impl From<SystemTime> for Timestamp {
 
 /// A stretch of time, set by one thread and looked into by others, without a lock.
 ///
-/// Who looks while it is being set may see one of the ends too early or too late by one setting, never
-/// a time that was in neither stretch nor between them.
+/// Who looks while it is being set may see one end of what was and one of what is, so that times between
+/// the two stretches may be in it, and none outside of them.
 #[derive(Debug)]
 pub(crate) struct Span {
     from: AtomicU64,

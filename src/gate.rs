@@ -61,11 +61,14 @@ impl Toolgate {
         self.gate.answers.resource_metadata()
     }
 
-    /// Fetches the keys of every issuer now, so that the first requests need not wait for them, and says
-    /// how that went. Not needed: a gate that was not warmed up fetches keys with the first tokens.
+    /// Fetches keys wherever it is time to, and says how it then stands with each issuer. Not needed: a gate
+    /// that was not warmed up fetches keys with the first tokens.
     ///
-    /// Waits ten seconds for each issuer at most. An issuer that is down is no reason not to start: its
-    /// tokens are answered with 503 until it is back.
+    /// It waits where tokens would have to wait, and for ten seconds at most; soon after a failed fetch it
+    /// begins no other one. So it also suits the readiness probe of a server that has no traffic yet. Like
+    /// requests, it needs a Tokio runtime that goes on running.
+    ///
+    /// An issuer that is down is no reason not to start: its tokens are answered with 503 until it is back.
     ///
     /// ```no_run
     /// # async fn start(gate: toolgate::Toolgate) {
@@ -81,17 +84,17 @@ impl Toolgate {
         self.health()
     }
 
-    /// Whether the tokens of each issuer can be judged now: for readiness probes. Nobody waits for it.
+    /// How it stands with each issuer, as far as requests and [`warm_up`](Self::warm_up) have found out.
+    /// Waits for nothing and fetches nothing.
     ///
-    /// Asking keeps keys fresh as requests do, so that a server without traffic becomes ready by being
-    /// asked. Whether one issuer that is down makes the server unready is for the probe to say: restarting
-    /// or isolating servers because of an authorization server seldom helps.
+    /// Whether one issuer that is down makes the server unready is for the probe to say: restarting or
+    /// isolating servers because of an authorization server seldom helps.
     ///
     /// ```
     /// use toolgate::{IssuerHealth, Toolgate};
     ///
     /// fn is_ready(gate: &Toolgate) -> bool {
-    ///     gate.health().iter().all(IssuerHealth::is_serving)
+    ///     gate.health().iter().any(IssuerHealth::is_serving)
     /// }
     /// ```
     pub fn health(&self) -> Vec<IssuerHealth> {

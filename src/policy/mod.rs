@@ -85,15 +85,14 @@ impl Policy {
         if satisfied {
             return Ok(());
         }
-        let mut scopes = Scopes::default();
-        let mut name = |needed: &Requirement| {
-            needed.rendered().iter().for_each(|scope| scopes.insert(scope.clone()));
-        };
+        let mut scopes = Vec::new();
+        let mut name = |needed: &Requirement| scopes.extend_from_slice(needed.rendered());
         self.base.iter().for_each(&mut name);
         of_calls(&mut name)?;
         if self.challenge == Challenge::Accumulate {
-            granted.as_slice().iter().for_each(|scope| scopes.insert(scope.clone()));
+            scopes.extend_from_slice(granted.as_slice());
         }
+        let scopes = scopes.into_iter().collect();
         Err(Refusal::from(Reason::InsufficientScope).requiring(scopes))
     }
 

@@ -25,13 +25,14 @@ impl IssuerHealth {
         &self.issuer
     }
 
-    /// Whether its tokens can be judged now. If not, each of them is answered with 503.
+    /// Whether its keys are here, and not too old to be believed. If not, its tokens wait for a fetch, and are
+    /// answered with 503 where it fails.
     pub fn is_serving(&self) -> bool {
         self.is_serving
     }
 
-    /// Why its keys could not be fetched the last time, for the operator. An issuer can have a problem and
-    /// be served all the same: the last good keys serve on for a while.
+    /// Why no newer keys came of the last attempt, for the operator. An issuer can have a problem and be
+    /// served all the same: the last good keys serve on for a while.
     pub fn problem(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
         Some(self.problem.as_ref()?)
     }

@@ -74,9 +74,6 @@ pub(crate) enum Unreadable {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WrongType;
 
-/// What most claims have room in.
-const USUAL_MEMBERS: usize = 12;
-
 const DUPLICATE: &str = "member named twice";
 
 /// serde_json's private names for numbers and raw values. With its feature `arbitrary_precision`,
@@ -141,7 +138,7 @@ impl<'de> Visitor<'de> for JsonVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json<'de>, A::Error> {
-        let mut members: Vec<(Cow<'de, str>, Json<'de>)> = Vec::with_capacity(USUAL_MEMBERS);
+        let mut members: Vec<(Cow<'de, str>, Json<'de>)> = Vec::new();
         while let Some(Name(name)) = map.next_key()? {
             if name.starts_with(PRIVATE) {
                 if name == PRIVATE_NUMBER && members.is_empty() && *NUMBERS_ARRIVE_AS_MAPS {

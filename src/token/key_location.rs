@@ -81,6 +81,10 @@ pub(crate) enum KeysUnavailable {
     Unfetched(#[source] Arc<FetchFailure>),
     #[error("its key set cannot be used")]
     Unusable(#[from] NoUsableKeys),
+    #[error("the fetch ended without an outcome: its runtime was shut down, or it panicked")]
+    Lost,
+    #[error("there is no Tokio runtime here to fetch on")]
+    NoRuntime,
 }
 
 impl KeysUnavailable {
@@ -88,7 +92,7 @@ impl KeysUnavailable {
         match self {
             Self::Undiscovered => Reason::DiscoveryFailed,
             Self::OtherIssuer(_) => Reason::DiscoveryIssuerMismatch,
-            Self::Unfetched(_) => Reason::JwksUnavailable,
+            Self::Unfetched(_) | Self::Lost | Self::NoRuntime => Reason::JwksUnavailable,
             Self::Unusable(_) => Reason::JwksUnusable,
         }
     }

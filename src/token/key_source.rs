@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
 
 use super::algorithm::Algorithms;
 use super::fetch::Fetcher;
@@ -21,7 +22,10 @@ use crate::clock::{Clock, Span, Timestamp};
 use crate::refusal::{Reason, Refusal};
 
 /// How long a request waits for a fetch under way before it is told to come back.
-const MAX_WAIT: Duration = Duration::from_secs(10);
+pub(super) const MAX_WAIT: Duration = Duration::from_secs(10);
+
+/// Longer than any fetch takes. One that is still under way then was left on a runtime that nobody drives.
+const MAX_FLIGHT: Duration = Duration::from_secs(30);
 
 /// How much later than its `iat` a token may have been signed: clocks differ, seconds are whole, and some
 /// issuers date tokens back.
@@ -49,12 +53,29 @@ pub(crate) struct KeySource {
 #[derive(Debug)]
 struct Shared {
     state: KeyState,
-    /// Closed when the fetch has landed.
+    /// The fetch under way.
     flight: Option<Flight>,
+    /// How many there have been.
+    flights: u64,
 }
 
 /// A fetch under way, to wait for.
-pub(super) type Flight = watch::Receiver<()>;
+#[derive(Debug, Clone)]
+pub(super) struct Flight {
+    number: u64,
+    began: Instant,
+    /// Closed when it has landed.
+    landing: watch::Receiver<()>,
+}
+
+/// The same, for whoever flies it: whatever becomes of its task, it lands.
+struct Pilot {
+    source: Arc<KeySource>,
+    number: u64,
+    asked_at: Timestamp,
+    outcome: Result<Fetched, KeysUnavailable>,
+    _done: watch::Sender<()>,
+}
 
 impl KeySource {
     pub(crate) fn fetched(fetch: KeyFetch, lifetimes: KeyLifetimes, clock: Clock) -> Self {
@@ -69,7 +90,7 @@ impl KeySource {
     fn new(fetch: Option<KeyFetch>, state: KeyState, clock: Clock) -> Self {
         let fresh = Span::default();
         fresh.set(state.fresh());
-        Self { fetch, clock, shared: Mutex::new(Shared { state, flight: None }), fresh }
+        Self { fetch, clock, shared: Mutex::new(Shared { state, flight: None, flights: 0 }), fresh }
     }
 
     /// The issuer's key that signed, fetching the set when that is what it takes to know.
@@ -114,18 +135,18 @@ impl KeySource {
         if shared.state.serving(now).is_some() { Ok(()) } else { Err(self.unavailable(&shared.state, now)) }
     }
 
-    /// Whether tokens can be judged now, and why the last fetch failed if it did. Asking keeps the set
-    /// fresh in the background.
-    pub(super) fn condition(self: &Arc<Self>) -> (bool, Option<KeysUnavailable>) {
-        let (mut shared, now) = self.lock();
-        self.refresh(&mut shared, now);
+    /// Whether tokens can be judged now, and why the last fetch failed if it did.
+    pub(super) fn condition(&self) -> (bool, Option<KeysUnavailable>) {
+        let (shared, now) = self.lock();
         (shared.state.serving(now).is_some(), shared.state.last_failure().cloned())
     }
 
-    /// Has a fresh set fetched, unless there is one; what is returned can be waited for.
-    pub(super) fn start_up(self: &Arc<Self>) -> Option<Flight> {
+    /// Has a set fetched where it is time to. What is returned is to be waited for: nothing, where tokens
+    /// are served meanwhile.
+    pub(super) fn warm_up(self: &Arc<Self>) -> Option<Flight> {
         let (mut shared, now) = self.lock();
-        self.refresh(&mut shared, now)
+        let flight = self.refresh(&mut shared, now);
+        flight.filter(|_| shared.state.at_once(now).is_none())
     }
 
     /// The set to look in first.
@@ -140,7 +161,7 @@ impl KeySource {
             flight
         };
         if let Some(flight) = flight {
-            landed(flight).await;
+            let _ = timeout(MAX_WAIT, flight.landed()).await;
         }
         let (shared, now) = self.lock();
         shared.state.serving(now).cloned().ok_or_else(|| self.unavailable(&shared.state, now))
@@ -152,7 +173,7 @@ impl KeySource {
             let (mut shared, now) = self.lock();
             self.join_or_start(&mut shared, now, Pause::AfterEveryAttempt)?
         };
-        landed(flight).await;
+        let _ = timeout(MAX_WAIT, flight.landed()).await;
         let (shared, now) = self.lock();
         shared.state.serving(now).cloned()
     }
@@ -166,50 +187,49 @@ impl KeySource {
 
     /// The fetch under way, or a new one if the last attempt lies far enough back.
     fn join_or_start(self: &Arc<Self>, shared: &mut Shared, now: Timestamp, pause: Pause) -> Option<Flight> {
-        match &shared.flight {
-            Some(flight) if flight.has_changed().is_ok() => return Some(flight.clone()),
-            // A closed channel is a flight that ended without landing: its task panicked or was dropped.
-            Some(_) => {
-                shared.flight = None;
-                shared.state.failed(None);
-            }
-            None => {}
+        let Ok(runtime) = Handle::try_current() else {
+            shared.state.remark(KeysUnavailable::NoRuntime);
+            return None;
+        };
+        if let Some(flight) = shared.flight.as_ref().filter(|flight| flight.began.elapsed() < MAX_FLIGHT) {
+            return Some(flight.clone());
         }
         if self.fetch.is_none() || !shared.state.wait_left(now, pause).is_zero() {
             return None;
         }
-        // Outside of a runtime, where a health probe may stand, nothing can be fetched.
-        let runtime = Handle::try_current().ok()?;
         shared.state.attempt(now);
-        let (done, flight) = watch::channel(());
-        shared.flight = Some(flight.clone());
-        let source = Arc::clone(self);
-        runtime.spawn(async move {
-            if let Some(fetch) = &source.fetch {
-                let outcome =
-                    fetch.location.fetch(&fetch.issuer, &fetch.fetcher, &fetch.algorithms, now).await;
-                source.land(&fetch.issuer, outcome, now);
-            }
-            drop(done);
-        });
-        Some(flight)
+        shared.flights += 1;
+        let (number, (done, landing)) = (shared.flights, watch::channel(()));
+        let outcome = Err(KeysUnavailable::Lost);
+        runtime.spawn(Pilot { source: Arc::clone(self), number, asked_at: now, outcome, _done: done }.fly());
+        shared.flight.insert(Flight { number, began: Instant::now(), landing }).clone().into()
     }
 
-    fn land(&self, issuer: &str, outcome: Result<Fetched, KeysUnavailable>, asked_at: Timestamp) {
+    fn land(&self, number: u64, outcome: Result<Fetched, KeysUnavailable>, asked_at: Timestamp) {
+        let issuer = self.issuer();
         match &outcome {
-            Ok(_) => tracing::debug!(target: "toolgate", issuer, "keys fetched"),
+            Ok(fetched) => {
+                tracing::debug!(target: "toolgate", issuer, lifetime = ?fetched.lifetime, "keys fetched");
+            }
             Err(why) => {
                 let (reason, source) = (why.reason().code(), why.source().map(ToString::to_string));
                 tracing::error!(target: "toolgate", issuer, reason, error = %why, source, "keys not fetched");
             }
         }
         let (mut shared, _) = self.lock();
-        shared.flight = None;
+        // One that was given up must not undo what came after it.
+        if shared.flight.take_if(|flight| flight.number == number).is_none() {
+            return;
+        }
         match outcome {
             Ok(fetched) => shared.state.fetched(fetched, asked_at),
-            Err(why) => shared.state.failed(Some(why)),
+            Err(why) => shared.state.failed(why),
         }
         self.fresh.set(shared.state.fresh());
+    }
+
+    fn issuer(&self) -> &str {
+        self.fetch.as_ref().map_or("", |fetch| &fetch.issuer)
     }
 
     fn unavailable(&self, state: &KeyState, now: Timestamp) -> Refusal {
@@ -217,8 +237,7 @@ impl KeySource {
             Some(why) => Refusal::from(why.reason()).because(why),
             None => Reason::JwksUnavailable.into(),
         };
-        let issuer = self.fetch.as_ref().map_or("", |fetch| &fetch.issuer);
-        refusal.retry_after(state.wait_left(now, Pause::AfterEveryAttempt)).got(issuer)
+        refusal.retry_after(state.wait_left(now, Pause::AfterEveryAttempt)).got(self.issuer())
     }
 
     fn undecided(&self) -> Refusal {
@@ -239,9 +258,28 @@ impl KeySource {
     }
 }
 
-pub(super) async fn landed(mut flight: Flight) {
-    // Nothing is ever sent: the channel closes when the fetch has landed. Whoever waited in vain finds no set.
-    let _ = tokio::time::timeout(MAX_WAIT, flight.changed()).await;
+impl Flight {
+    pub(super) async fn landed(mut self) {
+        // Nothing is ever sent: the channel closes. Whoever waited in vain finds no set.
+        let _ = self.landing.changed().await;
+    }
+}
+
+impl Pilot {
+    async fn fly(mut self) {
+        if let Some(KeyFetch { issuer, location, algorithms, fetcher }) = &self.source.fetch {
+            let outcome = location.fetch(issuer, fetcher, algorithms, self.asked_at).await;
+            self.outcome = outcome;
+        }
+    }
+}
+
+/// Also when the task panicked, or its runtime was shut down.
+impl Drop for Pilot {
+    fn drop(&mut self) {
+        let outcome = std::mem::replace(&mut self.outcome, Err(KeysUnavailable::Lost));
+        self.source.land(self.number, outcome, self.asked_at);
+    }
 }
 
 fn refused(why: NotSigned, header: &Header) -> Refusal {

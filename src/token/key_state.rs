@@ -129,10 +129,14 @@ impl KeyState {
         self.loaded = Some(Loaded { keys: Arc::new(keys), asked_at, known_at, lifetime });
     }
 
-    /// Without a reason where the fetch ended without an outcome.
-    pub(super) fn failed(&mut self, why: Option<KeysUnavailable>) {
+    pub(super) fn failed(&mut self, why: KeysUnavailable) {
         self.failures = self.failures.saturating_add(1);
-        self.last_failure = why.or(self.last_failure.take());
+        self.last_failure = Some(why);
+    }
+
+    /// What kept a fetch from beginning. It holds up nobody else's.
+    pub(super) fn remark(&mut self, why: KeysUnavailable) {
+        self.last_failure = Some(why);
     }
 
     /// A set from the future was fetched before the clock was set back: how old it is nobody knows, so its
@@ -196,7 +200,7 @@ mod tests {
         assert!(state.wait_left(now, Pause::AfterEveryAttempt).is_zero());
         for seconds in [1, 2, 4, 8, 16, 30, 30] {
             state.attempt(now);
-            state.failed(None);
+            state.failed(KeysUnavailable::Lost);
             for pause in [Pause::AfterFailures, Pause::AfterEveryAttempt] {
                 assert_eq!(state.wait_left(now, pause), Duration::from_secs(seconds));
             }
@@ -214,7 +218,7 @@ mod tests {
         let mut state = loaded_at(1000, None);
         assert_eq!(state.fresh(), at(1000)..at(1480));
         assert!(state.at_once(at(1599)).is_some() && state.at_once(at(1600)).is_none());
-        state.failed(None);
+        state.failed(KeysUnavailable::Lost);
         assert!(state.at_once(at(1600)).is_some(), "nobody waits for an issuer that is down");
         assert!(state.serving(at(22_599)).is_some() && state.serving(at(22_600)).is_none());
         assert!(state.at_once(at(22_600)).is_none());

@@ -1,5 +1,7 @@
 //! Token in, principal out: the one path on which a presented token becomes a believed one.
 
+use tokio::time::timeout;
+
 use super::cache::{Verified, VerifiedCache};
 use super::claims::Claims;
 use super::fingerprint::Fingerprint;
@@ -7,7 +9,7 @@ use super::health::IssuerHealth;
 use super::issuer::TrustedIssuer;
 use super::json::{Object, Unreadable};
 use super::jws::{Header, Jws};
-use super::key_source::landed;
+use super::key_source::MAX_WAIT;
 use super::present::PresentedToken;
 use super::principal::Principal;
 use crate::clock::{Clock, Timestamp};
@@ -50,12 +52,18 @@ impl Verifier {
         Ok(Known { principal, remembered: false, fingerprint })
     }
 
-    /// Fetches the keys of every issuer that has none or old ones, all at once.
+    /// Fetches keys where it is time to, and waits where tokens would wait too.
     pub(crate) async fn warm_up(&self) {
-        let flights: Vec<_> = self.issuers.iter().filter_map(|issuer| issuer.keys.start_up()).collect();
-        for flight in flights {
-            landed(flight).await;
+        let flights: Vec<_> = self.issuers.iter().filter_map(|issuer| issuer.keys.warm_up()).collect();
+        if flights.is_empty() {
+            return;
         }
+        let all = async {
+            for flight in flights {
+                flight.landed().await;
+            }
+        };
+        let _ = timeout(MAX_WAIT, all).await;
     }
 
     pub(crate) fn health(&self) -> Vec<IssuerHealth> {

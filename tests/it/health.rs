@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use toolgate::testing::{AuthorizationServer, Endpoint, Fault};
 use toolgate::{Issuer, IssuerHealth, Limits, ScopeMap};
 
-use crate::world::{World, until};
+use crate::world::{World, pass, until};
 
 fn of<'a>(report: &'a [IssuerHealth], server: &AuthorizationServer) -> &'a IssuerHealth {
     report.iter().find(|health| health.issuer() == server.issuer()).expect("it is trusted")
@@ -39,25 +40,50 @@ async fn one_issuer_that_is_down_is_reported_and_does_not_keep_the_others_from_s
 }
 
 #[tokio::test]
-async fn issuers_are_warmed_up_all_at_once_and_none_for_longer_than_a_request_would_wait() {
-    let (world, neighbour) = World::with_neighbour(Limits::default()).await;
-    for form in [Endpoint::Rfc8414, Endpoint::OidcInserted, Endpoint::OidcAppended] {
-        world.server.fail(form, Some(Fault::Hang));
-    }
+async fn issuers_are_warmed_up_all_at_once_and_for_no_longer_than_a_request_would_wait() {
+    let hanging = async || {
+        let server = AuthorizationServer::builder().issuer_path("/tenant").start().await;
+        for form in [Endpoint::Rfc8414, Endpoint::OidcInserted, Endpoint::OidcAppended] {
+            server.fail(form, Some(Fault::Hang));
+        }
+        server
+    };
+    let (first, second) = (hanging().await, hanging().await);
+    let world = World::with(|builder, server| {
+        let builder = builder.issuer(first.issuer()).issuer(second.issuer()).issuer(server.issuer());
+        builder.scopes(ScopeMap::allow_unlisted())
+    })
+    .await;
     let mut warming = std::pin::pin!(world.gate.warm_up());
     assert!(futures_util::poll!(&mut warming).is_pending());
-    until(|| of(&world.gate.health(), &neighbour).is_serving()).await;
-    crate::world::pass(Duration::from_secs(10)).await;
-    let report = warming.await;
-    assert!(!of(&report, &world.server).is_serving());
+    until(|| world.server.hits(Endpoint::Jwks) == 1).await;
+    until(|| first.hits(Endpoint::Rfc8414) == 1 && second.hits(Endpoint::Rfc8414) == 1).await;
+    pass(Duration::from_secs(10)).await;
+    let report = warming.now_or_never().expect("ten seconds are over");
+    assert!(!of(&report, &first).is_serving() && !of(&report, &second).is_serving());
 }
 
 #[tokio::test]
-async fn a_server_without_traffic_becomes_ready_by_being_asked() {
+async fn asking_for_health_fetches_nothing() {
     let world = World::new().await;
     assert!(!of(&world.gate.health(), &world.server).is_serving());
-    until(|| of(&world.gate.health(), &world.server).is_serving()).await;
+    assert!(of(&world.gate.health(), &world.server).problem().is_none());
+    world.list_with(&world.token().mint()).await.assert_served();
+    assert!(of(&world.gate.health(), &world.server).is_serving());
+    world.clock.advance(Duration::from_secs(500));
+    world.gate.health();
     assert_eq!(world.server.hits(Endpoint::Jwks), 1);
+}
+
+#[tokio::test]
+async fn a_probe_that_warms_up_does_not_wait_for_newer_keys_where_tokens_do_not() {
+    let world = World::new().await;
+    world.gate.warm_up().await;
+    world.server.fail(Endpoint::Jwks, Some(Fault::Hang));
+    world.clock.advance(Duration::from_secs(500));
+    let report = world.gate.warm_up().now_or_never().expect("it waits for nothing");
+    assert!(of(&report, &world.server).is_serving());
+    until(|| world.server.hits(Endpoint::Jwks) == 2).await;
 }
 
 #[tokio::test]
@@ -104,9 +130,39 @@ async fn keys_given_once_and_for_all_always_serve() {
 }
 
 #[tokio::test]
-async fn a_probe_may_ask_from_a_thread_that_knows_no_runtime() {
+async fn outside_of_a_runtime_nothing_is_fetched_nothing_panics_and_the_report_says_why() {
     let world = World::new().await;
     let gate = world.gate.clone();
-    let asked = std::thread::spawn(move || gate.health()).join().expect("no panic");
-    assert!(!of(&asked, &world.server).is_serving());
+    let ask = move || std::thread::spawn(move || gate.warm_up().now_or_never()).join().expect("no panic");
+    let report = ask.clone()().expect("there is nothing to wait for");
+    let problem = of(&report, &world.server).problem().expect("what is missing").to_string();
+    assert_eq!(problem, "there is no Tokio runtime here to fetch on");
+
+    // Nor while a fetch is under way elsewhere.
+    world.server.fail(Endpoint::Jwks, Some(Fault::Hang));
+    let token = world.token().mint();
+    let mut waiting = std::pin::pin!(world.list_with(&token));
+    assert!(futures_util::poll!(&mut waiting).is_pending());
+    assert!(ask().is_some());
+}
+
+#[tokio::test]
+async fn a_fetch_on_a_runtime_that_nobody_drives_is_given_up_and_does_not_come_back() {
+    let world = World::new().await;
+    let idle = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (gate, handle) = (world.gate.clone(), idle.handle().clone());
+    std::thread::spawn(move || {
+        let _context = handle.enter();
+        assert!(gate.warm_up().now_or_never().is_none());
+    })
+    .join()
+    .unwrap();
+    pass(Duration::from_secs(30)).await;
+    world.list_with(&world.token().mint()).await.assert_served();
+    assert_eq!(world.server.hits(Endpoint::Jwks), 1);
+
+    // It lands at last, as a failure, and takes nothing back.
+    tokio::task::spawn_blocking(move || drop(idle)).await.unwrap();
+    assert!(of(&world.gate.health(), &world.server).problem().is_none());
+    world.list_with(&world.token().mint()).await.assert_served();
 }

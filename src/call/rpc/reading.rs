@@ -36,7 +36,7 @@ impl<T> Given<T> {
 }
 
 /// An object of which some keys decide.
-pub(super) trait Object<'de>: Default {
+pub(super) trait Object<'de> {
     type Key: Copy + 'static;
     const KEYS: &'static [(&'static str, Self::Key)];
 
