@@ -205,8 +205,8 @@ impl Gate {
 /// On HTTP/2 hyper resets a stream whose body nobody reads to its end, and some clients then never see
 /// the answer; so the rest is read and thrown away beside it. Who waits for `100 Continue` sends none.
 fn drained<B: Body<Data = Bytes> + Send + 'static>(refusal: Refusal, parts: &Parts, unread: B) -> Refusal {
-    let waits = parts.headers.contains_key(EXPECT);
-    if parts.version == Version::HTTP_2 && !waits && !unread.is_end_stream() {
+    let may_go_on = || !unread.is_end_stream() && !parts.headers.contains_key(EXPECT);
+    if parts.version == Version::HTTP_2 && may_go_on() {
         tokio::spawn(call::discard(unread));
     }
     refusal
