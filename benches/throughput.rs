@@ -75,13 +75,13 @@ fn compare(
     println!("around {name}: {ratio:.2} of {per_second:.0} requests a second (at least {allowed})");
 }
 
-/// In a thread of its own, so that client and server have a core each.
+/// In a runtime of its own, as `#[tokio::main]` makes it.
 fn serve(app: Router) -> SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
-        current_thread().block_on(async {
+        Builder::new_multi_thread().enable_all().build().unwrap().block_on(async {
             axum::serve(TcpListener::from_std(listener).unwrap(), app).await.unwrap();
         });
     });
