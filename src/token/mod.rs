@@ -2,7 +2,8 @@
 //!
 //! `present` reads the header, `verify` walks the path of a token: `jws` cuts it, `issuer` is looked
 //! up by name, `key_source` has the issuer's keys (as `key_state` tells, by `discovery` and `fetch`), `keys`
-//! checks the signature, `claims` judges the rest, and `cache` remembers the good ones.
+//! checks the signature, `claims` judges the rest, and `cache` remembers the good ones. `health` tells how it
+//! stands with each issuer.
 //!
 //! Signatures are checked by aws-lc-rs directly. The crate `jsonwebtoken` reads keys for us, but its
 //! `decode` would pass a token whose `iss` or `aud` is absent or of the wrong type, and its backend
