@@ -34,8 +34,7 @@ pub(super) fn build(builder: Builder) -> Result<Toolgate, ConfigError> {
         let source = std::error::Error::source(&why).map(ToString::to_string).unwrap_or_default();
         ConfigError::new("http_client", source, "the HTTP client cannot be built from these settings")
     })?;
-    let trust =
-        Trust { resource: &resource, fetcher, lifetimes: config.limits.key_lifetimes(), clock: &clock };
+    let trust = Trust { resource: &resource, fetcher, lifetimes: config.limits.lifetimes(), clock: &clock };
     let issuers = trust.issuers(&config.issuers)?;
     let authorization_servers = advertised(&config.issuers)?;
     let request_prefix =

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::config_error::ConfigError;
-use crate::token::{KeyLifetimes, VerifiedCache};
+use crate::token::{Lifetimes, VerifiedCache};
 
 /// Bounds that an operator may need to move. What is not set keeps its default.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -135,9 +135,9 @@ impl Limits {
         VerifiedCache::new(self.verified_cache_bytes.unwrap_or(VERIFIED_CACHE_BYTES), max_age)
     }
 
-    pub(super) fn key_lifetimes(&self) -> KeyLifetimes {
+    pub(super) fn lifetimes(&self) -> Lifetimes {
         let seconds = |set: Option<u64>, default| Duration::from_secs(set.unwrap_or(default));
-        KeyLifetimes {
+        Lifetimes {
             min: seconds(self.jwks_min_seconds, JWKS_MIN_SECONDS),
             default: seconds(self.jwks_default_seconds, JWKS_DEFAULT_SECONDS),
             max: seconds(self.jwks_max_seconds, JWKS_MAX_SECONDS),

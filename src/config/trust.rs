@@ -10,8 +10,8 @@ use crate::config_error::ConfigError;
 use crate::policy::published_scopes;
 use crate::resource_uri::{HttpUrl, ResourceUri};
 use crate::token::{
-    Algorithm, Algorithms, Fetcher, KeyFetch, KeyLifetimes, KeyLocation, KeySet, KeySource, Profile,
-    TrustedIssuer, metadata_urls,
+    Algorithm, Algorithms, Fetcher, KeyFetch, KeySet, KeySource, Lifetimes, Location, Profile, TrustedIssuer,
+    metadata_urls,
 };
 
 /// Where scopes are looked for when nothing else is said.
@@ -24,7 +24,7 @@ const MAX_LEEWAY_SECONDS: u64 = 10 * 60;
 pub(super) struct Trust<'a> {
     pub(super) resource: &'a Arc<ResourceUri>,
     pub(super) fetcher: Fetcher,
-    pub(super) lifetimes: KeyLifetimes,
+    pub(super) lifetimes: Lifetimes,
     pub(super) clock: &'a Clock,
 }
 
@@ -136,7 +136,7 @@ fn algorithms(field: &str, issuer: &Issuer) -> Result<Algorithms, ConfigError> {
 /// Keys that are here already, or where to get them.
 enum KeysAt {
     Fixed(KeySet),
-    Location(KeyLocation),
+    Location(Location),
 }
 
 fn keys_at(
@@ -151,7 +151,7 @@ fn keys_at(
     };
     match (&issuer.jwks_uri, &issuer.jwks_file, &issuer.jwks) {
         (Some(uri), None, None) => match HttpUrl::parse(uri) {
-            Ok(_) => Ok(KeysAt::Location(KeyLocation::At(uri.clone()))),
+            Ok(_) => Ok(KeysAt::Location(Location::At(uri.clone()))),
             Err(mend) => Err(ConfigError::new(field("jwks_uri"), uri, mend)),
         },
         (None, Some(path), None) => {
@@ -167,7 +167,7 @@ fn keys_at(
         }
         (None, None, Some(json)) => fixed("jwks", "(the set given)", json.0.as_bytes()),
         (None, None, None) => match metadata_urls(&issuer.issuer) {
-            Ok(urls) => Ok(KeysAt::Location(KeyLocation::Discovered(urls))),
+            Ok(urls) => Ok(KeysAt::Location(Location::Discovered(urls))),
             Err(mend) => {
                 let mend = format!("its keys cannot be discovered: {mend}, or give jwks_uri or jwks_file");
                 Err(ConfigError::new(field("issuer"), &issuer.issuer, mend))

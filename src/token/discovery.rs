@@ -2,7 +2,19 @@
 
 use serde_json::Value;
 
+use super::fetch::Fetcher;
+use super::source_state::Fetched;
+use super::unavailable::Unavailable;
+use crate::clock::Timestamp;
 use crate::resource_uri::HttpUrl;
+
+/// Where something of an issuer's is.
+#[derive(Debug)]
+pub(crate) enum Location {
+    /// Named by the first of these metadata documents that is the issuer's.
+    Discovered(Vec<String>),
+    At(String),
+}
 
 /// The three forms, in the order MCP clients try them: RFC 8414 with the path behind the well-known
 /// part, OpenID Connect likewise, OpenID Connect with the well-known part behind the path.
@@ -21,8 +33,29 @@ pub(crate) fn metadata_urls(issuer: &str) -> Result<Vec<String>, &'static str> {
     Ok(urls)
 }
 
-/// Reads the document of `issuer` and takes its `jwks_uri`.
-pub(crate) fn jwks_uri(document: &[u8], issuer: &str) -> Result<String, NotItsMetadata> {
+/// The URL that this member of the issuer's metadata names. Any failure of one form moves on to the next.
+pub(super) async fn discover(
+    urls: &[String],
+    issuer: &str,
+    member: &'static str,
+    fetcher: &Fetcher,
+    now: Timestamp,
+) -> Result<Fetched<String>, Unavailable> {
+    let mut most_telling = None;
+    for url in urls {
+        let Ok(document) = fetcher.get(url, now).await else {
+            continue;
+        };
+        match endpoint(&document.bytes, issuer, member) {
+            Ok(item) => return Ok(Fetched { item, lifetime: document.lifetime, age: document.age }),
+            Err(why) => most_telling = most_telling.max(Some(why)),
+        }
+    }
+    Err(most_telling.map_or(Unavailable::Undiscovered, Unavailable::Undiscoverable))
+}
+
+/// Reads the document of `issuer` and takes the URL that the member names.
+fn endpoint(document: &[u8], issuer: &str, member: &'static str) -> Result<String, NotItsMetadata> {
     let document: Value = serde_json::from_slice(document).map_err(|_| NotItsMetadata::NotJson)?;
     let text = |name| document.get(name).and_then(Value::as_str);
     // RFC 8414 §3.3: identical, or someone else's keys would verify this issuer's tokens.
@@ -31,22 +64,23 @@ pub(crate) fn jwks_uri(document: &[u8], issuer: &str) -> Result<String, NotItsMe
         Some(named) => return Err(NotItsMetadata::OtherIssuer(named.chars().take(200).collect())),
         None => return Err(NotItsMetadata::OtherIssuer("nobody".to_owned())),
     }
-    let uri = text("jwks_uri").ok_or(NotItsMetadata::NoKeys)?;
-    HttpUrl::parse(uri).map_err(NotItsMetadata::UnfitKeys)?;
-    Ok(uri.to_owned())
+    let url = text(member).ok_or(NotItsMetadata::Lacks(member))?;
+    HttpUrl::parse(url).map_err(|why| NotItsMetadata::Unfit(member, why))?;
+    Ok(url.to_owned())
 }
 
-/// Why a document found at a well-known URL says nothing about the issuer's keys.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Why a document found at a well-known URL does not say where something of the issuer's is; the more
+/// telling, the later.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub(crate) enum NotItsMetadata {
     #[error("the metadata is not JSON")]
     NotJson,
+    #[error("the metadata has no {0}")]
+    Lacks(&'static str),
+    #[error("the {0} in the metadata is unfit: {1}")]
+    Unfit(&'static str, &'static str),
     #[error("the metadata is of another issuer: {0}")]
     OtherIssuer(String),
-    #[error("the metadata has no jwks_uri")]
-    NoKeys,
-    #[error("the jwks_uri is unfit: {0}")]
-    UnfitKeys(&'static str),
 }
 
 #[cfg(test)]
@@ -75,14 +109,15 @@ mod tests {
 
     #[test]
     fn a_document_of_another_issuer_is_not_believed() {
+        let jwks_uri = |document: &[u8], issuer| endpoint(document, issuer, "jwks_uri");
         let document = br#"{"issuer":"https://as.example","jwks_uri":"https://keys.example/jwks"}"#;
         assert_eq!(jwks_uri(document, "https://as.example").as_deref(), Ok("https://keys.example/jwks"));
         for other in ["https://as.example/", "https://AS.example", "https://as.example:443"] {
             assert!(matches!(jwks_uri(document, other), Err(NotItsMetadata::OtherIssuer(_))), "{other}");
         }
         assert_eq!(jwks_uri(b"<html>", "https://as.example"), Err(NotItsMetadata::NotJson));
-        assert_eq!(jwks_uri(br#"{"issuer":"x"}"#, "x"), Err(NotItsMetadata::NoKeys));
+        assert_eq!(jwks_uri(br#"{"issuer":"x"}"#, "x"), Err(NotItsMetadata::Lacks("jwks_uri")));
         let plain = br#"{"issuer":"x","jwks_uri":"http://keys.example/jwks"}"#;
-        assert!(matches!(jwks_uri(plain, "x"), Err(NotItsMetadata::UnfitKeys(_))));
+        assert!(matches!(jwks_uri(plain, "x"), Err(NotItsMetadata::Unfit("jwks_uri", _))));
     }
 }

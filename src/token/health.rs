@@ -4,14 +4,14 @@ use std::error::Error;
 use std::sync::Arc;
 
 use super::issuer::TrustedIssuer;
-use super::key_location::KeysUnavailable;
+use super::unavailable::Unavailable;
 
 /// How it stands with one trusted issuer. [`Toolgate::health`](crate::Toolgate::health) reports one for each.
 #[derive(Debug, Clone)]
 pub struct IssuerHealth {
     issuer: Arc<str>,
     is_serving: bool,
-    problem: Option<KeysUnavailable>,
+    problem: Option<Unavailable>,
 }
 
 impl IssuerHealth {

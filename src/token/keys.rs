@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::algorithm::{Algorithm, Algorithms, KeyType, Material};
 use super::jws::Header;
+use super::source_state::Renewed;
 
 /// More keys than any real issuer publishes; the rest of a longer set is not looked at.
 pub(crate) const MAX_KEYS: usize = 64;
@@ -73,21 +74,6 @@ impl KeySet {
         if keys.is_empty() { Err(NoUsableKeys::NoneUsable) } else { Ok(Self { keys }) }
     }
 
-    /// Takes the place of an older set: keys that are in both stay the same object, those that are gone
-    /// are marked, and what was remembered under them dies with them.
-    pub(crate) fn succeed(&mut self, older: &Self) {
-        for new in &mut self.keys {
-            if let Some(old) = older.keys.iter().find(|old| old.key.is_same(&new.key)) {
-                new.key = old.key.clone();
-            }
-        }
-        for old in &older.keys {
-            if !self.keys.iter().any(|new| Arc::ptr_eq(&new.key, &old.key)) {
-                old.key.retired.store(true, Ordering::Release);
-            }
-        }
-    }
-
     /// The key that signed the message.
     pub(crate) fn verify(
         &self,
@@ -112,6 +98,23 @@ impl KeySet {
         let signed =
             fitting.into_iter().find(|(_, verifier)| verifier.verify_sig(message, signature).is_ok());
         signed.map(|(key, _)| key.clone()).ok_or(NotSigned::BadSignature)
+    }
+}
+
+/// Keys that are in both sets stay the same object, those that are gone are marked, and what was remembered
+/// under them dies with them.
+impl Renewed for KeySet {
+    fn succeed(&mut self, older: &Self) {
+        for new in &mut self.keys {
+            if let Some(old) = older.keys.iter().find(|old| old.key.is_same(&new.key)) {
+                new.key = old.key.clone();
+            }
+        }
+        for old in &older.keys {
+            if !self.keys.iter().any(|new| Arc::ptr_eq(&new.key, &old.key)) {
+                old.key.retired.store(true, Ordering::Release);
+            }
+        }
     }
 }
 

@@ -9,9 +9,10 @@ use super::health::IssuerHealth;
 use super::issuer::TrustedIssuer;
 use super::json::{Object, Unreadable};
 use super::jws::{Header, Jws};
-use super::key_source::MAX_WAIT;
+
 use super::present::PresentedToken;
 use super::principal::Principal;
+use super::source::MAX_WAIT;
 use crate::clock::{Clock, Timestamp};
 use crate::refusal::{Reason, Refusal};
 

@@ -1,17 +1,20 @@
 //! What the operator sees: one event per decision, with stable fields and nothing secret.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use serde_json::{Value, json};
 use toolgate::ScopeMap;
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::Interest;
+use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::world::{World, bare, call, post};
 
 /// Collects events as JSON lines.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -33,30 +36,60 @@ impl<'a> MakeWriter<'a> for Log {
 }
 
 impl Log {
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 
     /// Everything of the gate's own target.
-    fn events(&self) -> Vec<Value> {
+    pub fn events(&self) -> Vec<Value> {
         let events =
             self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>();
         events.into_iter().filter(|event| event["target"] == "toolgate").collect()
     }
 
     /// The last decision.
-    fn decision(&self) -> Value {
+    pub fn decision(&self) -> Value {
         let decided = |event: &Value| event["fields"].get("decision").is_some();
         self.events().into_iter().rfind(decided).expect("a decision")
     }
 }
 
 /// Everything down to TRACE, of every crate, on this thread.
-fn listen() -> (Log, tracing::subscriber::DefaultGuard) {
+pub fn listen() -> (Log, tracing::subscriber::DefaultGuard) {
+    // An event that another thread comes upon for the first time just now would stay off for this one too.
+    static KEPT_OPEN: Once = Once::new();
+    KEPT_OPEN.call_once(|| tracing::subscriber::set_global_default(KeptOpen).expect("nobody else sets one"));
     let log = Log::default();
     let subscriber =
         tracing_subscriber::fmt().json().with_max_level(tracing::Level::TRACE).with_writer(log.clone());
     (log, tracing::subscriber::set_default(subscriber.finish()))
+}
+
+/// Takes nothing, but may at any time: so `tracing` remembers of no event that nobody wants it.
+struct KeptOpen;
+
+impl Subscriber for KeptOpen {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        false
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, _: &Event<'_>) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
 }
 
 #[tokio::test]

@@ -1,72 +1,87 @@
-//! What is known of one issuer's keys at a moment. Pure on time: every turn can be tested without a server.
+//! What a source has at a moment, and when it is time for more. Pure on time: every turn can be tested
+//! without a server.
 
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::key_location::{Fetched, KeysUnavailable};
-use super::keys::KeySet;
+use super::unavailable::Unavailable;
 use crate::clock::Timestamp;
 
 /// After a failed fetch the next one waits this long, then twice as long, up to the cooldown.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
-/// The part of its life after which a set is refreshed in the background.
+/// The part of its life after which what was fetched is refreshed in the background.
 const REFRESH_AT: f64 = 0.8;
 
-/// How long a key set lives.
+/// How long what was fetched lives.
 #[derive(Debug, Clone)]
-pub(crate) struct KeyLifetimes {
+pub(crate) struct Lifetimes {
     pub(crate) min: Duration,
     pub(crate) default: Duration,
     pub(crate) max: Duration,
-    /// How long the last good set serves on when no newer one can be had.
+    /// How long the last good one serves on when no newer one can be had.
     pub(crate) stale: Duration,
-    /// Between two fetches that unknown keys may cause.
+    /// Between two fetches that callers may cause who ask for what may not exist.
     pub(crate) cooldown: Duration,
+}
+
+/// What a source has: several may follow one another.
+pub(crate) trait Renewed {
+    /// Takes the place of an older one.
+    fn succeed(&mut self, older: &Self);
+}
+
+/// Just fetched.
+pub(crate) struct Fetched<T> {
+    pub(crate) item: T,
+    /// How long its server lets us keep it.
+    pub(crate) lifetime: Option<Duration>,
+    /// How old it was already when it came.
+    pub(crate) age: Duration,
 }
 
 /// What another attempt must keep its distance from.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Pause {
-    /// For a set whose time has come anyhow.
+    /// For what is due anyhow.
     AfterFailures,
-    /// For a key that may not exist: whoever makes up keys must not make us fetch.
+    /// For the sake of what may not exist: whoever makes up keys must not make us fetch.
     AfterEveryAttempt,
 }
 
-/// The last good set, and how it went since.
+/// The last good one, and how it went since.
 #[derive(Debug)]
-pub(super) struct KeyState {
-    lifetimes: KeyLifetimes,
-    loaded: Option<Loaded>,
+pub(super) struct SourceState<T> {
+    lifetimes: Lifetimes,
+    loaded: Option<Loaded<T>>,
     last_attempt: Option<Timestamp>,
     /// Failed attempts since the last success.
     failures: u32,
-    last_failure: Option<KeysUnavailable>,
+    last_failure: Option<Unavailable>,
 }
 
-/// A key set, and how old it is.
-#[derive(Debug, Clone)]
-pub(super) struct Loaded {
-    pub(super) keys: Arc<KeySet>,
+/// What was fetched, and how old it is.
+#[derive(Debug)]
+pub(super) struct Loaded<T> {
+    pub(super) item: Arc<T>,
     /// When the fetch began.
     pub(super) asked_at: Timestamp,
     /// When the issuer said this: earlier, where a cache in between answered. What it published later
-    /// is not in the set.
+    /// is not in it.
     pub(super) known_at: Timestamp,
     lifetime: Duration,
 }
 
-impl KeyState {
-    pub(super) fn new(lifetimes: KeyLifetimes) -> Self {
+impl<T: Renewed> SourceState<T> {
+    pub(super) fn new(lifetimes: Lifetimes) -> Self {
         Self { lifetimes, loaded: None, last_attempt: None, failures: 0, last_failure: None }
     }
 
-    /// A set that no fetch could make newer.
-    pub(super) fn fixed(keys: KeySet, lifetimes: KeyLifetimes) -> Self {
+    /// One that no fetch could make newer.
+    pub(super) fn fixed(item: T, lifetimes: Lifetimes) -> Self {
         let loaded = Loaded {
-            keys: Arc::new(keys),
+            item: Arc::new(item),
             asked_at: Timestamp::EPOCH,
             known_at: Timestamp::END_OF_TIME,
             lifetime: Duration::MAX,
@@ -74,24 +89,24 @@ impl KeyState {
         Self { loaded: Some(loaded), ..Self::new(lifetimes) }
     }
 
-    /// The set that may be believed.
-    pub(super) fn serving(&self, now: Timestamp) -> Option<&Loaded> {
+    /// The one that may be believed.
+    pub(super) fn serving(&self, now: Timestamp) -> Option<&Loaded<T>> {
         self.loaded.as_ref().filter(|loaded| now < self.stale_from(loaded))
     }
 
-    /// The set, if whoever needs it need not wait for a newer one: before its time is up, or while its
+    /// The same, if whoever needs it need not wait for a newer one: before its time is up, or while its
     /// issuer is down.
-    pub(super) fn at_once(&self, now: Timestamp) -> Option<&Loaded> {
+    pub(super) fn at_once(&self, now: Timestamp) -> Option<&Loaded<T>> {
         self.serving(now).filter(|loaded| now < loaded.fresh_until() || self.failures > 0)
     }
 
-    /// While nobody need ask for a newer set.
+    /// While nobody need ask for a newer one.
     pub(super) fn fresh(&self) -> Range<Timestamp> {
         let loaded = self.loaded.as_ref();
         loaded.map_or(Timestamp::EPOCH..Timestamp::EPOCH, |loaded| loaded.asked_at..loaded.refresh_from())
     }
 
-    pub(super) fn last_failure(&self) -> Option<&KeysUnavailable> {
+    pub(super) fn last_failure(&self) -> Option<&Unavailable> {
         self.last_failure.as_ref()
     }
 
@@ -116,31 +131,31 @@ impl KeyState {
         self.last_attempt = Some(now);
     }
 
-    pub(super) fn fetched(&mut self, fetched: Fetched, asked_at: Timestamp) {
-        let Fetched { mut keys, lifetime, age } = fetched;
+    pub(super) fn fetched(&mut self, fetched: Fetched<T>, asked_at: Timestamp) {
+        let Fetched { mut item, lifetime, age } = fetched;
         if let Some(older) = &self.loaded {
-            keys.succeed(&older.keys);
+            item.succeed(&older.item);
         }
         let lifetime = lifetime.unwrap_or(self.lifetimes.default);
         let lifetime = lifetime.clamp(self.lifetimes.min, self.lifetimes.max);
         self.failures = 0;
         self.last_failure = None;
         let known_at = asked_at.minus(age);
-        self.loaded = Some(Loaded { keys: Arc::new(keys), asked_at, known_at, lifetime });
+        self.loaded = Some(Loaded { item: Arc::new(item), asked_at, known_at, lifetime });
     }
 
-    pub(super) fn failed(&mut self, why: KeysUnavailable) {
+    pub(super) fn failed(&mut self, why: Unavailable) {
         self.failures = self.failures.saturating_add(1);
         self.last_failure = Some(why);
     }
 
     /// What kept a fetch from beginning. It holds up nobody else's.
-    pub(super) fn remark(&mut self, why: KeysUnavailable) {
+    pub(super) fn remark(&mut self, why: Unavailable) {
         self.last_failure = Some(why);
     }
 
-    /// A set from the future was fetched before the clock was set back: how old it is nobody knows, so its
-    /// life is over, but it serves on until there is a newer one.
+    /// What comes from the future was fetched before the clock was set back: how old it is nobody knows, so
+    /// its life is over, but it serves on until there is a newer one.
     pub(super) fn notices_clock_set_back(&mut self, now: Timestamp) -> bool {
         let Some(loaded) = self.loaded.as_mut().filter(|loaded| loaded.asked_at > now) else {
             return false;
@@ -150,12 +165,12 @@ impl KeyState {
         true
     }
 
-    fn stale_from(&self, loaded: &Loaded) -> Timestamp {
+    fn stale_from(&self, loaded: &Loaded<T>) -> Timestamp {
         loaded.asked_at.plus(self.lifetimes.stale.max(loaded.lifetime))
     }
 }
 
-impl Loaded {
+impl<T> Loaded<T> {
     fn refresh_from(&self) -> Timestamp {
         self.asked_at.plus(self.lifetime.mul_f64(REFRESH_AT))
     }
@@ -165,11 +180,18 @@ impl Loaded {
     }
 }
 
+impl<T> Clone for Loaded<T> {
+    fn clone(&self) -> Self {
+        Self { item: self.item.clone(), ..*self }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::token::KeySet;
 
-    const LIFETIMES: KeyLifetimes = KeyLifetimes {
+    const LIFETIMES: Lifetimes = Lifetimes {
         min: Duration::from_secs(60),
         default: Duration::from_secs(600),
         max: Duration::from_secs(86_400),
@@ -181,13 +203,13 @@ mod tests {
         Timestamp::from_seconds(seconds.into()).unwrap()
     }
 
-    fn fetched(lifetime: Option<u64>, age: u64) -> Fetched {
+    fn fetched(lifetime: Option<u64>, age: u64) -> Fetched<KeySet> {
         let lifetime = lifetime.map(Duration::from_secs);
-        Fetched { keys: KeySet::default(), lifetime, age: Duration::from_secs(age) }
+        Fetched { item: KeySet::default(), lifetime, age: Duration::from_secs(age) }
     }
 
-    fn loaded_at(seconds: u32, lifetime: Option<u64>) -> KeyState {
-        let mut state = KeyState::new(LIFETIMES);
+    fn loaded_at(seconds: u32, lifetime: Option<u64>) -> SourceState<KeySet> {
+        let mut state = SourceState::new(LIFETIMES);
         state.attempt(at(seconds));
         state.fetched(fetched(lifetime, 0), at(seconds));
         state
@@ -195,12 +217,12 @@ mod tests {
 
     #[test]
     fn after_failures_the_pause_doubles_up_to_the_cooldown_and_a_success_ends_it() {
-        let mut state = KeyState::new(LIFETIMES);
+        let mut state = SourceState::new(LIFETIMES);
         let mut now = at(1000);
         assert!(state.wait_left(now, Pause::AfterEveryAttempt).is_zero());
         for seconds in [1, 2, 4, 8, 16, 30, 30] {
             state.attempt(now);
-            state.failed(KeysUnavailable::Lost);
+            state.failed(Unavailable::Lost);
             for pause in [Pause::AfterFailures, Pause::AfterEveryAttempt] {
                 assert_eq!(state.wait_left(now, pause), Duration::from_secs(seconds));
             }
@@ -218,7 +240,7 @@ mod tests {
         let mut state = loaded_at(1000, None);
         assert_eq!(state.fresh(), at(1000)..at(1480));
         assert!(state.at_once(at(1599)).is_some() && state.at_once(at(1600)).is_none());
-        state.failed(KeysUnavailable::Lost);
+        state.failed(Unavailable::Lost);
         assert!(state.at_once(at(1600)).is_some(), "nobody waits for an issuer that is down");
         assert!(state.serving(at(22_599)).is_some() && state.serving(at(22_600)).is_none());
         assert!(state.at_once(at(22_600)).is_none());
@@ -238,7 +260,7 @@ mod tests {
 
     #[test]
     fn what_a_cache_held_back_is_known_from_when_the_issuer_said_it() {
-        let mut state = KeyState::new(LIFETIMES);
+        let mut state = SourceState::new(LIFETIMES);
         state.fetched(fetched(None, 300), at(1000));
         let loaded = state.serving(at(1000)).unwrap();
         assert_eq!((loaded.asked_at, loaded.known_at), (at(1000), at(700)));
@@ -256,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_set_given_once_and_for_all_is_always_fresh_and_newer_than_any_token() {
-        let mut state = KeyState::fixed(KeySet::default(), LIFETIMES);
+        let mut state = SourceState::fixed(KeySet::default(), LIFETIMES);
         for now in [at(0), at(u32::MAX)] {
             assert!(!state.notices_clock_set_back(now));
             assert!(state.fresh().contains(&now));

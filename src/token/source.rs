@@ -1,0 +1,260 @@
+//! What an issuer publishes, over time: fetched when needed, refreshed ahead, kept through an outage, and
+//! never fetched as often as an attacker would like.
+//!
+//! No request holds the lock across I/O. A fetch runs in a task of its own, so that a caller who hangs
+//! up cancels nobody, and whoever needs its outcome waits for the one that is under way.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+
+use super::source_state::{Fetched, Lifetimes, Loaded, Pause, Renewed, SourceState};
+use super::unavailable::Unavailable;
+use crate::clock::{Clock, Span, Timestamp};
+use crate::refusal::{Reason, Refusal};
+
+/// How long a request waits for a fetch under way before it is told to come back.
+pub(super) const MAX_WAIT: Duration = Duration::from_secs(10);
+
+/// Longer than any fetch takes. One that is still under way then was left on a runtime that nobody drives.
+const MAX_FLIGHT: Duration = Duration::from_secs(30);
+
+/// How to get a newer one.
+pub(crate) trait Fetch: Send + Sync + 'static {
+    type Item: Renewed + Send + Sync;
+
+    /// What it is called in the log.
+    const WHAT: &str;
+    /// For a request that cannot do without it.
+    const MISSING: Reason;
+
+    fn issuer(&self) -> &str;
+
+    fn fetch(&self, now: Timestamp) -> impl Future<Output = Result<Fetched<Self::Item>, Unavailable>> + Send;
+}
+
+/// Something of one issuer's, as new as it need be.
+pub(crate) struct Source<F: Fetch> {
+    /// Nothing, where it was given once and for all.
+    fetch: Option<F>,
+    pub(super) clock: Clock,
+    shared: Mutex<Shared<F::Item>>,
+    /// While now is in it nobody need fetch, nor take the lock to know that.
+    fresh: Span,
+}
+
+struct Shared<T> {
+    state: SourceState<T>,
+    /// The fetch under way.
+    flight: Option<Flight>,
+    /// How many there have been.
+    flights: u64,
+}
+
+/// A fetch under way, to wait for.
+#[derive(Debug, Clone)]
+pub(super) struct Flight {
+    number: u64,
+    began: Instant,
+    /// Closed when it has landed.
+    landing: watch::Receiver<()>,
+}
+
+/// The same, for whoever flies it: whatever becomes of its task, it lands.
+struct Pilot<F: Fetch> {
+    source: Arc<Source<F>>,
+    number: u64,
+    asked_at: Timestamp,
+    outcome: Result<Fetched<F::Item>, Unavailable>,
+    _done: watch::Sender<()>,
+}
+
+impl<F: Fetch> Source<F> {
+    pub(crate) fn fetched(fetch: F, lifetimes: Lifetimes, clock: Clock) -> Self {
+        Self::new(Some(fetch), SourceState::new(lifetimes), clock)
+    }
+
+    /// Of what no fetch could make newer.
+    pub(crate) fn fixed(item: F::Item, lifetimes: Lifetimes, clock: Clock) -> Self {
+        Self::new(None, SourceState::fixed(item, lifetimes), clock)
+    }
+
+    fn new(fetch: Option<F>, state: SourceState<F::Item>, clock: Clock) -> Self {
+        let fresh = Span::default();
+        fresh.set(state.fresh());
+        Self { fetch, clock, shared: Mutex::new(Shared { state, flight: None, flights: 0 }), fresh }
+    }
+
+    /// Whether what this once proved may be taken as proved still: not when the last good one is too old
+    /// to know of what was withdrawn. Asking keeps it fresh in the background.
+    pub(crate) fn still_serving(self: &Arc<Self>, now: Timestamp) -> Result<(), Refusal> {
+        if self.fresh.covers(now) {
+            return Ok(());
+        }
+        let (mut shared, now) = self.lock();
+        self.refresh(&mut shared, now);
+        if shared.state.serving(now).is_some() { Ok(()) } else { Err(self.unavailable(&shared.state, now)) }
+    }
+
+    /// Whether requests can be served now, and why the last fetch failed if it did.
+    pub(super) fn condition(&self) -> (bool, Option<Unavailable>) {
+        let (shared, now) = self.lock();
+        (shared.state.serving(now).is_some(), shared.state.last_failure().cloned())
+    }
+
+    /// Fetches where it is time to. What is returned is to be waited for: nothing, where requests are served
+    /// meanwhile.
+    pub(super) fn warm_up(self: &Arc<Self>) -> Option<Flight> {
+        let (mut shared, now) = self.lock();
+        let flight = self.refresh(&mut shared, now);
+        flight.filter(|_| shared.state.at_once(now).is_none())
+    }
+
+    /// What to look in first.
+    pub(super) async fn current(self: &Arc<Self>) -> Result<Loaded<F::Item>, Refusal> {
+        let flight = {
+            let (mut shared, now) = self.lock();
+            let flight = self.refresh(&mut shared, now);
+            // While an issuer is down nobody waits for it who can be served without it.
+            if let Some(loaded) = shared.state.at_once(now) {
+                return Ok(loaded.clone());
+            }
+            flight
+        };
+        if let Some(flight) = flight {
+            let _ = timeout(MAX_WAIT, flight.landed()).await;
+        }
+        let (shared, now) = self.lock();
+        shared.state.serving(now).cloned().ok_or_else(|| self.unavailable(&shared.state, now))
+    }
+
+    /// A newer one, for the sake of what is not in this one, unless the cooldown forbids asking again.
+    pub(super) async fn newer(self: &Arc<Self>) -> Option<Loaded<F::Item>> {
+        let flight = {
+            let (mut shared, now) = self.lock();
+            self.join_or_start(&mut shared, now, Pause::AfterEveryAttempt)?
+        };
+        let _ = timeout(MAX_WAIT, flight.landed()).await;
+        let (shared, now) = self.lock();
+        shared.state.serving(now).cloned()
+    }
+
+    fn refresh(self: &Arc<Self>, shared: &mut Shared<F::Item>, now: Timestamp) -> Option<Flight> {
+        if shared.state.fresh().contains(&now) {
+            return None;
+        }
+        self.join_or_start(shared, now, Pause::AfterFailures)
+    }
+
+    /// The fetch under way, or a new one if the last attempt lies far enough back.
+    fn join_or_start(
+        self: &Arc<Self>,
+        shared: &mut Shared<F::Item>,
+        now: Timestamp,
+        pause: Pause,
+    ) -> Option<Flight> {
+        let Ok(runtime) = Handle::try_current() else {
+            shared.state.remark(Unavailable::NoRuntime);
+            return None;
+        };
+        if let Some(flight) = shared.flight.as_ref().filter(|flight| flight.began.elapsed() < MAX_FLIGHT) {
+            return Some(flight.clone());
+        }
+        if self.fetch.is_none() || !shared.state.wait_left(now, pause).is_zero() {
+            return None;
+        }
+        shared.state.attempt(now);
+        shared.flights += 1;
+        let (number, (done, landing)) = (shared.flights, watch::channel(()));
+        let outcome = Err(Unavailable::Lost);
+        runtime.spawn(Pilot { source: Arc::clone(self), number, asked_at: now, outcome, _done: done }.fly());
+        shared.flight.insert(Flight { number, began: Instant::now(), landing }).clone().into()
+    }
+
+    fn land(&self, number: u64, outcome: Result<Fetched<F::Item>, Unavailable>, asked_at: Timestamp) {
+        let issuer = self.issuer();
+        match &outcome {
+            Ok(fetched) => {
+                tracing::debug!(target: "toolgate", issuer, lifetime = ?fetched.lifetime, "{} fetched", F::WHAT);
+            }
+            Err(why) => {
+                let (reason, source) = (why.reason(F::MISSING).code(), why.source().map(ToString::to_string));
+                tracing::error!(target: "toolgate", issuer, reason, error = %why, source, "{} not fetched", F::WHAT);
+            }
+        }
+        let (mut shared, _) = self.lock();
+        // One that was given up must not undo what came after it.
+        if shared.flight.take_if(|flight| flight.number == number).is_none() {
+            return;
+        }
+        match outcome {
+            Ok(fetched) => shared.state.fetched(fetched, asked_at),
+            Err(why) => shared.state.failed(why),
+        }
+        self.fresh.set(shared.state.fresh());
+    }
+
+    fn issuer(&self) -> &str {
+        self.fetch.as_ref().map_or("", F::issuer)
+    }
+
+    fn unavailable(&self, state: &SourceState<F::Item>, now: Timestamp) -> Refusal {
+        let refusal = match state.last_failure().cloned() {
+            Some(why) => Refusal::from(why.reason(F::MISSING)).because(why),
+            None => F::MISSING.into(),
+        };
+        refusal.retry_after(state.wait_left(now, Pause::AfterEveryAttempt)).got(self.issuer())
+    }
+
+    /// How long until [`newer`](Self::newer) may fetch.
+    pub(super) fn cooldown_left(&self) -> Duration {
+        let (shared, now) = self.lock();
+        shared.state.wait_left(now, Pause::AfterEveryAttempt)
+    }
+
+    /// The state, and the time: read under the lock, so that it is later than every time in the state
+    /// unless the clock was set back.
+    fn lock(&self) -> (MutexGuard<'_, Shared<F::Item>>, Timestamp) {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.now();
+        if shared.state.notices_clock_set_back(now) {
+            self.fresh.set(shared.state.fresh());
+        }
+        (shared, now)
+    }
+}
+
+impl Flight {
+    pub(super) async fn landed(mut self) {
+        // Nothing is ever sent: the channel closes. Whoever waited in vain finds nothing.
+        let _ = self.landing.changed().await;
+    }
+}
+
+impl<F: Fetch> Pilot<F> {
+    async fn fly(mut self) {
+        if let Some(fetch) = &self.source.fetch {
+            self.outcome = fetch.fetch(self.asked_at).await;
+        }
+    }
+}
+
+/// Also when the task panicked, or its runtime was shut down.
+impl<F: Fetch> Drop for Pilot<F> {
+    fn drop(&mut self) {
+        let outcome = std::mem::replace(&mut self.outcome, Err(Unavailable::Lost));
+        self.source.land(self.number, outcome, self.asked_at);
+    }
+}
+
+impl<F: Fetch> fmt::Debug for Source<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("of", &F::WHAT).field("issuer", &self.issuer()).finish_non_exhaustive()
+    }
+}
