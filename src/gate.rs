@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::answer::MetadataService;
 use crate::config::{Builder, Config};
 use crate::layer::{Gate, ToolgateLayer};
-use crate::token::IssuerHealth;
+use crate::token::{IssuerHealth, Revocation, RevocationError};
 
 /// An OAuth 2.1 resource server, ready to be put around services.
 ///
@@ -99,6 +100,36 @@ impl Toolgate {
     /// ```
     pub fn health(&self) -> Vec<IssuerHealth> {
         self.gate.verifier.health()
+    }
+
+    /// Refuses tokens from now on whose issuer's word still holds: one token, or all that a subject or a client
+    /// was issued until now. It takes effect with the next request, remembered tokens and look-ups under way
+    /// included.
+    ///
+    /// It is remembered for `longest_life`: write how long the tokens concerned can live at most, or one that
+    /// lives longer is accepted again after that. Of a subject's and a client's tokens those are refused that
+    /// were issued before, or up to a minute after, since clocks differ, or do not say when.
+    ///
+    /// A gate remembers this in memory: tell each one, and tell it again after a restart, or have the
+    /// authorization server asked about every token ([`Introspection::every_token`]).
+    ///
+    /// [`Introspection::every_token`]: crate::Introspection::every_token
+    ///
+    /// ```
+    /// # fn dismissed(gate: &toolgate::Toolgate) -> Result<(), toolgate::RevocationError> {
+    /// use std::time::Duration;
+    /// use toolgate::Revocation;
+    ///
+    /// // Access tokens of this authorization server live for an hour at most.
+    /// gate.revoke(Revocation::subject("https://auth.example.com", "alice"), Duration::from_secs(3600))
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Where the gate trusts no such issuer, and where it remembers as many revocations as it can. Nothing is
+    /// revoked then.
+    pub fn revoke(&self, revocation: Revocation, longest_life: Duration) -> Result<(), RevocationError> {
+        self.gate.verifier.revoke(revocation, longest_life)
     }
 
     /// The resource identifier, exactly as configured.

@@ -86,11 +86,11 @@ pub mod testing;
 
 pub use answer::{Metadata, MetadataService, ResponseBody};
 pub use call::RequestBody;
-pub use config::{Builder, Config, Issuer, Limits};
+pub use config::{Builder, Config, Introspection, Issuer, Limits, Secret};
 pub use config_error::ConfigError;
 pub use gate::Toolgate;
 pub use layer::{ToolgateFuture, ToolgateLayer, ToolgateService};
 pub use policy::{Rule, ScopeMap, all_of, any_of, base_only, deny};
 pub use refusal::{Refusal, RefusalKind};
 pub use scope::Scopes;
-pub use token::{ClaimsError, Identity, IssuerHealth, Principal};
+pub use token::{ClaimsError, Identity, IssuerHealth, Principal, Revocation, RevocationError};

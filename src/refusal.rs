@@ -271,6 +271,8 @@ reasons! {
     DpopRequired           "dpop_required"            InvalidToken         Suspicious
     MtlsBinding            "mtls_binding"             InvalidToken         Suspicious
     UnknownBinding         "unknown_binding"          InvalidToken         Suspicious
+    Inactive               "inactive"                 InvalidToken         Daily
+    Revoked                "revoked"                  InvalidToken         Suspicious
 
     InsufficientScope      "insufficient_scope"       InsufficientScope    Daily
     Denied                 "denied"                   Forbidden            Suspicious
@@ -285,6 +287,10 @@ reasons! {
     KidUndecided           "kid_undecided"            Unavailable          Suspicious
     DiscoveryFailed        "discovery_failed"         Unavailable          Outage
     DiscoveryIssuerMismatch "discovery_issuer_mismatch" Unavailable        Outage
+    IntrospectionUnavailable "introspection_unavailable" Unavailable       Outage
+    IntrospectionUnusable  "introspection_unusable"   Unavailable          Outage
+    IntrospectionUnauthorized "introspection_unauthorized" Unavailable     Outage
+    IntrospectionBusy      "introspection_busy"       Unavailable          Suspicious
 
     DuplicateHeader        "duplicate_header"         UnreadableCall       Suspicious
     UnexpectedBody         "unexpected_body"          UnreadableCall       Suspicious

@@ -106,14 +106,14 @@ impl Demo {
             .extensions
             .get::<Principal>()
             .ok_or_else(|| ErrorData::internal_error("this server is not behind a gate", None))?;
-        let expires_at = principal.expires_at().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let expires_at = principal.expires_at().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         Ok(json!({
             "issuer": principal.issuer(),
             "subject": principal.subject(),
             "client_id": principal.client_id(),
             "scopes": principal.scopes().iter().collect::<Vec<_>>(),
             "audience": principal.audience().collect::<Vec<_>>(),
-            "expires_at": expires_at.as_secs(),
+            "expires_at": expires_at.map(|time| time.as_secs()),
             "token_id": principal.token_id(),
             "machine": principal.is_machine(),
         })

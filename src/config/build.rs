@@ -34,7 +34,13 @@ pub(super) fn build(builder: Builder) -> Result<Toolgate, ConfigError> {
         let source = std::error::Error::source(&why).map(ToString::to_string).unwrap_or_default();
         ConfigError::new("http_client", source, "the HTTP client cannot be built from these settings")
     })?;
-    let trust = Trust { resource: &resource, fetcher, lifetimes: config.limits.lifetimes(), clock: &clock };
+    let trust = Trust {
+        resource: &resource,
+        fetcher,
+        lifetimes: config.limits.lifetimes(),
+        introspection_active: config.limits.introspection_active(),
+        clock: &clock,
+    };
     let issuers = trust.issuers(&config.issuers)?;
     let authorization_servers = advertised(&config.issuers)?;
     let request_prefix =
@@ -58,7 +64,7 @@ pub(super) fn build(builder: Builder) -> Result<Toolgate, ConfigError> {
         log: DecisionLog::new(clock.clone()),
         origins: origins(&resource, &config.origins)?,
         cors: if config.origins.cors_headers { Cors::Ours } else { Cors::LeftToOthers },
-        verifier: Verifier { issuers, verified: config.limits.verified_cache(), clock },
+        verifier: Verifier { issuers, memory: Arc::new(config.limits.memory()), clock },
         policy,
         max_body_bytes: config.limits.body_bytes(),
         body_time: config.limits.body_time(),

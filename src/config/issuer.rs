@@ -3,7 +3,9 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, Visitor};
+use serde::de::{Deserialize, Deserializer, Visitor};
+
+use super::Introspection;
 
 /// An authorization server to trust, and how its tokens differ from the ordinary.
 ///
@@ -34,8 +36,7 @@ pub struct Issuer {
     #[serde(default)]
     pub(super) advertise: Advertise,
     pub(super) unbound: Option<Unbound>,
-    #[serde(default, deserialize_with = "present")]
-    pub(super) introspection: bool,
+    pub(super) introspection: Option<Introspection>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
@@ -88,7 +89,7 @@ impl Issuer {
             scope_request_prefix: String::new(),
             advertise: Advertise::default(),
             unbound: None,
-            introspection: false,
+            introspection: None,
         }
     }
 
@@ -174,6 +175,12 @@ impl Issuer {
         self.unbound.get_or_insert_default().only_clients.push(client_id.into());
         self
     }
+
+    /// Asks the authorization server about tokens that only it can read, or about every one of its tokens.
+    pub fn introspection(mut self, introspection: Introspection) -> Self {
+        self.introspection = Some(introspection);
+        self
+    }
 }
 
 impl From<&str> for Issuer {
@@ -211,9 +218,4 @@ impl<'de> Deserialize<'de> for Advertise {
 
         deserializer.deserialize_any(AdvertiseVisitor)
     }
-}
-
-/// Whether the table is there, without keeping the secrets in it.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    IgnoredAny::deserialize(deserializer).map(|_| true)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::config_error::ConfigError;
-use crate::token::{Lifetimes, VerifiedCache};
+use crate::token::{Lifetimes, Memory, RejectedCache, Revocations, VerifiedCache};
 
 /// Bounds that an operator may need to move. What is not set keeps its default.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -42,6 +42,10 @@ const JWKS_STALE_SECONDS: u64 = 6 * 60 * 60;
 const VERIFIED_CACHE_BYTES: u64 = 32 * 1024 * 1024;
 /// A verified token is verified again after this long at the latest.
 const VERIFIED_SECONDS: u64 = 5 * 60;
+/// An issuer's word for a token is believed this long: so late may a revocation be noticed.
+const INTROSPECTION_ACTIVE_SECONDS: u64 = 60;
+/// An issuer's word against one is believed this long.
+const INTROSPECTION_INACTIVE_SECONDS: u64 = 10;
 /// Between two fetches that unknown keys may cause.
 const UNKNOWN_KID_COOLDOWN_SECONDS: u64 = 30;
 
@@ -76,6 +80,11 @@ setters! {
     verified_cache_bytes
     /// A verified token is verified again after this long at the latest. Default 300.
     verified_seconds
+    /// A token that its issuer stood by when it was asked is asked about again after this long: so late may a
+    /// revocation be noticed. Default 60.
+    introspection_active_seconds
+    /// A token that its issuer did not stand by is asked about again after this long. Default 10.
+    introspection_inactive_seconds
     /// Time between two fetches that unknown keys may cause. Default 30.
     unknown_kid_cooldown_seconds
 }
@@ -130,9 +139,19 @@ impl Limits {
         Duration::from_secs(self.body_seconds.unwrap_or(BODY_SECONDS))
     }
 
-    pub(super) fn verified_cache(&self) -> VerifiedCache {
-        let max_age = Duration::from_secs(self.verified_seconds.unwrap_or(VERIFIED_SECONDS));
-        VerifiedCache::new(self.verified_cache_bytes.unwrap_or(VERIFIED_CACHE_BYTES), max_age)
+    pub(super) fn memory(&self) -> Memory {
+        let seconds = |set: Option<u64>, default| Duration::from_secs(set.unwrap_or(default));
+        let bytes = self.verified_cache_bytes.unwrap_or(VERIFIED_CACHE_BYTES);
+        let inactive = seconds(self.introspection_inactive_seconds, INTROSPECTION_INACTIVE_SECONDS);
+        Memory {
+            verified: VerifiedCache::new(bytes, seconds(self.verified_seconds, VERIFIED_SECONDS)),
+            rejected: RejectedCache::new(inactive),
+            revocations: Revocations::default(),
+        }
+    }
+
+    pub(super) fn introspection_active(&self) -> Duration {
+        Duration::from_secs(self.introspection_active_seconds.unwrap_or(INTROSPECTION_ACTIVE_SECONDS))
     }
 
     pub(super) fn lifetimes(&self) -> Lifetimes {

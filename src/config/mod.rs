@@ -2,18 +2,23 @@
 
 mod build;
 mod builder;
+mod introspection;
 mod issuer;
 mod limits;
 mod origins;
 mod presets;
+mod questions;
+mod secret;
 mod trust;
 
 use serde::Deserialize;
 
 pub use builder::Builder;
+pub use introspection::Introspection;
 pub use issuer::Issuer;
 pub use limits::Limits;
 use origins::OriginsTable;
+pub use secret::Secret;
 
 use crate::answer::Metadata;
 use crate::policy::ScopeMap;

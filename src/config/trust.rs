@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::issuer::{Issuer, ProfileName};
 use super::presets::PRESETS;
+use super::questions;
 use crate::clock::Clock;
 use crate::config_error::ConfigError;
 use crate::policy::published_scopes;
@@ -25,11 +26,12 @@ pub(super) struct Trust<'a> {
     pub(super) resource: &'a Arc<ResourceUri>,
     pub(super) fetcher: Fetcher,
     pub(super) lifetimes: Lifetimes,
+    pub(super) introspection_active: Duration,
     pub(super) clock: &'a Clock,
 }
 
 impl Trust<'_> {
-    pub(super) fn issuers(&self, issuers: &[Issuer]) -> Result<Vec<TrustedIssuer>, ConfigError> {
+    pub(super) fn issuers(&self, issuers: &[Issuer]) -> Result<Vec<Arc<TrustedIssuer>>, ConfigError> {
         if issuers.is_empty() {
             return Err(ConfigError::about("issuers", "name at least one authorization server to trust"));
         }
@@ -39,14 +41,12 @@ impl Trust<'_> {
                 return Err(ConfigError::new(field, &issuer.issuer, "it is named twice: join the two"));
             }
         }
+        questions::check_prefixes(issuers)?;
         issuers.iter().enumerate().map(|(position, issuer)| self.issuer(position, issuer)).collect()
     }
 
-    fn issuer(&self, position: usize, issuer: &Issuer) -> Result<TrustedIssuer, ConfigError> {
+    fn issuer(&self, position: usize, issuer: &Issuer) -> Result<Arc<TrustedIssuer>, ConfigError> {
         let field = |name: &str| format!("issuers[{position}].{name}");
-        if issuer.introspection {
-            return Err(ConfigError::about(field("introspection"), "not supported yet: leave the table out"));
-        }
         if issuer.issuer.is_empty() {
             return Err(ConfigError::new(field("issuer"), "", "write the text of the `iss` claim"));
         }
@@ -96,7 +96,8 @@ impl Trust<'_> {
                 KeySource::fetched(fetch, self.lifetimes.clone(), self.clock.clone())
             }
         };
-        Ok(TrustedIssuer {
+        let introspection = self.introspection(&field, issuer)?;
+        Ok(Arc::new(TrustedIssuer {
             name,
             resource: self.resource.clone(),
             algorithms,
@@ -110,7 +111,8 @@ impl Trust<'_> {
             request_prefix: prefix.as_str().into(),
             unbound_clients,
             keys: Arc::new(keys),
-        })
+            introspection,
+        }))
     }
 }
 

@@ -47,6 +47,7 @@ impl AuthorizationServerBuilder {
                 opaque_tokens: false,
                 discovery_forms: vec![Endpoint::Rfc8414, Endpoint::OidcInserted, Endpoint::OidcAppended],
                 confidential_clients: Vec::new(),
+                client_keys: Vec::new(),
                 approve_as: None,
             },
         }
@@ -106,6 +107,12 @@ impl AuthorizationServerBuilder {
     /// replaces the default, `rs` with `rs-secret`.
     pub fn client(mut self, id: impl Into<String>, secret: impl Into<String>) -> Self {
         self.settings.confidential_clients.push((id.into(), secret.into()));
+        self
+    }
+
+    /// A client that introspects with assertions which this key signs (`private_key_jwt`).
+    pub fn client_key(mut self, id: impl Into<String>, key: SigningKey) -> Self {
+        self.settings.client_keys.push((id.into(), key));
         self
     }
 

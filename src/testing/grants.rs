@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -17,6 +17,8 @@ pub(super) struct Grants {
     access_tokens: HashMap<String, AccessToken>,
     /// Introspection's answers that were set by hand.
     answers: HashMap<String, Value>,
+    /// The `jti` of client assertions, each good for one use.
+    assertions: HashSet<String>,
 }
 
 /// What one user allowed one client.
@@ -54,6 +56,10 @@ struct AccessToken {
 }
 
 impl Grants {
+    pub(super) fn is_first_use(&mut self, assertion: &str) -> bool {
+        self.assertions.insert(assertion.to_owned())
+    }
+
     pub(super) fn issue_code(&mut self, grant: Grant, binding: CodeBinding) -> String {
         let code = format!("code_{}", random_text::<24>());
         self.grants.push(grant);

@@ -13,6 +13,7 @@ use super::fault::Fault;
 use super::key::SigningKey;
 use super::listener;
 use super::mint::TokenBuilder;
+use super::random::random_text;
 use super::shared::Shared;
 use super::traffic::{Endpoint, Recorded};
 
@@ -76,6 +77,13 @@ impl AuthorizationServer {
     /// Starts a token, signed with the current key unless it says otherwise.
     pub fn token(&self) -> TokenBuilder {
         self.shared.token()
+    }
+
+    /// A token that only introspection can read, with the claims of this one.
+    pub fn mint_opaque(&self, token: &TokenBuilder) -> String {
+        let text = format!("opaque_{}", random_text::<24>());
+        self.shared.grants().remember(&text, token.claims().clone(), None);
+        text
     }
 
     /// The key that signs now.

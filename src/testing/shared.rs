@@ -34,6 +34,8 @@ pub(super) struct Settings {
     pub(super) discovery_forms: Vec<Endpoint>,
     /// Ids and secrets.
     pub(super) confidential_clients: Vec<(String, String)>,
+    /// Ids and keys.
+    pub(super) client_keys: Vec<(String, SigningKey)>,
     pub(super) approve_as: Option<String>,
 }
 

@@ -1,10 +1,12 @@
-//! Tokens verified before, so that a token seen twice costs one hash and one look-up.
+//! Tokens looked at before, so that a token seen twice costs one hash and one look-up.
 //!
-//! Only good tokens are remembered: a memory of bad ones invites poisoning. What is remembered is judged
-//! at every hit by the same clock as a fresh token, and dies at once with the key that proved it.
+//! Good ones and refused ones are remembered apart, so that no garbage displaces what is good. What is
+//! remembered is judged at every hit by the same clock as a fresh token, and dies at once with the key that
+//! proved it.
 
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use moka::sync::Cache;
@@ -13,13 +15,18 @@ use super::fingerprint::{AlreadyHashed, Fingerprint};
 use super::key_source::KeySource;
 use super::keys::Key;
 use super::principal::Principal;
+use super::revocation::Revocations;
 use crate::clock::Timestamp;
-use crate::refusal::Refusal;
+use crate::refusal::{Reason, Refusal};
 
 /// What an entry costs besides the claims: the principal's parts, and moka's own bookkeeping. Measured.
 const ENTRY_OVERHEAD_BYTES: usize = 704;
 
-/// The verified tokens of one gate.
+/// Tokens that their issuer was asked about and did not stand by; some 2 MiB. The oldest are forgotten first,
+/// and asked about again.
+const MAX_REJECTED: u64 = 10_000;
+
+/// The good tokens of one gate.
 #[derive(Debug)]
 pub(crate) struct VerifiedCache {
     entries: Cache<Fingerprint, Arc<Verified>, BuildHasherDefault<AlreadyHashed>>,
@@ -30,8 +37,17 @@ pub(crate) struct VerifiedCache {
 #[derive(Debug)]
 pub(crate) struct Verified {
     pub(crate) principal: Principal,
-    /// When the token itself is over, leeway included.
+    /// When the token itself is over, leeway included, or when its issuer is to be asked again.
     pub(crate) dies_at: Timestamp,
+    /// Nothing, where its issuer was asked about it instead.
+    pub(crate) proof: Option<KeyProof>,
+    /// The generation of revocations that it was last held against.
+    pub(crate) judged_in: AtomicU64,
+}
+
+/// The key that signed.
+#[derive(Debug, Clone)]
+pub(crate) struct KeyProof {
     pub(crate) key: Arc<Key>,
     pub(crate) source: Arc<KeySource>,
 }
@@ -47,21 +63,63 @@ impl VerifiedCache {
         Self { entries, max_age }
     }
 
-    /// Who the token stands for, if that is still known. Fails when its keys are too old to tell.
-    pub(crate) fn get(&self, token: &Fingerprint, now: Timestamp) -> Result<Option<Principal>, Refusal> {
+    /// Who the token stands for, if that is still known. Fails when its keys are too old to tell, or it was
+    /// revoked.
+    pub(super) fn get(
+        &self,
+        token: &Fingerprint,
+        now: Timestamp,
+        revocations: &Revocations,
+    ) -> Result<Option<Principal>, Refusal> {
         let Some(verified) = self.entries.get(token) else {
             return Ok(None);
         };
-        if now >= verified.dies_at || verified.key.is_retired() {
+        if now >= verified.dies_at || verified.proof.as_ref().is_some_and(|proof| proof.key.is_retired()) {
             self.entries.invalidate(token);
             return Ok(None);
         }
-        verified.source.still_serving(now)?;
+        if let Some(proof) = &verified.proof {
+            proof.source.still_serving(now)?;
+        }
+        let generation = revocations.generation();
+        if verified.judged_in.load(Ordering::Relaxed) != generation {
+            let judged = revocations.judge(&verified.principal, token, now);
+            judged.inspect_err(|_| self.entries.invalidate(token))?;
+            verified.judged_in.store(generation, Ordering::Relaxed);
+        }
         Ok(Some(verified.principal.clone()))
     }
 
-    pub(crate) fn insert(&self, token: Fingerprint, mut verified: Verified, now: Timestamp) {
+    pub(super) fn insert(&self, token: Fingerprint, mut verified: Verified, now: Timestamp) {
         verified.dies_at = verified.dies_at.min(now.plus(self.max_age));
         self.entries.insert(token, Arc::new(verified));
+    }
+}
+
+/// Tokens that their issuer did not stand by, for a moment.
+#[derive(Debug)]
+pub(crate) struct RejectedCache {
+    entries: Cache<Fingerprint, Rejected, BuildHasherDefault<AlreadyHashed>>,
+    max_age: Duration,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Rejected {
+    reason: Reason,
+    until: Timestamp,
+}
+
+impl RejectedCache {
+    pub(crate) fn new(max_age: Duration) -> Self {
+        let entries = Cache::builder().max_capacity(MAX_REJECTED).time_to_live(max_age);
+        Self { entries: entries.build_with_hasher(BuildHasherDefault::default()), max_age }
+    }
+
+    pub(super) fn get(&self, token: &Fingerprint, now: Timestamp) -> Option<Reason> {
+        self.entries.get(token).filter(|rejected| now < rejected.until).map(|rejected| rejected.reason)
+    }
+
+    pub(super) fn insert(&self, token: Fingerprint, reason: Reason, now: Timestamp) {
+        self.entries.insert(token, Rejected { reason, until: now.plus(self.max_age) });
     }
 }

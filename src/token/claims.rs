@@ -19,6 +19,17 @@ const CLIENT_CLAIMS: &[&str] = &["client_id", "azp", "cid", "appid"];
 /// A longer list of scopes is refused: every request would have to search it.
 const MAX_SCOPE_BYTES: usize = 8 * 1024;
 
+/// Whose word the claims are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// A signed token's own, of this type.
+    Signed(TokenType),
+    /// The same, where its issuer is asked as well and may add an audience.
+    SignedInPart(TokenType),
+    /// The issuer's, when it was asked about the token (RFC 7662 §2.2): what it is silent about need not be.
+    Told,
+}
+
 /// The claims as read, and as the text they were read from.
 pub(crate) struct Claims<'a> {
     pub(crate) object: Object<'a>,
@@ -35,14 +46,14 @@ impl Claims<'_> {
         self.object.number("iat").ok().flatten().and_then(Timestamp::from_seconds)
     }
 
-    /// The one way to a [`Principal`]. Pure on (header type, claims, issuer, now).
+    /// The one way to a [`Principal`]. Pure on (whose word, claims, issuer, now).
     pub(crate) fn judge(
         &self,
-        kind: TokenType,
+        word: Word,
         issuer: &TrustedIssuer,
         now: Timestamp,
     ) -> Result<Principal, Refusal> {
-        self.accept(kind, issuer, now).map_err(|refusal| {
+        self.accept(word, issuer, now).map_err(|refusal| {
             let subject = self.object.text("sub").ok().flatten();
             let client_id = self.first_text(CLIENT_CLAIMS).ok().flatten();
             let refusal = refusal.of(&issuer.name, subject, client_id);
@@ -53,17 +64,22 @@ impl Claims<'_> {
         })
     }
 
-    fn accept(&self, kind: TokenType, issuer: &TrustedIssuer, now: Timestamp) -> Result<Principal, Refusal> {
-        if self.issuer() != Some(&issuer.name) {
-            return Err(Reason::IssuerMismatch.into());
+    fn accept(&self, word: Word, issuer: &TrustedIssuer, now: Timestamp) -> Result<Principal, Refusal> {
+        if self.issuer() != Some(&issuer.name) && (word != Word::Told || self.object.has("iss")) {
+            let refusal = Refusal::from(Reason::IssuerMismatch).expected(&*issuer.name);
+            return Err(refusal.got(self.issuer().unwrap_or("no iss")));
         }
         let client_id = self.first_text(CLIENT_CLAIMS)?;
-        let audience = self.audience(client_id, issuer)?;
-        let expires_at = self.judge_time(issuer, now)?;
-        self.refuse_other_tokens(kind, issuer)?;
+        let audience = self.audience(word, client_id, issuer)?;
+        let expires_at = self.judge_time(word, issuer, now)?;
+        self.refuse_other_uses()?;
+        match word {
+            Word::Signed(kind) | Word::SignedInPart(kind) => self.refuse_id_tokens(kind, issuer)?,
+            Word::Told => self.refuse_other_types()?,
+        }
         self.refuse_bound_tokens()?;
         if issuer.profile == Profile::Rfc9068 {
-            self.require_rfc9068(kind)?;
+            self.require_rfc9068(word)?;
         }
         Ok(Principal::new(Facts {
             issuer: issuer.name.clone(),
@@ -74,12 +90,18 @@ impl Claims<'_> {
             token_id: self.text("jti")?.map(str::to_owned),
             scopes: self.scopes(issuer)?,
             audience,
+            issued_at: self.issued_at(),
             expires_at,
             claims: self.text.to_owned(),
         }))
     }
 
-    fn audience(&self, client_id: Option<&str>, issuer: &TrustedIssuer) -> Result<Vec<String>, Refusal> {
+    fn audience(
+        &self,
+        word: Word,
+        client_id: Option<&str>,
+        issuer: &TrustedIssuer,
+    ) -> Result<Vec<String>, Refusal> {
         let audience = match self.object.get("aud") {
             None => Vec::new(),
             Some(Json::Text(one)) => vec![one.as_ref()],
@@ -87,8 +109,9 @@ impl Claims<'_> {
             Some(_) => return Err(bad_claim("aud")),
         };
         if audience.is_empty() {
-            if client_id.is_some_and(|client| issuer.unbound_clients.iter().any(|allowed| allowed == client))
-            {
+            let is_unbound = |client| issuer.unbound_clients.iter().any(|allowed| allowed == client);
+            if matches!(word, Word::SignedInPart(_)) || client_id.is_some_and(is_unbound) {
+                self.require_type(word)?;
                 return Ok(Vec::new());
             }
             return Err(Refusal::from(Reason::AudienceMissing).expected(issuer.resource.as_str()));
@@ -100,22 +123,43 @@ impl Claims<'_> {
         Ok(audience.into_iter().map(str::to_owned).collect())
     }
 
+    /// Some servers tell of refresh tokens too, and their having no audience is all that gives them away.
+    fn require_type(&self, word: Word) -> Result<(), Refusal> {
+        if word == Word::Told && !self.object.has("token_type") && !self.object.has("token_use") {
+            return Err(
+                Refusal::from(Reason::TokenUseNotAccess).expected("a token_type, where there is no aud")
+            );
+        }
+        Ok(())
+    }
+
     /// Wrong types are refused before any comparison: they would be wrong in the past too.
-    fn judge_time(&self, issuer: &TrustedIssuer, now: Timestamp) -> Result<Timestamp, Refusal> {
+    fn judge_time(
+        &self,
+        word: Word,
+        issuer: &TrustedIssuer,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, Refusal> {
         let time = |name| match self.object.number(name) {
             Ok(seconds) => Ok(seconds.and_then(Timestamp::from_seconds)),
             Err(WrongType) => Err(bad_claim(name)),
         };
         let (expires_at, not_before, issued_at) = (time("exp")?, time("nbf")?, time("iat")?);
-        let expires_at = expires_at.ok_or(Reason::ExpMissing)?;
+        // Who is asked has looked at a clock already, and need not say how late it is.
+        let (must_say, leeway) =
+            if word == Word::Told { (false, Duration::ZERO) } else { (true, issuer.leeway) };
+        if must_say && expires_at.is_none() {
+            return Err(Reason::ExpMissing.into());
+        }
         let apart = |reason: Reason, limit: Timestamp| {
             let (limit, now) = (limit.seconds() as i64, now.seconds() as i64);
             Refusal::from(reason)
                 .expected(format!("{limit}"))
                 .got(format!("{now}, {} s apart", now.saturating_sub(limit)))
         };
-        if now >= expires_at.plus(issuer.leeway) {
-            return Err(apart(Reason::Expired, expires_at));
+        match expires_at {
+            Some(end) if now >= end.plus(leeway) => return Err(apart(Reason::Expired, end)),
+            _ => {}
         }
         match not_before {
             Some(start) if start > now.plus(issuer.leeway) => return Err(apart(Reason::NotYetValid, start)),
@@ -127,13 +171,29 @@ impl Claims<'_> {
         }
     }
 
-    /// An authorization server signs ID tokens and refresh tokens with the same keys (RFC 8725bis §3.12).
-    fn refuse_other_tokens(&self, kind: TokenType, issuer: &TrustedIssuer) -> Result<(), Refusal> {
+    /// Refresh tokens are active too, and some servers sign them (RFC 8725bis §3.12).
+    fn refuse_other_uses(&self) -> Result<(), Refusal> {
         match self.object.get("token_use") {
-            None => {}
-            Some(Json::Text(usage)) if matches!(usage.as_ref(), "access" | "access_token") => {}
-            Some(_) => return Err(Reason::TokenUseNotAccess.into()),
+            None => Ok(()),
+            Some(Json::Text(usage)) if matches!(usage.as_ref(), "access" | "access_token") => Ok(()),
+            Some(_) => Err(Reason::TokenUseNotAccess.into()),
         }
+    }
+
+    /// RFC 7662 §2.2 means the type of RFC 6749 §7.1, and some servers name the kind of token instead.
+    fn refuse_other_types(&self) -> Result<(), Refusal> {
+        let Some(kind) = self.text("token_type")? else {
+            return Ok(());
+        };
+        match kind.to_ascii_lowercase().as_str() {
+            "bearer" | "access_token" => Ok(()),
+            "dpop" => Err(Reason::DpopRequired.into()),
+            _ => Err(Refusal::from(Reason::TokenUseNotAccess).expected("Bearer or access_token").got(kind)),
+        }
+    }
+
+    /// An authorization server signs ID tokens with the same keys.
+    fn refuse_id_tokens(&self, kind: TokenType, issuer: &TrustedIssuer) -> Result<(), Refusal> {
         if kind == TokenType::AccessToken {
             return Ok(());
         }
@@ -155,9 +215,14 @@ impl Claims<'_> {
         }
     }
 
-    fn require_rfc9068(&self, kind: TokenType) -> Result<(), Refusal> {
-        if kind != TokenType::AccessToken {
-            return Err(Refusal::from(Reason::WrongTyp).expected("at+jwt"));
+    /// It is about JWTs, and says nothing of what an issuer answers.
+    fn require_rfc9068(&self, word: Word) -> Result<(), Refusal> {
+        match word {
+            Word::Told => return Ok(()),
+            Word::Signed(TokenType::AccessToken) | Word::SignedInPart(TokenType::AccessToken) => {}
+            Word::Signed(_) | Word::SignedInPart(_) => {
+                return Err(Refusal::from(Reason::WrongTyp).expected("at+jwt"));
+            }
         }
         for name in ["sub", "client_id", "iat", "jti"] {
             if !self.object.has(name) {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
-use http::header::ACCEPT;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::freshness;
 use crate::clock::Timestamp;
@@ -18,7 +18,7 @@ const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
 /// The user's own settings for the HTTP client.
 pub(crate) use reqwest::ClientBuilder as HttpClientBuilder;
 
-/// Fetches small public documents.
+/// Fetches small documents, and asks questions with small answers.
 #[derive(Debug, Clone)]
 pub(crate) struct Fetcher(reqwest::Client);
 
@@ -31,6 +31,19 @@ pub(crate) struct Document {
     pub(crate) age: Duration,
 }
 
+/// A question: a form, which says nothing of itself, and who asks it.
+pub(crate) struct Form {
+    pub(crate) body: String,
+    pub(crate) authorization: Option<HeaderValue>,
+}
+
+/// What was answered, whatever it was.
+pub(crate) struct Answered {
+    pub(crate) status: u16,
+    pub(crate) is_json: bool,
+    pub(crate) bytes: Vec<u8>,
+}
+
 impl Fetcher {
     /// Takes the user's own client settings (custom CA, proxy, client certificate), but redirects stay
     /// off and the time stays bounded: a redirect would let a compromised path choose whose keys we trust.
@@ -41,21 +54,44 @@ impl Fetcher {
 
     pub(crate) async fn get(&self, url: &str, now: Timestamp) -> Result<Document, FetchFailure> {
         HttpUrl::parse(url).map_err(FetchFailure::Url)?;
-        let mut response = self.0.get(url).header(ACCEPT, "application/json").send().await?;
+        let response = self.0.get(url).header(ACCEPT, "application/json").send().await?;
         if response.status() != StatusCode::OK {
             return Err(FetchFailure::Status(response.status().as_u16()));
         }
         let lifetime = freshness::lifetime(response.headers(), now);
         let age = freshness::age(response.headers());
-        let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
-            if bytes.len() + chunk.len() > MAX_DOCUMENT_BYTES {
-                return Err(FetchFailure::TooLarge);
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        Ok(Document { bytes, lifetime, age })
+        Ok(Document { bytes: whole(response).await?, lifetime, age })
     }
+
+    /// The token is in the body: a URL is logged all over the place (RFC 7662 §4).
+    pub(crate) async fn post(&self, url: &str, form: Form) -> Result<Answered, FetchFailure> {
+        HttpUrl::parse(url).map_err(FetchFailure::Url)?;
+        let request = self.0.post(url).header(ACCEPT, "application/json");
+        let mut request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        if let Some(authorization) = form.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        let response = request.body(form.body).send().await?;
+        let (status, is_json) = (response.status().as_u16(), is_json(response.headers()));
+        Ok(Answered { status, is_json, bytes: whole(response).await? })
+    }
+}
+
+async fn whole(mut response: reqwest::Response) -> Result<Vec<u8>, FetchFailure> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if bytes.len() + chunk.len() > MAX_DOCUMENT_BYTES {
+            return Err(FetchFailure::TooLarge);
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let named = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = named.split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("application/json")
 }
 
 /// The HTTP client could not be built from the settings given.

@@ -3,21 +3,30 @@
 use std::error::Error;
 use std::sync::Arc;
 
+use super::introspection::When;
 use super::issuer::TrustedIssuer;
-use super::unavailable::Unavailable;
 
 /// How it stands with one trusted issuer. [`Toolgate::health`](crate::Toolgate::health) reports one for each.
 #[derive(Debug, Clone)]
 pub struct IssuerHealth {
     issuer: Arc<str>,
     is_serving: bool,
-    problem: Option<Unavailable>,
+    problem: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl IssuerHealth {
     pub(super) fn of(issuer: &TrustedIssuer) -> Self {
-        let (is_serving, problem) = issuer.keys.condition();
-        Self { issuer: issuer.name.clone(), is_serving, problem }
+        let (has_keys, problem) = issuer.keys.condition();
+        let problem = problem.map(|problem| Arc::new(problem) as Arc<dyn Error + Send + Sync>);
+        let Some(introspection) = &issuer.introspection else {
+            return Self { issuer: issuer.name.clone(), is_serving: has_keys, problem };
+        };
+        let (answers, unanswered) = introspection.condition();
+        let is_serving = match introspection.when {
+            When::Opaque => has_keys || answers,
+            When::Always => has_keys && answers,
+        };
+        Self { issuer: issuer.name.clone(), is_serving, problem: unanswered.or(problem) }
     }
 
     /// The issuer, exactly as configured.
@@ -25,15 +34,19 @@ impl IssuerHealth {
         &self.issuer
     }
 
-    /// Whether its keys are here, and not too old to be believed. If not, its tokens wait for a fetch, and are
-    /// answered with 503 where it fails.
+    /// Whether its tokens can be judged: its keys are here, and not too old to be believed. If not, its tokens
+    /// wait for a fetch, and are answered with 503 where it fails.
+    ///
+    /// Of an issuer with introspection one way must be open, keys or introspection, and both where every token
+    /// is introspected. That introspection works is believed from when it is known where to ask until a
+    /// question has no answer.
     pub fn is_serving(&self) -> bool {
         self.is_serving
     }
 
-    /// Why no newer keys came of the last attempt, for the operator. An issuer can have a problem and be
-    /// served all the same: the last good keys serve on for a while.
+    /// Why no newer keys came of the last attempt, or no answer to the last introspection, for the operator.
+    /// An issuer can have a problem and be served all the same: the last good keys serve on for a while.
     pub fn problem(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
-        Some(self.problem.as_ref()?)
+        Some(self.problem.as_deref()?)
     }
 }

@@ -17,27 +17,37 @@ mod fetch;
 mod fingerprint;
 mod freshness;
 mod health;
+mod introspection;
 mod issuer;
 mod json;
 mod jws;
 mod key_source;
 mod keys;
+mod memory;
 mod present;
 mod principal;
+mod revocation;
 mod source;
 mod source_state;
 mod unavailable;
 mod verify;
 
 pub(crate) use algorithm::{Algorithm, Algorithms};
-pub(crate) use cache::VerifiedCache;
+pub(crate) use cache::{RejectedCache, VerifiedCache};
 pub(crate) use discovery::{Location, metadata_urls};
 pub(crate) use fetch::{Fetcher, HttpClientBuilder};
 pub use health::IssuerHealth;
+pub(crate) use introspection::{
+    AssertionKey, AssertionSigner, Client, Endpoint, EndpointFetch, FileSecret, Introspection, Secret, When,
+};
 pub(crate) use issuer::{Profile, TrustedIssuer};
 pub(crate) use key_source::{KeyFetch, KeySource};
 pub(crate) use keys::KeySet;
+pub(crate) use memory::Memory;
 pub(crate) use present::PresentedToken;
 pub use principal::{ClaimsError, Identity, Principal};
+pub(crate) use revocation::Revocations;
+pub use revocation::{Revocation, RevocationError};
+pub(crate) use source::Source;
 pub(crate) use source_state::Lifetimes;
 pub(crate) use verify::{Known, Verifier};

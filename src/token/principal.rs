@@ -35,7 +35,8 @@ pub(crate) struct Facts {
     pub(crate) token_id: Option<String>,
     pub(crate) scopes: Scopes,
     pub(crate) audience: Vec<String>,
-    pub(crate) expires_at: Timestamp,
+    pub(crate) issued_at: Option<Timestamp>,
+    pub(crate) expires_at: Option<Timestamp>,
     pub(crate) claims: String,
 }
 
@@ -95,9 +96,9 @@ impl Principal {
         self.0.audience.iter().map(String::as_str)
     }
 
-    /// When the token expires by its own word.
-    pub fn expires_at(&self) -> SystemTime {
-        self.0.expires_at.to_system_time()
+    /// When the token expires. A JWT always says; an issuer that is asked about an opaque token need not.
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.0.expires_at.map(Timestamp::to_system_time)
     }
 
     /// The `jti` claim.
@@ -105,7 +106,7 @@ impl Principal {
         self.0.token_id.as_deref()
     }
 
-    /// All claims, read as a type of yours. Members your type does not name are passed over.
+    /// All claims, read as a type of yours: those of the JWT, or what the issuer said when it was asked. Members your type does not name are passed over.
     ///
     /// # Errors
     /// When the claims do not fit the type.
@@ -113,8 +114,12 @@ impl Principal {
         serde_json::from_str(&self.0.claims).map_err(ClaimsError)
     }
 
-    pub(crate) fn expiry(&self) -> Timestamp {
+    pub(crate) fn expiry(&self) -> Option<Timestamp> {
         self.0.expires_at
+    }
+
+    pub(super) fn issued_at(&self) -> Option<Timestamp> {
+        self.0.issued_at
     }
 
     /// Roughly how many bytes it holds on to.

@@ -59,7 +59,7 @@ struct Shared<T> {
 
 /// A fetch under way, to wait for.
 #[derive(Debug, Clone)]
-pub(super) struct Flight {
+pub(crate) struct Flight {
     number: u64,
     began: Instant,
     /// Closed when it has landed.

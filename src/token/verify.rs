@@ -1,25 +1,30 @@
 //! Token in, principal out: the one path on which a presented token becomes a believed one.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use tokio::time::timeout;
 
-use super::cache::{Verified, VerifiedCache};
-use super::claims::Claims;
+use super::cache::KeyProof;
+use super::claims::{Claims, Word};
 use super::fingerprint::Fingerprint;
 use super::health::IssuerHealth;
+use super::introspection::{Introspection, SignedClaims, When};
 use super::issuer::TrustedIssuer;
 use super::json::{Object, Unreadable};
 use super::jws::{Header, Jws};
-
+use super::memory::Memory;
 use super::present::PresentedToken;
 use super::principal::Principal;
+use super::revocation::{Revocation, RevocationError};
 use super::source::MAX_WAIT;
 use crate::clock::{Clock, Timestamp};
 use crate::refusal::{Reason, Refusal};
 
 /// Believes the tokens of the issuers it was given, and no others.
 pub(crate) struct Verifier {
-    pub(crate) issuers: Vec<TrustedIssuer>,
-    pub(crate) verified: VerifiedCache,
+    pub(crate) issuers: Vec<Arc<TrustedIssuer>>,
+    pub(crate) memory: Arc<Memory>,
     pub(crate) clock: Clock,
 }
 
@@ -43,7 +48,7 @@ impl Verifier {
     pub(crate) async fn verify(&self, token: PresentedToken<'_>, now: Timestamp) -> Result<Known, Refusal> {
         let fingerprint = Fingerprint::of(token);
         let named = |refusal: Refusal| refusal.token_id(fingerprint.to_string());
-        if let Some(principal) = self.verified.get(&fingerprint, now).map_err(named)? {
+        if let Some(principal) = self.memory.recall(&fingerprint, now).map_err(named)? {
             return Ok(Known { principal, remembered: true, fingerprint });
         }
         // What was remembered was well-formed.
@@ -55,7 +60,8 @@ impl Verifier {
 
     /// Fetches keys where it is time to, and waits where tokens would wait too.
     pub(crate) async fn warm_up(&self) {
-        let flights: Vec<_> = self.issuers.iter().filter_map(|issuer| issuer.keys.warm_up()).collect();
+        let issuers = self.issuers.iter();
+        let flights: Vec<_> = issuers.flat_map(|issuer| issuer.warm_up()).flatten().collect();
         if flights.is_empty() {
             return;
         }
@@ -68,42 +74,72 @@ impl Verifier {
     }
 
     pub(crate) fn health(&self) -> Vec<IssuerHealth> {
-        self.issuers.iter().map(IssuerHealth::of).collect()
+        self.issuers.iter().map(|issuer| IssuerHealth::of(issuer)).collect()
+    }
+
+    pub(crate) fn revoke(
+        &self,
+        revocation: Revocation,
+        longest_life: Duration,
+    ) -> Result<(), RevocationError> {
+        if !self.issuers.iter().any(|issuer| *issuer.name == *revocation.issuer) {
+            return Err(RevocationError::UnknownIssuer(revocation.issuer));
+        }
+        self.memory.revocations.add(revocation, longest_life, self.clock.now())
     }
 
     async fn judge(&self, token: &str, fingerprint: Fingerprint) -> Result<Principal, Refusal> {
-        let Some(jws) = Jws::cut(token)? else {
+        if let Some(jws) = Jws::cut(token)?
+            && let Some(header) = jws.header()?
+        {
+            return self.judge_jwt(&jws, &header, (token, fingerprint)).await;
+        }
+        let Some((issuer, introspection)) = self.issuer_of_opaque(token) else {
             return Err(Reason::NotAJwt.into());
         };
-        match jws.header()? {
-            Some(header) => self.judge_jwt(&jws, &header, fingerprint).await,
-            None => Err(Reason::NotAJwt.into()),
-        }
+        introspection.look_up(issuer, &self.memory, (token, fingerprint), None).await
     }
 
     async fn judge_jwt(
         &self,
         jws: &Jws<'_>,
         header: &Object<'_>,
-        fingerprint: Fingerprint,
+        (token, fingerprint): (&str, Fingerprint),
     ) -> Result<Principal, Refusal> {
         let payload = jws.payload()?;
         let claims =
             Claims { object: read(&payload)?, text: std::str::from_utf8(&payload).unwrap_or_default() };
         let issuer = self.issuer_of(&claims)?;
+        let introspection = issuer.introspection.as_ref().filter(|asked| asked.when == When::Always);
         let header = Header::read(header, &issuer.algorithms)?;
         let signature = jws.signature()?;
         let key = issuer.keys.prove(&header, jws.signed.as_bytes(), &signature, claims.issued_at()).await?;
+        let proof = KeyProof { key, source: issuer.keys.clone() };
         let now = self.clock.now();
-        let principal = claims.judge(header.kind, issuer, now)?;
-        let dies_at = principal.expiry().plus(issuer.leeway);
-        let verified = Verified { principal: principal.clone(), dies_at, key, source: issuer.keys.clone() };
-        self.verified.insert(fingerprint, verified, now);
+        let word = match introspection {
+            None => Word::Signed(header.kind),
+            Some(_) => Word::SignedInPart(header.kind),
+        };
+        let principal = claims.judge(word, issuer, now)?;
+        let dies_at = principal.expiry().map_or(now, |expiry| expiry.plus(issuer.leeway));
+        if let Some(introspection) = introspection {
+            let signed = SignedClaims { text: claims.text.into(), proof, dies_at };
+            return introspection.look_up(issuer, &self.memory, (token, fingerprint), Some(&signed)).await;
+        }
+        self.memory.keep(fingerprint, &principal, dies_at, Some(proof), now)?;
         Ok(principal)
     }
 
+    /// By how the token begins: it must never be shown to a server that did not issue it.
+    fn issuer_of_opaque(&self, token: &str) -> Option<(&Arc<TrustedIssuer>, &Arc<Introspection>)> {
+        let asked = self.issuers.iter().filter_map(|issuer| Some((issuer, issuer.introspection.as_ref()?)));
+        asked.into_iter().find(|(_, introspection)| {
+            introspection.token_prefix.as_ref().is_none_or(|prefix| token.starts_with(prefix.as_str()))
+        })
+    }
+
     /// By the unverified `iss`, among the issuers configured: an unknown one causes no fetch at all.
-    fn issuer_of(&self, claims: &Claims<'_>) -> Result<&TrustedIssuer, Refusal> {
+    fn issuer_of(&self, claims: &Claims<'_>) -> Result<&Arc<TrustedIssuer>, Refusal> {
         let named = claims.issuer();
         self.issuers.iter().find(|issuer| named == Some(&issuer.name)).ok_or_else(|| {
             let expected: Vec<&str> = self.issuers.iter().map(|issuer| issuer.name.as_ref()).collect();

@@ -164,12 +164,6 @@ fn every_bad_value_is_named_with_its_field_and_how_to_mend_it() {
             "[]",
             "at least one",
         ),
-        (
-            format!("{with}introspection = {{ client_secret = \"s3cret\" }}\n[scopes]"),
-            "issuers[0].introspection",
-            "",
-            "not supported yet",
-        ),
         (format!("{with}advertise = 7\n[scopes]"), "advertise", "7", "URL"),
         (
             format!("{with}[[issuers]]\nissuer = \"https://auth.example.com\"\n[scopes]"),

@@ -14,6 +14,8 @@ mod features;
 mod floods;
 mod health;
 mod hostile;
+mod introspection;
+mod introspection_client;
 mod key_refresh;
 mod key_storm;
 mod keys;

@@ -24,7 +24,7 @@ async fn a_good_token_opens_the_gate_and_becomes_a_principal() {
     assert_eq!(principal.audience().collect::<Vec<_>>(), [RESOURCE]);
     assert_eq!(principal.token_id(), Some("j1"));
     assert!(!principal.is_machine());
-    let expires = principal.expires_at().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let expires = principal.expires_at().unwrap().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     assert_eq!(expires, NOW as u64 + 300);
     #[derive(serde::Deserialize)]
     struct Mine {

@@ -3,6 +3,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, ORIGIN};
 
+use super::assertion;
 use super::client::Client;
 use super::error::OAuthError;
 use super::form::{self, Form};
@@ -32,11 +33,14 @@ pub(super) fn client(shared: &Shared, headers: &HeaderMap, form: &Form) -> Resul
     Ok(client)
 }
 
-/// Whether a client that was named to the builder asks: in one of the ways above, or with its secret as a
-/// bearer token.
+/// Whether a client that was named to the builder asks: in one of the ways above, with an assertion, or with
+/// its secret as a bearer token.
 pub(super) fn is_trusted(shared: &Shared, headers: &HeaderMap, form: &Form) -> bool {
     if let Some(token) = credentials(headers, "bearer") {
         return shared.settings.confidential_clients.iter().any(|(_, secret)| secret == token);
+    }
+    if let Ok(Some(assertion)) = form.optional("client_assertion") {
+        return assertion::is_proved(shared, assertion, form);
     }
     client(shared, headers, form).is_ok_and(|client| client.trusted)
 }

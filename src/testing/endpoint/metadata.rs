@@ -24,7 +24,8 @@ pub(super) fn answer(shared: &Shared, form: Endpoint) -> Response<Bytes> {
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": ["none", "client_secret_basic", "client_secret_post"],
-        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "introspection_endpoint_auth_methods_supported":
+            ["client_secret_basic", "client_secret_post", "private_key_jwt"],
         "client_id_metadata_document_supported": true,
         "authorization_response_iss_parameter_supported": true,
     });

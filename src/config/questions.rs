@@ -1,0 +1,188 @@
+//! From an introspection table as written to questions that can be asked.
+
+use std::sync::Arc;
+
+use super::introspection::{Authentication, Introspection, WhenName};
+use super::issuer::Issuer;
+use super::secret::{Place, Secret};
+use super::trust::Trust;
+use crate::config_error::ConfigError;
+use crate::resource_uri::HttpUrl;
+use crate::token::{
+    self, Algorithm, AssertionKey, AssertionSigner, Client, Endpoint, EndpointFetch, FileSecret, Source,
+    When, metadata_urls,
+};
+
+impl Trust<'_> {
+    pub(super) fn introspection(
+        &self,
+        field: &dyn Fn(&str) -> String,
+        issuer: &Issuer,
+    ) -> Result<Option<Arc<token::Introspection>>, ConfigError> {
+        let Some(table) = &issuer.introspection else {
+            return Ok(None);
+        };
+        let field = |name: &str| field(&format!("introspection.{name}"));
+        if table.token_prefix.as_deref() == Some("") {
+            let mend = "every token begins with nothing: leave it out, or write how the tokens begin";
+            return Err(ConfigError::new(field("token_prefix"), "", mend));
+        }
+        let endpoint = match &table.endpoint {
+            Some(url) => {
+                HttpUrl::parse(url).map_err(|mend| ConfigError::new(field("endpoint"), url, mend))?;
+                Source::fixed(Endpoint(url.clone()), self.lifetimes.clone(), self.clock.clone())
+            }
+            None => {
+                let metadata_urls = metadata_urls(&issuer.issuer).map_err(|mend| {
+                    let mend = format!("it cannot be discovered ({mend}): say where to ask");
+                    ConfigError::about(field("endpoint"), mend)
+                })?;
+                let (issuer, fetcher) = (issuer.issuer.as_str().into(), self.fetcher.clone());
+                let fetch = EndpointFetch { issuer, metadata_urls, fetcher };
+                Source::fetched(fetch, self.lifetimes.clone(), self.clock.clone())
+            }
+        };
+        let when = match table.when {
+            WhenName::Opaque => When::Opaque,
+            WhenName::Always => When::Always,
+        };
+        let client = client(&field, table, &issuer.issuer)?;
+        let about = (table.token_prefix.clone(), when, self.introspection_active);
+        let introspection =
+            token::Introspection::new(about, endpoint, client, self.fetcher.clone(), self.clock.clone());
+        Ok(Some(Arc::new(introspection)))
+    }
+}
+
+/// A token must never be shown to a server that did not issue it: how it begins says which one did.
+pub(super) fn check_prefixes(issuers: &[Issuer]) -> Result<(), ConfigError> {
+    let tables =
+        issuers.iter().enumerate().filter_map(|(at, issuer)| Some((at, issuer.introspection.as_ref()?)));
+    let tables: Vec<_> = tables.collect();
+    for (index, (position, table)) in tables.iter().enumerate() {
+        let field = format!("issuers[{position}].introspection.token_prefix");
+        let prefix = table.token_prefix.as_deref();
+        if tables.len() > 1 && prefix.is_none() {
+            let mend = "several issuers are asked about opaque tokens: say how those of each begin, so that \
+                        none is shown to a server that did not issue it";
+            return Err(ConfigError::about(field, mend));
+        }
+        let prefix = prefix.unwrap_or_default();
+        let earlier = tables.iter().take(index).filter_map(|(_, table)| table.token_prefix.as_deref());
+        if let Some(other) = earlier.into_iter().find(|other| begins_alike(prefix, other)) {
+            let mend = format!("a token that begins so may also begin with {other:?}: they must differ");
+            return Err(ConfigError::new(field, prefix, mend));
+        }
+    }
+    Ok(())
+}
+
+fn begins_alike(one: &str, other: &str) -> bool {
+    one.starts_with(other) || other.starts_with(one)
+}
+
+fn client(
+    field: &dyn Fn(&str) -> String,
+    table: &Introspection,
+    issuer: &str,
+) -> Result<Client, ConfigError> {
+    check_no_surplus(field, table)?;
+    let id = || match table.client_id.as_deref() {
+        Some(id) if !id.is_empty() => Ok(id.to_owned()),
+        _ => Err(ConfigError::about(field("client_id"), "say as which client to ask")),
+    };
+    let secret = || match &table.client_secret {
+        Some(secret) => secret_of(&field("client_secret"), secret, |text| match without_newline(text) {
+            "" => Err("it is empty: an empty secret proves nothing"),
+            secret => Ok(secret.to_owned()),
+        }),
+        None => Err(ConfigError::about(field("client_secret"), "it is needed to prove who asks")),
+    };
+    Ok(match table.auth {
+        Authentication::Basic => Client::Basic { id: id()?, secret: secret()? },
+        Authentication::Post => Client::Post { id: id()?, secret: secret()? },
+        Authentication::Bearer => Client::Bearer { secret: secret()? },
+        Authentication::None => Client::Unauthenticated { id: id()? },
+        Authentication::PrivateKeyJwt => {
+            let audience = table.assertion_audience.as_deref().unwrap_or(issuer).to_owned();
+            Client::PrivateKeyJwt(AssertionSigner { client_id: id()?, audience, key: key(field, table)? })
+        }
+    })
+}
+
+fn key(
+    field: &dyn Fn(&str) -> String,
+    table: &Introspection,
+) -> Result<token::Secret<AssertionKey>, ConfigError> {
+    let Some(key) = &table.private_key else {
+        return Err(ConfigError::about(field("private_key"), "it is needed to sign who asks"));
+    };
+    let algorithm = match &table.algorithm {
+        None => None,
+        Some(name) => Some(Algorithm::named(name).ok_or_else(|| {
+            let known = Algorithm::ALL.map(Algorithm::name).join(", ");
+            ConfigError::new(field("algorithm"), name, format!("use one of {known}"))
+        })?),
+    };
+    let key_id = table.key_id.clone();
+    let read = move |text: &str| AssertionKey::read(text, algorithm, key_id.as_deref());
+    secret_of(&field("private_key"), key, read)
+}
+
+/// What is there but not used is a slip: somebody thinks that it protects something.
+fn check_no_surplus(field: &dyn Fn(&str) -> String, table: &Introspection) -> Result<(), ConfigError> {
+    let has_secret =
+        matches!(table.auth, Authentication::Basic | Authentication::Post | Authentication::Bearer);
+    let has_key = table.auth == Authentication::PrivateKeyJwt;
+    let surplus = [
+        ("client_secret", table.client_secret.is_some() && !has_secret, "auth says that no secret is sent"),
+        ("private_key", table.private_key.is_some() && !has_key, "only auth = \"private_key_jwt\" signs"),
+        ("key_id", table.key_id.is_some() && !has_key, "only auth = \"private_key_jwt\" signs"),
+        ("algorithm", table.algorithm.is_some() && !has_key, "only auth = \"private_key_jwt\" signs"),
+        (
+            "assertion_audience",
+            table.assertion_audience.is_some() && !has_key,
+            "only auth = \"private_key_jwt\" signs",
+        ),
+    ];
+    match surplus.into_iter().find(|(_, is_surplus, _)| *is_surplus) {
+        Some((name, _, why)) => Err(ConfigError::about(field(name), format!("{why}: leave it out"))),
+        None => Ok(()),
+    }
+}
+
+/// What `read` makes of a secret. The error says where it was looked for, and nothing of what was found.
+fn secret_of<T: Send + Sync + 'static>(
+    field: &str,
+    secret: &Secret,
+    read: impl Fn(&str) -> Result<T, &'static str> + Send + Sync + 'static,
+) -> Result<token::Secret<T>, ConfigError> {
+    let given = |text: &str, place: &str| match read(text) {
+        Ok(secret) => Ok(token::Secret::Given(Arc::new(secret))),
+        Err(why) => Err(ConfigError::new(field, place, why)),
+    };
+    match &secret.0 {
+        Place::Here(text) => given(text, "(given as text)"),
+        Place::Variable(name) => {
+            let place = format!("the variable {name}");
+            let text = std::env::var(name).map_err(|why| {
+                let why = match why {
+                    std::env::VarError::NotPresent => "it is not set: set it, or name another",
+                    std::env::VarError::NotUnicode(_) => "it is not UTF-8",
+                };
+                ConfigError::new(field, &place, why)
+            })?;
+            given(&text, &place)
+        }
+        Place::File(path) => match FileSecret::open(path, read) {
+            Ok(file) => Ok(token::Secret::InFile(Arc::new(file))),
+            Err(why) => Err(ConfigError::new(field, format!("the file {}", path.display()), why.to_string())),
+        },
+    }
+}
+
+/// Editors and `echo` end a file with one.
+fn without_newline(text: &str) -> &str {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    text.strip_suffix('\r').unwrap_or(text)
+}

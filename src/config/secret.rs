@@ -1,0 +1,92 @@
+//! A secret as an operator gives it: as text, by the name of a variable, or by the path of a file.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+
+/// Where a secret is. It never shows itself: not in `Debug`, in an error or in a log.
+///
+/// In a configuration file it is a string, `{ env = "NAME" }` or `{ file = "path" }`.
+#[derive(Clone)]
+pub struct Secret(pub(super) Place);
+
+#[derive(Clone)]
+pub(super) enum Place {
+    Here(String),
+    Variable(String),
+    File(PathBuf),
+}
+
+impl Secret {
+    /// Takes this text. A `&str` or a `String` becomes a secret by itself.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self(Place::Here(text.into()))
+    }
+
+    /// Takes the value of an environment variable, read by `build()`.
+    pub fn env(name: impl Into<String>) -> Self {
+        Self(Place::Variable(name.into()))
+    }
+
+    /// Takes the content of a file, without the newline at its end. It is read by `build()`, and again
+    /// whenever it is needed, so that a secret can be replaced while the server runs.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self(Place::File(path.into()))
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self::text(text)
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self::text(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Place::Here(_) => f.write_str("Secret(…)"),
+            Place::Variable(name) => f.debug_struct("Secret").field("env", name).finish(),
+            Place::File(path) => f.debug_struct("Secret").field("file", path).finish(),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SecretVisitor;
+
+        impl<'de> Visitor<'de> for SecretVisitor {
+            type Value = Secret;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(r#"a string, { env = "NAME" } or { file = "path" }"#)
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Secret, E> {
+                Ok(Secret::text(text))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Secret, A::Error> {
+                let secret = match map.next_key::<String>()?.as_deref() {
+                    Some("env") => Secret::env(map.next_value::<String>()?),
+                    Some("file") => Secret::file(map.next_value::<PathBuf>()?),
+                    Some(other) => return Err(A::Error::unknown_field(other, &["env", "file"])),
+                    None => return Err(A::Error::custom("say where the secret is: env or file")),
+                };
+                match map.next_key::<String>()? {
+                    None => Ok(secret),
+                    Some(_) => Err(A::Error::custom("a secret is in one place: env or file, nothing else")),
+                }
+            }
+        }
+
+        deserializer.deserialize_any(SecretVisitor)
+    }
+}

@@ -1,0 +1,76 @@
+//! Who we are at the introspection endpoint, and how we prove it (RFC 7662 §2.1).
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use form_urlencoded::{Serializer, byte_serialize};
+use http::HeaderValue;
+
+use super::assertion::AssertionKey;
+use super::failure::IntrospectionFailure;
+use super::secret::Secret;
+use crate::clock::Timestamp;
+use crate::token::fetch::Form;
+
+/// The ways of RFC 6749 §2.3, RFC 6750 and RFC 7523.
+pub(crate) enum Client {
+    Basic { id: String, secret: Secret<String> },
+    Post { id: String, secret: Secret<String> },
+    Bearer { secret: Secret<String> },
+    PrivateKeyJwt(AssertionSigner),
+    Unauthenticated { id: String },
+}
+
+/// What a client assertion is made from.
+pub(crate) struct AssertionSigner {
+    pub(crate) client_id: String,
+    pub(crate) audience: String,
+    pub(crate) key: Secret<AssertionKey>,
+}
+
+/// RFC 7523 §2.2.
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+impl Client {
+    /// The question about a token, with the proof of who asks it.
+    pub(super) async fn ask_about(&self, token: &str, now: Timestamp) -> Result<Form, IntrospectionFailure> {
+        let mut authorization = None;
+        let proof = match self {
+            Self::Basic { id, secret } => {
+                authorization = Some(basic(id, &secret.current().await)?);
+                Vec::new()
+            }
+            Self::Bearer { secret } => {
+                authorization = Some(sensitive(format!("Bearer {}", secret.current().await))?);
+                Vec::new()
+            }
+            Self::Post { id, secret } => {
+                vec![("client_id", id.clone()), ("client_secret", secret.current().await.to_string())]
+            }
+            Self::PrivateKeyJwt(AssertionSigner { client_id, audience, key }) => {
+                let key = key.current().await;
+                let assertion = key.assertion(client_id, audience, now);
+                vec![
+                    ("client_id", client_id.clone()),
+                    ("client_assertion_type", ASSERTION_TYPE.to_owned()),
+                    ("client_assertion", assertion.ok_or(IntrospectionFailure::Unsigned)?),
+                ]
+            }
+            Self::Unauthenticated { id } => vec![("client_id", id.clone())],
+        };
+        let mut form = Serializer::new(String::new());
+        form.append_pair("token", token).append_pair("token_type_hint", "access_token").extend_pairs(proof);
+        Ok(Form { body: form.finish(), authorization })
+    }
+}
+
+/// RFC 6749 §2.3.1: both are form-encoded before they are joined, so that a colon or an umlaut survives.
+fn basic(id: &str, secret: &str) -> Result<HeaderValue, IntrospectionFailure> {
+    let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+    sensitive(format!("Basic {}", STANDARD.encode(format!("{}:{}", encoded(id), encoded(secret)))))
+}
+
+fn sensitive(text: String) -> Result<HeaderValue, IntrospectionFailure> {
+    let mut value = HeaderValue::try_from(text).map_err(|_| IntrospectionFailure::Unsigned)?;
+    value.set_sensitive(true);
+    Ok(value)
+}

@@ -1,0 +1,42 @@
+//! Where an issuer introspects, as its metadata says.
+
+use std::sync::Arc;
+
+use crate::clock::Timestamp;
+use crate::refusal::Reason;
+use crate::token::discovery::discover;
+use crate::token::fetch::Fetcher;
+use crate::token::source::Fetch;
+use crate::token::source_state::{Fetched, Renewed};
+use crate::token::unavailable::Unavailable;
+
+/// The URL to ask at.
+pub(crate) struct Endpoint(pub(crate) String);
+
+/// Everything its discovery needs.
+pub(crate) struct EndpointFetch {
+    pub(crate) issuer: Arc<str>,
+    pub(crate) metadata_urls: Vec<String>,
+    pub(crate) fetcher: Fetcher,
+}
+
+impl Fetch for EndpointFetch {
+    type Item = Endpoint;
+    const WHAT: &str = "introspection endpoint";
+    const MISSING: Reason = Reason::IntrospectionUnavailable;
+
+    fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    async fn fetch(&self, now: Timestamp) -> Result<Fetched<Endpoint>, Unavailable> {
+        let (urls, member) = (&self.metadata_urls, "introspection_endpoint");
+        let Fetched { item, lifetime, age } =
+            discover(urls, &self.issuer, member, &self.fetcher, now).await?;
+        Ok(Fetched { item: Endpoint(item), lifetime, age })
+    }
+}
+
+impl Renewed for Endpoint {
+    fn succeed(&mut self, _: &Self) {}
+}

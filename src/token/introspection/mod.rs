@@ -1,0 +1,55 @@
+//! Asking the authorization server whether it still stands by a token (RFC 7662).
+//!
+//! `Introspection` asks: `endpoint` says where, `client` proves who we are, `answer` reads what comes back.
+//! Who asks, how often and what becomes of the answer is `lookup`'s part.
+
+mod answer;
+mod assertion;
+mod client;
+mod endpoint;
+mod failure;
+mod flights;
+mod lookup;
+mod secret;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+pub(crate) use assertion::AssertionKey;
+pub(crate) use client::{AssertionSigner, Client};
+pub(crate) use endpoint::{Endpoint, EndpointFetch};
+pub(crate) use failure::IntrospectionFailure;
+pub(crate) use lookup::SignedClaims;
+pub(crate) use secret::{FileSecret, Secret};
+
+use super::fetch::Fetcher;
+use super::principal::Principal;
+use super::source::Source;
+use crate::clock::Clock;
+use crate::refusal::Refusal;
+use flights::Flights;
+
+/// How one issuer's tokens are introspected, and what is being asked just now.
+pub(crate) struct Introspection {
+    /// Only opaque tokens that begin like this are the issuer's.
+    pub(crate) token_prefix: Option<String>,
+    pub(crate) when: When,
+    /// For how long an answer is believed.
+    active_for: Duration,
+    endpoint: Arc<Source<EndpointFetch>>,
+    client: Client,
+    fetcher: Fetcher,
+    clock: Clock,
+    flights: Flights<Result<Principal, Refusal>>,
+    /// Why the last question had no answer, if it had none.
+    problem: Mutex<Option<IntrospectionFailure>>,
+}
+
+/// Which tokens are asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// Those that only their issuer can read.
+    Opaque,
+    /// JWTs too, once their signature held: a revocation is noticed as soon as what is remembered ends.
+    Always,
+}

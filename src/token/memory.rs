@@ -1,0 +1,51 @@
+//! What a gate remembers of tokens: who the good ones stand for, which were refused a moment ago, and which
+//! were revoked here.
+
+use super::cache::{KeyProof, RejectedCache, Verified, VerifiedCache};
+use super::fingerprint::Fingerprint;
+use super::principal::Principal;
+use super::revocation::Revocations;
+use crate::clock::Timestamp;
+use crate::refusal::{Refusal, RefusalKind};
+
+/// Belongs to one gate, and is never shared across resources: what is good for one is not for the other.
+pub(crate) struct Memory {
+    pub(crate) verified: VerifiedCache,
+    pub(crate) rejected: RejectedCache,
+    pub(crate) revocations: Revocations,
+}
+
+impl Memory {
+    /// What is known of the token already: whose it is, or that it was refused, or nothing.
+    pub(crate) fn recall(&self, token: &Fingerprint, now: Timestamp) -> Result<Option<Principal>, Refusal> {
+        if let Some(principal) = self.verified.get(token, now, &self.revocations)? {
+            return Ok(Some(principal));
+        }
+        self.rejected.get(token, now).map_or(Ok(None), |reason| Err(reason.into()))
+    }
+
+    /// Remembers a token that was found good, unless it was revoked here meanwhile.
+    pub(crate) fn keep(
+        &self,
+        token: Fingerprint,
+        principal: &Principal,
+        dies_at: Timestamp,
+        proof: Option<KeyProof>,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        // Read before it is judged: who revokes after this is asked again at the next use.
+        let judged_in = self.revocations.generation();
+        self.revocations.judge(principal, &token, now)?;
+        let verified = Verified { principal: principal.clone(), dies_at, proof, judged_in: judged_in.into() };
+        self.verified.insert(token, verified, now);
+        Ok(())
+    }
+
+    /// Remembers for a moment that its issuer does not stand by a token. What could not be found out is
+    /// nothing to be remembered.
+    pub(crate) fn reject(&self, token: Fingerprint, refusal: &Refusal, now: Timestamp) {
+        if refusal.kind() == RefusalKind::InvalidToken {
+            self.rejected.insert(token, refusal.reason(), now);
+        }
+    }
+}
