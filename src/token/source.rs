@@ -57,6 +57,19 @@ struct Shared<T> {
     flights: u64,
 }
 
+/// Somebody's turn with what is shared.
+///
+/// What takes off in it does so when the lock is free again, which is why it comes last: a runtime that is
+/// shutting down drops the task at once, and its pilot needs the lock to land.
+struct Turn<'a, F: Fetch> {
+    shared: MutexGuard<'a, Shared<F::Item>>,
+    /// Read under the lock, so that it is later than every time in the state unless the clock was set back.
+    now: Timestamp,
+    takeoff: Takeoff<F>,
+}
+
+struct Takeoff<F: Fetch>(Option<(Handle, Pilot<F>)>);
+
 /// A fetch under way, to wait for.
 #[derive(Debug, Clone)]
 pub(crate) struct Flight {
@@ -97,32 +110,32 @@ impl<F: Fetch> Source<F> {
         if self.fresh.covers(now) {
             return Ok(());
         }
-        let (mut shared, now) = self.lock();
-        self.refresh(&mut shared, now);
-        if shared.state.serving(now).is_some() { Ok(()) } else { Err(self.unavailable(&shared.state, now)) }
+        let mut turn = self.turn();
+        self.refresh(&mut turn);
+        if turn.serving().is_some() { Ok(()) } else { Err(self.unavailable(&turn)) }
     }
 
     /// Whether requests can be served now, and why the last fetch failed if it did.
     pub(super) fn condition(&self) -> (bool, Option<Unavailable>) {
-        let (shared, now) = self.lock();
-        (shared.state.serving(now).is_some(), shared.state.last_failure().cloned())
+        let turn = self.turn();
+        (turn.serving().is_some(), turn.shared.state.last_failure().cloned())
     }
 
     /// Fetches where it is time to. What is returned is to be waited for: nothing, where requests are served
     /// meanwhile.
     pub(super) fn warm_up(self: &Arc<Self>) -> Option<Flight> {
-        let (mut shared, now) = self.lock();
-        let flight = self.refresh(&mut shared, now);
-        flight.filter(|_| shared.state.at_once(now).is_none())
+        let mut turn = self.turn();
+        let flight = self.refresh(&mut turn);
+        flight.filter(|_| turn.at_once().is_none())
     }
 
     /// What to look in first.
     pub(super) async fn current(self: &Arc<Self>) -> Result<Loaded<F::Item>, Refusal> {
         let flight = {
-            let (mut shared, now) = self.lock();
-            let flight = self.refresh(&mut shared, now);
+            let mut turn = self.turn();
+            let flight = self.refresh(&mut turn);
             // While an issuer is down nobody waits for it who can be served without it.
-            if let Some(loaded) = shared.state.at_once(now) {
+            if let Some(loaded) = turn.at_once() {
                 return Ok(loaded.clone());
             }
             flight
@@ -130,35 +143,27 @@ impl<F: Fetch> Source<F> {
         if let Some(flight) = flight {
             let _ = timeout(MAX_WAIT, flight.landed()).await;
         }
-        let (shared, now) = self.lock();
-        shared.state.serving(now).cloned().ok_or_else(|| self.unavailable(&shared.state, now))
+        let turn = self.turn();
+        turn.serving().cloned().ok_or_else(|| self.unavailable(&turn))
     }
 
     /// A newer one, for the sake of what is not in this one, unless the cooldown forbids asking again.
     pub(super) async fn newer(self: &Arc<Self>) -> Option<Loaded<F::Item>> {
-        let flight = {
-            let (mut shared, now) = self.lock();
-            self.join_or_start(&mut shared, now, Pause::AfterEveryAttempt)?
-        };
+        let flight = self.join_or_start(&mut self.turn(), Pause::AfterEveryAttempt)?;
         let _ = timeout(MAX_WAIT, flight.landed()).await;
-        let (shared, now) = self.lock();
-        shared.state.serving(now).cloned()
+        self.turn().serving().cloned()
     }
 
-    fn refresh(self: &Arc<Self>, shared: &mut Shared<F::Item>, now: Timestamp) -> Option<Flight> {
-        if shared.state.fresh().contains(&now) {
+    fn refresh(self: &Arc<Self>, turn: &mut Turn<'_, F>) -> Option<Flight> {
+        if turn.shared.state.fresh().contains(&turn.now) {
             return None;
         }
-        self.join_or_start(shared, now, Pause::AfterFailures)
+        self.join_or_start(turn, Pause::AfterFailures)
     }
 
     /// The fetch under way, or a new one if the last attempt lies far enough back.
-    fn join_or_start(
-        self: &Arc<Self>,
-        shared: &mut Shared<F::Item>,
-        now: Timestamp,
-        pause: Pause,
-    ) -> Option<Flight> {
+    fn join_or_start(self: &Arc<Self>, turn: &mut Turn<'_, F>, pause: Pause) -> Option<Flight> {
+        let (shared, now) = (&mut *turn.shared, turn.now);
         let Ok(runtime) = Handle::try_current() else {
             shared.state.remark(Unavailable::NoRuntime);
             return None;
@@ -173,7 +178,8 @@ impl<F: Fetch> Source<F> {
         shared.flights += 1;
         let (number, (done, landing)) = (shared.flights, watch::channel(()));
         let outcome = Err(Unavailable::Lost);
-        runtime.spawn(Pilot { source: Arc::clone(self), number, asked_at: now, outcome, _done: done }.fly());
+        let pilot = Pilot { source: Arc::clone(self), number, asked_at: now, outcome, _done: done };
+        turn.takeoff = Takeoff(Some((runtime, pilot)));
         shared.flight.insert(Flight { number, began: Instant::now(), landing }).clone().into()
     }
 
@@ -188,7 +194,8 @@ impl<F: Fetch> Source<F> {
                 tracing::error!(target: "toolgate", issuer, reason, error = %why, source, "{} not fetched", F::WHAT);
             }
         }
-        let (mut shared, _) = self.lock();
+        let mut turn = self.turn();
+        let shared = &mut *turn.shared;
         // One that was given up must not undo what came after it.
         if shared.flight.take_if(|flight| flight.number == number).is_none() {
             return;
@@ -204,29 +211,48 @@ impl<F: Fetch> Source<F> {
         self.fetch.as_ref().map_or("", F::issuer)
     }
 
-    fn unavailable(&self, state: &SourceState<F::Item>, now: Timestamp) -> Refusal {
-        let refusal = match state.last_failure().cloned() {
+    fn unavailable(&self, turn: &Turn<'_, F>) -> Refusal {
+        let refusal = match turn.shared.state.last_failure().cloned() {
             Some(why) => Refusal::from(why.reason(F::MISSING)).because(why),
             None => F::MISSING.into(),
         };
-        refusal.retry_after(state.wait_left(now, Pause::AfterEveryAttempt)).got(self.issuer())
+        refusal.retry_after(turn.cooldown_left()).got(self.issuer())
     }
 
     /// How long until [`newer`](Self::newer) may fetch.
     pub(super) fn cooldown_left(&self) -> Duration {
-        let (shared, now) = self.lock();
-        shared.state.wait_left(now, Pause::AfterEveryAttempt)
+        self.turn().cooldown_left()
     }
 
-    /// The state, and the time: read under the lock, so that it is later than every time in the state
-    /// unless the clock was set back.
-    fn lock(&self) -> (MutexGuard<'_, Shared<F::Item>>, Timestamp) {
+    fn turn(&self) -> Turn<'_, F> {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
         if shared.state.notices_clock_set_back(now) {
             self.fresh.set(shared.state.fresh());
         }
-        (shared, now)
+        Turn { shared, now, takeoff: Takeoff(None) }
+    }
+}
+
+impl<F: Fetch> Turn<'_, F> {
+    fn serving(&self) -> Option<&Loaded<F::Item>> {
+        self.shared.state.serving(self.now)
+    }
+
+    fn at_once(&self) -> Option<&Loaded<F::Item>> {
+        self.shared.state.at_once(self.now)
+    }
+
+    fn cooldown_left(&self) -> Duration {
+        self.shared.state.wait_left(self.now, Pause::AfterEveryAttempt)
+    }
+}
+
+impl<F: Fetch> Drop for Takeoff<F> {
+    fn drop(&mut self) {
+        if let Some((runtime, pilot)) = self.0.take() {
+            runtime.spawn(pilot.fly());
+        }
     }
 }
 

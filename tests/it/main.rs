@@ -16,6 +16,7 @@ mod health;
 mod hostile;
 mod introspection;
 mod introspection_client;
+mod introspection_floods;
 mod key_refresh;
 mod key_storm;
 mod keys;
@@ -26,6 +27,7 @@ mod outages;
 mod policy;
 mod presentation;
 mod readme;
+mod revocation;
 mod rmcp_client;
 mod rust_version;
 #[cfg(target_os = "linux")]

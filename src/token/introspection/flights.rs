@@ -57,11 +57,11 @@ pub(super) enum Landing<T> {
     NoRuntime,
 }
 
-/// What there is to wait for.
+/// What comes of asking for an outcome.
 enum Way<T> {
     Known(T),
     UnderWay(watch::Receiver<Option<T>>),
-    Full,
+    Started(watch::Receiver<Option<T>>),
     NoRuntime,
 }
 
@@ -85,19 +85,26 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
     where
         W: Future<Output = T> + Send + 'static,
     {
-        let mut outcome = loop {
+        let mut has_waited = false;
+        let way = loop {
             let mut room = pin!(self.0.room.notified());
             // From here on no landing is missed.
             room.as_mut().enable();
             match self.0.join_or_start(token, &known, &work) {
-                Way::Known(outcome) => return Landing::Done(outcome),
-                Way::UnderWay(outcome) => break outcome,
-                Way::NoRuntime => return Landing::NoRuntime,
-                Way::Full => room.await,
+                Some(way) => break way,
+                None => room.await,
             }
+            has_waited = true;
         };
-        // Who has waited for room and needed none leaves it to the next.
-        self.0.room.notify_one();
+        // Who was given room and needs none leaves it to the next.
+        if has_waited && !matches!(way, Way::Started(_)) {
+            self.0.room.notify_one();
+        }
+        let mut outcome = match way {
+            Way::Started(outcome) | Way::UnderWay(outcome) => outcome,
+            Way::Known(outcome) => return Landing::Done(outcome),
+            Way::NoRuntime => return Landing::NoRuntime,
+        };
         match outcome.wait_for(Option::is_some).await {
             Ok(outcome) => outcome.clone().map_or(Landing::Lost, Landing::Done),
             Err(_) => Landing::Lost,
@@ -106,12 +113,13 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
 }
 
 impl<T: Clone + Send + Sync + 'static> Shared<T> {
+    /// Nothing, where there is no room.
     fn join_or_start<W>(
         self: &Arc<Self>,
         token: Fingerprint,
         known: impl Fn() -> Option<T>,
         work: impl Fn() -> W,
-    ) -> Way<T>
+    ) -> Option<Way<T>>
     where
         W: Future<Output = T> + Send + 'static,
     {
@@ -120,16 +128,16 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
             under_way.flights.retain(|_, flight| flight.began.elapsed() < MAX_FLIGHT);
         }
         if let Some(flight) = under_way.flights.get(&token).filter(|flight| flight.may_land()) {
-            return Way::UnderWay(flight.outcome.clone());
+            return Some(Way::UnderWay(flight.outcome.clone()));
         }
         if let Some(outcome) = known() {
-            return Way::Known(outcome);
+            return Some(Way::Known(outcome));
         }
         if under_way.flights.len() >= self.most_at_once {
-            return Way::Full;
+            return None;
         }
         let Ok(runtime) = Handle::try_current() else {
-            return Way::NoRuntime;
+            return Some(Way::NoRuntime);
         };
         under_way.number += 1;
         let (number, (sender, receiver)) = (under_way.number, watch::channel(None));
@@ -139,7 +147,7 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
         drop(under_way);
         let pilot = Pilot { shared: self.clone(), token, number, outcome: sender };
         runtime.spawn(pilot.fly(work()));
-        Way::UnderWay(receiver)
+        Some(Way::Started(receiver))
     }
 
     fn lock(&self) -> MutexGuard<'_, UnderWay<T>> {
