@@ -47,6 +47,6 @@ impl IssuerHealth {
     /// Why no newer keys came of the last attempt, or no answer to the last introspection, for the operator.
     /// An issuer can have a problem and be served all the same: the last good keys serve on for a while.
     pub fn problem(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
-        Some(self.problem.as_deref()?)
+        self.problem.as_deref()
     }
 }

@@ -60,7 +60,7 @@ pub(super) enum Landing<T> {
 /// What comes of asking for an outcome.
 enum Way<T> {
     Known(T),
-    UnderWay(watch::Receiver<Option<T>>),
+    Joined(watch::Receiver<Option<T>>),
     Started(watch::Receiver<Option<T>>),
     NoRuntime,
 }
@@ -101,7 +101,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
             self.0.room.notify_one();
         }
         let mut outcome = match way {
-            Way::Started(outcome) | Way::UnderWay(outcome) => outcome,
+            Way::Started(outcome) | Way::Joined(outcome) => outcome,
             Way::Known(outcome) => return Landing::Done(outcome),
             Way::NoRuntime => return Landing::NoRuntime,
         };
@@ -128,7 +128,7 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
             under_way.flights.retain(|_, flight| flight.began.elapsed() < MAX_FLIGHT);
         }
         if let Some(flight) = under_way.flights.get(&token).filter(|flight| flight.may_land()) {
-            return Some(Way::UnderWay(flight.outcome.clone()));
+            return Some(Way::Joined(flight.outcome.clone()));
         }
         if let Some(outcome) = known() {
             return Some(Way::Known(outcome));
