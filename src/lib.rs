@@ -42,8 +42,8 @@
 //!
 //! # What is not checked
 //!
-//! - Opaque tokens: there is no introspection yet, so a token that is no JWT is rejected.
-//! - Revocation: a JWT is believed until it expires, its key is withdrawn or its issuer is removed.
+//! - Revocation at the issuer, unless it is asked ([`Introspection`]): a JWT is believed until it expires, its
+//!   key is withdrawn or its issuer is removed. [`Toolgate::revoke`] refuses one at once.
 //! - Bound tokens: DPoP and mTLS proofs are not verified, so a token with `cnf` is rejected.
 //! - Session ids, task ids and other handles: bind them to [`Principal::identity`] in your handlers.
 //! - Arguments of a call: rules are about names. Whether *this* file may be deleted is for the handler.

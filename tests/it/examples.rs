@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpListener;
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
@@ -253,6 +253,19 @@ async fn the_rmcp_example_knows_the_caller_inside_a_tool() {
     assert!(answer.contains("alice"), "{answer}");
 }
 
+#[tokio::test]
+async fn the_introspection_example_serves_an_opaque_token_until_it_is_revoked() {
+    let mut introspection = Example::start("introspection", &[]);
+    let command = introspection.next_command().await;
+    assert!(!command.headers.iter().any(|(_, value)| value.contains("eyJ")), "it is no JWT");
+    assert_eq!(result(command.request(None)).await, "Sunny in Paris, 21 °C.");
+    let stdin = introspection.process.stdin.as_mut().unwrap();
+    stdin.write_all(b"\n").await.unwrap();
+    introspection.line_with("revoked: ").await;
+    assert_eq!(command.send().await.status(), 401);
+    assert_eq!(introspection.stop().await.code(), Some(0));
+}
+
 /// A hang is a failure. Nothing here takes a second.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -269,7 +282,7 @@ impl Example {
         let mut command = example(name);
         // What goes wrong is seen; what is decided is not.
         command.args(arguments).env("RUST_LOG", "off");
-        let mut process = command.stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
         Self { process, lines, token: String::new() }
     }

@@ -14,11 +14,13 @@ fn the_configuration_in_the_readme_makes_a_gate() {
     assert_eq!(gate.resource(), "https://mcp.example.com/mcp");
 
     // With what is commented out for being no default, but the file of keys, which is not there.
-    let whole: String = file
+    let whole = file
         .lines()
         .filter(|line| !line.contains("jwks_file"))
         .map(|line| line.strip_prefix("# ").unwrap_or(line).to_owned() + "\n")
-        .collect();
+        .collect::<String>()
+        // A variable that is there.
+        .replace("RS_SECRET", "CARGO_PKG_NAME");
     let config: toolgate::Config = toml::from_str(&whole).expect("every field is one");
     config.into_builder().build().expect("it makes a gate");
 }
