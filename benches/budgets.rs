@@ -17,11 +17,13 @@ use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
+use serde_json::json;
 use shared::floor::{Parts, Signature};
-use shared::{Called, RESOURCE, alone, gated, request, send, sized_token};
+use shared::{Called, RESOURCE, alone, gated, gated_by, request, send, sized_token};
 use tokio::runtime::Runtime;
-use toolgate::Limits;
-use toolgate::testing::{Algorithm, AuthorizationServer, SigningKey};
+use toolgate::testing::{Algorithm, AuthorizationServer, Endpoint, SigningKey};
+use toolgate::{Introspection, Issuer, Limits};
+use tower::Service;
 
 /// Requests in one turn: enough for the clock, few enough to stay in the processor's caches.
 const TURN: usize = 16;
@@ -39,6 +41,7 @@ fn main() {
     {
         time_new_tokens(&runtime, algorithm, allowed);
     }
+    time_introspected_tokens(&runtime);
 }
 
 fn time_remembered_tokens(runtime: &Runtime) {
@@ -97,6 +100,57 @@ fn time_new_tokens(runtime: &Runtime, algorithm: Algorithm, allowed: f64) {
     let ratio = own / signature;
     println!("a new {name} token of {} bytes: {}", new_token().len(), micros(own));
     println!("  {name}, bare: {}, so {ratio:.2} of that (at most {allowed})", micros(signature));
+}
+
+/// Beside a JWT of the same length, and beside the bare question to the same server.
+fn time_introspected_tokens(runtime: &Runtime) {
+    let server = runtime.block_on(AuthorizationServer::start());
+    let introspection = Introspection::basic("rs", "rs-secret");
+    let issuer = Issuer::new(server.issuer()).introspection(introspection);
+    let (gate, mut service) = gated_by(issuer, Limits::default());
+    runtime.block_on(gate.warm_up());
+
+    let jwt = sized_token(&server, 700);
+    let numbers = Cell::new(0);
+    let new_token = || {
+        numbers.set(numbers.get() + 1);
+        let token = format!("{:0>1$}", numbers.get(), jwt.len());
+        let answer = json!({ "active": true, "aud": RESOURCE, "scope": "mcp:use weather:read" });
+        server.introspect_as(&token, answer);
+        token
+    };
+    let opaque = new_token();
+    for token in [&jwt, &opaque] {
+        assert_eq!(runtime.block_on(service.call(request(Some(token)))).unwrap().status(), 200);
+    }
+    let mut other = service.clone();
+    let [of_jwt, of_opaque] = quickest([
+        &mut turn(|| request(Some(&jwt)), |request| assert_eq!(send(&mut service, request), 200)),
+        &mut turn(|| request(Some(&opaque)), |request| assert_eq!(send(&mut other, request), 200)),
+    ]);
+    println!("a remembered opaque token of {} bytes: {:.2} of a JWT's", opaque.len(), of_opaque / of_jwt);
+
+    // As the gate asks, with a client of its own.
+    let (client, url) = (reqwest::Client::new(), server.url(Endpoint::Introspect));
+    let ask = async |token: String| {
+        let asked = client.post(&url).basic_auth("rs", Some("rs-secret"));
+        let asked = asked.header("content-type", "application/x-www-form-urlencoded");
+        let body = format!("token={token}&token_type_hint=access_token");
+        let answer = tokio::spawn(asked.body(body).send()).await.unwrap().unwrap();
+        assert!(answer.bytes().await.unwrap().starts_with(b"{\"active\":true"));
+    };
+    let [through, bare] = quickest([
+        &mut turn(
+            || request(Some(&new_token())),
+            |request| {
+                let answer = runtime.block_on(other.call(request)).unwrap();
+                assert_eq!(answer.status(), 200);
+            },
+        ),
+        &mut turn(new_token, |token| runtime.block_on(ask(token))),
+    ]);
+    println!("a new opaque token: {}", micros(through));
+    println!("  the bare question: {}, so {} more (at most 50 µs)", micros(bare), micros(through - bare));
 }
 
 /// Three functions for callgrind to tell apart; what is around them is not counted.

@@ -14,6 +14,7 @@ mod features;
 mod floods;
 mod health;
 mod hostile;
+mod interop;
 mod introspection;
 mod introspection_client;
 mod introspection_floods;
