@@ -130,24 +130,34 @@ fn time_introspected_tokens(runtime: &Runtime) {
     ]);
     println!("a remembered opaque token of {} bytes: {:.2} of a JWT's", opaque.len(), of_opaque / of_jwt);
 
-    // As the gate asks, with a client of its own.
+    // As the gate asks, with a client of its own; both on a worker of the runtime, like requests in a server.
     let (client, url) = (reqwest::Client::new(), server.url(Endpoint::Introspect));
-    let ask = async |token: String| {
+    let ask = async move |token: String| {
         let asked = client.post(&url).basic_auth("rs", Some("rs-secret"));
         let asked = asked.header("content-type", "application/x-www-form-urlencoded");
-        let body = format!("token={token}&token_type_hint=access_token");
-        let answer = tokio::spawn(asked.body(body).send()).await.unwrap().unwrap();
+        let answer = asked.body(format!("token={token}&token_type_hint=access_token")).send().await.unwrap();
         assert!(answer.bytes().await.unwrap().starts_with(b"{\"active\":true"));
     };
     let [through, bare] = quickest([
-        &mut turn(
+        &mut whole_turn(
             || request(Some(&new_token())),
-            |request| {
-                let answer = runtime.block_on(other.call(request)).unwrap();
-                assert_eq!(answer.status(), 200);
+            |requests| {
+                let mut service = service.clone();
+                on_a_worker(runtime, async move {
+                    for request in requests {
+                        assert_eq!(service.call(request).await.unwrap().status(), 200);
+                    }
+                });
             },
         ),
-        &mut turn(new_token, |token| runtime.block_on(ask(token))),
+        &mut whole_turn(new_token, |tokens| {
+            let ask = ask.clone();
+            on_a_worker(runtime, async move {
+                for token in tokens {
+                    ask(token).await;
+                }
+            });
+        }),
     ]);
     println!("a new opaque token: {}", micros(through));
     println!("  the bare question: {}, so {} more (at most 50 µs)", micros(bare), micros(through - bare));
@@ -188,13 +198,22 @@ fn warm(runtime: &Runtime, server: &AuthorizationServer) -> impl Called + use<> 
 }
 
 /// One turn of something: prepared off the clock, run on it.
-fn turn<T>(mut prepare: impl FnMut() -> T, mut run: impl FnMut(T)) -> impl FnMut() -> Duration {
+fn turn<T>(prepare: impl FnMut() -> T, mut run: impl FnMut(T)) -> impl FnMut() -> Duration {
+    whole_turn(prepare, move |prepared| prepared.into_iter().for_each(&mut run))
+}
+
+/// The same, where it is run as a whole.
+fn whole_turn<T>(mut prepare: impl FnMut() -> T, mut run: impl FnMut(Vec<T>)) -> impl FnMut() -> Duration {
     move || {
-        let prepared: Vec<T> = (0..TURN).map(|_| prepare()).collect();
+        let prepared = (0..TURN).map(|_| prepare()).collect();
         let began = Instant::now();
-        prepared.into_iter().for_each(&mut run);
+        run(prepared);
         began.elapsed()
     }
+}
+
+fn on_a_worker(runtime: &Runtime, work: impl Future<Output = ()> + Send + 'static) {
+    runtime.block_on(runtime.spawn(work)).unwrap();
 }
 
 /// Seconds that each takes once, in its quickest turn.

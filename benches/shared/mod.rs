@@ -24,14 +24,19 @@ pub(crate) const BODY: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","
 
 /// A service that can be called and awaited, with whatever body it answers.
 pub(crate) trait Called:
-    Service<Request<Full<Bytes>>, Response = Response<Self::Body>, Error = Infallible> + Clone
+    Service<Request<Full<Bytes>>, Response = Response<Self::Body>, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + 'static
 {
-    type Body;
+    type Body: Send;
 }
 
 impl<S, R> Called for S
 where
-    S: Service<Request<Full<Bytes>>, Response = Response<R>, Error = Infallible> + Clone,
+    S: Service<Request<Full<Bytes>>, Response = Response<R>, Error = Infallible, Future: Send>,
+    S: Clone + Send + 'static,
+    R: Send,
 {
     type Body = R;
 }
