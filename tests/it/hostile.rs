@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use tokio::runtime::Runtime;
 use toolgate::ScopeMap;
-use toolgate::testing::Fault;
+use toolgate::testing::{Endpoint, Fault};
 
 use crate::world::{World, bare, call, post_without_token};
 
@@ -97,6 +97,42 @@ fn no_payload_signed_by_a_trusted_key_makes_the_gate_panic() {
 }
 
 #[test]
+fn no_answer_about_an_opaque_token_makes_the_gate_panic_or_believe_what_it_does_not_say() {
+    let runtime = runtime();
+    let world = runtime.block_on(crate::introspection::asking());
+    runtime.block_on(world.gate.warm_up());
+    let names =
+        ["active", "active", "iss", "sub", "aud", "exp", "nbf", "scope", "cnf", "token_type", "token_use"];
+    let value = prop_oneof![
+        Just(json!(true)),
+        Just(json!(null)),
+        any::<bool>().prop_map(|value| json!(value)),
+        any::<i64>().prop_map(|value| json!(value)),
+        any::<f64>().prop_map(|value| json!(value)),
+        ".{0,20}".prop_map(|text| json!(text)),
+        Just(json!("Bearer")),
+        Just(json!(crate::world::RESOURCE)),
+        Just(json!([crate::world::RESOURCE, 7])),
+    ];
+    let said = proptest::collection::vec((proptest::sample::select(names.to_vec()), value), 0..8);
+    let number = std::cell::Cell::new(0);
+    proptest!(ProptestConfig::with_cases(1024), |(said in said, garbage in "[\\[\\]{}\":,a-z ]{0,20}", cut in any::<bool>())| {
+        let mut answer = json!({ "active": true, "aud": crate::world::RESOURCE, "scope": "mcp:use" });
+        for (name, value) in said {
+            answer[name] = value;
+        }
+        let (active, audience) = (answer["active"] == true, answer["aud"] == crate::world::RESOURCE);
+        let text = if cut { garbage } else { answer.to_string() };
+        world.server.fail(Endpoint::Introspect, Some(Fault::Body(Bytes::from(text))));
+        number.set(number.get() + 1);
+        let answered = runtime.block_on(world.list_with(&format!("opaque-{}", number.get()))).status.as_u16();
+        prop_assert!(matches!(answered, 200 | 401 | 403 | 503), "{answered}");
+        prop_assert!(answered != 200 || (!cut && active && audience), "{answer}");
+    });
+    assert!(world.reached_count() > 0, "some answers are good");
+}
+
+#[test]
 fn no_key_set_and_no_metadata_make_the_gate_panic_or_believe_a_forged_token() {
     let runtime = runtime();
     let json_like = prop_oneof![
@@ -109,10 +145,10 @@ fn no_key_set_and_no_metadata_make_the_gate_panic_or_believe_a_forged_token() {
             let world = World::new().await;
             let fault = Some(Fault::Body(Bytes::from(document)));
             if of_keys {
-                world.server.fail(toolgate::testing::Endpoint::Jwks, fault);
+                world.server.fail(Endpoint::Jwks, fault);
             } else {
-                world.server.fail(toolgate::testing::Endpoint::Rfc8414, fault.clone());
-                world.server.fail(toolgate::testing::Endpoint::OidcInserted, fault);
+                world.server.fail(Endpoint::Rfc8414, fault.clone());
+                world.server.fail(Endpoint::OidcInserted, fault);
             }
             assert_eq!(world.list_with(&world.token().mint()).await.status, 503);
         });

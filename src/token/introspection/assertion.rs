@@ -192,3 +192,135 @@ impl fmt::Debug for AssertionKey {
         f.write_str("AssertionKey(…)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::encoding::{AsBigEndian, AsDer, EcPrivateKeyBin, EcPrivateKeyRfc5915Der, Pkcs8V1Der};
+    use aws_lc_rs::rsa::KeySize;
+    use aws_lc_rs::signature::KeyPair as _;
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::*;
+
+    fn pem(label: &str, der: &[u8]) -> String {
+        format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
+    }
+
+    fn text(bytes: &[u8]) -> String {
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// The content of the element of DER that begins here, and what follows it.
+    fn element(der: &[u8]) -> (&[u8], &[u8]) {
+        let (start, length) = match usize::from(der[1]) {
+            short @ ..0x80 => (2, short),
+            long => {
+                let start = 2 + (long & 0x7f);
+                (start, der[2..start].iter().fold(0, |length, byte| length << 8 | usize::from(*byte)))
+            }
+        };
+        der[start..].split_at(length)
+    }
+
+    /// The PKCS#1 inside of a PKCS#8: behind the version and the algorithm.
+    fn pkcs1(pkcs8: &[u8]) -> &[u8] {
+        let (_version, rest) = element(element(pkcs8).0);
+        let (_algorithm, rest) = element(rest);
+        element(rest).0
+    }
+
+    fn algorithm_of(key: &str) -> Result<&'static str, &'static str> {
+        AssertionKey::read(key, None, None).map(|key| key.algorithm.name())
+    }
+
+    #[test]
+    fn an_elliptic_curve_key_is_read_from_every_form_it_is_written_in() {
+        for ((_, curve), (name, algorithm)) in
+            CURVES.into_iter().zip([("P-256", "ES256"), ("P-384", "ES384"), ("P-521", "ES512")])
+        {
+            let pair = EcdsaKeyPair::generate(curve).unwrap();
+            let private = pair.private_key();
+            let number = AsBigEndian::<EcPrivateKeyBin<'_>>::as_be_bytes(&private).unwrap();
+            let sec1 = AsDer::<EcPrivateKeyRfc5915Der<'_>>::as_der(&private).unwrap();
+            let (x, y) = pair.public_key().as_ref()[1..].split_at(number.as_ref().len());
+            let (x, y, d) = (text(x), text(y), text(number.as_ref()));
+            let jwk = json!({ "kty": "EC", "crv": name, "x": x, "y": y, "d": d });
+            for key in [
+                pem("PRIVATE KEY", pair.to_pkcs8v1().unwrap().as_ref()),
+                pem("EC PRIVATE KEY", sec1.as_ref()),
+                format!(
+                    "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n{}",
+                    pem("EC PRIVATE KEY", sec1.as_ref())
+                ),
+                jwk.to_string(),
+                format!("\n {jwk}\n"),
+            ] {
+                assert_eq!(algorithm_of(&key), Ok(algorithm), "{key}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_rsa_key_is_read_from_every_form_and_signs_by_every_algorithm_for_such_keys() {
+        let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+        let pkcs8 = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).unwrap();
+        let pkcs1 = pkcs1(pkcs8.as_ref());
+        let mut jwk = json!({ "kty": "RSA" });
+        let (_version, mut rest) = element(element(pkcs1).0);
+        for name in ["n", "e", "d", "p", "q", "dp", "dq", "qi"] {
+            let (number, after) = element(rest);
+            jwk[name] = text(number.strip_prefix(&[0]).unwrap_or(number)).into();
+            rest = after;
+        }
+        for key in [pem("PRIVATE KEY", pkcs8.as_ref()), pem("RSA PRIVATE KEY", pkcs1), jwk.to_string()] {
+            assert_eq!(algorithm_of(&key), Ok("RS256"));
+        }
+        jwk["alg"] = "PS384".into();
+        assert_eq!(algorithm_of(&jwk.to_string()), Ok("PS384"));
+        for algorithm in Algorithm::ALL {
+            let key = AssertionKey::read(&jwk.to_string(), Some(algorithm), None);
+            assert_eq!(key.is_ok(), algorithm.key_type() == KeyType::Rsa, "{}", algorithm.name());
+        }
+        jwk.as_object_mut().unwrap().remove("qi");
+        assert_eq!(algorithm_of(&jwk.to_string()), Err("it is no private JWK we can sign with"));
+    }
+
+    #[test]
+    fn an_ed25519_key_is_read_with_and_without_its_public_half() {
+        let pair = Ed25519KeyPair::generate().unwrap();
+        let seed = pair.seed().unwrap().as_be_bytes().unwrap();
+        let with_public = pair.to_pkcs8().unwrap();
+        let without_public = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).unwrap();
+        let (d, x) = (text(seed.as_ref()), text(pair.public_key().as_ref()));
+        let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "d": d, "x": x, "kid": "k", "alg": "Ed25519" });
+        for key in [
+            pem("PRIVATE KEY", with_public.as_ref()),
+            pem("PRIVATE KEY", without_public.as_ref()),
+            jwk.to_string(),
+        ] {
+            assert_eq!(algorithm_of(&key), Ok("EdDSA"), "{key}");
+        }
+        let read = |key_id| AssertionKey::read(&jwk.to_string(), None, key_id).unwrap().key_id;
+        assert_eq!((read(None).as_deref(), read(Some("other")).as_deref()), (Some("k"), Some("other")));
+        assert!(!format!("{:?}", AssertionKey::read(&jwk.to_string(), None, None)).contains(&d));
+    }
+
+    #[test]
+    fn what_is_no_private_key_is_refused_and_not_shown() {
+        for key in [
+            "",
+            "secret",
+            "{",
+            "{}",
+            r#"{"kty":"oct","k":"c2VjcmV0"}"#,
+            r#"{"kty":"EC","crv":"P-256","d":"AA","x":"AA","y":"AA"}"#,
+            r#"{"kty":"OKP","crv":"Ed25519","d":"","x":""}"#,
+            "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----",
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nc2VjcmV0\n-----END ENCRYPTED PRIVATE KEY-----",
+            "-----BEGIN PUBLIC KEY-----\nc2VjcmV0\n-----END PUBLIC KEY-----",
+        ] {
+            let why = algorithm_of(key).expect_err(key);
+            assert!(!why.contains("c2VjcmV0"));
+        }
+    }
+}
