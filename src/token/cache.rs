@@ -12,8 +12,7 @@ use std::time::Duration;
 use moka::sync::Cache;
 
 use super::fingerprint::{AlreadyHashed, Fingerprint};
-use super::key_source::KeySource;
-use super::keys::Key;
+use super::jwt::{Key, KeySource};
 use super::principal::Principal;
 use super::revocation::Revocations;
 use crate::clock::Timestamp;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::issuer::{Profile, TrustedIssuer};
 use super::json::{Json, Object, WrongType};
-use super::jws::TokenType;
+use super::jwt::TokenType;
 use super::principal::{Facts, Principal};
 use crate::clock::Timestamp;
 use crate::refusal::{Reason, Refusal};

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::algorithm::Algorithms;
 use super::introspection::Introspection;
-use super::key_source::KeySource;
+use super::jwt::{Algorithms, KeySource};
 use super::source::Flight;
 use crate::resource_uri::ResourceUri;
 

@@ -12,7 +12,7 @@ use super::health::IssuerHealth;
 use super::introspection::{Introspection, SignedClaims, When};
 use super::issuer::TrustedIssuer;
 use super::json::{Object, Unreadable};
-use super::jws::{Header, Jws};
+use super::jwt::{Header, Jws};
 use super::memory::Memory;
 use super::present::PresentedToken;
 use super::principal::Principal;

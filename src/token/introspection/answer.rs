@@ -6,10 +6,10 @@ use super::failure::IntrospectionFailure;
 use crate::clock::Timestamp;
 use crate::refusal::{Reason, Refusal};
 use crate::token::claims::{Claims, Word};
-use crate::token::fetch::Answered;
 use crate::token::issuer::TrustedIssuer;
 use crate::token::json::{Json, Object};
 use crate::token::principal::Principal;
+use crate::token::source::Answered;
 
 /// An answer that says whether the token is active.
 pub(super) struct Answer<'a> {

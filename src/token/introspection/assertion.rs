@@ -14,7 +14,7 @@ use rustls_pki_types::pem::PemObject;
 use serde_json::{Value, json};
 
 use crate::clock::Timestamp;
-use crate::token::algorithm::{Algorithm, KeyType};
+use crate::token::jwt::{Algorithm, KeyType};
 
 /// How long an assertion is good for: it is used at once, and clocks differ.
 const ASSERTION_SECONDS: i64 = 60;

@@ -9,7 +9,7 @@ use super::assertion::AssertionKey;
 use super::failure::IntrospectionFailure;
 use super::secret::Secret;
 use crate::clock::Timestamp;
-use crate::token::fetch::Form;
+use crate::token::source::Form;
 
 /// The ways of RFC 6749 §2.3, RFC 6750 and RFC 7523.
 pub(crate) enum Client {

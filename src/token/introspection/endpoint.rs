@@ -4,11 +4,7 @@ use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::refusal::Reason;
-use crate::token::discovery::discover;
-use crate::token::fetch::Fetcher;
-use crate::token::source::Fetch;
-use crate::token::source_state::{Fetched, Renewed};
-use crate::token::unavailable::Unavailable;
+use crate::token::source::{Fetch, Fetched, Fetcher, Renewed, Unavailable, discover};
 
 /// The URL to ask at.
 pub(crate) struct Endpoint(pub(crate) String);

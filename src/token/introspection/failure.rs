@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::refusal::{Reason, Refusal};
-use crate::token::fetch::FetchFailure;
+use crate::token::source::FetchFailure;
 
 /// Why the authorization server did not tell, for the operator.
 #[derive(Debug, Clone, thiserror::Error)]

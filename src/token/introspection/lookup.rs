@@ -13,12 +13,11 @@ use super::{Client, Introspection, IntrospectionFailure, When};
 use crate::clock::{Clock, Timestamp};
 use crate::refusal::Refusal;
 use crate::token::cache::KeyProof;
-use crate::token::fetch::{Answered, Fetcher};
 use crate::token::fingerprint::Fingerprint;
 use crate::token::issuer::TrustedIssuer;
 use crate::token::memory::Memory;
 use crate::token::principal::Principal;
-use crate::token::source::{Flight, MAX_WAIT, Source};
+use crate::token::source::{Answered, Fetcher, Flight, MAX_WAIT, Source};
 
 /// Questions under way at one issuer. Who has another one waits, and is told to come back after that.
 const MAX_QUESTIONS: usize = 64;

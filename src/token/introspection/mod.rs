@@ -22,9 +22,8 @@ pub(crate) use failure::IntrospectionFailure;
 pub(crate) use lookup::SignedClaims;
 pub(crate) use secret::{FileSecret, Secret};
 
-use super::fetch::Fetcher;
 use super::principal::Principal;
-use super::source::Source;
+use super::source::{Fetcher, Source};
 use crate::clock::Clock;
 use crate::refusal::Refusal;
 use flights::Flights;

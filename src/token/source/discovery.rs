@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::fetch::Fetcher;
-use super::source_state::Fetched;
+use super::state::Fetched;
 use super::unavailable::Unavailable;
 use crate::clock::Timestamp;
 use crate::resource_uri::HttpUrl;
@@ -34,7 +34,7 @@ pub(crate) fn metadata_urls(issuer: &str) -> Result<Vec<String>, &'static str> {
 }
 
 /// The URL that this member of the issuer's metadata names. Any failure of one form moves on to the next.
-pub(super) async fn discover(
+pub(crate) async fn discover(
     urls: &[String],
     issuer: &str,
     member: &'static str,

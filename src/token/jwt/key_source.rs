@@ -4,15 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::algorithm::Algorithms;
-use super::discovery::{Location, discover};
-use super::fetch::Fetcher;
 use super::jws::Header;
 use super::keys::{Key, KeySet, NotSigned};
-use super::source::{Fetch, Source};
-use super::source_state::Fetched;
-use super::unavailable::Unavailable;
 use crate::clock::Timestamp;
 use crate::refusal::{Reason, Refusal};
+use crate::token::source::{Fetch, Fetched, Fetcher, Location, Source, Unavailable, discover};
 
 /// How much later than its `iat` a token may have been signed: clocks differ, seconds are whole, and some
 /// issuers date tokens back.
@@ -49,7 +45,8 @@ impl Fetch for KeyFetch {
             }
         };
         let document = self.fetcher.get(uri, now).await?;
-        let item = KeySet::read(&document.bytes, &self.algorithms)?;
+        let keys = KeySet::read(&document.bytes, &self.algorithms);
+        let item = keys.map_err(|why| Unavailable::Unusable(Arc::new(why)))?;
         Ok(Fetched { item, lifetime: document.lifetime, age: document.age })
     }
 }

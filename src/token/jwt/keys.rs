@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::algorithm::{Algorithm, Algorithms, KeyType, Material};
 use super::jws::Header;
-use super::source_state::Renewed;
+use crate::token::source::Renewed;
 
 /// More keys than any real issuer publishes; the rest of a longer set is not looked at.
 pub(crate) const MAX_KEYS: usize = 64;

@@ -4,8 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::algorithm::{Algorithm, Algorithms};
-use super::json::{Object, Unreadable};
 use crate::refusal::{Reason, Refusal};
+use crate::token::json::{Object, Unreadable};
 
 /// A token in three parts, the first of them decoded.
 pub(crate) struct Jws<'a> {

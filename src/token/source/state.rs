@@ -63,13 +63,13 @@ pub(super) struct SourceState<T> {
 
 /// What was fetched, and how old it is.
 #[derive(Debug)]
-pub(super) struct Loaded<T> {
-    pub(super) item: Arc<T>,
+pub(crate) struct Loaded<T> {
+    pub(crate) item: Arc<T>,
     /// When the fetch began.
-    pub(super) asked_at: Timestamp,
+    pub(crate) asked_at: Timestamp,
     /// When the issuer said this: earlier, where a cache in between answered. What it published later
     /// is not in it.
-    pub(super) known_at: Timestamp,
+    pub(crate) known_at: Timestamp,
     lifetime: Duration,
 }
 
@@ -189,7 +189,7 @@ impl<T> Clone for Loaded<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::token::KeySet;
+    use crate::token::jwt::KeySet;
 
     const LIFETIMES: Lifetimes = Lifetimes {
         min: Duration::from_secs(60),

@@ -1,10 +1,10 @@
 //! Why something of an issuer's could not be had.
 
+use std::error::Error;
 use std::sync::Arc;
 
 use super::discovery::NotItsMetadata;
 use super::fetch::FetchFailure;
-use super::keys::NoUsableKeys;
 use crate::refusal::Reason;
 
 /// Why an issuer's keys, or the place where it introspects, could not be had.
@@ -17,7 +17,7 @@ pub(crate) enum Unavailable {
     #[error("its key set could not be fetched")]
     Unfetched(#[source] Arc<FetchFailure>),
     #[error("its key set cannot be used")]
-    Unusable(#[from] NoUsableKeys),
+    Unusable(#[source] Arc<dyn Error + Send + Sync>),
     #[error("the fetch ended without an outcome: its runtime was shut down, or it panicked")]
     Lost,
     #[error("there is no Tokio runtime here to fetch on")]

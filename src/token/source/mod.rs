@@ -1,8 +1,17 @@
 //! What an issuer publishes, over time: fetched when needed, refreshed ahead, kept through an outage, and
 //! never fetched as often as an attacker would like.
 //!
+//! `discovery` finds it, `fetch` gets it, `freshness` reads how long it may be kept, and `state` tells what to do
+//! at a moment.
+//!
 //! No request holds the lock across I/O. A fetch runs in a task of its own, so that a caller who hangs
 //! up cancels nobody, and whoever needs its outcome waits for the one that is under way.
+
+mod discovery;
+mod fetch;
+mod freshness;
+mod state;
+mod unavailable;
 
 use std::error::Error;
 use std::fmt;
@@ -14,13 +23,17 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
-use super::source_state::{Fetched, Lifetimes, Loaded, Pause, Renewed, SourceState};
-use super::unavailable::Unavailable;
+pub(crate) use discovery::{Location, discover, metadata_urls};
+pub(crate) use fetch::{Answered, FetchFailure, Fetcher, Form, HttpClientBuilder};
+pub(crate) use state::{Fetched, Lifetimes, Renewed};
+pub(crate) use unavailable::Unavailable;
+
 use crate::clock::{Clock, Span, Timestamp};
 use crate::refusal::{Reason, Refusal};
+use state::{Loaded, Pause, SourceState};
 
 /// How long a request waits for a fetch under way before it is told to come back.
-pub(super) const MAX_WAIT: Duration = Duration::from_secs(10);
+pub(crate) const MAX_WAIT: Duration = Duration::from_secs(10);
 
 /// Longer than any fetch takes. One that is still under way then was left on a runtime that nobody drives.
 const MAX_FLIGHT: Duration = Duration::from_secs(30);
@@ -43,7 +56,7 @@ pub(crate) trait Fetch: Send + Sync + 'static {
 pub(crate) struct Source<F: Fetch> {
     /// Nothing, where it was given once and for all.
     fetch: Option<F>,
-    pub(super) clock: Clock,
+    pub(in crate::token) clock: Clock,
     shared: Mutex<Shared<F::Item>>,
     /// While now is in it nobody need fetch, nor take the lock to know that.
     fresh: Span,
