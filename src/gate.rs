@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::answer::MetadataService;
 use crate::config::{Builder, Config};
 use crate::layer::{Gate, ToolgateLayer};
-use crate::token::{IssuerHealth, Revocation, RevocationError};
+use crate::token::{Introspection, IssuerHealth, Revocation, RevocationError, When};
 
 /// An OAuth 2.1 resource server, ready to be put around services.
 ///
@@ -155,12 +155,18 @@ fn announce(gate: &Gate) {
     let names: Vec<&str> = issuers.iter().map(|issuer| issuer.name.as_ref()).collect();
     let listed = issuers.iter().flat_map(|issuer| &issuer.audiences).map(String::as_str);
     let audiences: Vec<&str> = std::iter::once(gate.resource.as_str()).chain(listed).collect();
+    let asked = |introspection: &Arc<Introspection>| {
+        let which = if introspection.when() == When::Always { "every token" } else { "opaque tokens" };
+        format!("{}: {which}", introspection.issuer().name)
+    };
+    let introspected: Vec<String> = gate.verifier.introspections.iter().map(asked).collect();
     tracing::info!(
         target: "toolgate",
         resource = gate.resource.as_str(),
         metadata_url = gate.answers.resource_metadata(),
         issuers = ?names,
         ?audiences,
+        ?introspected,
         initial_scopes = %gate.answers.initial(),
         policy = %gate.policy,
         "the gate stands",

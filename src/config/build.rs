@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Builder;
 use super::issuer::{Advertise, Issuer};
 use super::origins::{Allowed, OriginsTable};
+use super::questions::Questions;
 use super::trust::Trust;
 use crate::answer::{Answers, Cors, Publication, WellKnown, requested};
 use crate::config_error::ConfigError;
@@ -34,14 +35,13 @@ pub(super) fn build(builder: Builder) -> Result<Toolgate, ConfigError> {
         let source = std::error::Error::source(&why).map(ToString::to_string).unwrap_or_default();
         ConfigError::new("http_client", source, "the HTTP client cannot be built from these settings")
     })?;
-    let trust = Trust {
-        resource: &resource,
-        fetcher,
-        lifetimes: config.limits.lifetimes(),
-        introspection_active: config.limits.introspection_active(),
-        clock: &clock,
-    };
+    let (lifetimes, memory) = (config.limits.lifetimes(), Arc::new(config.limits.memory()));
+    let trust =
+        Trust { resource: &resource, fetcher: fetcher.clone(), lifetimes: lifetimes.clone(), clock: &clock };
     let issuers = trust.issuers(&config.issuers)?;
+    let active_for = config.limits.introspection_active();
+    let questions = Questions { fetcher, lifetimes, active_for, memory: &memory, clock: &clock };
+    let introspections = questions.introspections(&config.issuers, &issuers)?;
     let authorization_servers = advertised(&config.issuers)?;
     let request_prefix =
         config.issuers.first().map(|issuer| issuer.scope_request_prefix.clone()).unwrap_or_default();
@@ -64,7 +64,7 @@ pub(super) fn build(builder: Builder) -> Result<Toolgate, ConfigError> {
         log: DecisionLog::new(clock.clone()),
         origins: origins(&resource, &config.origins)?,
         cors: if config.origins.cors_headers { Cors::Ours } else { Cors::LeftToOthers },
-        verifier: Verifier { issuers, memory: Arc::new(config.limits.memory()), clock },
+        verifier: Verifier { issuers, introspections, memory, clock },
         policy,
         max_body_bytes: config.limits.body_bytes(),
         body_time: config.limits.body_time(),

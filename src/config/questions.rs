@@ -1,28 +1,52 @@
 //! From an introspection table as written to questions that can be asked.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::introspection::{Authentication, Introspection, WhenName};
 use super::issuer::Issuer;
 use super::secret::{Place, Secret};
-use super::trust::Trust;
+use crate::clock::Clock;
 use crate::config_error::ConfigError;
 use crate::resource_uri::HttpUrl;
 use crate::token::{
-    self, Algorithm, AssertionKey, AssertionSigner, Client, Endpoint, EndpointFetch, FileSecret, Source,
-    When, metadata_urls,
+    self, Algorithm, Asked, AssertionKey, AssertionSigner, Client, Endpoint, EndpointFetch, Fetcher,
+    FileSecret, Lifetimes, Memory, Source, TrustedIssuer, When, metadata_urls,
 };
 
-impl Trust<'_> {
-    pub(super) fn introspection(
+/// What all questions share.
+pub(super) struct Questions<'a> {
+    pub(super) fetcher: Fetcher,
+    pub(super) lifetimes: Lifetimes,
+    pub(super) active_for: Duration,
+    pub(super) memory: &'a Arc<Memory>,
+    pub(super) clock: &'a Clock,
+}
+
+impl Questions<'_> {
+    /// For each issuer that is asked, of those that are trusted; both lists have the same order.
+    pub(super) fn introspections(
         &self,
-        field: &dyn Fn(&str) -> String,
-        issuer: &Issuer,
-    ) -> Result<Option<Arc<token::Introspection>>, ConfigError> {
-        let Some(table) = &issuer.introspection else {
-            return Ok(None);
-        };
-        let field = |name: &str| field(&format!("introspection.{name}"));
+        issuers: &[Issuer],
+        trusted: &[Arc<TrustedIssuer>],
+    ) -> Result<Vec<Arc<token::Introspection>>, ConfigError> {
+        check_prefixes(issuers)?;
+        let mut introspections = Vec::new();
+        for (position, (issuer, trusted)) in issuers.iter().zip(trusted).enumerate() {
+            if let Some(table) = &issuer.introspection {
+                introspections.push(self.introspection(position, table, trusted)?);
+            }
+        }
+        Ok(introspections)
+    }
+
+    fn introspection(
+        &self,
+        position: usize,
+        table: &Introspection,
+        issuer: &Arc<TrustedIssuer>,
+    ) -> Result<Arc<token::Introspection>, ConfigError> {
+        let field = |name: &str| format!("issuers[{position}].introspection.{name}");
         if table.token_prefix.as_deref() == Some("") {
             let mend = "every token begins with nothing: leave it out, or write how the tokens begin";
             return Err(ConfigError::new(field("token_prefix"), "", mend));
@@ -33,11 +57,11 @@ impl Trust<'_> {
                 Source::fixed(Endpoint(url.clone()), self.lifetimes.clone(), self.clock.clone())
             }
             None => {
-                let metadata_urls = metadata_urls(&issuer.issuer).map_err(|mend| {
+                let metadata_urls = metadata_urls(&issuer.name).map_err(|mend| {
                     let mend = format!("it cannot be discovered ({mend}): say where to ask");
                     ConfigError::about(field("endpoint"), mend)
                 })?;
-                let (issuer, fetcher) = (issuer.issuer.as_str().into(), self.fetcher.clone());
+                let (issuer, fetcher) = (issuer.name.clone(), self.fetcher.clone());
                 let fetch = EndpointFetch { issuer, metadata_urls, fetcher };
                 Source::fetched(fetch, self.lifetimes.clone(), self.clock.clone())
             }
@@ -46,11 +70,18 @@ impl Trust<'_> {
             WhenName::Opaque => When::Opaque,
             WhenName::Always => When::Always,
         };
-        let client = client(&field, table, &issuer.issuer)?;
-        let about = (table.token_prefix.clone(), when, self.introspection_active);
-        let introspection =
-            token::Introspection::new(about, endpoint, client, self.fetcher.clone(), self.clock.clone());
-        Ok(Some(Arc::new(introspection)))
+        let introspection = token::Introspection::new(Asked {
+            issuer: issuer.clone(),
+            token_prefix: table.token_prefix.clone(),
+            when,
+            active_for: self.active_for,
+            endpoint: Arc::new(endpoint),
+            client: client(&field, table, &issuer.name)?,
+            fetcher: self.fetcher.clone(),
+            memory: self.memory.clone(),
+            clock: self.clock.clone(),
+        });
+        Ok(Arc::new(introspection))
     }
 }
 

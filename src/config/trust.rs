@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::issuer::{Issuer, ProfileName};
 use super::presets::PRESETS;
-use super::questions;
 use crate::clock::Clock;
 use crate::config_error::ConfigError;
 use crate::policy::published_scopes;
@@ -26,7 +25,6 @@ pub(super) struct Trust<'a> {
     pub(super) resource: &'a Arc<ResourceUri>,
     pub(super) fetcher: Fetcher,
     pub(super) lifetimes: Lifetimes,
-    pub(super) introspection_active: Duration,
     pub(super) clock: &'a Clock,
 }
 
@@ -41,7 +39,6 @@ impl Trust<'_> {
                 return Err(ConfigError::new(field, &issuer.issuer, "it is named twice: join the two"));
             }
         }
-        questions::check_prefixes(issuers)?;
         issuers.iter().enumerate().map(|(position, issuer)| self.issuer(position, issuer)).collect()
     }
 
@@ -96,7 +93,6 @@ impl Trust<'_> {
                 KeySource::fetched(fetch, self.lifetimes.clone(), self.clock.clone())
             }
         };
-        let introspection = self.introspection(&field, issuer)?;
         Ok(Arc::new(TrustedIssuer {
             name,
             resource: self.resource.clone(),
@@ -111,7 +107,6 @@ impl Trust<'_> {
             request_prefix: prefix.as_str().into(),
             unbound_clients,
             keys: Arc::new(keys),
-            introspection,
         }))
     }
 }

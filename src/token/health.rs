@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use super::introspection::When;
+use super::introspection::{Introspection, When};
 use super::issuer::TrustedIssuer;
 
 /// How it stands with one trusted issuer. [`Toolgate::health`](crate::Toolgate::health) reports one for each.
@@ -15,14 +15,14 @@ pub struct IssuerHealth {
 }
 
 impl IssuerHealth {
-    pub(super) fn of(issuer: &TrustedIssuer) -> Self {
+    pub(super) fn of(issuer: &TrustedIssuer, introspection: Option<&Arc<Introspection>>) -> Self {
         let (has_keys, problem) = issuer.keys.condition();
         let problem = problem.map(|problem| Arc::new(problem) as Arc<dyn Error + Send + Sync>);
-        let Some(introspection) = &issuer.introspection else {
+        let Some(introspection) = introspection else {
             return Self { issuer: issuer.name.clone(), is_serving: has_keys, problem };
         };
         let (answers, unanswered) = introspection.condition();
-        let is_serving = match introspection.when {
+        let is_serving = match introspection.when() {
             When::Opaque => has_keys || answers,
             When::Always => has_keys && answers,
         };

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::introspection::Introspection;
 use super::jwt::{Algorithms, KeySource};
-use super::source::Flight;
 use crate::resource_uri::ResourceUri;
 
 /// One trusted issuer: what its tokens must look like, and where its keys are.
@@ -24,15 +22,9 @@ pub(crate) struct TrustedIssuer {
     /// Clients whose tokens may come without any audience: a weaker binding, named by the operator.
     pub(crate) unbound_clients: Vec<String>,
     pub(crate) keys: Arc<KeySource>,
-    pub(crate) introspection: Option<Arc<Introspection>>,
 }
 
 impl TrustedIssuer {
-    /// Fetches what it is time to fetch. What is returned is to be waited for.
-    pub(super) fn warm_up(&self) -> [Option<Flight>; 2] {
-        [self.keys.warm_up(), self.introspection.as_ref().and_then(|introspection| introspection.warm_up())]
-    }
-
     pub(crate) fn accepts_audience(&self, audience: &str) -> bool {
         self.resource.is_named_by(audience) || self.audiences.iter().any(|listed| listed == audience)
     }

@@ -27,7 +27,8 @@ mod verify;
 pub(crate) use cache::{RejectedCache, VerifiedCache};
 pub use health::IssuerHealth;
 pub(crate) use introspection::{
-    AssertionKey, AssertionSigner, Client, Endpoint, EndpointFetch, FileSecret, Introspection, Secret, When,
+    Asked, AssertionKey, AssertionSigner, Client, Endpoint, EndpointFetch, FileSecret, Introspection, Secret,
+    When,
 };
 pub(crate) use issuer::{Profile, TrustedIssuer};
 pub(crate) use jwt::{Algorithm, Algorithms, KeyFetch, KeySet, KeySource};

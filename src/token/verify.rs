@@ -24,6 +24,8 @@ use crate::refusal::{Reason, Refusal};
 /// Believes the tokens of the issuers it was given, and no others.
 pub(crate) struct Verifier {
     pub(crate) issuers: Vec<Arc<TrustedIssuer>>,
+    /// Of those issuers that are asked about tokens.
+    pub(crate) introspections: Vec<Arc<Introspection>>,
     pub(crate) memory: Arc<Memory>,
     pub(crate) clock: Clock,
 }
@@ -60,8 +62,9 @@ impl Verifier {
 
     /// Fetches keys where it is time to, and waits where tokens would wait too.
     pub(crate) async fn warm_up(&self) {
-        let issuers = self.issuers.iter();
-        let flights: Vec<_> = issuers.flat_map(|issuer| issuer.warm_up()).flatten().collect();
+        let of_keys = self.issuers.iter().filter_map(|issuer| issuer.keys.warm_up());
+        let of_endpoints = self.introspections.iter().filter_map(|introspection| introspection.warm_up());
+        let flights: Vec<_> = of_keys.chain(of_endpoints).collect();
         if flights.is_empty() {
             return;
         }
@@ -74,7 +77,7 @@ impl Verifier {
     }
 
     pub(crate) fn health(&self) -> Vec<IssuerHealth> {
-        self.issuers.iter().map(|issuer| IssuerHealth::of(issuer)).collect()
+        self.issuers.iter().map(|issuer| IssuerHealth::of(issuer, self.introspection_of(issuer))).collect()
     }
 
     pub(crate) fn revoke(
@@ -85,37 +88,39 @@ impl Verifier {
         if !self.issuers.iter().any(|issuer| *issuer.name == *revocation.issuer) {
             return Err(RevocationError::UnknownIssuer(revocation.issuer));
         }
-        self.memory.revocations.add(revocation, longest_life, self.clock.now())
+        self.memory.revocations.add(revocation.clone(), longest_life, self.clock.now())?;
+        tracing::info!(target: "toolgate", ?revocation, ?longest_life, "revoked");
+        Ok(())
     }
 
     async fn judge(&self, token: &str, fingerprint: Fingerprint) -> Result<Principal, Refusal> {
         if let Some(jws) = Jws::cut(token)?
             && let Some(header) = jws.header()?
         {
-            return self.judge_jwt(&jws, &header, (token, fingerprint)).await;
+            return self.judge_jwt(&jws, &header, token, fingerprint).await;
         }
-        let Some((issuer, introspection)) = self.issuer_of_opaque(token) else {
-            return Err(Reason::NotAJwt.into());
-        };
-        introspection.look_up(issuer, &self.memory, (token, fingerprint), None).await
+        let mut introspections = self.introspections.iter();
+        let introspection = introspections.find(|introspection| introspection.may_be_asked_about(token));
+        introspection.ok_or(Reason::NotAJwt)?.look_up(token, fingerprint, None).await
     }
 
     async fn judge_jwt(
         &self,
         jws: &Jws<'_>,
         header: &Object<'_>,
-        (token, fingerprint): (&str, Fingerprint),
+        token: &str,
+        fingerprint: Fingerprint,
     ) -> Result<Principal, Refusal> {
         let payload = jws.payload()?;
         let claims =
             Claims { object: read(&payload)?, text: std::str::from_utf8(&payload).unwrap_or_default() };
         let issuer = self.issuer_of(&claims)?;
-        let introspection = issuer.introspection.as_ref().filter(|asked| asked.when == When::Always);
         let header = Header::read(header, &issuer.algorithms)?;
         let signature = jws.signature()?;
         let key = issuer.keys.prove(&header, jws.signed.as_bytes(), &signature, claims.issued_at()).await?;
         let proof = KeyProof { key, source: issuer.keys.clone() };
         let now = self.clock.now();
+        let introspection = self.introspection_of(issuer).filter(|asked| asked.when() == When::Always);
         let word = match introspection {
             None => Word::Signed(header.kind),
             Some(_) => Word::SignedInPart(header.kind),
@@ -124,18 +129,14 @@ impl Verifier {
         let dies_at = principal.expiry().map_or(now, |expiry| expiry.plus(issuer.leeway));
         if let Some(introspection) = introspection {
             let signed = SignedClaims { text: claims.text.into(), proof, dies_at };
-            return introspection.look_up(issuer, &self.memory, (token, fingerprint), Some(&signed)).await;
+            return introspection.look_up(token, fingerprint, Some(&signed)).await;
         }
         self.memory.keep(fingerprint, &principal, dies_at, Some(proof), now)?;
         Ok(principal)
     }
 
-    /// By how the token begins: it must never be shown to a server that did not issue it.
-    fn issuer_of_opaque(&self, token: &str) -> Option<(&Arc<TrustedIssuer>, &Arc<Introspection>)> {
-        let asked = self.issuers.iter().filter_map(|issuer| Some((issuer, issuer.introspection.as_ref()?)));
-        asked.into_iter().find(|(_, introspection)| {
-            introspection.token_prefix.as_ref().is_none_or(|prefix| token.starts_with(prefix.as_str()))
-        })
+    fn introspection_of(&self, issuer: &Arc<TrustedIssuer>) -> Option<&Arc<Introspection>> {
+        self.introspections.iter().find(|introspection| Arc::ptr_eq(introspection.issuer(), issuer))
     }
 
     /// By the unverified `iss`, among the issuers configured: an unknown one causes no fetch at all.

@@ -22,6 +22,8 @@ pub(crate) use failure::IntrospectionFailure;
 pub(crate) use lookup::SignedClaims;
 pub(crate) use secret::{FileSecret, Secret};
 
+use super::issuer::TrustedIssuer;
+use super::memory::Memory;
 use super::principal::Principal;
 use super::source::{Fetcher, Source};
 use crate::clock::Clock;
@@ -30,18 +32,25 @@ use flights::Flights;
 
 /// How one issuer's tokens are introspected, and what is being asked just now.
 pub(crate) struct Introspection {
+    asked: Asked,
+    flights: Flights<Result<Principal, Refusal>>,
+    /// Why the last question had no answer, if it had none.
+    problem: Mutex<Option<IntrospectionFailure>>,
+}
+
+/// Everything that questions to an issuer need.
+pub(crate) struct Asked {
+    pub(crate) issuer: Arc<TrustedIssuer>,
     /// Only opaque tokens that begin like this are the issuer's.
     pub(crate) token_prefix: Option<String>,
     pub(crate) when: When,
     /// For how long an answer is believed.
-    active_for: Duration,
-    endpoint: Arc<Source<EndpointFetch>>,
-    client: Client,
-    fetcher: Fetcher,
-    clock: Clock,
-    flights: Flights<Result<Principal, Refusal>>,
-    /// Why the last question had no answer, if it had none.
-    problem: Mutex<Option<IntrospectionFailure>>,
+    pub(crate) active_for: Duration,
+    pub(crate) endpoint: Arc<Source<EndpointFetch>>,
+    pub(crate) client: Client,
+    pub(crate) fetcher: Fetcher,
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) clock: Clock,
 }
 
 /// Which tokens are asked about.
