@@ -28,6 +28,7 @@ mod outages;
 mod policy;
 mod presentation;
 mod readme;
+mod review_introspection;
 mod revocation;
 mod rmcp_client;
 mod rust_version;
