@@ -8,7 +8,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use futures_util::{FutureExt, poll};
 use serde_json::{Value, json};
 use toolgate::testing::{Algorithm, AuthorizationServer, Endpoint, Fault, SigningKey};
-use toolgate::{Introspection, Issuer, Limits, Revocation, ScopeMap, Secret};
+use toolgate::{Config, Introspection, Issuer, Limits, Revocation, ScopeMap, Secret};
 
 use crate::introspection::{around, asked, asking, asking_as};
 use crate::logs::listen;
@@ -296,6 +296,20 @@ async fn a_secret_keeps_its_blanks() {
 }
 
 #[tokio::test]
+async fn a_token_that_expires_while_it_is_asked_about_is_refused() {
+    let world = asking().await;
+    world.gate.warm_up().await;
+    world.server.fail(Endpoint::Introspect, Some(Fault::Delay(Duration::from_millis(100))));
+    let answer = json!({ "active": true, "aud": RESOURCE, "scope": "mcp:use", "exp": 1_800_000_003 });
+    world.server.introspect_as("opaque", answer);
+    let mut waiting = pin!(world.list_with("opaque"));
+    assert!(poll!(&mut waiting).is_pending());
+    until(|| asked(&world) == 1).await;
+    world.clock.advance(Duration::from_secs(3));
+    waiting.await.assert_invalid_token("expired");
+}
+
+#[tokio::test]
 async fn no_way_of_asking_shows_its_secret_or_the_token_in_a_log() {
     let (log, _guard) = listen();
     let key = SigningKey::generate(Algorithm::Es256).without_kid();
@@ -331,6 +345,294 @@ async fn what_an_endpoint_is_asked_with_in_its_query_is_in_no_log() {
     let world = around(server, clock, introspection);
     world.list_with("opaque").await.assert_unavailable("introspection_unavailable");
     assert!(!log.text().contains("t0psecret"));
+}
+
+#[tokio::test]
+async fn a_token_that_was_revoked_here_is_not_asked_about_again_and_again() {
+    let world = asking().await;
+    world.server.introspect_as("opaque", json!({ "active": true, "aud": RESOURCE, "scope": "mcp:use" }));
+    let (log, _guard) = listen();
+    world.list_with("opaque").await.assert_served();
+    let token_id = log.decision()["fields"]["token_id"].as_str().unwrap().to_owned();
+    world.gate.revoke(Revocation::token(world.server.issuer(), token_id), HOUR).unwrap();
+    let before = asked(&world);
+    for _ in 0..100 {
+        world.list_with("opaque").await.assert_invalid_token("revoked");
+    }
+    assert!(asked(&world) <= before + 1, "{} questions", asked(&world) - before);
+}
+
+#[tokio::test]
+async fn a_token_that_was_revoked_here_by_its_hash_is_refused_through_an_outage_of_its_issuer() {
+    let world = asking().await;
+    world.server.introspect_as("opaque", json!({ "active": true, "aud": RESOURCE, "scope": "mcp:use" }));
+    let (log, _guard) = listen();
+    world.list_with("opaque").await.assert_served();
+    let token_id = log.decision()["fields"]["token_id"].as_str().unwrap().to_owned();
+    world.gate.revoke(Revocation::token(world.server.issuer(), token_id), HOUR).unwrap();
+    world.server.fail(Endpoint::Introspect, Some(Fault::Status(500)));
+    for _ in 0..2 {
+        world.list_with("opaque").await.assert_invalid_token("revoked");
+    }
+}
+
+#[tokio::test]
+async fn a_jwt_that_was_revoked_here_is_shown_to_nobody_and_refused_through_an_outage() {
+    let world = asking_as(Introspection::every_token).await;
+    let token = world.token().claim("jti", "stolen").mint();
+    world.list_with(&token).await.assert_served();
+    world.gate.revoke(Revocation::token(world.server.issuer(), "stolen"), HOUR).unwrap();
+    world.server.fail(Endpoint::Introspect, Some(Fault::Status(500)));
+    for _ in 0..2 {
+        world.list_with(&token).await.assert_invalid_token("revoked");
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_revoked_by_whatever_the_log_calls_it() {
+    let (log, _guard) = listen();
+    let long = "j".repeat(200);
+    for jti in ["j1", "a\"b", long.as_str()] {
+        let world = World::new().await;
+        let token = world.token().claim("jti", jti).mint();
+        world.list_with(&token).await.assert_served();
+        let token_id = log.decision()["fields"]["token_id"].as_str().unwrap().to_owned();
+        world.gate.revoke(Revocation::token(world.server.issuer(), &*token_id), HOUR).unwrap();
+        let answer = world.list_with(&token).await;
+        assert_eq!(answer.code, Some("revoked"), "{token_id}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_revoked_by_what_the_log_called_it_during_an_outage() {
+    let (log, _guard) = listen();
+    let world = asking().await;
+    world.gate.warm_up().await;
+    let token = world.server.mint_opaque(&world.token().claim("jti", "j1"));
+    world.server.fail(Endpoint::Introspect, Some(Fault::Status(500)));
+    world.list_with(&token).await.assert_unavailable("introspection_unavailable");
+    let token_id = log.decision()["fields"]["token_id"].as_str().unwrap().to_owned();
+    world.gate.revoke(Revocation::token(world.server.issuer(), &*token_id), HOUR).unwrap();
+    world.server.fail(Endpoint::Introspect, None);
+    world.list_with(&token).await.assert_invalid_token("revoked");
+}
+
+#[tokio::test]
+async fn a_refused_token_keeps_the_name_it_had_in_the_log() {
+    let (log, _guard) = listen();
+    let world = World::new().await;
+    let token = world.token().claim("jti", "j1").mint();
+    world.list_with(&token).await.assert_served();
+    assert_eq!(log.decision()["fields"]["token_id"], "j1");
+    world.gate.revoke(Revocation::subject(world.server.issuer(), "alice"), HOUR).unwrap();
+    world.list_with(&token).await.assert_invalid_token("revoked");
+    assert_eq!(log.decision()["fields"]["token_id"], "j1");
+}
+
+#[tokio::test]
+async fn a_token_that_was_served_before_its_subject_was_revoked_is_refused_whatever_its_date() {
+    let world = World::new().await;
+    // The issuer's clock is ahead, as far as is tolerated.
+    let token = world.token().claim("iat", 1_800_000_240).mint();
+    world.list_with(&token).await.assert_served();
+    world.gate.revoke(Revocation::subject(world.server.issuer(), "alice"), HOUR).unwrap();
+    world.list_with(&token).await.assert_invalid_token("revoked");
+}
+
+#[tokio::test]
+async fn a_revocation_repeated_after_the_clock_was_set_back_covers_no_less_than_before() {
+    let world = World::new().await;
+    let token = world.token().claim("iat", 1_800_000_000).mint();
+    let revoke = || world.gate.revoke(Revocation::subject(world.server.issuer(), "alice"), 2 * HOUR).unwrap();
+    revoke();
+    world.list_with(&token).await.assert_invalid_token("revoked");
+    world.clock.set(std::time::UNIX_EPOCH + Duration::from_secs(1_799_999_800));
+    revoke();
+    world.list_with(&token).await.assert_invalid_token("revoked");
+}
+
+#[tokio::test]
+async fn outside_of_a_runtime_an_opaque_token_is_refused_and_nothing_panics() {
+    let world = asking().await;
+    world.gate.warm_up().await;
+    let token = world.server.mint_opaque(&world.token());
+    let answered = std::thread::scope(|scope| {
+        let world = &world;
+        scope.spawn(move || world.list_with(&token).now_or_never()).join()
+    });
+    let answer = answered.expect("it panics").expect("there is nothing to wait for");
+    answer.assert_unavailable("introspection_unavailable");
+}
+
+#[tokio::test]
+async fn an_issuer_that_recovered_is_reported_so_though_nobody_has_asked_it_since() {
+    let world = asking_as(Introspection::every_token).await;
+    world.gate.warm_up().await;
+    world.server.fail(Endpoint::Introspect, Some(Fault::Status(500)));
+    world.list_with(&world.token().mint()).await.assert_unavailable("introspection_unavailable");
+    world.server.fail(Endpoint::Introspect, None);
+    // A probe that takes an unready server out of traffic also takes away the questions that would tell.
+    world.clock.advance(HOUR);
+    assert!(world.gate.warm_up().await[0].is_serving(), "unready for ever");
+}
+
+#[tokio::test]
+async fn scopes_that_the_answer_narrows_are_narrowed_whatever_either_calls_them() {
+    for (own, told) in [("scope", "scp"), ("scp", "scope"), ("scope", "scopes")] {
+        let world = asking_as(Introspection::every_token).await;
+        let token = world.server.token().audience(RESOURCE).claim(own, "mcp:use admin").mint();
+        let mut answer = json!({ "active": true });
+        answer[told] = json!("mcp:use");
+        world.server.introspect_as(&token, answer);
+        world.list_with(&token).await.assert_served();
+        let principal = world.reached().principal.unwrap();
+        assert_eq!(principal.scopes().iter().collect::<Vec<_>>(), ["mcp:use"], "{own} narrowed by {told}");
+    }
+}
+
+#[tokio::test]
+async fn the_leeway_of_a_jwt_is_the_same_where_it_is_asked_about() {
+    for configure in [std::convert::identity, Introspection::every_token] {
+        let world = asking_as(configure).await;
+        let token = world.token().expires_in(-30).mint();
+        world.server.introspect_as(&token, json!({ "active": true, "token_type": "Bearer" }));
+        world.list_with(&token).await.assert_served();
+    }
+}
+
+#[tokio::test]
+async fn a_jwt_of_a_client_without_audiences_passes_where_it_is_asked_about_too() {
+    for configure in [std::convert::identity, Introspection::every_token] {
+        let clock = clock();
+        let server = AuthorizationServer::builder().clock(clock.clone()).start().await;
+        let world = World::around(server, clock, |builder, server| {
+            let introspection = configure(Introspection::basic("rs", "rs-secret"));
+            let issuer = Issuer::new(server.issuer()).introspection(introspection);
+            builder.issuer(issuer.unbound_tokens_of_client("test-client")).scopes(ScopeMap::allow_unlisted())
+        });
+        let token = world.server.token().mint();
+        world.server.introspect_as(&token, json!({ "active": true }));
+        world.list_with(&token).await.assert_served();
+    }
+}
+
+#[tokio::test]
+async fn a_header_that_is_an_object_makes_a_jwt_however_odd_its_members() {
+    let world = asking().await;
+    let deep = format!(r#"{{"alg":"none","x":{}{}}}"#, "[".repeat(200), "]".repeat(200));
+    for header in [
+        r#"{"alg":"none","x":1e999}"#,
+        r#"{"alg":"none","x":"\ud800"}"#,
+        r#"{"alg":"none","$serde_json::private::RawValue":"1"}"#,
+        &deep,
+    ] {
+        let token = format!("{}.e30.x", URL_SAFE_NO_PAD.encode(header));
+        world.server.introspect_as(&token, json!({ "active": true, "aud": RESOURCE, "scope": "mcp:use" }));
+        let answer = world.list_with(&token).await;
+        assert_eq!((answer.status.as_u16(), asked(&world)), (401, 0), "{header}");
+    }
+}
+
+#[test]
+fn a_secret_that_is_no_text_is_refused_without_being_shown() {
+    for secret in [json!(471_147_114_711_i64), json!(-471_147_114_711_i64), json!(4711.4711)] {
+        let shown = secret.to_string();
+        let config = serde_json::from_value::<Config>(json!({
+            "resource": RESOURCE,
+            "issuers": [{
+                "issuer": "https://auth.example.com",
+                "introspection": { "client_id": "rs", "client_secret": secret },
+            }],
+        }));
+        let why = config.expect_err("it is no text").to_string();
+        assert!(!why.contains(shown.trim_start_matches('-')), "{why}");
+    }
+}
+
+#[test]
+fn a_secret_that_no_header_can_carry_is_a_slip_that_build_names() {
+    let issuer = Issuer::new("https://auth.example.com").introspection(Introspection::bearer("two\nlines"));
+    let built =
+        toolgate::Toolgate::builder(RESOURCE).issuer(issuer).scopes(ScopeMap::allow_unlisted()).build();
+    assert_eq!(built.unwrap_err().field(), "issuers[0].introspection.client_secret");
+}
+
+#[test]
+fn a_client_id_that_goes_nowhere_is_a_slip() {
+    let config = serde_json::from_value::<Config>(json!({
+        "resource": RESOURCE,
+        "issuers": [{
+            "issuer": "https://auth.example.com",
+            "introspection": { "auth": "bearer", "client_id": "rs", "client_secret": "s" },
+        }],
+        "scopes": { "unlisted": "allow" },
+    }));
+    let built = config.unwrap().into_builder().build();
+    assert_eq!(built.unwrap_err().field(), "issuers[0].introspection.client_id");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_secret_file_that_blocks_harms_no_question_after_it() {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    const O_NONBLOCK: i32 = 0o4000;
+    let path = std::env::temp_dir().join(format!("toolgate-blocks-{}", std::process::id()));
+    std::fs::write(&path, "rs-secret").unwrap();
+    let clock = clock();
+    let server = AuthorizationServer::builder().clock(clock.clone()).start().await;
+    let world = around(server, clock, Introspection::basic("rs", Secret::file(&path)));
+    world.gate.warm_up().await;
+    std::fs::remove_file(&path).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let token = world.server.mint_opaque(&world.token());
+    let mut stuck = Box::pin(world.list_with(&token));
+    assert!(poll!(&mut stuck).is_pending());
+    // It opens once somebody reads.
+    let mut writer = None;
+    until(|| {
+        let opened = std::fs::OpenOptions::new().write(true).custom_flags(O_NONBLOCK).open(&path);
+        writer = opened.ok();
+        writer.is_some()
+    })
+    .await;
+    pass(Duration::from_secs(10)).await;
+    stuck.await.assert_unavailable("introspection_busy");
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, "rs-secret").unwrap();
+    let mut again = pin!(world.list_with(&token));
+    for _ in 0..10_000 {
+        let _ = poll!(&mut again);
+        tokio::task::yield_now().await;
+    }
+    let questions = asked(&world);
+    drop(writer);
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(questions, 1, "it waits for a file that is gone");
+}
+
+#[tokio::test]
+async fn one_token_that_an_issuer_cannot_answer_for_does_not_make_it_unserved() {
+    let world = asking_as(Introspection::every_token).await;
+    world.gate.warm_up().await;
+    world.server.fail(Endpoint::Introspect, Some(Fault::Status(413)));
+    assert_eq!(world.list_with(&"a".repeat(16_000)).await.status, 503);
+    world.server.fail(Endpoint::Introspect, None);
+    assert!(world.gate.health()[0].is_serving(), "whoever sends garbage decides");
+}
+
+#[tokio::test]
+async fn a_question_that_failed_long_ago_does_not_hide_that_later_ones_were_answered() {
+    let world = asking_as(Introspection::every_token).await;
+    world.gate.warm_up().await;
+    world.server.fail(Endpoint::Introspect, Some(Fault::Hang));
+    let mut stuck = pin!(world.list_with("opaque"));
+    assert!(poll!(&mut stuck).is_pending());
+    until(|| asked(&world) == 1).await;
+    world.server.fail(Endpoint::Introspect, None);
+    world.list_with(&world.token().mint()).await.assert_served();
+    pass(Duration::from_secs(5)).await;
+    stuck.await.assert_unavailable("introspection_unavailable");
+    assert!(world.gate.health()[0].is_serving(), "the last question asked had an answer");
 }
 
 /// Asks with this key, which must be believed, and returns the claims of the assertion.
