@@ -98,6 +98,47 @@ async fn who_is_given_room_and_needs_none_leaves_it_to_the_next() {
 }
 
 #[tokio::test]
+async fn what_was_found_out_while_one_waited_for_room_is_not_asked_again() {
+    for active in [true, false] {
+        let world = asking().await;
+        world.gate.warm_up().await;
+        let ask = |token: String| {
+            let world = &world;
+            Box::pin(async move { world.list_with(&token).await })
+        };
+        let mut requests = Vec::new();
+        for number in 0..64 {
+            let late = Fault::Delay(Duration::from_secs(2));
+            world.server.fail(Endpoint::Introspect, Some(if number == 0 { late } else { Fault::Hang }));
+            let mut request = ask(format!("opaque-{number}"));
+            assert!(poll!(&mut request).is_pending());
+            requests.push(request);
+            until(|| asked(&world) == number + 1).await;
+        }
+        world.server.fail(Endpoint::Introspect, None);
+        let answer = json!({ "active": active, "aud": RESOURCE, "scope": "mcp:use" });
+        world.server.introspect_as("same", answer);
+        let mut waiting: Vec<_> = (0..3).map(|_| ask("same".to_owned())).collect();
+        for request in &mut waiting {
+            assert!(poll!(request).is_pending());
+        }
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(2)).await;
+        let mut all = pin!(futures_util::future::join_all(waiting));
+        let mut answers = None;
+        until(|| {
+            answers = all.as_mut().now_or_never();
+            answers.is_some()
+        })
+        .await;
+        let expected = if active { None } else { Some("inactive") };
+        assert!(answers.unwrap().iter().all(|answer| answer.code == expected));
+        assert_eq!(asked(&world), 65);
+        tokio::time::resume();
+    }
+}
+
+#[tokio::test]
 async fn a_private_key_is_read_in_every_form_it_is_commonly_kept_in() {
     for algorithm in
         [Algorithm::Rs256, Algorithm::Es256, Algorithm::Es384, Algorithm::Es512, Algorithm::EdDsa]
