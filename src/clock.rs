@@ -46,6 +46,11 @@ impl Timestamp {
         Self(self.0 - duration.as_secs_f64())
     }
 
+    /// The later of two.
+    pub(crate) fn max(self, other: Self) -> Self {
+        Self(self.0.max(other.0))
+    }
+
     /// How long from `earlier` until `self`; nothing when it lies behind.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::try_from_secs_f64(self.0 - earlier.0).unwrap_or_default()

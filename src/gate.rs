@@ -108,7 +108,8 @@ impl Toolgate {
     ///
     /// It is remembered for `longest_life`: write how long the tokens concerned can live at most, or one that
     /// lives longer is accepted again after that. Of a subject's and a client's tokens those are refused that
-    /// were issued before, or up to a minute after, since clocks differ, or do not say when.
+    /// do not say when they were issued, or were before, or up to a minute after, since clocks differ: more,
+    /// where tokens were accepted that were dated further ahead. Whoever was let in before is not any more.
     ///
     /// A gate remembers this in memory: tell each one, and tell it again after a restart, or have the
     /// authorization server asked about every token ([`Introspection::every_token`]).

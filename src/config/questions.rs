@@ -123,10 +123,16 @@ fn client(
         _ => Err(ConfigError::about(field("client_id"), "say as which client to ask")),
     };
     let secret = || match &table.client_secret {
-        Some(secret) => secret_of(&field("client_secret"), secret, |text| match without_newline(text) {
-            "" => Err("it is empty: an empty secret proves nothing"),
-            secret => Ok(secret.to_owned()),
-        }),
+        Some(secret) => {
+            let is_header = table.auth == Authentication::Bearer;
+            secret_of(&field("client_secret"), secret, move |text| match without_newline(text) {
+                "" => Err("it is empty: an empty secret proves nothing"),
+                secret if is_header && !secret.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                    Err("a bearer secret has printable ASCII characters only")
+                }
+                secret => Ok(secret.to_owned()),
+            })
+        }
         None => Err(ConfigError::about(field("client_secret"), "it is needed to prove who asks")),
     };
     Ok(match table.auth {
@@ -166,6 +172,11 @@ fn check_no_surplus(field: &dyn Fn(&str) -> String, table: &Introspection) -> Re
         matches!(table.auth, Authentication::Basic | Authentication::Post | Authentication::Bearer);
     let has_key = table.auth == Authentication::PrivateKeyJwt;
     let surplus = [
+        (
+            "client_id",
+            table.client_id.is_some() && table.auth == Authentication::Bearer,
+            "auth = \"bearer\" sends no name",
+        ),
         ("client_secret", table.client_secret.is_some() && !has_secret, "auth says that no secret is sent"),
         ("private_key", table.private_key.is_some() && !has_key, "only auth = \"private_key_jwt\" signs"),
         ("key_id", table.key_id.is_some() && !has_key, "only auth = \"private_key_jwt\" signs"),

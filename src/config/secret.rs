@@ -58,6 +58,9 @@ impl fmt::Debug for Secret {
     }
 }
 
+const EXPECTED: &str = r#"a string, { env = "NAME" } or { file = "path" }"#;
+const NO_TEXT: &str = r#"a secret is a string, { env = "NAME" } or { file = "path" }"#;
+
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct SecretVisitor;
@@ -66,11 +69,28 @@ impl<'de> Deserialize<'de> for Secret {
             type Value = Secret;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(r#"a string, { env = "NAME" } or { file = "path" }"#)
+                f.write_str(EXPECTED)
             }
 
             fn visit_str<E>(self, text: &str) -> Result<Secret, E> {
                 Ok(Secret::text(text))
+            }
+
+            // What is no text may be a secret all the same, and serde would show it.
+            fn visit_bool<E: Error>(self, _: bool) -> Result<Secret, E> {
+                Err(E::custom(NO_TEXT))
+            }
+
+            fn visit_i64<E: Error>(self, _: i64) -> Result<Secret, E> {
+                Err(E::custom(NO_TEXT))
+            }
+
+            fn visit_u64<E: Error>(self, _: u64) -> Result<Secret, E> {
+                Err(E::custom(NO_TEXT))
+            }
+
+            fn visit_f64<E: Error>(self, _: f64) -> Result<Secret, E> {
+                Err(E::custom(NO_TEXT))
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Secret, A::Error> {

@@ -21,8 +21,8 @@ use crate::refusal::{Reason, Refusal};
 /// What an entry costs besides the claims: the principal's parts, and moka's own bookkeeping. Measured.
 const ENTRY_OVERHEAD_BYTES: usize = 704;
 
-/// Tokens that their issuer was asked about and did not stand by; some 2 MiB. The oldest are forgotten first,
-/// and asked about again.
+/// Tokens that their issuer was asked about and did not stand by; some 2 MiB. About more than these it is asked
+/// again.
 const MAX_REJECTED: u64 = 10_000;
 
 /// The good tokens of one gate.
@@ -80,10 +80,9 @@ impl VerifiedCache {
         if let Some(proof) = &verified.proof {
             proof.source.still_serving(now)?;
         }
-        let generation = revocations.generation();
-        if verified.judged_in.load(Ordering::Relaxed) != generation {
+        if verified.judged_in.load(Ordering::Relaxed) != revocations.generation() {
             let judged = revocations.judge(&verified.principal, token, now);
-            judged.inspect_err(|_| self.entries.invalidate(token))?;
+            let generation = judged.inspect_err(|_| self.entries.invalidate(token))?;
             verified.judged_in.store(generation, Ordering::Relaxed);
         }
         Ok(Some(verified.principal.clone()))

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::fingerprint::Fingerprint;
 use super::issuer::{Profile, TrustedIssuer};
 use super::json::{Json, Object, WrongType};
 use super::jwt::TokenType;
@@ -14,7 +15,7 @@ use crate::scope::{Scope, Scopes};
 const MAX_ISSUED_AHEAD: Duration = Duration::from_secs(5 * 60);
 
 /// Which claim names the client: the standard's, Keycloak's and Entra's, Okta's, Entra's older one.
-const CLIENT_CLAIMS: &[&str] = &["client_id", "azp", "cid", "appid"];
+pub(crate) const CLIENT_CLAIMS: &[&str] = &["client_id", "azp", "cid", "appid"];
 
 /// A longer list of scopes is refused: every request would have to search it.
 const MAX_SCOPE_BYTES: usize = 8 * 1024;
@@ -28,6 +29,8 @@ pub(crate) enum Word {
     SignedInPart(TokenType),
     /// The issuer's, when it was asked about the token (RFC 7662 §2.2): what it is silent about need not be.
     Told,
+    /// A signed token's, with what its issuer said put over them: when it ends, perhaps.
+    Completed { end_is_told: bool },
 }
 
 /// The claims as read, and as the text they were read from.
@@ -51,16 +54,14 @@ impl Claims<'_> {
         &self,
         word: Word,
         issuer: &TrustedIssuer,
+        token: Fingerprint,
         now: Timestamp,
     ) -> Result<Principal, Refusal> {
         self.accept(word, issuer, now).map_err(|refusal| {
             let subject = self.object.text("sub").ok().flatten();
             let client_id = self.first_text(CLIENT_CLAIMS).ok().flatten();
             let refusal = refusal.of(&issuer.name, subject, client_id);
-            match self.object.text("jti") {
-                Ok(Some(id)) => refusal.token_id(id),
-                _ => refusal,
-            }
+            refusal.token_id(token.name(self.object.text("jti").ok().flatten()))
         })
     }
 
@@ -75,7 +76,7 @@ impl Claims<'_> {
         self.refuse_other_uses()?;
         match word {
             Word::Signed(kind) | Word::SignedInPart(kind) => self.refuse_id_tokens(kind, issuer)?,
-            Word::Told => self.refuse_other_types()?,
+            Word::Told | Word::Completed { .. } => self.refuse_other_types()?,
         }
         self.refuse_bound_tokens()?;
         if issuer.profile == Profile::Rfc9068 {
@@ -146,9 +147,11 @@ impl Claims<'_> {
         };
         let (expires_at, not_before, issued_at) = (time("exp")?, time("nbf")?, time("iat")?);
         // Who is asked has looked at a clock already, and need not say how late it is.
-        let (must_say, leeway) =
-            if word == Word::Told { (false, Duration::ZERO) } else { (true, issuer.leeway) };
-        if must_say && expires_at.is_none() {
+        let leeway = match word {
+            Word::Told | Word::Completed { end_is_told: true } => Duration::ZERO,
+            Word::Signed(_) | Word::SignedInPart(_) | Word::Completed { end_is_told: false } => issuer.leeway,
+        };
+        if word != Word::Told && expires_at.is_none() {
             return Err(Reason::ExpMissing.into());
         }
         let apart = |reason: Reason, limit: Timestamp| {
@@ -218,7 +221,7 @@ impl Claims<'_> {
     /// It is about JWTs, and says nothing of what an issuer answers.
     fn require_rfc9068(&self, word: Word) -> Result<(), Refusal> {
         match word {
-            Word::Told => return Ok(()),
+            Word::Told | Word::Completed { .. } => return Ok(()),
             Word::Signed(TokenType::AccessToken) | Word::SignedInPart(TokenType::AccessToken) => {}
             Word::Signed(_) | Word::SignedInPart(_) => {
                 return Err(Refusal::from(Reason::WrongTyp).expected("at+jwt"));

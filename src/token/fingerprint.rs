@@ -11,11 +11,26 @@ use super::present::PresentedToken;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fingerprint([u8; 32]);
 
+/// An id that the log shows whole.
+const MAX_SHOWN_ID_BYTES: usize = 128;
+
 impl Fingerprint {
     pub(crate) fn of(token: PresentedToken<'_>) -> Self {
         let mut hash = [0; 32];
         hash.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
         Self(hash)
+    }
+
+    /// What the log calls the token, so that it can be revoked by that: its `jti`, unless the log would have to
+    /// cut or escape it, or else the beginning of the hash.
+    pub(crate) fn name(&self, jti: Option<&str>) -> String {
+        let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\');
+        match jti {
+            Some(id) if !id.is_empty() && id.len() <= MAX_SHOWN_ID_BYTES && id.bytes().all(is_plain) => {
+                id.to_owned()
+            }
+            _ => self.to_string(),
+        }
     }
 }
 

@@ -38,8 +38,8 @@ impl IssuerHealth {
     /// wait for a fetch, and are answered with 503 where it fails.
     ///
     /// Of an issuer with introspection one way must be open, keys or introspection, and both where every token
-    /// is introspected. That introspection works is believed from when it is known where to ask until a
-    /// question has no answer.
+    /// is introspected. That introspection works is believed as soon as it is known where to ask, but for a
+    /// minute after a question that had no answer.
     pub fn is_serving(&self) -> bool {
         self.is_serving
     }

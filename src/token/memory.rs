@@ -33,9 +33,7 @@ impl Memory {
         proof: Option<KeyProof>,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        // Read before it is judged: who revokes after this is asked again at the next use.
-        let judged_in = self.revocations.generation();
-        self.revocations.judge(principal, &token, now)?;
+        let judged_in = self.revocations.judge(principal, &token, now)?;
         let verified = Verified { principal: principal.clone(), dies_at, proof, judged_in: judged_in.into() };
         self.verified.insert(token, verified, now);
         Ok(())

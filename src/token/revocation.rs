@@ -14,7 +14,7 @@ use crate::refusal::{Reason, Refusal};
 const MAX_REVOCATIONS: usize = 100_000;
 
 /// How much later than the revocation a token may be dated and still be older than it: clocks differ, and
-/// seconds are whole.
+/// seconds are whole. It is more where tokens were seen that were dated further ahead.
 const REVOCATION_DOUBT: Duration = Duration::from_secs(60);
 
 /// Tokens to be refused from now on, whatever their signature or their issuer says. For
@@ -76,11 +76,14 @@ pub(crate) struct Revocations {
     /// Counts them, so that whoever has seen them all need not look.
     generation: AtomicU64,
     entries: RwLock<HashMap<Revocation, Revoked>>,
+    /// How far ahead of our clock accepted tokens were dated at most, in milliseconds.
+    furthest_ahead: AtomicU64,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Revoked {
-    at: Timestamp,
+    /// Tokens dated until then are concerned.
+    dated_until: Timestamp,
     /// Every token concerned is over by then.
     until: Timestamp,
 }
@@ -103,49 +106,72 @@ impl Revocations {
         if entries.len() >= MAX_REVOCATIONS && !entries.contains_key(&revocation) {
             return Err(RevocationError::Full);
         }
-        let revoked = Revoked { at: now, until: now.plus(longest_life) };
+        let ahead = Duration::from_millis(self.furthest_ahead.load(Ordering::Acquire));
+        let dated_until = now.plus(ahead.max(REVOCATION_DOUBT));
+        let revoked = Revoked { dated_until, until: now.plus(longest_life) };
+        // A clock that was set back must not make it concern less.
         let entry = entries.entry(revocation).or_insert(revoked);
-        entry.at = now;
-        if entry.until < revoked.until {
-            entry.until = revoked.until;
-        }
+        entry.dated_until = entry.dated_until.max(revoked.dated_until);
+        entry.until = entry.until.max(revoked.until);
         // After it is there: who sees the new number finds the entry.
         self.generation.fetch_add(1, Ordering::Release);
         Ok(())
     }
 
-    /// Refuses whom a revocation concerns.
+    /// Refuses whom a revocation concerns; or says which generation of them it has looked at.
     pub(super) fn judge(
         &self,
         principal: &Principal,
         token: &Fingerprint,
         now: Timestamp,
+    ) -> Result<u64, Refusal> {
+        // Seen before it is looked up: who revokes later is not in it, and makes a newer one.
+        let generation = self.generation();
+        self.note(principal, now);
+        if generation == 0 {
+            return Ok(generation);
+        }
+        let issuer = principal.issuer();
+        self.judge_unread(issuer, token, now)?;
+        let candidates = [
+            principal.token_id().map(|id| Revocation::token(issuer, id)),
+            principal.subject().map(|subject| Revocation::subject(issuer, subject)),
+            principal.client_id().map(|client| Revocation::client(issuer, client)),
+        ];
+        if candidates.iter().flatten().any(|candidate| self.concerns(candidate, principal.issued_at(), now)) {
+            let refusal = Refusal::from(Reason::Revoked);
+            let refusal = refusal.of(issuer, principal.subject(), principal.client_id());
+            return Err(refusal.token_id(token.name(principal.token_id())));
+        }
+        Ok(generation)
+    }
+
+    /// The same for a token of which nothing is known but what the log calls it.
+    pub(super) fn judge_unread(
+        &self,
+        issuer: &str,
+        token: &Fingerprint,
+        now: Timestamp,
     ) -> Result<(), Refusal> {
-        if self.generation() == 0 {
+        if self.generation() == 0 || !self.concerns(&Revocation::token(issuer, token.to_string()), None, now)
+        {
             return Ok(());
         }
-        let token_id = principal.token_id().map_or_else(|| token.to_string(), str::to_owned);
-        let candidates = [
-            Some(Revocation::token(principal.issuer(), token_id)),
-            principal.subject().map(|subject| Revocation::subject(principal.issuer(), subject)),
-            principal.client_id().map(|client| Revocation::client(principal.issuer(), client)),
-        ];
-        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
-        let concerns = |candidate: &Revocation| {
-            let revoked = entries.get(candidate).filter(|revoked| now < revoked.until);
-            revoked.is_some_and(|revoked| candidate.kind == Kind::Token || revoked.is_older(principal))
-        };
-        if candidates.iter().flatten().any(concerns) {
-            let refusal = Refusal::from(Reason::Revoked);
-            return Err(refusal.of(principal.issuer(), principal.subject(), principal.client_id()));
-        }
-        Ok(())
+        Err(Reason::Revoked.into())
     }
-}
 
-impl Revoked {
-    /// Whether the token was issued before. One that does not say when may have been.
-    fn is_older(&self, principal: &Principal) -> bool {
-        principal.issued_at().is_none_or(|issued| issued <= self.at.plus(REVOCATION_DOUBT))
+    fn concerns(&self, candidate: &Revocation, issued_at: Option<Timestamp>, now: Timestamp) -> bool {
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        let revoked = entries.get(candidate).filter(|revoked| now < revoked.until);
+        // One that does not say when it was issued may have been before.
+        let is_older = |revoked: &Revoked| issued_at.is_none_or(|issued| issued <= revoked.dated_until);
+        revoked.is_some_and(|revoked| candidate.kind == Kind::Token || is_older(revoked))
+    }
+
+    /// Whoever was accepted before is concerned, however far ahead their token was dated.
+    fn note(&self, principal: &Principal, now: Timestamp) {
+        let ahead = principal.issued_at().map_or(Duration::ZERO, |issued| issued.since(now));
+        let ahead = u64::try_from(ahead.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
+        self.furthest_ahead.fetch_max(ahead, Ordering::AcqRel);
     }
 }

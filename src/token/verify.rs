@@ -39,9 +39,9 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// What the log calls the token: its `jti`, or the beginning of its hash.
+    /// What the log calls the token.
     pub(crate) fn token_id(&self) -> String {
-        self.principal.token_id().map_or_else(|| self.fingerprint.to_string(), str::to_owned)
+        self.fingerprint.name(self.principal.token_id())
     }
 }
 
@@ -125,9 +125,10 @@ impl Verifier {
             None => Word::Signed(header.kind),
             Some(_) => Word::SignedInPart(header.kind),
         };
-        let principal = claims.judge(word, issuer, now)?;
+        let principal = claims.judge(word, issuer, fingerprint, now)?;
         let dies_at = principal.expiry().map_or(now, |expiry| expiry.plus(issuer.leeway));
         if let Some(introspection) = introspection {
+            self.memory.revocations.judge(&principal, &fingerprint, now)?;
             let signed = SignedClaims { text: claims.text.into(), proof, dies_at };
             return introspection.look_up(token, fingerprint, Some(&signed)).await;
         }

@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 use super::failure::IntrospectionFailure;
 use crate::clock::Timestamp;
 use crate::refusal::{Reason, Refusal};
-use crate::token::claims::{Claims, Word};
+use crate::token::claims::{CLIENT_CLAIMS, Claims, Word};
+use crate::token::fingerprint::Fingerprint;
 use crate::token::issuer::TrustedIssuer;
 use crate::token::json::{Json, Object};
 use crate::token::principal::Principal;
@@ -41,28 +42,43 @@ impl<'a> Answer<'a> {
         Ok(Self { claims: Claims { object, text }, active })
     }
 
+    /// Whether it says when the token ends.
+    pub(super) fn tells_the_end(&self) -> bool {
+        self.claims.object.has("exp")
+    }
+
     /// Whose token it is. `signed` are the claims of a token whose signature held: what the answer is silent
     /// about they say, and where both speak, the answer is newer.
     pub(super) fn judge(
         &self,
         issuer: &TrustedIssuer,
         signed: Option<&str>,
+        token: Fingerprint,
         now: Timestamp,
     ) -> Result<Principal, Refusal> {
         if !self.active {
             return Err(Refusal::from(Reason::Inactive).got(&*issuer.name));
         }
         let Some(signed) = signed else {
-            return self.claims.judge(Word::Told, issuer, now);
+            return self.claims.judge(Word::Told, issuer, token, now);
         };
-        let text = self.completing(signed).ok_or(Reason::BadJson)?;
+        let text = self.completing(signed, issuer).ok_or(Reason::BadJson)?;
         let object = Object::read(text.as_bytes()).map_err(|_| Reason::BadJson)?;
-        Claims { object, text: &text }.judge(Word::Told, issuer, now)
+        let word = Word::Completed { end_is_told: self.tells_the_end() };
+        Claims { object, text: &text }.judge(word, issuer, token, now)
     }
 
-    fn completing(&self, signed: &str) -> Option<String> {
+    /// Of claims that say one thing under several names the first counts, so all of them give way together.
+    fn completing(&self, signed: &str, issuer: &TrustedIssuer) -> Option<String> {
         let mut all: Map<String, Value> = serde_json::from_str(signed).ok()?;
-        all.extend(serde_json::from_str::<Map<String, Value>>(self.claims.text).ok()?);
+        let told: Map<String, Value> = serde_json::from_str(self.claims.text).ok()?;
+        let scope_claims: Vec<&str> = issuer.scope_claims.iter().map(String::as_str).collect();
+        for names in [&scope_claims, CLIENT_CLAIMS] {
+            if names.iter().any(|name| told.contains_key(*name)) {
+                all.retain(|name, _| !names.contains(&name.as_str()));
+            }
+        }
+        all.extend(told);
         Some(Value::from(all).to_string())
     }
 }

@@ -27,6 +27,15 @@ pub(crate) enum IntrospectionFailure {
 }
 
 impl IntrospectionFailure {
+    /// Whether it says that the issuer answers nobody: a token that it chokes on does not, whoever sent it.
+    pub(super) fn is_an_outage(&self) -> bool {
+        match self {
+            Self::Unreached(_) | Self::Unauthorized(_) | Self::Unsigned => true,
+            Self::Status(status) => *status >= 500,
+            Self::Unusable(_) | Self::Busy | Self::Lost | Self::NoRuntime => false,
+        }
+    }
+
     fn reason(&self) -> Reason {
         match self {
             Self::Unauthorized(_) | Self::Unsigned => Reason::IntrospectionUnauthorized,

@@ -48,21 +48,11 @@ struct Pilot<T> {
     outcome: watch::Sender<Option<T>>,
 }
 
-/// What became of it.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Landing<T> {
-    Done(T),
-    /// The task ended without an outcome: it panicked, or its runtime was shut down.
-    Lost,
-    NoRuntime,
-}
-
 /// What comes of asking for an outcome.
 enum Way<T> {
     Known(T),
     Joined(watch::Receiver<Option<T>>),
     Started(watch::Receiver<Option<T>>),
-    NoRuntime,
 }
 
 impl<T: Clone + Send + Sync + 'static> Flights<T> {
@@ -71,17 +61,19 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         Self(Arc::new(Shared { most_at_once, under_way, room: Notify::new() }))
     }
 
-    /// The outcome for this token: of the work under way, or of work that begins now. Waits as long as it
-    /// takes; who waits less drops it, and cancels nothing.
+    /// The outcome for this token: of the work under way, or of work that begins now. Nothing, where its task
+    /// ended without one: it panicked, or its runtime was shut down. Waits as long as it takes; who waits less
+    /// drops it, and cancels nothing.
     ///
     /// `known` says what earlier work has left behind. It is asked where nothing is under way any more, and
     /// before anything begins, so that no work is ever done twice because a caller looked in between.
     pub(super) async fn share<W>(
         &self,
+        runtime: &Handle,
         token: Fingerprint,
         known: impl Fn() -> Option<T>,
         work: impl Fn() -> W,
-    ) -> Landing<T>
+    ) -> Option<T>
     where
         W: Future<Output = T> + Send + 'static,
     {
@@ -90,7 +82,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
             let mut room = pin!(self.0.room.notified());
             // From here on no landing is missed.
             room.as_mut().enable();
-            match self.0.join_or_start(token, &known, &work) {
+            match self.0.join_or_start(runtime, token, &known, &work) {
                 Some(way) => break way,
                 None => room.await,
             }
@@ -102,13 +94,9 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         }
         let mut outcome = match way {
             Way::Started(outcome) | Way::Joined(outcome) => outcome,
-            Way::Known(outcome) => return Landing::Done(outcome),
-            Way::NoRuntime => return Landing::NoRuntime,
+            Way::Known(outcome) => return Some(outcome),
         };
-        match outcome.wait_for(Option::is_some).await {
-            Ok(outcome) => outcome.clone().map_or(Landing::Lost, Landing::Done),
-            Err(_) => Landing::Lost,
-        }
+        outcome.wait_for(Option::is_some).await.ok()?.clone()
     }
 }
 
@@ -116,6 +104,7 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
     /// Nothing, where there is no room.
     fn join_or_start<W>(
         self: &Arc<Self>,
+        runtime: &Handle,
         token: Fingerprint,
         known: impl Fn() -> Option<T>,
         work: impl Fn() -> W,
@@ -136,9 +125,6 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
         if under_way.flights.len() >= self.most_at_once {
             return None;
         }
-        let Ok(runtime) = Handle::try_current() else {
-            return Some(Way::NoRuntime);
-        };
         under_way.number += 1;
         let (number, (sender, receiver)) = (under_way.number, watch::channel(None));
         let flight = Flight { number, began: Instant::now(), outcome: receiver.clone() };

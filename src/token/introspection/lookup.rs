@@ -1,12 +1,14 @@
 //! One look-up for all who ask about a token, and what is remembered of its outcome.
 
 use std::error::Error;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::answer::Answer;
-use super::flights::{Flights, Landing};
+use super::flights::Flights;
+use super::record::Record;
 use super::{Asked, Introspection, IntrospectionFailure, When};
 use crate::clock::Timestamp;
 use crate::refusal::Refusal;
@@ -38,7 +40,7 @@ struct LookUp {
 
 impl Introspection {
     pub(crate) fn new(asked: Asked) -> Self {
-        Self { asked, flights: Flights::new(MAX_QUESTIONS), problem: Mutex::default() }
+        Self { asked, flights: Flights::new(MAX_QUESTIONS), record: Record::default() }
     }
 
     pub(crate) fn issuer(&self) -> &Arc<TrustedIssuer> {
@@ -61,17 +63,20 @@ impl Introspection {
         fingerprint: Fingerprint,
         signed: Option<&SignedClaims>,
     ) -> Result<Principal, Refusal> {
-        let known = || self.asked.memory.recall(&fingerprint, self.asked.clock.now()).transpose();
+        let Asked { issuer, memory, clock, .. } = &self.asked;
+        memory.revocations.judge_unread(&issuer.name, &fingerprint, clock.now())?;
+        let runtime = Handle::try_current().map_err(|_| IntrospectionFailure::NoRuntime)?;
+        let known = || memory.recall(&fingerprint, clock.now()).transpose();
         let work = || {
             let (token, signed) = (token.to_owned(), signed.cloned());
             LookUp { introspection: self.clone(), fingerprint, token, signed }.run()
         };
-        match timeout(MAX_WAIT, self.flights.share(fingerprint, known, work)).await {
-            Ok(Landing::Done(verdict)) => verdict,
-            Ok(Landing::Lost) => Err(IntrospectionFailure::Lost.into()),
-            Ok(Landing::NoRuntime) => Err(IntrospectionFailure::NoRuntime.into()),
-            Err(_) => Err(IntrospectionFailure::Busy.into()),
-        }
+        let landing = timeout(MAX_WAIT, self.flights.share(&runtime, fingerprint, known, work)).await;
+        let principal =
+            landing.map_err(|_| IntrospectionFailure::Busy)?.ok_or(IntrospectionFailure::Lost)??;
+        // Whoever joined late may have asked after a revocation that the look-up was too early for.
+        memory.revocations.judge(&principal, &fingerprint, clock.now())?;
+        Ok(principal)
     }
 
     /// Finds out where to ask, where it is time to. What is returned is to be waited for.
@@ -81,20 +86,16 @@ impl Introspection {
 
     /// Whether questions are answered, as far as anybody has asked; if not, why.
     pub(crate) fn condition(&self) -> (bool, Option<Arc<dyn Error + Send + Sync>>) {
-        if let Some(problem) = self.problem().clone() {
-            return (false, Some(Arc::new(problem)));
-        }
-        let (is_serving, problem) = self.asked.endpoint.condition();
-        (is_serving, problem.map(|problem| Arc::new(problem) as _))
+        let (knows_where, unknown) = self.asked.endpoint.condition();
+        let unanswered = self.record.problem(self.asked.clock.now());
+        let answers = unanswered.as_ref().is_none_or(|problem| !problem.is_an_outage());
+        let unanswered = unanswered.map(|problem| Arc::new(problem) as Arc<dyn Error + Send + Sync>);
+        (knows_where && answers, unanswered.or(unknown.map(|problem| Arc::new(problem) as _)))
     }
 
     async fn ask(&self, url: &str, token: &str, now: Timestamp) -> Result<Answered, IntrospectionFailure> {
         let form = self.asked.client.ask_about(token, now).await?;
         Ok(self.asked.fetcher.post(url, form).await?)
-    }
-
-    fn problem(&self) -> MutexGuard<'_, Option<IntrospectionFailure>> {
-        self.problem.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -104,19 +105,22 @@ impl LookUp {
         let Asked { issuer, active_for, endpoint, memory, clock, .. } = &introspection.asked;
         let asked_at = clock.now();
         let url = endpoint.current().await?.item;
+        let number = introspection.record.ask();
         let answered = introspection.ask(&url.0, &token, asked_at).await;
         let answer = answered.as_ref().map_err(Clone::clone).and_then(Answer::read);
-        *introspection.problem() = answer.as_ref().err().cloned();
-
         let now = clock.now();
-        let principal = answer?.judge(issuer, signed.as_ref().map(|signed| &*signed.text), now);
-        let principal = principal.inspect_err(|refusal| memory.reject(fingerprint, refusal, asked_at))?;
+        introspection.record.outcome(number, answer.as_ref().err().cloned(), now);
+
+        let answer = answer?;
+        let claims = signed.as_ref().map(|signed| &*signed.text);
+        let remember = |refusal: &Refusal| memory.reject(fingerprint, refusal, asked_at);
+        let principal = answer.judge(issuer, claims, fingerprint, now).inspect_err(remember)?;
         // The answer is as old as the question, and nothing outlives its own end (RFC 7662 §4).
-        let mut dies_at = asked_at.plus(*active_for);
-        for end in [principal.expiry(), signed.as_ref().map(|signed| signed.dies_at)].into_iter().flatten() {
-            dies_at = dies_at.min(end);
-        }
-        memory.keep(fingerprint, &principal, dies_at, signed.map(|signed| signed.proof), now)?;
+        let told = principal.expiry().filter(|_| answer.tells_the_end());
+        let ends = [told, signed.as_ref().map(|signed| signed.dies_at)];
+        let dies_at = ends.into_iter().flatten().fold(asked_at.plus(*active_for), Timestamp::min);
+        let proof = signed.map(|signed| signed.proof);
+        memory.keep(fingerprint, &principal, dies_at, proof, now).inspect_err(remember)?;
         Ok(principal)
     }
 }

@@ -10,9 +10,10 @@ mod endpoint;
 mod failure;
 mod flights;
 mod lookup;
+mod record;
 mod secret;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use assertion::AssertionKey;
@@ -29,13 +30,13 @@ use super::source::{Fetcher, Source};
 use crate::clock::Clock;
 use crate::refusal::Refusal;
 use flights::Flights;
+use record::Record;
 
 /// How one issuer's tokens are introspected, and what is being asked just now.
 pub(crate) struct Introspection {
     asked: Asked,
     flights: Flights<Result<Principal, Refusal>>,
-    /// Why the last question had no answer, if it had none.
-    problem: Mutex<Option<IntrospectionFailure>>,
+    record: Record,
 }
 
 /// Everything that questions to an issuer need.

@@ -1,10 +1,15 @@
 //! Secrets that an operator gave as text or in a file, and that show themselves nowhere.
 
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 /// A secret, or what was made of one: read once, or followed where it is in a file.
 pub(crate) enum Secret<T> {
@@ -12,15 +17,23 @@ pub(crate) enum Secret<T> {
     InFile(Arc<FileSecret<T>>),
 }
 
+/// The longest file that is read for a secret.
+const MAX_SECRET_BYTES: u64 = 64 * 1024;
+
+/// How long a file may take. One that takes longer is on no disk that a server should wait for.
+const READ_TIME: Duration = Duration::from_secs(1);
+
 /// A file with a secret in it, which may be replaced at any time.
 pub(crate) struct FileSecret<T> {
     path: PathBuf,
-    read: Box<Reader<T>>,
+    /// Whether somebody is reading it. If it never ends, nobody else begins.
+    is_being_read: Arc<AtomicBool>,
+    make: Box<Maker<T>>,
     last: Mutex<LastGood<T>>,
 }
 
 /// What makes a secret of a file's text.
-type Reader<T> = dyn Fn(&str) -> Result<T, &'static str> + Send + Sync;
+type Maker<T> = dyn Fn(&str) -> Result<T, &'static str> + Send + Sync;
 
 struct LastGood<T> {
     text: String,
@@ -44,10 +57,10 @@ impl<T: Send + Sync + 'static> Secret<T> {
         match self {
             Self::Given(secret) => secret.clone(),
             Self::InFile(file) => {
-                let path = file.path.clone();
-                // Files block, if only for microseconds.
-                let text = spawn_blocking(move || std::fs::read_to_string(path)).await;
-                file.follow(text.unwrap_or_else(|cancelled| Err(std::io::Error::other(cancelled))))
+                if let Some(text) = file.text().await {
+                    file.follow(text);
+                }
+                file.last_good()
             }
         }
     }
@@ -56,27 +69,50 @@ impl<T: Send + Sync + 'static> Secret<T> {
 impl<T> FileSecret<T> {
     pub(crate) fn open(
         path: &Path,
-        read: impl Fn(&str) -> Result<T, &'static str> + Send + Sync + 'static,
+        make: impl Fn(&str) -> Result<T, &'static str> + Send + Sync + 'static,
     ) -> Result<Self, NoSecret> {
-        let text = std::fs::read_to_string(path)?;
-        let secret = read(&text).map_err(NoSecret::Unfit)?.into();
+        let text = read(path)?;
+        let secret = make(&text).map_err(NoSecret::Unfit)?.into();
         let last = Mutex::new(LastGood { text, secret, is_current: true });
-        Ok(Self { path: path.to_owned(), read: Box::new(read), last })
+        Ok(Self { path: path.to_owned(), is_being_read: Arc::default(), make: Box::new(make), last })
+    }
+
+    /// What the file has now; nothing, where somebody else is reading it.
+    async fn text(&self) -> Option<std::io::Result<String>> {
+        if self.is_being_read.swap(true, Ordering::AcqRel) {
+            return None;
+        }
+        let (path, reading) = (self.path.clone(), Reading(self.is_being_read.clone()));
+        // Files block, if only for microseconds.
+        let text = spawn_blocking(move || {
+            let _until_it_ends = reading;
+            read(&path)
+        });
+        let late = |_| std::io::Error::from(std::io::ErrorKind::TimedOut);
+        Some(
+            timeout(READ_TIME, text)
+                .await
+                .map_err(late)
+                .and_then(|text| text.map_err(std::io::Error::other)?),
+        )
     }
 
     /// Takes over what the file has now. While it cannot be used the last good secret stays: whoever replaces
     /// a file may leave it empty for a moment.
-    fn follow(&self, text: std::io::Result<String>) -> Arc<T> {
+    fn follow(&self, text: std::io::Result<String>) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         match text {
             Ok(text) if text == last.text => last.is_current = true,
-            Ok(text) => match (self.read)(&text) {
+            Ok(text) => match (self.make)(&text) {
                 Ok(secret) => *last = LastGood { text, secret: secret.into(), is_current: true },
                 Err(why) => self.warn(&mut last, &why),
             },
             Err(why) => self.warn(&mut last, &why),
         }
-        last.secret.clone()
+    }
+
+    fn last_good(&self) -> Arc<T> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).secret.clone()
     }
 
     fn warn(&self, last: &mut LastGood<T>, why: &dyn fmt::Display) {
@@ -85,6 +121,24 @@ impl<T> FileSecret<T> {
             tracing::warn!(target: "toolgate", %path, error = %why, "a secret is not replaced: the last good one stays");
         }
     }
+}
+
+/// Somebody reads the file, until this is dropped.
+struct Reading(Arc<AtomicBool>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    let length = File::open(path)?.take(MAX_SECRET_BYTES + 1).read_to_string(&mut text)?;
+    if length as u64 > MAX_SECRET_BYTES {
+        return Err(std::io::Error::other("it is longer than any secret"));
+    }
+    Ok(text)
 }
 
 impl<T> fmt::Debug for Secret<T> {

@@ -40,6 +40,8 @@ impl<'a> Jws<'a> {
     pub(crate) fn header(&self) -> Result<Option<Object<'_>>, Refusal> {
         match Object::read(&self.header) {
             Ok(header) => Ok(Some(header)),
+            // An object that we cannot read is one to somebody else, and only a JWT begins with one.
+            Err(Unreadable::Syntax) if looks_like_an_object(&self.header) => Err(Reason::BadJson.into()),
             Err(Unreadable::Syntax) => Ok(None),
             Err(Unreadable::Duplicate) => Err(Reason::DuplicateClaim.into()),
         }
@@ -52,6 +54,11 @@ impl<'a> Jws<'a> {
     pub(crate) fn signature(&self) -> Result<Vec<u8>, Refusal> {
         decode(self.signature)
     }
+}
+
+fn looks_like_an_object(bytes: &[u8]) -> bool {
+    let text = std::str::from_utf8(bytes).unwrap_or_default().trim();
+    text.starts_with('{') && text.ends_with('}')
 }
 
 const JWS_PARTS: usize = 3;

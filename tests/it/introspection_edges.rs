@@ -636,19 +636,12 @@ async fn a_secret_file_that_blocks_harms_no_question_after_it() {
         writer.is_some()
     })
     .await;
-    pass(Duration::from_secs(10)).await;
-    stuck.await.assert_unavailable("introspection_busy");
-    std::fs::remove_file(&path).unwrap();
-    std::fs::write(&path, "rs-secret").unwrap();
-    let mut again = pin!(world.list_with(&token));
-    for _ in 0..10_000 {
-        let _ = poll!(&mut again);
-        tokio::task::yield_now().await;
-    }
-    let questions = asked(&world);
+    // The last good one has to do, for this question and for those that come while the file still blocks.
+    pass(Duration::from_secs(1)).await;
+    stuck.await.assert_served();
+    world.list_with(&world.server.mint_opaque(&world.token())).await.assert_served();
     drop(writer);
     std::fs::remove_file(&path).unwrap();
-    assert_eq!(questions, 1, "it waits for a file that is gone");
 }
 
 #[tokio::test]
