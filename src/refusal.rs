@@ -280,6 +280,7 @@ reasons! {
     ResourceUnmapped       "resource_unmapped"        Forbidden            Suspicious
     PromptUnmapped         "prompt_unmapped"          Forbidden            Suspicious
     MethodUnmapped         "method_unmapped"          Forbidden            Suspicious
+    NameNoScope            "name_no_scope"            Forbidden            Suspicious
     OriginNotAllowed       "origin_not_allowed"       OriginNotAllowed     Suspicious
 
     JwksUnavailable        "jwks_unavailable"         Unavailable          Outage

@@ -2,8 +2,10 @@
 
 use super::hierarchy::Hierarchy;
 use super::names::Names;
+use super::pattern::{Braces, Pattern};
 use super::rule::{Need, Rule};
 use super::scope_map::{Listing, ScopeMap};
+use super::template::{Fillers, Template};
 use super::{Policy, Requirement};
 use crate::config_error::ConfigError;
 use crate::resource_name::ResourceName;
@@ -25,10 +27,10 @@ impl Policy {
             Some(initial) => published_scopes("scopes.initial", initial)?,
             None => base.iter().flat_map(Requirement::rendered).cloned().collect(),
         };
-        let resources = rules("scopes.resources", &map.resources)?;
+        let resources = rules("scopes.resources", &map.resources, Braces::ArePlaceholders)?;
         for (uri, _) in &map.resources {
-            let prefix = uri.strip_suffix('*').unwrap_or(uri);
-            if let Some(normal) = ResourceName::new(prefix.into()).normalised {
+            let example = example_of(uri);
+            if let Some(normal) = ResourceName::new(example.into()).normalised {
                 let mend =
                     format!("write the URI in its normal form, {normal:?}, as requests are compared with it");
                 return Err(ConfigError::new(format!("scopes.resources.{uri}"), uri, mend));
@@ -37,10 +39,10 @@ impl Policy {
         Ok(Self {
             base,
             initial,
-            tools: rules("scopes.tools", &map.tools)?,
+            tools: rules("scopes.tools", &map.tools, Braces::AreLiteral)?,
             resources,
-            prompts: rules("scopes.prompts", &map.prompts)?,
-            methods: rules("scopes.methods", &map.methods)?,
+            prompts: rules("scopes.prompts", &map.prompts, Braces::AreLiteral)?,
+            methods: rules("scopes.methods", &map.methods, Braces::AreLiteral)?,
             unlisted,
             hierarchy: hierarchy(map)?,
             challenge: map.challenge,
@@ -50,7 +52,10 @@ impl Policy {
 
 fn base(every_request: &[Rule]) -> Result<Vec<Requirement>, ConfigError> {
     let field = "scopes.every_request";
-    let parsed = every_request.iter().map(|rule| requirement(field, rule)).collect::<Result<Vec<_>, _>>()?;
+    let parsed = every_request
+        .iter()
+        .map(|rule| requirement(field, rule, Fillers::None))
+        .collect::<Result<Vec<_>, _>>()?;
     if parsed.contains(&Requirement::Denied) {
         return Err(ConfigError::about(
             field,
@@ -60,17 +65,30 @@ fn base(every_request: &[Rule]) -> Result<Vec<Requirement>, ConfigError> {
     Ok(parsed)
 }
 
-fn rules(table: &str, rules: &[(String, Rule)]) -> Result<Names<Requirement>, ConfigError> {
-    let mut names = Names::default();
+/// A URI that a resource's rule may be for.
+fn example_of(written: &str) -> String {
+    let literal = written.strip_suffix('*').unwrap_or(written);
+    let mut pieces = literal.split('{');
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |example, piece| example + "x" + piece.split_once('}').map_or("", |(_, then)| then))
+}
+
+fn rules(table: &str, rules: &[(String, Rule)], braces: Braces) -> Result<Names<Requirement>, ConfigError> {
+    let mut names = Names::new(braces);
     for (name, rule) in rules {
         let field = format!("{table}.{name}");
-        let requirement = requirement(&field, rule)?;
+        let pattern = Pattern::read(name, braces).map_err(|mend| ConfigError::new(&field, name, mend))?;
+        let fillers = match braces {
+            Braces::AreLiteral => Fillers::Name,
+            Braces::ArePlaceholders => Fillers::Of(pattern.as_ref()),
+        };
+        let requirement = requirement(&field, rule, fillers)?;
         names.insert(name, requirement).map_err(|mend| ConfigError::new(field, name, mend))?;
     }
     Ok(names)
 }
 
-fn requirement(field: &str, rule: &Rule) -> Result<Requirement, ConfigError> {
+fn requirement(field: &str, rule: &Rule, fillers: Fillers<'_>) -> Result<Requirement, ConfigError> {
     Ok(match &rule.0 {
         Need::Nothing => Requirement::Nothing,
         Need::Denied => Requirement::Denied,
@@ -79,6 +97,11 @@ fn requirement(field: &str, rule: &Rule) -> Result<Requirement, ConfigError> {
                 field,
                 "name at least one scope, or write {} for the base scopes only",
             ));
+        }
+        Need::All(texts) | Need::Any(texts) if texts.iter().any(|text| Template::is_one(text)) => {
+            let any = matches!(&rule.0, Need::Any(_));
+            let template = Template::read(any, texts, fillers);
+            Requirement::Following(template.map_err(|mend| ConfigError::new(field, texts.join(" "), mend))?)
         }
         Need::All(texts) => Requirement::All(scopes(field, texts)?),
         Need::Any(texts) => Requirement::Any(scopes(field, texts)?),

@@ -31,7 +31,7 @@ impl fmt::Display for Policy {
 
 fn write_rules(f: &mut fmt::Formatter<'_>, kind: &str, rules: &Names<Requirement>) -> fmt::Result {
     let mut rules: Vec<_> = rules.iter().collect();
-    rules.sort_by(|(left, _), (right, _)| left.cmp(right));
+    rules.sort_by_key(|(name, _)| *name);
     rules.iter().try_for_each(|(name, requirement)| write!(f, "; {kind} {name} = {requirement}"))
 }
 
@@ -41,6 +41,7 @@ impl fmt::Display for Requirement {
             Self::Nothing => f.write_str("base only"),
             Self::All(scopes) => write!(f, "{scopes}"),
             Self::Any(scopes) => write!(f, "any of {scopes}"),
+            Self::Following(template) => write!(f, "{template}"),
             Self::Denied => f.write_str("deny"),
         }
     }

@@ -1,7 +1,7 @@
 //! May they? What an operation needs, held against what the token grants.
 //!
 //! `scope_map` and `rule` are what an operator writes; `compile` parses them into the [`Policy`] that
-//! judges; `names` and `hierarchy` are how it looks things up. `origin` judges the one thing that is
+//! judges; `names` (with `pattern` and `template`) and `hierarchy` are how it looks things up. `origin` judges the one thing that is
 //! not about the token: which web pages may talk to the server at all.
 
 mod compile;
@@ -10,16 +10,23 @@ mod hierarchy;
 mod methods;
 mod names;
 mod origin;
+mod pattern;
 mod rule;
 mod scope_map;
+mod template;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
 
 pub(crate) use compile::published_scopes;
 use hierarchy::Hierarchy;
-use names::Names;
+use names::{Found, Names};
 pub(crate) use origin::Origins;
 pub use rule::{Rule, all_of, any_of, base_only, deny};
 pub use scope_map::ScopeMap;
 use scope_map::{Challenge, Unlisted};
+use template::Template;
 
 use crate::call::{Call, Calls, MessageKind, Target};
 use crate::refusal::{Reason, Refusal};
@@ -46,6 +53,8 @@ enum Requirement {
     Nothing,
     All(Scopes),
     Any(Scopes),
+    /// Scopes that follow the name.
+    Following(Template),
     Denied,
 }
 
@@ -101,18 +110,18 @@ impl Policy {
             return Ok(());
         }
         let of_method = match self.methods.get(&call.method) {
-            None if methods::is_mcps_own(&call.method) => Some(&Requirement::Nothing),
+            None if methods::is_mcps_own(&call.method) => Some(Found::exactly(&Requirement::Nothing)),
             listed => listed,
         };
-        needed(self.open(of_method, &call.method, Reason::MethodUnmapped)?);
+        needed(&*self.open(of_method, &call.method, Reason::MethodUnmapped)?);
         match &call.target {
             Target::None => Ok(()),
             Target::Tool(name) => {
-                needed(self.open(self.tools.get(name), name, Reason::ToolUnmapped)?);
+                needed(&*self.open(self.tools.get(name), name, Reason::ToolUnmapped)?);
                 Ok(())
             }
             Target::Prompt(name) => {
-                needed(self.open(self.prompts.get(name), name, Reason::PromptUnmapped)?);
+                needed(&*self.open(self.prompts.get(name), name, Reason::PromptUnmapped)?);
                 Ok(())
             }
             Target::Resources(resources) => {
@@ -131,11 +140,11 @@ impl Policy {
             return Ok(());
         }
         for uri in name.spellings() {
-            needed(self.open(self.resources.get(&uri), &uri, Reason::ResourceUnmapped)?);
+            needed(&*self.open(self.resources.get(&uri), &uri, Reason::ResourceUnmapped)?);
         }
         for alias in name.aliases() {
             if let Some(rule) = self.resources.get(&alias) {
-                needed(self.open(Some(rule), &alias, Reason::ResourceUnmapped)?);
+                needed(&*self.open(Some(rule), &alias, Reason::ResourceUnmapped)?);
             }
         }
         Ok(())
@@ -145,14 +154,20 @@ impl Policy {
     /// request needs, would only start a loop.
     fn open<'p>(
         &self,
-        rule: Option<&'p Requirement>,
+        found: Option<Found<'p, Requirement>>,
         name: &str,
         unmapped: Reason,
-    ) -> Result<&'p Requirement, Refusal> {
-        match (rule, self.unlisted) {
-            (Some(Requirement::Denied), _) => Err(Refusal::from(Reason::Denied).got(name)),
-            (Some(requirement), _) => Ok(requirement),
-            (None, Unlisted::Allow) => Ok(&Requirement::Nothing),
+    ) -> Result<Cow<'p, Requirement>, Refusal> {
+        match (found, self.unlisted) {
+            (Some(Found { rule: Requirement::Denied, .. }), _) => {
+                Err(Refusal::from(Reason::Denied).got(name))
+            }
+            (Some(Found { rule: Requirement::Following(scopes), pattern }), _) => {
+                let filled = scopes.fill(name, pattern).map(Cow::Owned);
+                filled.ok_or_else(|| Refusal::from(Reason::NameNoScope).got(name))
+            }
+            (Some(Found { rule, .. }), _) => Ok(Cow::Borrowed(rule)),
+            (None, Unlisted::Allow) => Ok(Cow::Borrowed(&Requirement::Nothing)),
             (None, Unlisted::Deny) => Err(Refusal::from(unmapped).got(name)),
         }
     }
@@ -166,7 +181,8 @@ impl Policy {
             Requirement::Any(scopes) => {
                 scopes.as_slice().iter().any(|scope| self.hierarchy.satisfied(scope, granted))
             }
-            Requirement::Denied => false,
+            // Filled before it gets here.
+            Requirement::Following(_) | Requirement::Denied => false,
         }
     }
 }
@@ -175,7 +191,7 @@ impl Requirement {
     /// What a challenge names: of alternatives the first, always, so that clients see one answer.
     fn rendered(&self) -> &[crate::scope::Scope] {
         match self {
-            Self::Nothing | Self::Denied => &[],
+            Self::Nothing | Self::Following(_) | Self::Denied => &[],
             Self::All(scopes) => scopes.as_slice(),
             Self::Any(scopes) => scopes.as_slice().get(..1).unwrap_or_default(),
         }

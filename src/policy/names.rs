@@ -1,58 +1,78 @@
-//! Rules by name: an exact name beats a pattern, and of patterns the longest beats the shorter.
+//! Rules by name: an exact name beats a pattern, and of patterns the one with more literal text the other.
 
 use std::collections::HashMap;
+
+use super::pattern::{Braces, Pattern};
 
 /// Names are compared as decoded text, case-sensitively.
 #[derive(Debug)]
 pub(crate) struct Names<R> {
+    braces: Braces,
     exact: HashMap<String, R>,
-    /// What stands before the `*`, longest first.
-    prefixes: Vec<(String, R)>,
+    /// The most literal first.
+    patterns: Vec<(Pattern, R)>,
+}
+
+/// A rule, and the pattern that led to it if it was not the very name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Found<'r, R> {
+    pub(crate) rule: &'r R,
+    pub(crate) pattern: Option<&'r Pattern>,
+}
+
+impl<'r, R> Found<'r, R> {
+    pub(crate) fn exactly(rule: &'r R) -> Self {
+        Self { rule, pattern: None }
+    }
 }
 
 impl<R> Names<R> {
-    pub(crate) fn get(&self, name: &str) -> Option<&R> {
-        self.exact.get(name).or_else(|| {
-            self.prefixes.iter().find(|(prefix, _)| name.starts_with(prefix)).map(|(_, rule)| rule)
-        })
+    pub(crate) fn new(braces: Braces) -> Self {
+        Self { braces, exact: HashMap::new(), patterns: Vec::new() }
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<Found<'_, R>> {
+        if let Some(rule) = self.exact.get(name) {
+            return Some(Found::exactly(rule));
+        }
+        let (pattern, rule) = self.patterns.iter().find(|(pattern, _)| pattern.matches(name))?;
+        Some(Found { rule, pattern: Some(pattern) })
     }
 
     /// Every name and pattern as it was written, in no order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (String, &R)> {
-        let patterns = self.prefixes.iter().map(|(prefix, rule)| (format!("{prefix}*"), rule));
-        self.exact.iter().map(|(name, rule)| (name.clone(), rule)).chain(patterns)
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &R)> {
+        let patterns = self.patterns.iter().map(|(pattern, rule)| (pattern.written(), rule));
+        self.exact.iter().map(|(name, rule)| (name.as_str(), rule)).chain(patterns)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.exact.is_empty() && self.prefixes.is_empty()
+        self.exact.is_empty() && self.patterns.is_empty()
     }
 
     /// Fails with what is wrong with the name.
     pub(crate) fn insert(&mut self, name: &str, rule: R) -> Result<(), &'static str> {
-        match name.split_once('*') {
-            _ if name.is_empty() => return Err("a name has at least one character"),
-            None => {
-                if self.exact.insert(name.to_owned(), rule).is_some() {
-                    return Err("it is named twice: join the two rules");
-                }
-            }
-            Some((prefix, "")) => {
-                if self.prefixes.iter().any(|(held, _)| held == prefix) {
-                    return Err("it is named twice: join the two rules");
-                }
-                let shorter = |(held, _): &(String, R)| held.len() >= prefix.len();
-                let position = self.prefixes.partition_point(shorter);
-                self.prefixes.insert(position, (prefix.to_owned(), rule));
-            }
-            Some(_) => return Err("a pattern has one `*`, at its end"),
+        if name.is_empty() {
+            return Err("a name has at least one character");
         }
+        let Some(pattern) = Pattern::read(name, self.braces)? else {
+            if self.exact.insert(name.to_owned(), rule).is_some() {
+                return Err("it is named twice: join the two rules");
+            }
+            return Ok(());
+        };
+        if self.patterns.iter().any(|(held, _)| *held == pattern) {
+            return Err("it is named twice: join the two rules");
+        }
+        let length = pattern.literal_length();
+        let rivals = self.patterns.iter().filter(|(held, _)| held.literal_length() == length);
+        if rivals.into_iter().any(|(held, _)| held.overlaps(&pattern)) {
+            return Err(
+                "another pattern with as much literal text may match the same name: make one say more",
+            );
+        }
+        let position = self.patterns.partition_point(|(held, _)| held.literal_length() >= length);
+        self.patterns.insert(position, (pattern, rule));
         Ok(())
-    }
-}
-
-impl<R> Default for Names<R> {
-    fn default() -> Self {
-        Self { exact: HashMap::new(), prefixes: Vec::new() }
     }
 }
 
@@ -61,7 +81,7 @@ mod tests {
     use super::*;
 
     fn names(patterns: &[&'static str]) -> Names<&'static str> {
-        let mut names = Names::default();
+        let mut names = Names::new(Braces::AreLiteral);
         for pattern in patterns {
             names.insert(pattern, *pattern).unwrap();
         }
@@ -80,7 +100,7 @@ mod tests {
             ("", "*"),
             ("Files_read", "*"),
         ] {
-            assert_eq!(names.get(name), Some(&rule), "{name}");
+            assert_eq!(names.get(name).map(|found| *found.rule), Some(rule), "{name}");
         }
         assert_eq!(self::names(&["a*"]).get("b"), None);
     }

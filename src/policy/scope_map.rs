@@ -97,7 +97,8 @@ impl ScopeMap {
         self
     }
 
-    /// What calling a tool needs.
+    /// What calling a tool needs. In a scope `{name}` stands for the tool's name, as it does for prompts and
+    /// methods: `.tool("*", "tool:{name}")`.
     pub fn tool(mut self, name: impl Into<String>, rule: impl Into<Rule>) -> Self {
         self.tools.push((name.into(), rule.into()));
         self
@@ -106,6 +107,9 @@ impl ScopeMap {
     /// What reading, subscribing to and completing a resource needs. A URI is judged as the client
     /// wrote it and in its normal form, and both must pass, as must every rule for a name that a server
     /// could take it for.
+    ///
+    /// A word in braces stands for what is between two slashes, in the URI and then in its scopes:
+    /// `.resource("db://{table}/rows/*", "db:{table}")`.
     pub fn resource(mut self, uri: impl Into<String>, rule: impl Into<Rule>) -> Self {
         self.resources.push((uri.into(), rule.into()));
         self

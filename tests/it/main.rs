@@ -26,6 +26,7 @@ mod logs;
 mod metadata;
 mod origins;
 mod outages;
+mod placeholders;
 mod policy;
 mod presentation;
 mod readme;
