@@ -14,7 +14,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{Empty, Full};
 use toolgate::testing::AuthorizationServer;
-use toolgate::{Issuer, Limits, RequestBody, ScopeMap, Toolgate};
+use toolgate::{Builder, Issuer, Limits, RequestBody, ScopeMap, Toolgate};
 use tower::{Layer, Service, service_fn};
 
 pub(crate) const RESOURCE: &str = "https://mcp.example.com/mcp";
@@ -54,8 +54,11 @@ pub(crate) fn gated(server: &AuthorizationServer, limits: Limits) -> (Toolgate, 
 /// The same, with whatever there is to say about the issuer.
 pub(crate) fn gated_by(issuer: Issuer, limits: Limits) -> (Toolgate, impl Called + use<>) {
     let scopes = ScopeMap::deny_unlisted().every_request("mcp:use").tool("get_weather", "weather:read");
-    let gate = Toolgate::builder(RESOURCE).issuer(issuer).scopes(scopes).limits(limits);
-    let gate = gate.build().unwrap();
+    gated_with(Toolgate::builder(RESOURCE).issuer(issuer).scopes(scopes).limits(limits))
+}
+
+pub(crate) fn gated_with(builder: Builder) -> (Toolgate, impl Called + use<>) {
+    let gate = builder.build().unwrap();
     let service = gate.layer().layer(service_fn(|_: Request<RequestBody<Full<Bytes>>>| async {
         Ok(Response::new(Empty::<Bytes>::new()))
     }));

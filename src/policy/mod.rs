@@ -1,7 +1,7 @@
 //! May they? What an operation needs, held against what the token grants.
 //!
 //! `scope_map` and `rule` are what an operator writes; `compile` parses them into the [`Policy`] that
-//! judges; `names` (with `pattern` and `template`) and `hierarchy` are how it looks things up. `origin` judges the one thing that is
+//! judges; `names` (with `pattern`, `prefixes` and `template`) and `hierarchy` are how it looks things up. `origin` judges the one thing that is
 //! not about the token: which web pages may talk to the server at all.
 
 mod compile;
@@ -11,6 +11,7 @@ mod methods;
 mod names;
 mod origin;
 mod pattern;
+mod prefixes;
 mod rule;
 mod scope_map;
 mod template;

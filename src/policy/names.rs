@@ -3,14 +3,18 @@
 use std::collections::HashMap;
 
 use super::pattern::{Braces, Pattern};
+use super::prefixes::Prefixes;
 
 /// Names are compared as decoded text, case-sensitively.
 #[derive(Debug)]
 pub(crate) struct Names<R> {
     braces: Braces,
     exact: HashMap<String, R>,
-    /// The most literal first.
     patterns: Vec<(Pattern, R)>,
+    /// Of the patterns that are all prefix.
+    prefixes: Prefixes,
+    /// The other patterns, the most literal first.
+    others: Vec<usize>,
 }
 
 /// A rule, and the pattern that led to it if it was not the very name.
@@ -28,14 +32,19 @@ impl<'r, R> Found<'r, R> {
 
 impl<R> Names<R> {
     pub(crate) fn new(braces: Braces) -> Self {
-        Self { braces, exact: HashMap::new(), patterns: Vec::new() }
+        let (exact, patterns, others) = (HashMap::new(), Vec::new(), Vec::new());
+        Self { braces, exact, patterns, prefixes: Prefixes::default(), others }
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<Found<'_, R>> {
         if let Some(rule) = self.exact.get(name) {
             return Some(Found::exactly(rule));
         }
-        let (pattern, rule) = self.patterns.iter().find(|(pattern, _)| pattern.matches(name))?;
+        let of_prefix = self.prefixes.longest(name).and_then(|index| self.patterns.get(index));
+        let mut others = self.others.iter().filter_map(|index| self.patterns.get(*index));
+        let other = others.find(|(pattern, _)| pattern.matches(name));
+        let (pattern, rule) =
+            of_prefix.into_iter().chain(other).max_by_key(|(pattern, _)| pattern.literal_length())?;
         Some(Found { rule, pattern: Some(pattern) })
     }
 
@@ -70,8 +79,17 @@ impl<R> Names<R> {
                 "another pattern with as much literal text may match the same name: make one say more",
             );
         }
-        let position = self.patterns.partition_point(|(held, _)| held.literal_length() >= length);
-        self.patterns.insert(position, (pattern, rule));
+        let index = self.patterns.len();
+        match pattern.as_prefix() {
+            Some(prefix) => self.prefixes.insert(prefix, index),
+            None => {
+                let literal =
+                    |index: &usize| self.patterns.get(*index).map(|(held, _)| held.literal_length());
+                let position = self.others.partition_point(|held| literal(held) >= Some(length));
+                self.others.insert(position, index);
+            }
+        }
+        self.patterns.push((pattern, rule));
         Ok(())
     }
 }

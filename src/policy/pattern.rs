@@ -50,6 +50,11 @@ impl Pattern {
         &self.written
     }
 
+    /// What stands before the `*`, where that is all there is to it.
+    pub(crate) fn as_prefix(&self) -> Option<&str> {
+        self.placeholders.is_empty().then_some(&self.prefix)
+    }
+
     pub(crate) fn matches(&self, name: &str) -> bool {
         let Some(rest) = name.strip_prefix(self.prefix.as_str()) else {
             return false;
