@@ -124,6 +124,23 @@ mod tests {
     }
 
     #[test]
+    fn of_a_prefix_and_a_pattern_with_placeholders_the_one_with_more_literal_text_wins() {
+        let mut names = Names::new(Braces::ArePlaceholders);
+        for pattern in ["db://*", "db://{table}/rows/*", "db://users/rows/*", "db://{table}/rows/{row}/cells"]
+        {
+            names.insert(pattern, pattern).unwrap();
+        }
+        for (name, rule) in [
+            ("db://orders", "db://*"),
+            ("db://orders/rows/7", "db://{table}/rows/*"),
+            ("db://users/rows/7", "db://users/rows/*"),
+            ("db://orders/rows/7/cells", "db://{table}/rows/{row}/cells"),
+        ] {
+            assert_eq!(names.get(name).map(|found| *found.rule), Some(rule), "{name}");
+        }
+    }
+
+    #[test]
     fn a_name_twice_or_a_star_inside_is_refused() {
         let mut names = names(&["a", "b*"]);
         assert!(names.insert("a", "").is_err());
