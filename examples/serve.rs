@@ -4,19 +4,23 @@
 //! cargo run --example serve -- config.toml [--listen ADDRESS]
 //! ```
 //!
-//! It differs from `quickstart` in that the gate is not built in code, and that it brings no authorization
-//! server along. Without `--listen` it listens on the resource's own host and port. The README shows every
+//! It differs from `quickstart` in that the gate is not built in code but from a file, which may change while
+//! it runs (it is looked at every second, and on SIGHUP), and that it brings no authorization server along. Without `--listen` it listens on the resource's own host and port. The README shows every
 //! field of the file. `RUST_LOG` says what is logged; `toolgate=debug` shows every decision.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that people start talks to them")]
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 use std::{env, fs};
 
 use axum::Router;
 use http::Uri;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio::time::timeout;
 use toolgate::{Config, Toolgate};
 
 mod shared;
@@ -43,6 +47,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         Some(address) => address,
         None => address_of(gate.resource())?,
     };
+    tokio::spawn(follow(options.config, gate));
     let listener = TcpListener::bind(&address)
         .await
         .map_err(|why| format!("cannot listen on {address} ({why}): say where with --listen ADDRESS:PORT"))?;
@@ -50,10 +55,45 @@ async fn run() -> Result<(), Box<dyn Error>> {
     Ok(shared::serve(listener, app).await?)
 }
 
-/// The one place where a file becomes a gate. An error says which field is wrong, and how to mend it.
-fn gate_from(file: &PathBuf) -> Result<Toolgate, Box<dyn Error>> {
+/// An error says which field is wrong, and how to mend it.
+fn gate_from(file: &Path) -> Result<Toolgate, Box<dyn Error>> {
     let config: Config = toml::from_str(&fs::read_to_string(file)?)?;
     Ok(config.into_builder().build()?)
+}
+
+/// Takes over what the file says when it has changed, or when told to. A bad one changes nothing.
+async fn follow(file: PathBuf, gate: Toolgate) {
+    let told = Arc::new(Notify::new());
+    tokio::spawn(listen_for_hangups(told.clone()));
+    let text = || fs::read_to_string(&file).ok();
+    let mut last = text();
+    loop {
+        let is_told = timeout(Duration::from_secs(1), told.notified()).await.is_ok();
+        let now = text();
+        if !is_told && now == last {
+            continue;
+        }
+        last = now;
+        match reload(&file, &gate) {
+            Ok(()) => println!("reloaded {}", file.display()),
+            Err(why) => eprintln!("serve: {} is not reloaded: {why}", file.display()),
+        }
+    }
+}
+
+/// SIGHUP, as service managers send it to have a configuration read again.
+async fn listen_for_hangups(told: Arc<Notify>) {
+    #[cfg(unix)]
+    if let Ok(mut hangups) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) {
+        while hangups.recv().await.is_some() {
+            told.notify_one();
+        }
+    }
+    let _ = told;
+}
+
+fn reload(file: &Path, gate: &Toolgate) -> Result<(), Box<dyn Error>> {
+    Ok(gate.reload(toml::from_str(&fs::read_to_string(file)?)?)?)
 }
 
 /// Where clients will look for the resource: right where nothing stands in between, as on a developer's machine.

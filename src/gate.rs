@@ -4,9 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::answer::MetadataService;
-use crate::config::{Builder, Config};
+use crate::answer::{MetadataService, WellKnown};
+use crate::config::{self, Builder, Config, Lasting};
+use crate::config_error::ConfigError;
+use crate::current::Current;
 use crate::layer::{Gate, ToolgateLayer};
+use crate::resource_uri::ResourceUri;
 use crate::token::{Introspection, IssuerHealth, Revocation, RevocationError, When};
 
 /// An OAuth 2.1 resource server, ready to be put around services.
@@ -30,7 +33,16 @@ use crate::token::{Introspection, IssuerHealth, Revocation, RevocationError, Whe
 /// Cloning it, and taking several layers of it, is cheap: all share one set of keys.
 #[derive(Clone)]
 pub struct Toolgate {
-    gate: Arc<Gate>,
+    gate: Arc<Current<Gate>>,
+    well_known: Arc<Current<WellKnown>>,
+    /// What no reload changes.
+    fixed: Arc<Fixed>,
+}
+
+struct Fixed {
+    resource: Arc<ResourceUri>,
+    metadata_url: String,
+    lasting: Lasting,
 }
 
 impl Toolgate {
@@ -49,17 +61,17 @@ impl Toolgate {
     /// A service that answers with the metadata document alone, to be mounted at every one of
     /// [`metadata_paths`](Self::metadata_paths) where the layer sits too deep to see them.
     pub fn metadata_service(&self) -> MetadataService {
-        MetadataService(self.gate.well_known.clone())
+        MetadataService(self.well_known.clone())
     }
 
     /// The paths at which the gate answers by itself, without a token.
-    pub fn metadata_paths(&self) -> impl Iterator<Item = &str> {
-        self.gate.well_known.paths()
+    pub fn metadata_paths(&self) -> Vec<String> {
+        self.well_known.get().paths().map(str::to_owned).collect()
     }
 
     /// Where clients find the metadata document: the `resource_metadata` of every challenge.
     pub fn metadata_url(&self) -> &str {
-        self.gate.answers.resource_metadata()
+        &self.fixed.metadata_url
     }
 
     /// Fetches keys wherever it is time to, and says how it then stands with each issuer. Not needed: a gate
@@ -81,7 +93,7 @@ impl Toolgate {
     /// # }
     /// ```
     pub async fn warm_up(&self) -> Vec<IssuerHealth> {
-        self.gate.verifier.warm_up().await;
+        self.gate.get().verifier.warm_up().await;
         self.health()
     }
 
@@ -99,7 +111,7 @@ impl Toolgate {
     /// }
     /// ```
     pub fn health(&self) -> Vec<IssuerHealth> {
-        self.gate.verifier.health()
+        self.gate.get().verifier.health()
     }
 
     /// Refuses tokens from now on whose issuer's word still holds: one token, or all that a subject or a client
@@ -130,17 +142,54 @@ impl Toolgate {
     /// Where the gate trusts no such issuer, and where it remembers as many revocations as it can. Nothing is
     /// revoked then.
     pub fn revoke(&self, revocation: Revocation, longest_life: Duration) -> Result<(), RevocationError> {
-        self.gate.verifier.revoke(revocation, longest_life)
+        self.gate.get().verifier.revoke(revocation, longest_life)
     }
 
     /// The resource identifier, exactly as configured.
     pub fn resource(&self) -> &str {
-        self.gate.resource.as_str()
+        self.fixed.resource.as_str()
     }
 
-    pub(crate) fn new(gate: Gate) -> Self {
+    /// Puts another configuration in the place of this one, for this gate and all of its layers at once: issuers,
+    /// rules, metadata, origins and limits. Requests under way end under what they began with. Keys are fetched
+    /// anew, and what was remembered of tokens is forgotten, but not what was [revoked](Self::revoke).
+    ///
+    /// The resource stays, and so does what only code can give.
+    ///
+    /// ```
+    /// # fn reload(gate: &toolgate::Toolgate, file: &str) -> Result<(), Box<dyn std::error::Error>> {
+    /// gate.reload(toml::from_str(file)?)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// On the first value that no gate can be made from, and where the resource is another. The configuration
+    /// there was then stays, whole.
+    pub fn reload(&self, config: Config) -> Result<(), ConfigError> {
+        let gate = config::gate(&config, &self.fixed.lasting)?;
+        if gate.resource.as_str() != self.resource() {
+            let mend = format!(
+                "a gate keeps its resource, {:?}: tokens are for it, and clients were told it; build another one",
+                self.resource()
+            );
+            return Err(ConfigError::new("resource", gate.resource.as_str(), mend));
+        }
         announce(&gate);
-        Self { gate: Arc::new(gate) }
+        self.well_known.replace(gate.well_known.clone());
+        self.gate.replace(Arc::new(gate));
+        Ok(())
+    }
+
+    pub(crate) fn new(gate: Gate, lasting: Lasting) -> Self {
+        announce(&gate);
+        let metadata_url = gate.answers.resource_metadata().to_owned();
+        let fixed = Fixed { resource: gate.resource.clone(), metadata_url, lasting };
+        Self {
+            well_known: Arc::new(Current::new(gate.well_known.clone())),
+            gate: Arc::new(Current::new(Arc::new(gate))),
+            fixed: Arc::new(fixed),
+        }
     }
 }
 
@@ -150,7 +199,7 @@ impl fmt::Debug for Toolgate {
     }
 }
 
-/// Once, at start-up: everything an operator should check against what they meant.
+/// At start-up and at each reload: everything an operator should check against what they meant.
 fn announce(gate: &Gate) {
     let issuers = &gate.verifier.issuers;
     let names: Vec<&str> = issuers.iter().map(|issuer| issuer.name.as_ref()).collect();

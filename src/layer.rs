@@ -16,6 +16,7 @@ use tower::{Layer, Service};
 
 use crate::answer::{Answers, Cors, ResponseBody, WellKnown};
 use crate::call::{self, Calls, RequestBody};
+use crate::current::Current;
 use crate::decision::{Decision, DecisionLog};
 use crate::policy::{Origins, Policy};
 use crate::refusal::Refusal;
@@ -25,7 +26,7 @@ use crate::token::{PresentedToken, Principal, Verifier};
 /// Puts the gate around a service. Made by [`Toolgate::layer`](crate::Toolgate::layer).
 #[derive(Debug, Clone)]
 pub struct ToolgateLayer {
-    pub(crate) gate: Arc<Gate>,
+    pub(crate) gate: Arc<Current<Gate>>,
 }
 
 impl<S> Layer<S> for ToolgateLayer {
@@ -39,7 +40,7 @@ impl<S> Layer<S> for ToolgateLayer {
 /// A service that only verified and allowed requests reach.
 #[derive(Debug, Clone)]
 pub struct ToolgateService<S> {
-    gate: Arc<Gate>,
+    gate: Arc<Current<Gate>>,
     inner: S,
 }
 
@@ -63,7 +64,7 @@ where
         let unready = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, unready);
         let (parts, body) = request.into_parts();
-        ToolgateFuture(Box::pin(self.gate.clone().pass(inner, parts, body)))
+        ToolgateFuture(Box::pin(self.gate.get().pass(inner, parts, body)))
     }
 }
 

@@ -76,6 +76,7 @@ mod answer;
 // The nouns they share.
 mod clock;
 mod config_error;
+mod current;
 mod refusal;
 mod resource_name;
 mod resource_uri;

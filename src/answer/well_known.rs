@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use super::metadata::{Legacy, Metadata, Publication};
 use crate::config_error::ConfigError;
+use crate::current::Current;
 use crate::resource_uri::ResourceUri;
 
 const METHODS: &str = "GET, HEAD, OPTIONS";
@@ -124,7 +125,7 @@ fn public(method: &Method, fill: impl FnOnce(&mut Response<Bytes>)) -> Response<
 /// Mount it at every path of [`Toolgate::metadata_paths`](crate::Toolgate::metadata_paths); any other
 /// path it answers with 404.
 #[derive(Debug, Clone)]
-pub struct MetadataService(pub(crate) Arc<WellKnown>);
+pub struct MetadataService(pub(crate) Arc<Current<WellKnown>>);
 
 impl<B> tower::Service<Request<B>> for MetadataService {
     type Response = Response<Full<Bytes>>;
@@ -137,7 +138,7 @@ impl<B> tower::Service<Request<B>> for MetadataService {
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (parts, _) = request.into_parts();
-        let answer = self.0.answer(&parts).unwrap_or_else(|| {
+        let answer = self.0.get().answer(&parts).unwrap_or_else(|| {
             let mut response = Response::new(Bytes::new());
             *response.status_mut() = StatusCode::NOT_FOUND;
             response

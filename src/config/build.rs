@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::Builder;
 use super::issuer::{Advertise, Issuer};
 use super::origins::{Allowed, OriginsTable};
 use super::questions::Questions;
 use super::trust::Trust;
+use super::{Builder, Config};
 use crate::answer::{Answers, Cors, Publication, WellKnown, requested};
+use crate::clock::Clock;
 use crate::config_error::ConfigError;
 use crate::decision::DecisionLog;
 use crate::gate::Toolgate;
@@ -15,10 +16,28 @@ use crate::layer::Gate;
 use crate::policy::{Origins, Policy, published_scopes};
 use crate::resource_uri::{HttpUrl, ResourceUri};
 use crate::scope::Scopes;
-use crate::token::{Fetcher, Verifier, metadata_urls};
+use crate::token::{Fetcher, Revocations, Verifier, metadata_urls};
 
 pub(super) fn build(builder: Builder) -> Result<Toolgate, ConfigError> {
     let Builder { config, http_client, clock } = builder;
+    let fetcher = Fetcher::new(http_client).map_err(|why| {
+        let source = std::error::Error::source(&why).map(ToString::to_string).unwrap_or_default();
+        ConfigError::new("http_client", source, "the HTTP client cannot be built from these settings")
+    })?;
+    let lasting = Lasting { fetcher, clock, revocations: Arc::default() };
+    Ok(Toolgate::new(gate(&config, &lasting)?, lasting))
+}
+
+/// What stays when a configuration takes the place of another.
+#[derive(Debug)]
+pub(crate) struct Lasting {
+    fetcher: Fetcher,
+    clock: Clock,
+    revocations: Arc<Revocations>,
+}
+
+pub(crate) fn gate(config: &Config, lasting: &Lasting) -> Result<Gate, ConfigError> {
+    let Lasting { fetcher, clock, revocations } = lasting;
     let resource = ResourceUri::parse(&config.resource)
         .map_err(|mend| ConfigError::new("resource", &config.resource, mend))
         .map(Arc::new)?;
@@ -31,16 +50,12 @@ pub(super) fn build(builder: Builder) -> Result<Toolgate, ConfigError> {
         )
     })?;
     let policy = Policy::compile(scopes)?;
-    let fetcher = Fetcher::new(http_client).map_err(|why| {
-        let source = std::error::Error::source(&why).map(ToString::to_string).unwrap_or_default();
-        ConfigError::new("http_client", source, "the HTTP client cannot be built from these settings")
-    })?;
-    let (lifetimes, memory) = (config.limits.lifetimes(), Arc::new(config.limits.memory()));
-    let trust =
-        Trust { resource: &resource, fetcher: fetcher.clone(), lifetimes: lifetimes.clone(), clock: &clock };
+    let (lifetimes, fetcher) = (config.limits.lifetimes(), fetcher.clone());
+    let memory = Arc::new(config.limits.memory(revocations.clone()));
+    let trust = Trust { resource: &resource, fetcher: fetcher.clone(), lifetimes: lifetimes.clone(), clock };
     let issuers = trust.issuers(&config.issuers)?;
     let active_for = config.limits.introspection_active();
-    let questions = Questions { fetcher, lifetimes, active_for, memory: &memory, clock: &clock };
+    let questions = Questions { fetcher, lifetimes, active_for, memory: &memory, clock };
     let introspections = questions.introspections(&config.issuers, &issuers)?;
     let authorization_servers = advertised(&config.issuers)?;
     let request_prefix =
@@ -58,18 +73,18 @@ pub(super) fn build(builder: Builder) -> Result<Toolgate, ConfigError> {
         scopes_supported: requested_list(&published, &request_prefix),
     };
     let well_known = WellKnown::new(&config.metadata, &publication)?;
-    Ok(Toolgate::new(Gate {
+    Ok(Gate {
         answers: Answers::new(resource.metadata_url(), policy.initial().clone(), request_prefix),
         well_known: Arc::new(well_known),
         log: DecisionLog::new(clock.clone()),
         origins: origins(&resource, &config.origins)?,
         cors: if config.origins.cors_headers { Cors::Ours } else { Cors::LeftToOthers },
-        verifier: Verifier { issuers, introspections, memory, clock },
+        verifier: Verifier { issuers, introspections, memory, clock: clock.clone() },
         policy,
         max_body_bytes: config.limits.body_bytes(),
         body_time: config.limits.body_time(),
         resource,
-    }))
+    })
 }
 
 fn requested_list(scopes: &Scopes, prefix: &str) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! The `[limits]` table: every attacker-driven cost has a number.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -139,14 +140,14 @@ impl Limits {
         Duration::from_secs(self.body_seconds.unwrap_or(BODY_SECONDS))
     }
 
-    pub(super) fn memory(&self) -> Memory {
+    pub(super) fn memory(&self, revocations: Arc<Revocations>) -> Memory {
         let seconds = |set: Option<u64>, default| Duration::from_secs(set.unwrap_or(default));
         let bytes = self.verified_cache_bytes.unwrap_or(VERIFIED_CACHE_BYTES);
         let inactive = seconds(self.introspection_inactive_seconds, INTROSPECTION_INACTIVE_SECONDS);
         Memory {
             verified: VerifiedCache::new(bytes, seconds(self.verified_seconds, VERIFIED_SECONDS)),
             rejected: RejectedCache::new(inactive),
-            revocations: Revocations::default(),
+            revocations,
         }
     }
 

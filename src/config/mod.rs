@@ -13,6 +13,7 @@ mod trust;
 
 use serde::Deserialize;
 
+pub(crate) use build::{Lasting, gate};
 pub use builder::Builder;
 pub use introspection::Introspection;
 pub use issuer::Issuer;

@@ -1,6 +1,8 @@
 //! What a gate remembers of tokens: who the good ones stand for, which were refused a moment ago, and which
 //! were revoked here.
 
+use std::sync::Arc;
+
 use super::cache::{KeyProof, RejectedCache, Verified, VerifiedCache};
 use super::fingerprint::Fingerprint;
 use super::principal::Principal;
@@ -12,7 +14,8 @@ use crate::refusal::{Refusal, RefusalKind};
 pub(crate) struct Memory {
     pub(crate) verified: VerifiedCache,
     pub(crate) rejected: RejectedCache,
-    pub(crate) revocations: Revocations,
+    /// These outlive the configuration.
+    pub(crate) revocations: Arc<Revocations>,
 }
 
 impl Memory {

@@ -148,7 +148,7 @@ async fn where_the_layer_sits_deeper_the_metadata_is_mounted_by_hand() {
     let gate = gate();
     let mut app = Router::new().nest("/api", bare().layer(gate.layer()));
     for path in gate.metadata_paths() {
-        app = app.route_service(path, gate.metadata_service());
+        app = app.route_service(&path, gate.metadata_service());
     }
     let told = [
         ("POST", "/api/mcp", By::Gate),

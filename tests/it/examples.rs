@@ -72,6 +72,34 @@ async fn a_server_with_keys_from_a_file_listens_where_its_resource_says_and_asks
 
 /// With handshake and without, in every revision.
 #[tokio::test]
+async fn a_server_follows_its_file_and_keeps_what_it_has_where_that_is_no_configuration() {
+    let authorization_server = AuthorizationServer::start().await;
+    let text = config(RESOURCE, &format!("issuer = {:?}", authorization_server.issuer()));
+    let file = File::new("followed", &text);
+    let mut serve = Example::start("serve", &[file.path(), "--listen", "127.0.0.1:0"]);
+    let mcp = format!("{}/mcp", serve.listening().await);
+    let token = authorization_server.token().audience(RESOURCE).scope("mcp:use").mint();
+    let add = || tool(&mcp, "add", json!({ "a": 1, "b": 2 })).bearer_auth(&token);
+    assert_eq!(result(add()).await, "3");
+
+    fs::write(file.path(), text.replace("add = {}", "add = \"math\"")).unwrap();
+    serve.line_with("reloaded").await;
+    let refused = add().send().await.unwrap();
+    let challenge = Challenge::of(refused.headers()).expect("a challenge");
+    assert_eq!(challenge.scopes(), ["mcp:use", "math"]);
+
+    fs::write(file.path(), "resource = 7").unwrap();
+    #[cfg(unix)]
+    serve.hang_up().await;
+    assert_eq!(add().send().await.unwrap().status(), 403);
+
+    fs::write(file.path(), &text).unwrap();
+    serve.line_with("reloaded").await;
+    assert_eq!(result(add()).await, "3");
+    assert_eq!(serve.stop().await.code(), Some(0));
+}
+
+#[tokio::test]
 async fn clients_of_every_revision_are_served() {
     let authorization_server = AuthorizationServer::start().await;
     let issuer = format!("issuer = {:?}", authorization_server.issuer());
@@ -321,6 +349,12 @@ impl Example {
                 return Curl::read(&line, &self.token);
             }
         }
+    }
+
+    #[cfg(unix)]
+    async fn hang_up(&mut self) {
+        let id = self.process.id().expect("it still runs").to_string();
+        assert!(Command::new("kill").args(["-HUP", &id]).status().await.unwrap().success());
     }
 
     /// As a service manager does it.

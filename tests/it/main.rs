@@ -30,6 +30,7 @@ mod placeholders;
 mod policy;
 mod presentation;
 mod readme;
+mod reload;
 mod revocation;
 mod rmcp_client;
 mod rust_version;

@@ -42,14 +42,14 @@ async fn a_copy_lies_at_the_root_unless_switched_off() {
     let world = World::new().await;
     let root = world.send(bare(Method::GET, ROOT)).await;
     assert_eq!(root.body, world.send(bare(Method::GET, PATH)).await.body);
-    assert_eq!(world.gate.metadata_paths().collect::<Vec<_>>(), [PATH, ROOT]);
+    assert_eq!(world.gate.metadata_paths(), [PATH, ROOT]);
 
     let without = World::with(|builder, server| {
         open(builder, server.issuer()).metadata(Metadata::default().without_root_copy())
     })
     .await;
     without.send(bare(Method::GET, ROOT)).await.assert_asks_for_a_token();
-    assert_eq!(without.gate.metadata_paths().collect::<Vec<_>>(), [PATH]);
+    assert_eq!(without.gate.metadata_paths(), [PATH]);
 }
 
 #[tokio::test]

@@ -10,7 +10,8 @@ use source::{Source, exported_by_the_crate, is_named_in, sources};
 /// The rooms, and what stands above them. Nouns know none of these.
 const ABOVE_THE_NOUNS: &[&str] =
     &["token", "call", "policy", "answer", "decision", "layer", "gate", "config"];
-const NOUNS: &[&str] = &["refusal", "scope", "resource_uri", "resource_name", "clock", "config_error"];
+const NOUNS: &[&str] =
+    &["refusal", "scope", "resource_uri", "resource_name", "clock", "config_error", "current"];
 
 /// What a room yields, and another takes: (who takes it, from where, which names).
 const HANDED_ON: &[(&str, &str, &[&str])] = &[

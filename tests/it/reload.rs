@@ -1,0 +1,152 @@
+//! Another configuration in the place of the one there was, while requests go on.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::poll;
+use serde_json::json;
+use toolgate::testing::{AuthorizationServer, Endpoint, Fault};
+use toolgate::{Config, Revocation};
+
+use crate::world::{RESOURCE, World, call, post, until};
+
+fn config(issuer: &str, scopes: &str) -> Config {
+    let text = format!("resource = {RESOURCE:?}\n[[issuers]]\nissuer = {issuer:?}\n[scopes]\n{scopes}");
+    toml::from_str(&text).unwrap()
+}
+
+#[tokio::test]
+async fn rules_issuers_and_limits_change_for_every_layer_at_once() {
+    let world = World::new().await;
+    let token = world.token().mint();
+    world.call_tool(&token, "delete").await.assert_served();
+
+    let map = "unlisted = \"deny\"\nevery_request = [\"mcp:use\"]\n[scopes.tools]\ndelete = \"files:write\"";
+    world.gate.reload(config(world.server.issuer(), map)).unwrap();
+    world.call_tool(&token, "delete").await.assert_needs(&["mcp:use", "files:write"]);
+    world.call_tool(&token, "other").await.assert_forbidden("tool_unmapped");
+
+    let other = AuthorizationServer::builder().clock(world.clock.clone()).start().await;
+    let limits = format!("{map}\n[limits]\nmax_body_bytes = 10");
+    world.gate.reload(config(other.issuer(), &limits)).unwrap();
+    world.list_with(&token).await.assert_invalid_token("issuer_mismatch");
+    let of_other = other.token().audience(RESOURCE).scope("mcp:use files:write").mint();
+    let answer = world.call_tool(&of_other, "delete").await;
+    assert_eq!((answer.status.as_u16(), answer.code), (413, Some("body_too_large")));
+    let issuers: Vec<_> = world.gate.health().iter().map(|issuer| issuer.issuer().to_owned()).collect();
+    assert_eq!(issuers, [other.issuer()]);
+}
+
+#[tokio::test]
+async fn a_bad_configuration_is_refused_whole_and_the_old_one_stays() {
+    let world = World::new().await;
+    let token = world.token().mint();
+    for (bad, field) in [
+        (
+            config(world.server.issuer(), "unlisted = \"deny\"\nevery_request = [\"a b\"]"),
+            "scopes.every_request",
+        ),
+        (config("http://insecure.example.com", "unlisted = \"deny\""), "issuers[0].issuer"),
+        (
+            toml::from_str(
+                "resource = \"https://mcp.example.com/other\"\n[[issuers]]\nissuer = \"https://a.example\"\n\
+                 [scopes]\nunlisted = \"deny\"",
+            )
+            .unwrap(),
+            "resource",
+        ),
+    ] {
+        assert_eq!(world.gate.reload(bad).unwrap_err().field(), field);
+        world.call_tool(&token, "anything").await.assert_served();
+    }
+    assert_eq!(world.gate.resource(), RESOURCE);
+}
+
+#[tokio::test]
+async fn a_request_ends_under_what_it_began_with() {
+    let world = World::new().await;
+    world.server.fail(Endpoint::Jwks, Some(Fault::Delay(Duration::from_millis(50))));
+    let token = world.token().mint();
+    let mut waiting = pin!(world.call_tool(&token, "delete"));
+    assert!(poll!(&mut waiting).is_pending());
+    until(|| world.server.hits(Endpoint::Jwks) == 1).await;
+    world.gate.reload(config(world.server.issuer(), "unlisted = \"deny\"")).unwrap();
+    waiting.await.assert_served();
+    world.call_tool(&token, "delete").await.assert_forbidden("tool_unmapped");
+}
+
+#[tokio::test]
+async fn what_was_remembered_is_forgotten_but_not_what_was_revoked() {
+    let world = World::new().await;
+    let (token, revoked) = (world.token().mint(), world.token().claim("jti", "stolen").mint());
+    for token in [&token, &revoked] {
+        world.list_with(token).await.assert_served();
+    }
+    let issuer = world.server.issuer();
+    world.gate.revoke(Revocation::token(issuer, "stolen"), Duration::from_secs(3600)).unwrap();
+    let fetched = world.server.hits(Endpoint::Jwks);
+    world.gate.reload(config(issuer, "unlisted = \"allow\"")).unwrap();
+    world.list_with(&revoked).await.assert_invalid_token("revoked");
+    world.list_with(&token).await.assert_served();
+    assert_eq!(world.server.hits(Endpoint::Jwks), fetched + 1, "keys are fetched anew");
+}
+
+#[tokio::test]
+async fn the_metadata_document_follows_wherever_it_is_served() {
+    let world = World::new().await;
+    let document = async || {
+        let request = crate::world::bare(http::Method::GET, "/.well-known/oauth-protected-resource/mcp");
+        let by_layer = world.send(request.clone()).await.json();
+        let by_service = tower::ServiceExt::oneshot(world.gate.metadata_service(), request).await.unwrap();
+        let body = http_body_util::BodyExt::collect(by_service.into_body()).await.unwrap().to_bytes();
+        assert_eq!(serde_json::from_slice::<serde_json::Value>(&body).unwrap(), by_layer);
+        by_layer
+    };
+    let mounted = world.gate.metadata_service();
+    assert_eq!(document().await["scopes_supported"], json!(["mcp:use"]));
+    let map = "unlisted = \"allow\"\nevery_request = [\"other:use\"]\n[metadata]\nroot_copy = false";
+    world.gate.reload(config(world.server.issuer(), map)).unwrap();
+    assert_eq!(document().await["scopes_supported"], json!(["other:use"]));
+    assert_eq!(world.gate.metadata_paths(), ["/.well-known/oauth-protected-resource/mcp"]);
+    let root = crate::world::bare(http::Method::GET, "/.well-known/oauth-protected-resource");
+    assert_eq!(tower::ServiceExt::oneshot(mounted, root).await.unwrap().status(), 404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn under_reloads_no_request_sees_half_of_one() {
+    let world = std::sync::Arc::new(World::new().await);
+    let token = world.token().scope("one:use").mint();
+    // Under each, the token is good for one tool and not for the other.
+    let map = |own: &str, other: &str| {
+        format!("unlisted = \"deny\"\n[scopes.tools]\n{own} = \"one:use\"\n{other} = \"two:use\"")
+    };
+    let issuer = world.server.issuer().to_owned();
+    world.gate.reload(config(&issuer, &map("a", "b"))).unwrap();
+    let mut requests = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let (world, token) = (world.clone(), token.clone());
+        requests.spawn(async move {
+            for _ in 0..100 {
+                let batch = json!([
+                    serde_json::from_str::<serde_json::Value>(&call("tools/call", json!({ "name": "a" })))
+                        .unwrap(),
+                    serde_json::from_str::<serde_json::Value>(&call("tools/call", json!({ "name": "b" })))
+                        .unwrap(),
+                ]);
+                let mut request = post(&token, &batch.to_string());
+                request.headers_mut().insert("mcp-protocol-version", "2025-03-26".parse().unwrap());
+                // One of the two is always out of reach, and never both: no map has both.
+                let answer = world.send(request).await;
+                assert_eq!(answer.challenge().unwrap().scopes().len(), 2, "{:?}", answer.code);
+            }
+        });
+    }
+    for round in 0..50 {
+        let scopes = if round % 2 == 0 { map("b", "a") } else { map("a", "b") };
+        world.gate.reload(config(&issuer, &scopes)).unwrap();
+        tokio::task::yield_now().await;
+    }
+    while let Some(outcome) = requests.join_next().await {
+        outcome.unwrap();
+    }
+}
