@@ -218,6 +218,7 @@ fn announce(gate: &Gate) {
         ?audiences,
         ?introspected,
         initial_scopes = %gate.answers.initial(),
+        callers = %gate.callers,
         policy = %gate.policy,
         "the gate stands",
     );

@@ -18,7 +18,7 @@ use crate::answer::{Answers, Cors, ResponseBody, WellKnown};
 use crate::call::{self, Calls, RequestBody};
 use crate::current::Current;
 use crate::decision::{Decision, DecisionLog};
-use crate::policy::{Origins, Policy};
+use crate::policy::{Callers, Origins, Policy};
 use crate::refusal::Refusal;
 use crate::resource_uri::ResourceUri;
 use crate::token::{PresentedToken, Principal, Verifier};
@@ -76,6 +76,7 @@ pub(crate) struct Gate {
     pub(crate) origins: Origins,
     pub(crate) cors: Cors,
     pub(crate) verifier: Verifier,
+    pub(crate) callers: Callers,
     pub(crate) policy: Policy,
     pub(crate) max_body_bytes: usize,
     pub(crate) body_time: Duration,
@@ -196,6 +197,7 @@ impl Gate {
         let principal = decision.by(self.verifier.verify(token, decision.began()).await?);
 
         // 5. base rule
+        self.callers.judge(&principal)?;
         self.policy.admit(principal.scopes())?;
         Ok(principal)
     }

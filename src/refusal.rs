@@ -275,6 +275,9 @@ reasons! {
     Revoked                "revoked"                  InvalidToken         Suspicious
 
     InsufficientScope      "insufficient_scope"       InsufficientScope    Daily
+    ClientDenied           "client_denied"            Forbidden            Suspicious
+    ClientNotAllowed       "client_not_allowed"       Forbidden            Suspicious
+    ClaimNotMet            "claim_not_met"            Forbidden            Suspicious
     Denied                 "denied"                   Forbidden            Suspicious
     ToolUnmapped           "tool_unmapped"            Forbidden            Suspicious
     ResourceUnmapped       "resource_unmapped"        Forbidden            Suspicious

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::callers::caller_rules;
 use super::issuer::{Advertise, Issuer};
 use super::origins::{Allowed, OriginsTable};
 use super::questions::Questions;
@@ -13,7 +14,7 @@ use crate::config_error::ConfigError;
 use crate::decision::DecisionLog;
 use crate::gate::Toolgate;
 use crate::layer::Gate;
-use crate::policy::{Origins, Policy, published_scopes};
+use crate::policy::{Callers, Origins, Policy, published_scopes};
 use crate::resource_uri::{HttpUrl, ResourceUri};
 use crate::scope::Scopes;
 use crate::token::{Fetcher, Revocations, Verifier, metadata_urls};
@@ -57,6 +58,10 @@ pub(crate) fn gate(config: &Config, lasting: &Lasting) -> Result<Gate, ConfigErr
     let active_for = config.limits.introspection_active();
     let questions = Questions { fetcher, lifetimes, active_for, memory: &memory, clock };
     let introspections = questions.introspections(&config.issuers, &issuers)?;
+    let mut callers = Callers::default();
+    for (position, (issuer, trusted)) in config.issuers.iter().zip(&issuers).enumerate() {
+        callers.insert(trusted.name.clone(), caller_rules(position, issuer)?);
+    }
     let authorization_servers = advertised(&config.issuers)?;
     let request_prefix =
         config.issuers.first().map(|issuer| issuer.scope_request_prefix.clone()).unwrap_or_default();
@@ -80,6 +85,7 @@ pub(crate) fn gate(config: &Config, lasting: &Lasting) -> Result<Gate, ConfigErr
         origins: origins(&resource, &config.origins)?,
         cors: if config.origins.cors_headers { Cors::Ours } else { Cors::LeftToOthers },
         verifier: Verifier { issuers, introspections, memory, clock: clock.clone() },
+        callers,
         policy,
         max_body_bytes: config.limits.body_bytes(),
         body_time: config.limits.body_time(),

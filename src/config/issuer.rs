@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::de::{Deserialize, Deserializer, Visitor};
 
 use super::Introspection;
+use super::callers::{ClaimsTable, ClientsTable, RequiredClaim, required_claims};
 
 /// An authorization server to trust, and how its tokens differ from the ordinary.
 ///
@@ -37,6 +38,10 @@ pub struct Issuer {
     pub(super) advertise: Advertise,
     pub(super) unbound: Option<Unbound>,
     pub(super) introspection: Option<Introspection>,
+    #[serde(default)]
+    pub(super) clients: ClientsTable,
+    #[serde(default, deserialize_with = "required_claims")]
+    pub(super) claims: ClaimsTable,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
@@ -90,6 +95,8 @@ impl Issuer {
             advertise: Advertise::default(),
             unbound: None,
             introspection: None,
+            clients: ClientsTable::default(),
+            claims: ClaimsTable::default(),
         }
     }
 
@@ -173,6 +180,63 @@ impl Issuer {
     /// opens every server that takes it. A token with a foreign audience is refused all the same.
     pub fn unbound_tokens_of_client(mut self, client_id: impl Into<String>) -> Self {
         self.unbound.get_or_insert_default().only_clients.push(client_id.into());
+        self
+    }
+
+    /// Lets only this client in, and whichever others are named so. May be said several times.
+    pub fn only_client(mut self, client_id: impl Into<String>) -> Self {
+        self.clients.allowed.push(client_id.into());
+        self
+    }
+
+    /// Lets only clients in whose id is the URL of a metadata document on this host, and whichever others are
+    /// named so.
+    pub fn only_clients_of_host(mut self, host: impl Into<String>) -> Self {
+        self.clients.allowed_hosts.push(host.into());
+        self
+    }
+
+    /// Keeps this client out. That wins over what lets it in.
+    pub fn deny_client(mut self, client_id: impl Into<String>) -> Self {
+        self.clients.denied.push(client_id.into());
+        self
+    }
+
+    /// Keeps clients out whose id is the URL of a metadata document on this host.
+    pub fn deny_clients_of_host(mut self, host: impl Into<String>) -> Self {
+        self.clients.denied_hosts.push(host.into());
+        self
+    }
+
+    /// Lets only callers in whose claim is one of these values: a tenant, an organisation. A claim that begins
+    /// with a slash is a JSON pointer: `/realm_access/realm`.
+    pub fn require_claim<V: serde::Serialize>(
+        self,
+        claim: impl Into<String>,
+        values: impl IntoIterator<Item = V>,
+    ) -> Self {
+        self.requiring(claim.into(), false, values)
+    }
+
+    /// Lets only callers in whose claim is a list with one of these values in it: roles, groups.
+    pub fn require_claim_containing<V: serde::Serialize>(
+        self,
+        claim: impl Into<String>,
+        values: impl IntoIterator<Item = V>,
+    ) -> Self {
+        self.requiring(claim.into(), true, values)
+    }
+
+    fn requiring<V: serde::Serialize>(
+        mut self,
+        claim: String,
+        in_list: bool,
+        values: impl IntoIterator<Item = V>,
+    ) -> Self {
+        // What is no JSON becomes null, which `build()` refuses.
+        let values =
+            values.into_iter().map(|value| serde_json::to_value(value).unwrap_or_default()).collect();
+        self.claims.entry(claim).or_default().push(RequiredClaim { in_list, values });
         self
     }
 

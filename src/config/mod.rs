@@ -2,6 +2,7 @@
 
 mod build;
 mod builder;
+mod callers;
 mod introspection;
 mod issuer;
 mod limits;

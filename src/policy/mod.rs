@@ -1,9 +1,11 @@
 //! May they? What an operation needs, held against what the token grants.
 //!
 //! `scope_map` and `rule` are what an operator writes; `compile` parses them into the [`Policy`] that
-//! judges; `names` (with `pattern`, `prefixes` and `template`) and `hierarchy` are how it looks things up. `origin` judges the one thing that is
-//! not about the token: which web pages may talk to the server at all.
+//! judges; `names` (with `pattern`, `prefixes` and `template`) and `hierarchy` are how it looks things up. `callers` judges who
+//! may ask whatever their scopes, and `origin` the one thing that is not about the token: which web pages may
+//! talk to the server at all.
 
+mod callers;
 mod compile;
 mod display;
 mod hierarchy;
@@ -20,6 +22,7 @@ mod tests;
 
 use std::borrow::Cow;
 
+pub(crate) use callers::{CallerRules, Callers, ClaimRule, Clients};
 pub(crate) use compile::published_scopes;
 use hierarchy::Hierarchy;
 use names::{Found, Names};

@@ -5,6 +5,7 @@
 #![allow(clippy::indexing_slicing, clippy::string_slice, reason = "that is how a test fails")]
 
 mod axum_router;
+mod callers;
 mod calls;
 mod challenge;
 mod config;

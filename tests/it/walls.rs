@@ -16,6 +16,7 @@ const NOUNS: &[&str] =
 /// What a room yields, and another takes: (who takes it, from where, which names).
 const HANDED_ON: &[(&str, &str, &[&str])] = &[
     ("policy", "call", &["Call", "Calls", "MessageKind", "Target"]),
+    ("policy", "token", &["Principal"]),
     ("decision", "call", &["Calls", "Target"]),
     ("decision", "token", &["Known", "Principal"]),
 ];

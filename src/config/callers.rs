@@ -1,0 +1,136 @@
+//! `[issuers.clients]` and `[issuers.claims]`: who of an issuer's callers may ask at all.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+
+use super::issuer::Issuer;
+use crate::config_error::ConfigError;
+use crate::policy::{CallerRules, ClaimRule, Clients};
+use crate::resource_uri::HttpUrl;
+
+/// `[issuers.clients]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ClientsTable {
+    pub(super) allowed: Vec<String>,
+    pub(super) allowed_hosts: Vec<String>,
+    pub(super) denied: Vec<String>,
+    pub(super) denied_hosts: Vec<String>,
+}
+
+/// `[issuers.claims]`: what a claim must be, or have in it.
+pub(super) type ClaimsTable = BTreeMap<String, Vec<RequiredClaim>>;
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct RequiredClaim {
+    pub(super) in_list: bool,
+    pub(super) values: Vec<Value>,
+}
+
+pub(super) fn caller_rules(position: usize, issuer: &Issuer) -> Result<CallerRules, ConfigError> {
+    let table = &issuer.clients;
+    for (name, ids) in [("allowed", &table.allowed), ("denied", &table.denied)] {
+        if ids.iter().any(String::is_empty) {
+            let field = format!("issuers[{position}].clients.{name}");
+            return Err(ConfigError::new(field, "", "no client has an empty id: leave it out"));
+        }
+    }
+    for (name, hosts) in [("allowed_hosts", &table.allowed_hosts), ("denied_hosts", &table.denied_hosts)] {
+        for host in hosts {
+            let url = format!("https://{host}");
+            let is_host = HttpUrl::parse(&url).is_ok_and(|parsed| parsed.origin == url);
+            if !is_host || host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+                let field = format!("issuers[{position}].clients.{name}");
+                let mend = "write the host alone, in lower case: client.example.com";
+                return Err(ConfigError::new(field, host, mend));
+            }
+        }
+    }
+    let mut claims = Vec::new();
+    for (claim, required) in &issuer.claims {
+        for RequiredClaim { in_list, values } in required {
+            let field = || format!("issuers[{position}].claims.{claim}");
+            if values.is_empty() {
+                return Err(ConfigError::about(field(), "no value would do: name at least one"));
+            }
+            if values.iter().any(Value::is_null) {
+                return Err(ConfigError::about(
+                    field(),
+                    "a claim that is null says nothing: name another value",
+                ));
+            }
+            claims.push(ClaimRule { claim: claim.clone(), in_list: *in_list, values: values.clone() });
+        }
+    }
+    Ok(CallerRules {
+        allowed: Clients { ids: table.allowed.clone(), hosts: table.allowed_hosts.clone() },
+        denied: Clients { ids: table.denied.clone(), hosts: table.denied_hosts.clone() },
+        claims,
+    })
+}
+
+/// A value, several of which one must be there, or `{ contains = … }` with the same.
+pub(super) fn required_claims<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ClaimsTable, D::Error> {
+    let table = BTreeMap::<String, RequiredClaim>::deserialize(deserializer)?;
+    Ok(table.into_iter().map(|(claim, required)| (claim, vec![required])).collect())
+}
+
+impl<'de> Deserialize<'de> for RequiredClaim {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct RequiredVisitor;
+
+        impl<'de> Visitor<'de> for RequiredVisitor {
+            type Value = RequiredClaim;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value, a list of values, or { contains = a value or a list of values }")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<RequiredClaim, E> {
+                Ok(is(vec![text.into()]))
+            }
+
+            fn visit_bool<E>(self, value: bool) -> Result<RequiredClaim, E> {
+                Ok(is(vec![value.into()]))
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<RequiredClaim, E> {
+                Ok(is(vec![number.into()]))
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<RequiredClaim, E> {
+                Ok(is(vec![number.into()]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<RequiredClaim, A::Error> {
+                let mut all = Vec::new();
+                while let Some(value) = values.next_element::<Value>()? {
+                    all.push(value);
+                }
+                Ok(is(all))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RequiredClaim, A::Error> {
+                let required = match map.next_key::<String>()?.as_deref() {
+                    Some("contains") => map.next_value::<RequiredClaim>()?,
+                    Some(other) => return Err(A::Error::unknown_field(other, &["contains"])),
+                    None => return Err(A::Error::custom("say what the claim contains")),
+                };
+                if required.in_list || map.next_key::<String>()?.is_some() {
+                    return Err(A::Error::custom("it has `contains` once, and nothing else"));
+                }
+                Ok(RequiredClaim { in_list: true, ..required })
+            }
+        }
+
+        fn is(values: Vec<Value>) -> RequiredClaim {
+            RequiredClaim { in_list: false, values }
+        }
+
+        deserializer.deserialize_any(RequiredVisitor)
+    }
+}

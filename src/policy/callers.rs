@@ -1,0 +1,134 @@
+//! Who may ask at all, whatever their scopes: rules about the client and about claims. No scope would help, so
+//! no challenge asks for one.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::refusal::{Reason, Refusal};
+use crate::resource_uri::HttpUrl;
+use crate::token::Principal;
+
+/// The rules of each issuer that has some: client ids and claims mean nothing without their issuer.
+#[derive(Debug, Default)]
+pub(crate) struct Callers(HashMap<Arc<str>, CallerRules>);
+
+/// What one issuer's callers must be.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CallerRules {
+    /// Nobody in particular, where it is empty.
+    pub(crate) allowed: Clients,
+    pub(crate) denied: Clients,
+    pub(crate) claims: Vec<ClaimRule>,
+}
+
+/// Clients by their ids, or by the hosts of the documents that their ids are the URLs of.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Clients {
+    pub(crate) ids: Vec<String>,
+    pub(crate) hosts: Vec<String>,
+}
+
+/// A claim that must have a certain value.
+#[derive(Debug, Clone)]
+pub(crate) struct ClaimRule {
+    /// A member's name, or a JSON pointer (RFC 6901), which begins with a slash.
+    pub(crate) claim: String,
+    /// Whether the claim is a list that has the value in it.
+    pub(crate) in_list: bool,
+    /// One of these.
+    pub(crate) values: Vec<Value>,
+}
+
+impl Callers {
+    pub(crate) fn insert(&mut self, issuer: Arc<str>, rules: CallerRules) {
+        if !rules.is_empty() {
+            self.0.insert(issuer, rules);
+        }
+    }
+
+    pub(crate) fn judge(&self, principal: &Principal) -> Result<(), Refusal> {
+        // Most gates have none of these.
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        self.0.get(principal.issuer()).map_or(Ok(()), |rules| rules.judge(principal))
+    }
+}
+
+impl CallerRules {
+    fn is_empty(&self) -> bool {
+        self.allowed.is_empty() && self.denied.is_empty() && self.claims.is_empty()
+    }
+
+    fn judge(&self, principal: &Principal) -> Result<(), Refusal> {
+        let client = principal.client_id();
+        let got = client.unwrap_or("no client");
+        if client.is_some_and(|client| self.denied.have(client)) {
+            return Err(Refusal::from(Reason::ClientDenied).got(got));
+        }
+        if !self.allowed.is_empty() && !client.is_some_and(|client| self.allowed.have(client)) {
+            return Err(Refusal::from(Reason::ClientNotAllowed).got(got));
+        }
+        if self.claims.is_empty() {
+            return Ok(());
+        }
+        let claims = principal.claims::<Map<String, Value>>().map(Value::from).unwrap_or_default();
+        match self.claims.iter().find(|rule| !rule.is_met_by(&claims)) {
+            Some(rule) => Err(Refusal::from(Reason::ClaimNotMet).expected(rule.to_string())),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Clients {
+    fn is_empty(&self) -> bool {
+        self.ids.is_empty() && self.hosts.is_empty()
+    }
+
+    fn have(&self, client: &str) -> bool {
+        let origin = || HttpUrl::parse(client).ok()?.origin.strip_prefix("https://");
+        self.ids.iter().any(|id| id == client)
+            || (!self.hosts.is_empty()
+                && origin().is_some_and(|host| self.hosts.iter().any(|own| own == host)))
+    }
+}
+
+impl ClaimRule {
+    fn is_met_by(&self, claims: &Value) -> bool {
+        let claim =
+            if self.claim.starts_with('/') { claims.pointer(&self.claim) } else { claims.get(&self.claim) };
+        match (claim, self.in_list) {
+            (Some(Value::Array(list)), true) => list.iter().any(|item| self.values.contains(item)),
+            (Some(value), false) => self.values.contains(value),
+            (Some(_), true) | (None, _) => false,
+        }
+    }
+}
+
+impl fmt::Display for ClaimRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = if self.in_list { "has" } else { "is" };
+        write!(f, "{} {verb} {}", self.claim, Value::from(self.values.clone()))
+    }
+}
+
+/// As the start-up event shows them.
+impl fmt::Display for Callers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut issuers: Vec<_> = self.0.iter().collect();
+        issuers.sort_by_key(|(issuer, _)| *issuer);
+        for (issuer, CallerRules { allowed, denied, claims }) in issuers {
+            write!(f, "{issuer}:")?;
+            for (verb, clients) in [("only", allowed), ("not", denied)] {
+                let all = clients.ids.iter().chain(&clients.hosts);
+                all.into_iter().try_for_each(|client| write!(f, " {verb} {client}"))?;
+            }
+            claims.iter().try_for_each(|rule| write!(f, " {rule}"))?;
+            f.write_str("; ")?;
+        }
+        Ok(())
+    }
+}
