@@ -18,7 +18,7 @@ use crate::answer::{Answers, Cors, ResponseBody, WellKnown};
 use crate::call::{self, Calls, RequestBody};
 use crate::current::Current;
 use crate::decision::{Decision, DecisionLog};
-use crate::policy::{Callers, Origins, Policy};
+use crate::policy::{Callers, Origins, OwnDecision, Policy};
 use crate::refusal::Refusal;
 use crate::resource_uri::ResourceUri;
 use crate::token::{PresentedToken, Principal, Verifier};
@@ -78,6 +78,7 @@ pub(crate) struct Gate {
     pub(crate) verifier: Verifier,
     pub(crate) callers: Callers,
     pub(crate) policy: Policy,
+    pub(crate) decision: Option<OwnDecision>,
     pub(crate) max_body_bytes: usize,
     pub(crate) body_time: Duration,
     pub(crate) answers: Answers,
@@ -123,7 +124,7 @@ impl Gate {
                 Ok(body) => {
                     decision.allow();
                     parts.headers.remove(AUTHORIZATION);
-                    if self.policy.depends_on_calls() {
+                    if self.depends_on_calls() {
                         call::decline_upgrade(&mut parts.headers);
                     }
                     if let Some(principal) = decision.into_principal() {
@@ -160,7 +161,7 @@ impl Gate {
         };
 
         // 6. read the call
-        if !self.policy.depends_on_calls() {
+        if !self.depends_on_calls() {
             return Ok(RequestBody::untouched(body));
         }
         let mut body = Box::pin(body);
@@ -173,10 +174,19 @@ impl Gate {
         let calls = Calls::read(parts, &bytes)?;
         decision.about(&calls);
 
-        // 7. call rule
+        // 7. call rule, and an operator's own decision about what it lets pass
         self.policy.judge(principal.scopes(), &calls)?;
+        if let Some(own) = &self.decision {
+            let arguments = call::arguments(&bytes)?;
+            let needed = Box::pin(own.judge(&principal, &calls, &arguments)).await?;
+            self.policy.judge_with(principal.scopes(), &calls, needed)?;
+        }
         drop(calls);
         Ok(RequestBody::judged(bytes))
+    }
+
+    fn depends_on_calls(&self) -> bool {
+        self.policy.depends_on_calls() || self.decision.is_some()
     }
 
     /// The bytes to be judged; nothing where the method asks for nothing.

@@ -36,7 +36,8 @@
 //! 5. **base rule**: the scopes that every request needs, before a byte of the body is read.
 //! 6. **read the call**: which methods, tools, resources and prompts the body names. What cannot be read
 //!    with certainty is refused.
-//! 7. **call rule**: the scopes those need, all of them in one challenge.
+//! 7. **call rule**: the scopes those need, all of them in one challenge; and a decision of your own, if you
+//!    have one: [`Decide`].
 //! 8. **hand over**: without the token, with the principal, and with the same bytes that were judged.
 //! 9. **on the way back**: browsers are allowed to read the answer.
 //!
@@ -46,7 +47,8 @@
 //!   key is withdrawn or its issuer is removed. [`Toolgate::revoke`] refuses one at once.
 //! - Bound tokens: DPoP and mTLS proofs are not verified, so a token with `cnf` is rejected.
 //! - Session ids, task ids and other handles: bind them to [`Principal::identity`] in your handlers.
-//! - Arguments of a call: rules are about names. Whether *this* file may be deleted is for the handler.
+//! - Arguments of a call: rules are about names. Whether *this* file may be deleted is for the handler, or for
+//!   a [`Decide`] of yours.
 //!
 //! # Features
 //!
@@ -91,7 +93,10 @@ pub use config::{Builder, Config, Introspection, Issuer, Limits, Secret};
 pub use config_error::ConfigError;
 pub use gate::Toolgate;
 pub use layer::{ToolgateFuture, ToolgateLayer, ToolgateService};
-pub use policy::{Rule, ScopeMap, all_of, any_of, base_only, deny};
+pub use policy::{
+    ArgumentsError, AskedCall, Decide, DecisionFailed, Rule, ScopeMap, Verdict, all_of, any_of, base_only,
+    deny,
+};
 pub use refusal::{Refusal, RefusalKind};
 pub use scope::Scopes;
 pub use token::{ClaimsError, Identity, IssuerHealth, Principal, Revocation, RevocationError};

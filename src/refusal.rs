@@ -284,6 +284,7 @@ reasons! {
     PromptUnmapped         "prompt_unmapped"          Forbidden            Suspicious
     MethodUnmapped         "method_unmapped"          Forbidden            Suspicious
     NameNoScope            "name_no_scope"            Forbidden            Suspicious
+    DecisionDenied         "decision_denied"          Forbidden            Suspicious
     OriginNotAllowed       "origin_not_allowed"       OriginNotAllowed     Suspicious
 
     JwksUnavailable        "jwks_unavailable"         Unavailable          Outage
@@ -295,6 +296,7 @@ reasons! {
     IntrospectionUnusable  "introspection_unusable"   Unavailable          Outage
     IntrospectionUnauthorized "introspection_unauthorized" Unavailable     Outage
     IntrospectionBusy      "introspection_busy"       Unavailable          Suspicious
+    DecisionUnavailable    "decision_unavailable"     Unavailable          Outage
 
     DuplicateHeader        "duplicate_header"         UnreadableCall       Suspicious
     UnexpectedBody         "unexpected_body"          UnreadableCall       Suspicious

@@ -3,6 +3,7 @@
 //! Everything here but reading the body is pure on `(&Parts, bytes)`. What cannot be read with
 //! certainty is refused: a gate and a server that read one body differently are a way around the gate.
 
+mod arguments;
 mod body;
 mod head;
 mod mirrored;
@@ -12,6 +13,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use arguments::arguments;
 pub use body::RequestBody;
 pub(crate) use body::{collect, discard, expect_none};
 pub(crate) use head::{decline_upgrade, expects_call};

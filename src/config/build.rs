@@ -14,31 +14,31 @@ use crate::config_error::ConfigError;
 use crate::decision::DecisionLog;
 use crate::gate::Toolgate;
 use crate::layer::Gate;
-use crate::policy::{Callers, Origins, Policy, published_scopes};
+use crate::policy::{Callers, Decider, Origins, OwnDecision, Policy, published_scopes};
 use crate::resource_uri::{HttpUrl, ResourceUri};
 use crate::scope::Scopes;
 use crate::token::{Fetcher, Revocations, Verifier, metadata_urls};
 
 pub(super) fn build(builder: Builder) -> Result<Toolgate, ConfigError> {
-    let Builder { config, http_client, clock } = builder;
+    let Builder { config, http_client, clock, decider } = builder;
     let fetcher = Fetcher::new(http_client).map_err(|why| {
         let source = std::error::Error::source(&why).map(ToString::to_string).unwrap_or_default();
         ConfigError::new("http_client", source, "the HTTP client cannot be built from these settings")
     })?;
-    let lasting = Lasting { fetcher, clock, revocations: Arc::default() };
+    let lasting = Lasting { fetcher, clock, decider, revocations: Arc::default() };
     Ok(Toolgate::new(gate(&config, &lasting)?, lasting))
 }
 
 /// What stays when a configuration takes the place of another.
-#[derive(Debug)]
 pub(crate) struct Lasting {
     fetcher: Fetcher,
     clock: Clock,
+    decider: Option<Arc<dyn Decider>>,
     revocations: Arc<Revocations>,
 }
 
 pub(crate) fn gate(config: &Config, lasting: &Lasting) -> Result<Gate, ConfigError> {
-    let Lasting { fetcher, clock, revocations } = lasting;
+    let Lasting { fetcher, clock, decider, revocations } = lasting;
     let resource = ResourceUri::parse(&config.resource)
         .map_err(|mend| ConfigError::new("resource", &config.resource, mend))
         .map(Arc::new)?;
@@ -87,6 +87,7 @@ pub(crate) fn gate(config: &Config, lasting: &Lasting) -> Result<Gate, ConfigErr
         verifier: Verifier { issuers, introspections, memory, clock: clock.clone() },
         callers,
         policy,
+        decision: decider.clone().map(|decider| OwnDecision { decider, time: config.limits.decision_time() }),
         max_body_bytes: config.limits.body_bytes(),
         body_time: config.limits.body_time(),
         resource,

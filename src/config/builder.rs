@@ -1,13 +1,14 @@
 //! The builder: a configuration, plus what no file can hold.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::{Config, Issuer, Limits};
 use crate::answer::Metadata;
 use crate::clock::Clock;
 use crate::config_error::ConfigError;
 use crate::gate::Toolgate;
-use crate::policy::ScopeMap;
+use crate::policy::{Decide, Decider, ScopeMap};
 use crate::token::HttpClientBuilder;
 
 /// Collects what a gate is made from. Nothing is checked before [`build`](Self::build).
@@ -16,6 +17,7 @@ pub struct Builder {
     pub(super) config: Config,
     pub(super) http_client: HttpClientBuilder,
     pub(super) clock: Clock,
+    pub(super) decider: Option<Arc<dyn Decider>>,
 }
 
 impl Builder {
@@ -71,6 +73,12 @@ impl Builder {
         self
     }
 
+    /// Asks this about every call that the scope map lets pass: both must agree.
+    pub fn decision(mut self, decision: impl Decide) -> Self {
+        self.decider = Some(Arc::new(decision));
+        self
+    }
+
     /// Takes the time from a clock that a test can set.
     #[cfg(feature = "testing")]
     pub fn clock(mut self, clock: crate::testing::Clock) -> Self {
@@ -90,7 +98,7 @@ impl Builder {
 
 impl From<Config> for Builder {
     fn from(config: Config) -> Self {
-        Self { config, http_client: HttpClientBuilder::new(), clock: Clock::default() }
+        Self { config, http_client: HttpClientBuilder::new(), clock: Clock::default(), decider: None }
     }
 }
 

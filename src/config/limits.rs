@@ -14,6 +14,7 @@ use crate::token::{Lifetimes, Memory, RejectedCache, Revocations, VerifiedCache}
 pub struct Limits {
     max_body_bytes: Option<u64>,
     body_seconds: Option<u64>,
+    decision_seconds: Option<u64>,
     jwks_min_seconds: Option<u64>,
     jwks_default_seconds: Option<u64>,
     jwks_max_seconds: Option<u64>,
@@ -31,6 +32,8 @@ const MAX_SECONDS: u64 = 366 * 24 * 60 * 60;
 const MAX_BODY_BYTES: u64 = 4 * 1024 * 1024;
 /// For the whole body to arrive.
 const BODY_SECONDS: u64 = 10;
+/// For an operator's own decision about a call, or a batch of them.
+const DECISION_SECONDS: u64 = 5;
 /// A key set lives at least this long, whatever its headers say: they must not make us a hammer.
 const JWKS_MIN_SECONDS: u64 = 60;
 /// Where its headers say nothing.
@@ -69,6 +72,8 @@ setters! {
     max_body_bytes
     /// Time for the whole body to arrive. Default 10.
     body_seconds
+    /// Time for the decision of [`Builder::decision`](crate::Builder::decision), then 503. Default 5.
+    decision_seconds
     /// A key set lives at least this long, whatever its headers say. Default 60.
     jwks_min_seconds
     /// How long it lives when its headers say nothing. Default 600.
@@ -95,6 +100,7 @@ impl Limits {
         let values = [
             ("max_body_bytes", self.max_body_bytes),
             ("body_seconds", self.body_seconds),
+            ("decision_seconds", self.decision_seconds),
             ("jwks_min_seconds", self.jwks_min_seconds),
             ("jwks_default_seconds", self.jwks_default_seconds),
             ("jwks_max_seconds", self.jwks_max_seconds),
@@ -134,6 +140,10 @@ impl Limits {
 
     pub(super) fn body_bytes(&self) -> usize {
         usize::try_from(self.max_body_bytes.unwrap_or(MAX_BODY_BYTES)).unwrap_or(usize::MAX)
+    }
+
+    pub(super) fn decision_time(&self) -> Duration {
+        Duration::from_secs(self.decision_seconds.unwrap_or(DECISION_SECONDS))
     }
 
     pub(super) fn body_time(&self) -> Duration {

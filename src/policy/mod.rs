@@ -1,12 +1,13 @@
 //! May they? What an operation needs, held against what the token grants.
 //!
 //! `scope_map` and `rule` are what an operator writes; `compile` parses them into the [`Policy`] that
-//! judges; `names` (with `pattern`, `prefixes` and `template`) and `hierarchy` are how it looks things up. `callers` judges who
-//! may ask whatever their scopes, and `origin` the one thing that is not about the token: which web pages may
-//! talk to the server at all.
+//! judges; `names` (with `pattern`, `prefixes` and `template`) and `hierarchy` are how it looks things up.
+//! `decide` is where an operator's own decision comes in. `callers` judges who may ask at all, whatever their
+//! scopes, and `origin` the one thing that is not about the token: which web pages may talk to the server.
 
 mod callers;
 mod compile;
+mod decide;
 mod display;
 mod hierarchy;
 mod methods;
@@ -24,6 +25,8 @@ use std::borrow::Cow;
 
 pub(crate) use callers::{CallerRules, Callers, ClaimRule, Clients};
 pub(crate) use compile::published_scopes;
+pub use decide::{ArgumentsError, AskedCall, Decide, DecisionFailed, Verdict};
+pub(crate) use decide::{Decider, OwnDecision};
 use hierarchy::Hierarchy;
 use names::{Found, Names};
 pub(crate) use origin::Origins;
@@ -51,7 +54,7 @@ pub(crate) struct Policy {
     challenge: Challenge,
 }
 
-/// A rule, parsed. The scope lists are never empty.
+/// A rule, parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Requirement {
     Nothing,
@@ -81,7 +84,22 @@ impl Policy {
 
     /// The call rule: everything that any of the calls needs, in one answer.
     pub(crate) fn judge(&self, granted: &Scopes, calls: &Calls<'_>) -> Result<(), Refusal> {
-        self.decide(granted, |needed| calls.iter().try_for_each(|call| self.requirements(call, needed)))
+        self.judge_with(granted, calls, Scopes::default())
+    }
+
+    /// The same, where an operator's own decision needs these scopes too.
+    pub(crate) fn judge_with(
+        &self,
+        granted: &Scopes,
+        calls: &Calls<'_>,
+        decided: Scopes,
+    ) -> Result<(), Refusal> {
+        let decided = Requirement::All(decided);
+        self.decide(granted, |needed| {
+            calls.iter().try_for_each(|call| self.requirements(call, needed))?;
+            needed(&decided);
+            Ok(())
+        })
     }
 
     /// Holds the base rule and what the calls need against what is granted. What a challenge names is put

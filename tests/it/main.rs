@@ -9,6 +9,7 @@ mod callers;
 mod calls;
 mod challenge;
 mod config;
+mod decisions;
 mod examples;
 mod faults;
 mod features;
