@@ -171,7 +171,7 @@ impl OwnDecision {
                     continue;
                 }
                 let asked = AskedCall { call, arguments: arguments.as_ref() };
-                match self.decider.decide(principal, &asked).await.map_err(Failed::Failed)? {
+                match self.decider.decide(principal, &asked).await.map_err(Failed::Error)? {
                     Verdict::Allow => {}
                     Verdict::Need(scopes) => needed.extend(scopes),
                     Verdict::Deny(code) => return Err(Refusal::from(Reason::DecisionDenied).got(code)),
@@ -194,7 +194,7 @@ impl fmt::Debug for OwnDecision {
 #[derive(Debug, thiserror::Error)]
 enum Failed {
     #[error("it failed: {0}")]
-    Failed(DecisionFailed),
+    Error(DecisionFailed),
     #[error("it took too long")]
     TooSlow,
     #[error("what it needs is no scope")]
