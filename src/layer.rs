@@ -8,19 +8,21 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, EXPECT};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, EXPECT};
 use http::request::Parts;
 use http::{Request, Response, Version};
 use http_body::Body;
 use tower::{Layer, Service};
 
-use crate::answer::{Answers, Cors, ResponseBody, WellKnown};
+use crate::answer::{Answers, Cors, ListFilter, ResponseBody, WellKnown};
 use crate::call::{self, Calls, RequestBody};
 use crate::current::Current;
 use crate::decision::{Decision, DecisionLog};
+use crate::list::Asked;
 use crate::policy::{Callers, Origins, OwnDecision, Policy};
 use crate::refusal::Refusal;
 use crate::resource_uri::ResourceUri;
+use crate::scope::Scopes;
 use crate::token::{PresentedToken, Principal, Verifier};
 
 /// Puts the gate around a service. Made by [`Toolgate::layer`](crate::Toolgate::layer).
@@ -95,6 +97,7 @@ impl Gate {
     where
         S: Service<Request<RequestBody<B>>, Response = Response<R>>,
         B: Body<Data = Bytes> + Send + 'static,
+        R: Body<Data = Bytes>,
     {
         let ours = |answer: Response<Bytes>| answer.map(ResponseBody::ours);
         async move {
@@ -121,16 +124,27 @@ impl Gate {
             let mut response = match judged {
                 // 8. hand over: not the token, but who it stands for; the same bytes that were judged; and,
                 // where bodies are judged, no way to go on in another protocol
-                Ok(body) => {
+                Ok((body, lists)) => {
                     decision.allow();
                     parts.headers.remove(AUTHORIZATION);
                     if self.depends_on_calls() {
                         call::decline_upgrade(&mut parts.headers);
                     }
+                    let filter = lists.map(|asked| self.list_filter(asked, decision.principal().cloned()));
+                    if filter.is_some() {
+                        // What is to be filtered here must not come compressed.
+                        parts.headers.remove(ACCEPT_ENCODING);
+                    }
                     if let Some(principal) = decision.into_principal() {
                         parts.extensions.insert(principal);
                     }
-                    inner.call(Request::from_parts(parts, body)).await?.map(ResponseBody::theirs)
+                    let answer = inner.call(Request::from_parts(parts, body)).await?;
+
+                    // 9. on the way back, where lists are filtered
+                    match filter {
+                        Some(filter) => Box::pin(filter.apply(answer)).await,
+                        None => answer.map(ResponseBody::theirs),
+                    }
                 }
                 Err(refusal) => {
                     decision.refuse(&refusal);
@@ -139,7 +153,7 @@ impl Gate {
                 }
             };
 
-            // 9. on the way back
+            // 9. on the way back, for browsers
             self.cors.make_readable(origin.ok().flatten().as_ref(), response.headers_mut());
             Ok(response)
         }
@@ -150,7 +164,7 @@ impl Gate {
         parts: &Parts,
         body: B,
         decision: &mut Decision<'_>,
-    ) -> Result<RequestBody<B>, Refusal>
+    ) -> Result<(RequestBody<B>, Option<Asked>), Refusal>
     where
         B: Body<Data = Bytes> + Send + 'static,
     {
@@ -162,13 +176,16 @@ impl Gate {
 
         // 6. read the call
         if !self.depends_on_calls() {
-            return Ok(RequestBody::untouched(body));
+            return Ok((RequestBody::untouched(body), None));
         }
         let mut body = Box::pin(body);
         let bytes = match self.read(parts, body.as_mut()).await {
             Ok(Some(bytes)) => bytes,
-            // GET and the like: no call to judge.
-            Ok(None) => return Ok(RequestBody::judged(Bytes::new())),
+            // GET and the like: no call to judge. A stream taken up again may bring lists asked for before.
+            Ok(None) => {
+                let resumed = (self.policy.filters_lists() && call::resumes(parts)).then(Asked::new);
+                return Ok((RequestBody::judged(Bytes::new()), resumed));
+            }
             Err(refusal) => return Err(drained(refusal, parts, body)),
         };
         let calls = Calls::read(parts, &bytes)?;
@@ -181,8 +198,18 @@ impl Gate {
             let needed = Box::pin(own.judge(&principal, &calls, &arguments)).await?;
             self.policy.judge_with(principal.scopes(), &calls, needed)?;
         }
+        let lists = self.policy.filters_lists().then(|| calls.lists()).flatten();
         drop(calls);
-        Ok(RequestBody::judged(bytes))
+        Ok((RequestBody::judged(bytes), lists))
+    }
+
+    /// What shows a list to this caller. Nobody known is somebody without scopes.
+    fn list_filter(self: &Arc<Self>, asked: Asked, principal: Option<Principal>) -> ListFilter {
+        let (gate, none) = (self.clone(), Scopes::default());
+        ListFilter::new(asked, move |list, name| {
+            let granted = principal.as_ref().map_or(&none, Principal::scopes);
+            gate.policy.may_be_listed(granted, list, name)
+        })
     }
 
     fn depends_on_calls(&self) -> bool {

@@ -39,7 +39,8 @@
 //! 7. **call rule**: the scopes those need, all of them in one challenge; and a decision of your own, if you
 //!    have one: [`Decide`].
 //! 8. **hand over**: without the token, with the principal, and with the same bytes that were judged.
-//! 9. **on the way back**: browsers are allowed to read the answer.
+//! 9. **on the way back**: lists are cut down to what the caller may call, where that is asked for
+//!    ([`ScopeMap::list_callable`]), and browsers are allowed to read the answer.
 //!
 //! # What is not checked
 //!
@@ -79,6 +80,7 @@ mod answer;
 mod clock;
 mod config_error;
 mod current;
+mod list;
 mod refusal;
 mod resource_name;
 mod resource_uri;

@@ -10,8 +10,11 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use pin_project_lite::pin_project;
 
+use super::listing::FilteredEvents;
+
 pin_project! {
-    /// The body of every response: what the inner service sent, untouched, or what the gate answered itself.
+    /// The body of every response: what the inner service sent, untouched but for lists that are filtered, or
+    /// what the gate answered itself.
     pub struct ResponseBody<R> {
         #[pin]
         source: Source<R>,
@@ -23,6 +26,8 @@ pin_project! {
     enum Source<R> {
         Ours { #[pin] body: Full<Bytes> },
         Theirs { #[pin] body: R },
+        // In a box, so that nobody else pays for its size.
+        Filtered { body: Pin<Box<FilteredEvents<R>>> },
     }
 }
 
@@ -33,6 +38,10 @@ impl<R> ResponseBody<R> {
 
     pub(crate) fn theirs(body: R) -> Self {
         Self { source: Source::Theirs { body } }
+    }
+
+    pub(super) fn filtered(body: FilteredEvents<R>) -> Self {
+        Self { source: Source::Filtered { body: Box::pin(body) } }
     }
 }
 
@@ -49,6 +58,7 @@ impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
                 body.poll_frame(cx).map_err(|never: Infallible| match never {})
             }
             SourceProjection::Theirs { body } => body.poll_frame(cx),
+            SourceProjection::Filtered { body } => body.as_mut().poll_frame(cx),
         }
     }
 
@@ -56,6 +66,7 @@ impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
         match &self.source {
             Source::Ours { body } => body.is_end_stream(),
             Source::Theirs { body } => body.is_end_stream(),
+            Source::Filtered { body } => body.has_ended(),
         }
     }
 
@@ -63,6 +74,7 @@ impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
         match &self.source {
             Source::Ours { body } => body.size_hint(),
             Source::Theirs { body } => body.size_hint(),
+            Source::Filtered { .. } => SizeHint::default(),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! What goes back? One table from the kind of a refusal to the wire.
 //!
 //! `challenge` renders `WWW-Authenticate`, `metadata` the document it points to, from the same values, so
-//! that they cannot disagree; `well_known` serves the document, and `cors` lets browsers read it all.
+//! that they cannot disagree; `well_known` serves the document, and `cors` lets browsers read it all. `listing`
+//! takes out of lists what may not be shown.
 
 mod body;
 mod challenge;
 mod cors;
+mod listing;
 mod metadata;
 mod well_known;
 
@@ -18,6 +20,7 @@ pub use body::ResponseBody;
 pub(crate) use challenge::requested;
 use challenge::{Challenge, ErrorCode};
 pub(crate) use cors::Cors;
+pub(crate) use listing::ListFilter;
 pub use metadata::Metadata;
 pub(crate) use metadata::Publication;
 pub use well_known::MetadataService;

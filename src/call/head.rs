@@ -17,6 +17,12 @@ pub(crate) fn expects_call(parts: &Parts) -> Result<bool, Refusal> {
     Ok(!matches!(parts.method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS))
 }
 
+/// Whether the client takes up a stream of events where it broke off. What it then gets are answers to requests
+/// that came in another body.
+pub(crate) fn resumes(parts: &Parts) -> bool {
+    parts.method == Method::GET && parts.headers.contains_key("last-event-id")
+}
+
 /// Takes an offer to go on in HTTP/2 off the request. Java's HTTP client makes it with every plain
 /// request and does without when nobody takes it up (RFC 9110 §7.8); the service inside must not.
 pub(crate) fn decline_upgrade(headers: &mut HeaderMap) {

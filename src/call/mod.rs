@@ -16,7 +16,7 @@ mod tests;
 pub(crate) use arguments::arguments;
 pub use body::RequestBody;
 pub(crate) use body::{collect, discard, expect_none};
-pub(crate) use head::{decline_upgrade, expects_call};
+pub(crate) use head::{decline_upgrade, expects_call, resumes};
 pub(crate) use target::Target;
 
 use std::borrow::Cow;
@@ -24,6 +24,7 @@ use std::slice;
 
 use http::request::Parts;
 
+use crate::list::{Asked, List};
 use crate::refusal::{Reason, Refusal};
 use mirrored::Mirrored;
 use rpc::{Given, Id, Message, Messages};
@@ -62,6 +63,14 @@ impl<'a> Calls<'a> {
         }
     }
 
+    /// Which answers will be lists, if any.
+    pub(crate) fn lists(&self) -> Option<Asked> {
+        let list = |call: &Call<'_>| List::asked_for_by(&call.method);
+        let any = self.iter().any(|call| list(call).is_some());
+        let requests = || self.iter().filter_map(|call| Some((call.id.as_ref()?.to_json(), list(call))));
+        any.then(|| requests().collect())
+    }
+
     /// The id of a single request as JSON text, for the errors that answer it.
     pub(crate) fn request_id(&self) -> Option<String> {
         match &self.0 {
@@ -92,6 +101,12 @@ pub(crate) enum MessageKind {
 }
 
 impl<'a> Call<'a> {
+    /// A call that nobody made, to ask whether somebody may.
+    pub(crate) fn naming(method: &'static str, target: Target<'a>) -> Self {
+        let (id, task_id, protocol_version) = (None, None, None);
+        Self { kind: MessageKind::Request, method: method.into(), target, id, task_id, protocol_version }
+    }
+
     fn of(message: Message<'a>) -> Result<Self, Refusal> {
         let Message { jsonrpc, id, method, params, answers } = message;
         if !matches!(jsonrpc, Given::Is(version) if version == "2.0") {

@@ -1,10 +1,11 @@
 //! Parses a scope map into the policy that judges; every mistake in it is found here.
 
 use super::hierarchy::Hierarchy;
+use super::listing::Shown;
 use super::names::Names;
 use super::pattern::{Braces, Pattern};
 use super::rule::{Need, Rule};
-use super::scope_map::{Listing, ScopeMap};
+use super::scope_map::ScopeMap;
 use super::template::{Fillers, Template};
 use super::{Policy, Requirement};
 use crate::config_error::ConfigError;
@@ -19,9 +20,6 @@ impl Policy {
                 "say what happens to tools, resources and prompts that no rule names: \"deny\" or \"allow\"",
             )
         })?;
-        if map.listing == Listing::Callable {
-            return Err(ConfigError::new("scopes.listing", "callable", "not supported yet: write \"all\""));
-        }
         let base = base(&map.every_request)?;
         let initial = match &map.initial {
             Some(initial) => published_scopes("scopes.initial", initial)?,
@@ -46,6 +44,7 @@ impl Policy {
             unlisted,
             hierarchy: hierarchy(map)?,
             challenge: map.challenge,
+            shown: Shown::compile(map)?,
         })
     }
 }

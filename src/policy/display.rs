@@ -25,7 +25,7 @@ impl fmt::Display for Policy {
         if self.challenge == Challenge::Accumulate {
             f.write_str("; challenges accumulate")?;
         }
-        Ok(())
+        self.shown.iter().try_for_each(|shown| write!(f, "{shown}"))
     }
 }
 

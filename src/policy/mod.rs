@@ -2,14 +2,16 @@
 //!
 //! `scope_map` and `rule` are what an operator writes; `compile` parses them into the [`Policy`] that
 //! judges; `names` (with `pattern`, `prefixes` and `template`) and `hierarchy` are how it looks things up.
-//! `decide` is where an operator's own decision comes in. `callers` judges who may ask at all, whatever their
-//! scopes, and `origin` the one thing that is not about the token: which web pages may talk to the server.
+//! `listing` says what a filtered list may show, and `decide` is where an operator's own decision comes in.
+//! `callers` judges who may ask at all, whatever their scopes, and `origin` the one thing that is not about the
+//! token: which web pages may talk to the server.
 
 mod callers;
 mod compile;
 mod decide;
 mod display;
 mod hierarchy;
+mod listing;
 mod methods;
 mod names;
 mod origin;
@@ -28,6 +30,7 @@ pub(crate) use compile::published_scopes;
 pub use decide::{ArgumentsError, AskedCall, Decide, DecisionFailed, Verdict};
 pub(crate) use decide::{Decider, OwnDecision};
 use hierarchy::Hierarchy;
+use listing::Shown;
 use names::{Found, Names};
 pub(crate) use origin::Origins;
 pub use rule::{Rule, all_of, any_of, base_only, deny};
@@ -52,6 +55,8 @@ pub(crate) struct Policy {
     unlisted: Unlisted,
     hierarchy: Hierarchy,
     challenge: Challenge,
+    /// Only where lists are filtered.
+    shown: Option<Shown>,
 }
 
 /// A rule, parsed.
@@ -74,7 +79,7 @@ impl Policy {
     /// Whether anything depends on what the body asks for. If not, it stays unread.
     pub(crate) fn depends_on_calls(&self) -> bool {
         let rules = [&self.tools, &self.resources, &self.prompts, &self.methods];
-        self.unlisted == Unlisted::Deny || rules.iter().any(|names| !names.is_empty())
+        self.unlisted == Unlisted::Deny || self.filters_lists() || rules.iter().any(|names| !names.is_empty())
     }
 
     /// The base rule: what every request needs.

@@ -48,6 +48,11 @@ impl<R> Names<R> {
         Some(Found { rule, pattern: Some(pattern) })
     }
 
+    /// The rule that was written for this name or pattern.
+    pub(crate) fn of(&self, written: &str) -> Option<&R> {
+        self.iter().find(|(own, _)| *own == written).map(|(_, rule)| rule)
+    }
+
     /// Every name and pattern as it was written, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &R)> {
         let patterns = self.patterns.iter().map(|(pattern, rule)| (pattern.written(), rule));

@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 ///
 /// A plain string is one scope; [`all_of`], [`any_of`], [`base_only`] and [`deny`] make the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rule(pub(crate) Need);
+pub struct Rule(pub(crate) Need, pub(crate) Visibility);
 
 /// Scopes are raw text until `build()` has parsed them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,24 +19,52 @@ pub(crate) enum Need {
     Denied,
 }
 
+/// Whether a filtered list shows what the caller may not call yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Visibility {
+    WhenCallable,
+    Always,
+}
+
+impl Rule {
+    /// Shows what the rule is about even where [`ScopeMap::list_callable`](crate::ScopeMap::list_callable)
+    /// would hide it, so that a client can find it, call it, and be told which scopes to ask for.
+    ///
+    /// ```
+    /// use toolgate::{Rule, ScopeMap};
+    ///
+    /// let scopes = ScopeMap::deny_unlisted()
+    ///     .tool("export", Rule::from("premium").listed())
+    ///     .list_callable();
+    /// ```
+    pub fn listed(mut self) -> Self {
+        self.1 = Visibility::Always;
+        self
+    }
+
+    fn needing(need: Need) -> Self {
+        Self(need, Visibility::WhenCallable)
+    }
+}
+
 /// Every one of these scopes is needed.
 pub fn all_of<S: Into<String>>(scopes: impl IntoIterator<Item = S>) -> Rule {
-    Rule(Need::All(scopes.into_iter().map(Into::into).collect()))
+    Rule::needing(Need::All(scopes.into_iter().map(Into::into).collect()))
 }
 
 /// One of these scopes is enough. A challenge names the first, so put the one clients should ask for there.
 pub fn any_of<S: Into<String>>(scopes: impl IntoIterator<Item = S>) -> Rule {
-    Rule(Need::Any(scopes.into_iter().map(Into::into).collect()))
+    Rule::needing(Need::Any(scopes.into_iter().map(Into::into).collect()))
 }
 
 /// Nothing beyond the scopes of every request.
 pub fn base_only() -> Rule {
-    Rule(Need::Nothing)
+    Rule::needing(Need::Nothing)
 }
 
 /// Nobody may: no scope opens it.
 pub fn deny() -> Rule {
-    Rule(Need::Denied)
+    Rule::needing(Need::Denied)
 }
 
 impl From<&str> for Rule {
@@ -51,8 +79,8 @@ impl From<String> for Rule {
     }
 }
 
-/// `"scope"`, `{ all = […] }`, `{ any = […] }`, `{ deny = true }` or `{}`. By hand, because an untagged
-/// enum would answer every mistake with "did not match any variant".
+/// `"scope"`, `{ all = […] }`, `{ any = […] }`, `{ deny = true }` or `{}`, of which the tables may also have
+/// `listed = true`. By hand, because an untagged enum would answer every mistake with "did not match any variant".
 impl<'de> Deserialize<'de> for Rule {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct RuleVisitor;
@@ -69,22 +97,33 @@ impl<'de> Deserialize<'de> for Rule {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Rule, A::Error> {
-                let Some(key) = map.next_key::<String>()? else {
-                    return Ok(base_only());
-                };
-                let rule = match key.as_str() {
-                    "all" => all_of(map.next_value::<Vec<String>>()?),
-                    "any" => any_of(map.next_value::<Vec<String>>()?),
-                    "deny" if map.next_value::<bool>()? => deny(),
-                    "deny" => return Err(A::Error::custom("`deny = false` says nothing: write {} instead")),
-                    other => return Err(A::Error::unknown_field(other, &["all", "any", "deny"])),
-                };
-                match map.next_key::<String>()? {
-                    None => Ok(rule),
-                    Some(_) => {
-                        Err(A::Error::custom("a rule has one of `all`, `any` and `deny`, not several"))
+                let (mut rule, mut visibility) = (None, Visibility::WhenCallable);
+                while let Some(key) = map.next_key::<String>()? {
+                    let read = match key.as_str() {
+                        "all" => all_of(map.next_value::<Vec<String>>()?),
+                        "any" => any_of(map.next_value::<Vec<String>>()?),
+                        "deny" if map.next_value::<bool>()? => deny(),
+                        "deny" => {
+                            return Err(A::Error::custom("`deny = false` says nothing: write {} instead"));
+                        }
+                        "listed" if map.next_value::<bool>()? => {
+                            visibility = Visibility::Always;
+                            continue;
+                        }
+                        "listed" => {
+                            return Err(A::Error::custom("`listed = false` says nothing: leave it out"));
+                        }
+                        other => {
+                            return Err(A::Error::unknown_field(other, &["all", "any", "deny", "listed"]));
+                        }
+                    };
+                    if rule.replace(read).is_some() {
+                        let mend = "a rule has one of `all`, `any` and `deny`, not several";
+                        return Err(A::Error::custom(mend));
                     }
                 }
+                let Rule(need, _) = rule.unwrap_or_else(base_only);
+                Ok(Rule(need, visibility))
             }
         }
 

@@ -151,6 +151,13 @@ impl ScopeMap {
         self
     }
 
+    /// Shows in lists only what the caller may call, and what [`Rule::listed`] shows all the same. By default
+    /// lists are passed on as they are, so that clients see what more scopes would open.
+    pub fn list_callable(mut self) -> Self {
+        self.listing = Listing::Callable;
+        self
+    }
+
     fn new(unlisted: Option<Unlisted>) -> Self {
         Self {
             unlisted,

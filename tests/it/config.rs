@@ -183,7 +183,6 @@ fn every_bad_value_is_named_with_its_field_and_how_to_mend_it() {
             "leave it out",
         ),
         ("initial = [\"files:*\"]".into(), "scopes.initial", "files:*", "single scopes"),
-        ("listing = \"callable\"".into(), "scopes.listing", "callable", "not supported yet"),
         ("[scopes.implies]\na = [\"b\"]\nb = [\"a\"]".into(), "scopes.implies.", "", "circle"),
         ("[scopes.tools]\nt = \"a b\"".into(), "scopes.tools.t", "a b", "list"),
         ("[scopes.tools]\n\"a*b\" = \"x\"".into(), "scopes.tools.a*b", "a*b", "at its end"),

@@ -24,6 +24,7 @@ mod introspection_floods;
 mod key_refresh;
 mod key_storm;
 mod keys;
+mod listing;
 mod logs;
 mod metadata;
 mod origins;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 const README: &str = include_str!("../../README.md");
 const REFUSALS: &str = include_str!("../../src/refusal.rs");
+const LISTS: &str = include_str!("../../src/answer/listing/message.rs");
 
 #[test]
 fn the_configuration_in_the_readme_makes_a_gate() {
@@ -50,6 +51,25 @@ fn every_reason_is_in_the_readme_at_its_level_and_no_other() {
         .collect();
     assert!(declared.len() > 40, "the reasons in src/refusal.rs are not found any more");
     assert_eq!(told, declared);
+}
+
+#[test]
+fn every_reason_to_keep_a_list_back_is_in_the_readme_and_no_other() {
+    let codes = |text: &'static str, before: &'static str, after: char| {
+        let found = text.match_indices(before).map(|(at, _)| &text[at + 1..]);
+        let codes = found.filter_map(move |code| code.split_once(after)).map(|(code, _)| code);
+        codes.collect::<std::collections::BTreeSet<&str>>()
+    };
+    let declared = codes(LISTS, "\"list_", '"');
+    assert_eq!(declared.len(), 10, "the reasons in src/answer/listing/message.rs are not found any more");
+    let table = README
+        .split_once("why a list was kept back")
+        .expect("the table")
+        .1
+        .split_once("## Limits")
+        .unwrap()
+        .0;
+    assert_eq!(codes(table, "`list_", '`'), declared);
 }
 
 fn blocks(language: &str) -> impl Iterator<Item = &'static str> {

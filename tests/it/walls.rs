@@ -11,7 +11,7 @@ use source::{Source, exported_by_the_crate, is_named_in, sources};
 const ABOVE_THE_NOUNS: &[&str] =
     &["token", "call", "policy", "answer", "decision", "layer", "gate", "config"];
 const NOUNS: &[&str] =
-    &["refusal", "scope", "resource_uri", "resource_name", "clock", "config_error", "current"];
+    &["refusal", "scope", "resource_uri", "resource_name", "clock", "config_error", "current", "list"];
 
 /// What a room yields, and another takes: (who takes it, from where, which names).
 const HANDED_ON: &[(&str, &str, &[&str])] = &[

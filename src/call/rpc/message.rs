@@ -95,12 +95,17 @@ impl<'de> Wanted<'de> for WantedId {
 impl Id<'_> {
     /// The id as JSON text, unless it is too long to repeat.
     pub(in crate::call) fn quoted(&self) -> Option<String> {
-        let quoted = match self {
+        match self {
+            Self::Text(text) if text.len() > MAX_QUOTED_ID => None,
+            _ => Some(self.to_json()).filter(|quoted| quoted.len() <= MAX_QUOTED_ID),
+        }
+    }
+
+    pub(in crate::call) fn to_json(&self) -> String {
+        match self {
             Self::Integer(integer) => integer.to_string(),
-            Self::Text(text) if text.len() > MAX_QUOTED_ID => return None,
-            Self::Text(text) => serde_json::to_string(text).ok()?,
-        };
-        Some(quoted).filter(|quoted| quoted.len() <= MAX_QUOTED_ID)
+            Self::Text(text) => serde_json::Value::from(text.as_ref()).to_string(),
+        }
     }
 }
 

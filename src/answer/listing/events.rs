@@ -1,0 +1,241 @@
+//! Lists in a stream of server-sent events, one event at a time.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame};
+use pin_project_lite::pin_project;
+
+use super::message::{Kept, Unclear};
+use super::{ListFilter, MAX_LIST_BYTES};
+
+pin_project! {
+    /// A stream of events without what may not be shown.
+    pub(in crate::answer) struct FilteredEvents<R> {
+        #[pin]
+        body: R,
+        filter: ListFilter,
+        events: Events,
+        ended: bool,
+    }
+}
+
+impl<R> FilteredEvents<R> {
+    pub(super) fn new(body: R, filter: ListFilter) -> Self {
+        Self { body, filter, events: Events::default(), ended: false }
+    }
+
+    pub(in crate::answer) fn has_ended(&self) -> bool {
+        self.ended
+    }
+}
+
+impl<R: Body<Data = Bytes>> Body for FilteredEvents<R> {
+    type Data = Bytes;
+    type Error = R::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
+        let mut this = self.project();
+        while !*this.ended {
+            let mut out = Vec::new();
+            match ready!(this.body.as_mut().poll_frame(cx)?) {
+                // Trailers go: what they say of the bytes need not be true any more.
+                Some(frame) => {
+                    this.events.feed(&frame.into_data().unwrap_or_default(), this.filter, &mut out)
+                }
+                None => {
+                    *this.ended = true;
+                    this.events.finish(this.filter, &mut out);
+                }
+            }
+            if !out.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(out.into()))));
+            }
+        }
+        Poll::Ready(None)
+    }
+}
+
+/// Takes a stream apart as the HTML standard does (§9.2.5 and 9.2.6), and holds what is not a whole event yet.
+#[derive(Debug, Default)]
+pub(super) struct Events {
+    held: Vec<u8>,
+    /// The lines of `held` that have ended.
+    lines: Vec<Line>,
+    /// Whether the last byte was a CR, to which an LF still belongs.
+    after_cr: bool,
+    /// Past the first line, in front of which a byte order mark may stand.
+    begun: bool,
+    /// Inside of an event that is too long, up to the next blank line.
+    dropping: bool,
+    /// Whether nothing stands on this line of such an event so far.
+    blank: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Line {
+    start: usize,
+    /// Where its end-of-line stands.
+    end: usize,
+    next: usize,
+}
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+impl Events {
+    /// Adds to `out` the events that are whole now.
+    pub(super) fn feed(&mut self, mut chunk: &[u8], filter: &ListFilter, out: &mut Vec<u8>) {
+        if self.after_cr && !chunk.is_empty() {
+            self.after_cr = false;
+            if let Some(rest) = chunk.strip_prefix(b"\n") {
+                chunk = rest;
+                self.end_crlf(out);
+            }
+        }
+        while let Some(length) = chunk.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+            let (line, rest) = chunk.split_at(length);
+            let (end, rest) = rest.split_at(if rest.starts_with(b"\r\n") { 2 } else { 1 });
+            self.after_cr = rest.is_empty() && end == b"\r";
+            self.hold(line, filter, out);
+            self.end_line(end, filter, out);
+            chunk = rest;
+        }
+        self.hold(chunk, filter, out);
+    }
+
+    /// What the stream breaks off with is no event, though some readers may take it for one.
+    pub(super) fn finish(&mut self, filter: &ListFilter, out: &mut Vec<u8>) {
+        if !self.held.is_empty() {
+            self.end_line(b"", filter, out);
+        }
+        if !self.held.is_empty() {
+            self.end_event(filter, out);
+        }
+    }
+
+    fn hold(&mut self, bytes: &[u8], filter: &ListFilter, out: &mut Vec<u8>) {
+        if self.dropping {
+            self.blank = self.blank && bytes.is_empty();
+            return;
+        }
+        self.held.extend_from_slice(bytes);
+        if self.held.len() > MAX_LIST_BYTES {
+            self.held.clear();
+            self.lines.clear();
+            (self.dropping, self.blank) = (true, false);
+            write_event(&filter.error(&Unclear::TooLong.into()), out);
+        }
+    }
+
+    /// The LF that belongs to the line before it.
+    fn end_crlf(&mut self, out: &mut Vec<u8>) {
+        match self.lines.last_mut() {
+            Some(line) => {
+                self.held.push(b'\n');
+                line.next += 1;
+            }
+            None if self.dropping => {}
+            None => out.push(b'\n'),
+        }
+    }
+
+    fn end_line(&mut self, end: &[u8], filter: &ListFilter, out: &mut Vec<u8>) {
+        if self.dropping {
+            self.dropping = !std::mem::replace(&mut self.blank, true);
+            return;
+        }
+        let mut line =
+            Line { start: self.line_start(), end: self.held.len(), next: self.held.len() + end.len() };
+        self.held.extend_from_slice(end);
+        if !std::mem::replace(&mut self.begun, true) && self.held.starts_with(BYTE_ORDER_MARK) {
+            line.start = BYTE_ORDER_MARK.len();
+        }
+        self.lines.push(line);
+        if line.start == line.end {
+            self.end_event(filter, out);
+        }
+    }
+
+    fn line_start(&self) -> usize {
+        self.lines.last().map_or(0, |line| line.next)
+    }
+
+    fn end_event(&mut self, filter: &ListFilter, out: &mut Vec<u8>) {
+        match self.judge(filter) {
+            None => out.extend_from_slice(&self.held),
+            Some(data) => self.write_with(&data, out),
+        }
+        self.held.clear();
+        self.lines.clear();
+    }
+
+    /// What the event's data is to be; `None` where it stays as it is.
+    fn judge(&self, filter: &ListFilter) -> Option<String> {
+        let mut data = Vec::new();
+        let mut is_message = true;
+        for (name, value) in self.lines.iter().map(|line| self.field(line)) {
+            match name {
+                b"data" => {
+                    data.extend_from_slice(value);
+                    data.push(b'\n');
+                }
+                b"event" => is_message = value.is_empty() || value == b"message",
+                _ => {}
+            }
+        }
+        if data.trim_ascii().is_empty() {
+            return None;
+        }
+        let text = std::str::from_utf8(&data).map_err(|_| Kept::from(Unclear::NotUtf8));
+        // Without the line feed behind the last line.
+        match text.and_then(|text| filter.filtered(text.strip_suffix('\n').unwrap_or(text))) {
+            Ok(filtered) => filtered,
+            // An event of another type is no message, and readers who take it for one find none in it.
+            Err(Kept { why: Unclear::NotJson | Unclear::NoMessage, .. }) if !is_message => None,
+            Err(kept) => Some(filter.error(&kept)),
+        }
+    }
+
+    fn field(&self, line: &Line) -> (&[u8], &[u8]) {
+        let line = self.held.get(line.start..line.end).unwrap_or_default();
+        match line.iter().position(|byte| *byte == b':') {
+            Some(colon) => {
+                let (name, rest) = line.split_at(colon);
+                let value = rest.strip_prefix(b":").unwrap_or(rest);
+                (name, value.strip_prefix(b" ").unwrap_or(value))
+            }
+            None => (line, b""),
+        }
+    }
+
+    /// The event with other data, which stands where its last line stood: only there is it certain that what
+    /// follows does not begin with the second half of an end of line.
+    fn write_with(&self, data: &str, out: &mut Vec<u8>) {
+        let last = self.lines.iter().rposition(|line| self.field(line).0 == b"data");
+        let mut from = 0;
+        for (position, line) in self.lines.iter().enumerate() {
+            let is_data = self.field(line).0 == b"data";
+            if !is_data {
+                out.extend_from_slice(self.held.get(from..line.next).unwrap_or_default());
+            } else if Some(position) == last {
+                let end = self.held.get(line.end..line.next).filter(|end| !end.is_empty()).unwrap_or(b"\n");
+                for line in data.split('\n') {
+                    out.extend_from_slice(b"data: ");
+                    out.extend_from_slice(line.as_bytes());
+                    out.extend_from_slice(end);
+                }
+            }
+            from = line.next;
+        }
+    }
+}
+
+fn write_event(data: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"data: ");
+    out.extend_from_slice(data.as_bytes());
+    out.extend_from_slice(b"\n\n");
+}

@@ -1,0 +1,64 @@
+//! What the head of an answer says about its form, and about who may keep it.
+
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, EXPIRES, LAST_MODIFIED};
+use http::{HeaderMap, HeaderValue};
+
+use super::message::Unclear;
+
+/// The two forms in which MCP answers come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Json,
+    Events,
+}
+
+pub(super) fn form(headers: &HeaderMap) -> Result<Form, Unclear> {
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let form = match (types.next(), types.next()) {
+        (Some(only), None) => only.to_str().ok().and_then(form_of).ok_or(Unclear::ContentType)?,
+        _ => return Err(Unclear::ContentType),
+    };
+    let is_plain = |coding: &HeaderValue| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity");
+    if headers.get_all(CONTENT_ENCODING).iter().all(is_plain) {
+        Ok(form)
+    } else {
+        Err(Unclear::ContentEncoding)
+    }
+}
+
+/// Only UTF-8 is read here, so no parameter may say otherwise.
+fn form_of(value: &str) -> Option<Form> {
+    let mut parts = value.split(';').map(str::trim);
+    let essence = parts.next()?;
+    for parameter in parts {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let value = value.trim_matches('"');
+        if name.eq_ignore_ascii_case("charset") && !value.eq_ignore_ascii_case("utf-8") {
+            return None;
+        }
+    }
+    match essence {
+        _ if essence.eq_ignore_ascii_case("application/json") => Some(Form::Json),
+        _ if essence.eq_ignore_ascii_case("text/event-stream") => Some(Form::Events),
+        _ => None,
+    }
+}
+
+/// Leaves the answer to its one reader, and takes away what was true of the whole of it.
+pub(super) fn now_private(headers: &mut HeaderMap) {
+    let directives = headers.get_all(CACHE_CONTROL).iter().filter_map(|line| line.to_str().ok());
+    let untransformed = directives
+        .flat_map(|line| line.split(','))
+        .any(|directive| directive.trim().eq_ignore_ascii_case("no-transform"));
+    let control = if untransformed { "private, no-store, no-transform" } else { "private, no-store" };
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(control));
+    for name in [ETAG, LAST_MODIFIED, EXPIRES] {
+        headers.remove(name);
+    }
+    // RFC 9213 has caches heed these before `Cache-Control`; RFC 9530 and its forerunners sum up the bytes.
+    for name in
+        ["cdn-cache-control", "surrogate-control", "content-digest", "repr-digest", "digest", "content-md5"]
+    {
+        headers.remove(name);
+    }
+}

@@ -1,0 +1,214 @@
+//! One JSON text: a message, or a batch of them, without what may not be shown.
+
+use super::ListFilter;
+use super::json::{self, Span};
+use crate::list::List;
+
+/// Why an answer cannot be filtered with certainty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unclear {
+    ContentType,
+    ContentEncoding,
+    Incomplete,
+    TooLong,
+    NotUtf8,
+    NotJson,
+    NoMessage,
+    NoList,
+    NoName,
+    DuplicateKey,
+}
+
+/// What is kept back, and the id of the request that it would have answered, where that is known.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Kept {
+    pub(super) why: Unclear,
+    pub(super) id: Option<String>,
+}
+
+impl ListFilter {
+    /// The text without what may not be shown; `None` where it may all be.
+    pub(super) fn filtered(&self, text: &str) -> Result<Option<String>, Kept> {
+        let whole = json::whole(text)?;
+        let mut edits = Vec::new();
+        if json::first(text, &whole) == Some(b'[') {
+            for message in json::elements(text, &whole)? {
+                self.message(text, &message, &mut edits)?;
+            }
+        } else {
+            self.message(text, &whole, &mut edits)?;
+        }
+        Ok((!edits.is_empty()).then(|| edited(text, edits)))
+    }
+
+    fn message(&self, text: &str, message: &Span, edits: &mut Vec<Edit>) -> Result<(), Kept> {
+        if json::first(text, message) != Some(b'{') {
+            return Err(Unclear::NoMessage.into());
+        }
+        let [id, result] = json::members(text, message, ["id", "result"])?;
+        let Some(result) = result else { return Ok(()) };
+        let id = id.and_then(|id| written(text, &id));
+        let asked: Vec<_> = self.asked.iter().filter(|(asked, _)| Some(asked) == id.as_ref()).collect();
+        let expected = |wanted: List| asked.iter().any(|(_, list)| *list == Some(wanted));
+        // What answers none of these requests is judged by what is in it: who reads an id more loosely than
+        // we do might take it for the list.
+        if !asked.is_empty() && !List::ALL.into_iter().any(expected) {
+            return Ok(());
+        }
+        self.result(text, &result, expected, edits).map_err(|why| Kept { why, id })
+    }
+
+    fn result(
+        &self,
+        text: &str,
+        result: &Span,
+        expected: impl Fn(List) -> bool,
+        edits: &mut Vec<Edit>,
+    ) -> Result<(), Unclear> {
+        let expects_one = List::ALL.into_iter().any(&expected);
+        if json::first(text, result) != Some(b'{') {
+            return if expects_one { Err(Unclear::NoList) } else { Ok(()) };
+        }
+        let lists = json::members(text, result, List::ALL.map(member))?;
+        if lists.iter().all(Option::is_none) && !expects_one {
+            return Ok(());
+        }
+        let hints = json::members(text, result, ["cacheScope", "ttlMs", "resultType"])?;
+        let interim = hints[2].as_ref().and_then(|kind| json::string(text, kind));
+        let is_there =
+            |list: List| List::ALL.iter().zip(&lists).any(|(each, at)| *each == list && at.is_some());
+        if expects_one
+            && interim.as_deref() != Some("input_required")
+            && !List::ALL.into_iter().any(|list| expected(list) && is_there(list))
+        {
+            return Err(Unclear::NoList);
+        }
+        for (list, elements) in List::ALL.into_iter().zip(lists) {
+            if let Some(elements) = elements {
+                edits.extend(self.cut(text, list, &elements)?);
+            }
+        }
+        edits.extend(for_one_caller(text, result, &hints));
+        Ok(())
+    }
+
+    /// What is left of a list, unless it is all of it.
+    fn cut(&self, text: &str, list: List, array: &Span) -> Result<Option<Edit>, Unclear> {
+        if json::first(text, array) != Some(b'[') {
+            return Err(Unclear::NoList);
+        }
+        let elements = json::elements(text, array)?;
+        let all = elements.len();
+        let mut kept = Vec::new();
+        // Each with the white space around it, from comma to comma.
+        let mut from = array.start + 1;
+        for (position, element) in elements.iter().enumerate() {
+            let to = match elements.get(position + 1) {
+                Some(next) => {
+                    element.end + text.get(element.end..next.start).and_then(|gap| gap.find(',')).unwrap_or(0)
+                }
+                None => array.end - 1,
+            };
+            if self.shows(text, list, element)? {
+                kept.push(text.get(from..to).ok_or(Unclear::NotJson)?);
+            }
+            from = to + 1;
+        }
+        let left = || Edit { at: array.start + 1..array.end - 1, text: kept.join(",") };
+        Ok((kept.len() < all).then(left))
+    }
+
+    fn shows(&self, text: &str, list: List, element: &Span) -> Result<bool, Unclear> {
+        if json::first(text, element) != Some(b'{') {
+            return Err(Unclear::NoName);
+        }
+        let [name] = json::members(text, element, [naming(list)])?;
+        let name = name.and_then(|name| json::string(text, &name)).ok_or(Unclear::NoName)?;
+        Ok((self.shown)(list, &name))
+    }
+}
+
+impl Unclear {
+    /// The stable code that the event carries as `reason`.
+    pub(super) fn code(self) -> &'static str {
+        match self {
+            Self::ContentType => "list_content_type",
+            Self::ContentEncoding => "list_encoded",
+            Self::Incomplete => "list_incomplete",
+            Self::TooLong => "list_too_long",
+            Self::NotUtf8 => "list_not_utf8",
+            Self::NotJson => "list_not_json",
+            Self::NoMessage => "list_no_message",
+            Self::NoList => "list_missing",
+            Self::NoName => "list_nameless",
+            Self::DuplicateKey => "list_duplicate_key",
+        }
+    }
+}
+
+impl From<Unclear> for Kept {
+    fn from(why: Unclear) -> Self {
+        Self { why, id: None }
+    }
+}
+
+/// Where in a result the list stands.
+fn member(list: List) -> &'static str {
+    match list {
+        List::Tools => "tools",
+        List::Prompts => "prompts",
+        List::Resources => "resources",
+        List::ResourceTemplates => "resourceTemplates",
+    }
+}
+
+/// What an element is called by.
+fn naming(list: List) -> &'static str {
+    match list {
+        List::Tools | List::Prompts => "name",
+        List::Resources => "uri",
+        List::ResourceTemplates => "uriTemplate",
+    }
+}
+
+/// The id as requests' ids are written.
+fn written(text: &str, id: &Span) -> Option<String> {
+    match json::string(text, id) {
+        Some(id) => Some(serde_json::Value::from(id).to_string()),
+        None => text.get(id.clone())?.parse::<i128>().ok().map(|id| id.to_string()),
+    }
+}
+
+/// Takes the list out of caches that serve several callers. Where a lifetime comes without a scope, readers
+/// may take it for public.
+fn for_one_caller(text: &str, result: &Span, hints: &[Option<Span>; 3]) -> Option<Edit> {
+    let [scope, lifetime, _] = hints;
+    match (scope, lifetime) {
+        (Some(scope), _) if json::string(text, scope).as_deref() == Some("private") => None,
+        (Some(scope), _) => Some(Edit { at: scope.clone(), text: r#""private""#.to_owned() }),
+        (None, Some(_)) => {
+            let start = result.start + 1;
+            Some(Edit { at: start..start, text: r#""cacheScope":"private","#.to_owned() })
+        }
+        (None, None) => None,
+    }
+}
+
+/// What stands at one place from now on.
+struct Edit {
+    at: Span,
+    text: String,
+}
+
+fn edited(text: &str, mut edits: Vec<Edit>) -> String {
+    edits.sort_by_key(|edit| edit.at.start);
+    let mut whole = String::with_capacity(text.len());
+    let mut from = 0;
+    for edit in &edits {
+        whole.push_str(text.get(from..edit.at.start).unwrap_or_default());
+        whole.push_str(&edit.text);
+        from = edit.at.end;
+    }
+    whole.push_str(text.get(from..).unwrap_or_default());
+    whole
+}

@@ -1,0 +1,287 @@
+//! May it be listed? What a filtered list shows of a caller's tools, prompts and resources.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::names::{Found, Names};
+use super::pattern::Braces;
+use super::rule::{Need, Rule, Visibility};
+use super::scope_map::{Listing, ScopeMap, Unlisted};
+use super::{Policy, Requirement};
+use crate::call::{Call, Target};
+use crate::config_error::ConfigError;
+use crate::list::List;
+use crate::resource_name::ResourceName;
+use crate::scope::Scopes;
+
+/// Which rules show what they are about to those, too, who may not call it yet.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    tools: Names<Visibility>,
+    resources: Names<Visibility>,
+    prompts: Names<Visibility>,
+}
+
+impl Policy {
+    pub(crate) fn filters_lists(&self) -> bool {
+        self.shown.is_some()
+    }
+
+    /// Whether a list may show this to somebody with these scopes, who has passed the base rule. The judge is
+    /// that of the calls: what is listed may be called, but for what a rule lists all the same.
+    pub(crate) fn may_be_listed(&self, granted: &Scopes, list: List, name: &str) -> bool {
+        let Some(shown) = &self.shown else { return true };
+        let name = Cow::Borrowed(name);
+        let (method, target) = match list {
+            List::Tools => ("tools/call", Target::Tool(name)),
+            List::Prompts => ("prompts/get", Target::Prompt(name)),
+            List::Resources => ("resources/read", Target::Resources(vec![ResourceName::new(name)])),
+            List::ResourceTemplates => return self.template_may_be_listed(granted, shown, &name),
+        };
+        let call = Call::naming(method, target);
+        let mut callable = true;
+        let open =
+            self.requirements(&call, &mut |needed| callable = callable && self.satisfied(needed, granted));
+        open.is_ok() && (callable || shown.always(&call.target))
+    }
+
+    /// Nobody can say what a template's expansions are called but for what stands before its first expression.
+    /// It is shown where the rule of a URI that begins so, or any rule further below, lets the caller in. That
+    /// may show too much, never open anything: each expansion is judged when it is called.
+    fn template_may_be_listed(&self, granted: &Scopes, shown: &Shown, template: &str) -> bool {
+        let Some((beginning, _)) = template.split_once('{') else {
+            return self.may_be_listed(granted, List::Resources, template);
+        };
+        let mut method_held = true;
+        let read = Call::naming("resources/read", Target::None);
+        let open = self
+            .requirements(&read, &mut |needed| method_held = method_held && self.satisfied(needed, granted));
+        // Scopes that follow the name may be held for some expansion or other.
+        let may_hold =
+            |rule: &Requirement| matches!(rule, Requirement::Following(_)) || self.satisfied(rule, granted);
+        let lets_in = |name: &str, rule: &Requirement| {
+            *rule != Requirement::Denied
+                && (shown.resources.of(name) == Some(&Visibility::Always) || (method_held && may_hold(rule)))
+        };
+        let some_expansion = |beginning: &str| {
+            let patterns = self.resources.iter().filter_map(|(name, rule)| {
+                let prefix = literal_beginning(name)?;
+                beginning.starts_with(prefix).then_some((prefix, name, rule))
+            });
+            match patterns.max_by_key(|(prefix, ..)| prefix.len()) {
+                Some((_, name, rule)) if lets_in(name, rule) => return true,
+                None if self.unlisted == Unlisted::Allow && method_held => return true,
+                Some(_) | None => {}
+            }
+            self.resources.iter().any(|(name, rule)| {
+                literal_beginning(name).unwrap_or(name).starts_with(beginning) && lets_in(name, rule)
+            })
+        };
+        open.is_ok()
+            && ResourceName::new(beginning.into()).spellings().all(|spelling| some_expansion(&spelling))
+    }
+}
+
+impl Shown {
+    /// `None` where lists are not filtered. What is wrong with a rule's visibility is found in any case.
+    pub(super) fn compile(map: &ScopeMap) -> Result<Option<Self>, ConfigError> {
+        let base = map.every_request.iter().map(|rule| ("scopes.every_request".to_owned(), rule));
+        let methods = map.methods.iter().map(|(name, rule)| (format!("scopes.methods.{name}"), rule));
+        if let Some((field, _)) = base.chain(methods).find(|(_, rule)| rule.1 == Visibility::Always) {
+            let mend = "only a tool, a prompt or a resource is in a list: leave out `listed` here";
+            return Err(ConfigError::about(field, mend));
+        }
+        let shown = Self {
+            tools: visibilities("scopes.tools", &map.tools, Braces::AreLiteral)?,
+            resources: visibilities("scopes.resources", &map.resources, Braces::ArePlaceholders)?,
+            prompts: visibilities("scopes.prompts", &map.prompts, Braces::AreLiteral)?,
+        };
+        Ok((map.listing == Listing::Callable).then_some(shown))
+    }
+
+    fn always(&self, target: &Target<'_>) -> bool {
+        let is_always = |found: Option<Found<'_, Visibility>>| {
+            found.is_some_and(|found| *found.rule == Visibility::Always)
+        };
+        match target {
+            Target::None => false,
+            Target::Tool(name) => is_always(self.tools.get(name)),
+            Target::Prompt(name) => is_always(self.prompts.get(name)),
+            Target::Resources(names) => {
+                names.iter().flat_map(ResourceName::spellings).all(|uri| is_always(self.resources.get(&uri)))
+            }
+        }
+    }
+}
+
+/// What stands before the first wildcard of a pattern.
+fn literal_beginning(pattern: &str) -> Option<&str> {
+    pattern.find(['*', '{']).and_then(|end| pattern.get(..end))
+}
+
+fn visibilities(
+    table: &str,
+    rules: &[(String, Rule)],
+    braces: Braces,
+) -> Result<Names<Visibility>, ConfigError> {
+    let mut names = Names::new(braces);
+    for (name, Rule(need, visibility)) in rules {
+        let field = format!("{table}.{name}");
+        if *need == Need::Denied && *visibility == Visibility::Always {
+            let mend =
+                "what nobody may call is not listed: leave out `listed`, or name the scopes that open it";
+            return Err(ConfigError::about(field, mend));
+        }
+        names.insert(name, *visibility).map_err(|mend| ConfigError::new(field, name, mend))?;
+    }
+    Ok(names)
+}
+
+/// As the start-up event shows it.
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("; lists show what is callable")?;
+        for (kind, names) in [("tool", &self.tools), ("resource", &self.resources), ("prompt", &self.prompts)]
+        {
+            let always = names.iter().filter(|(_, visibility)| **visibility == Visibility::Always);
+            let mut always: Vec<&str> = always.map(|(name, _)| name).collect();
+            always.sort_unstable();
+            always.iter().try_for_each(|name| write!(f, "; {kind} {name} is listed anyway"))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{all_of, any_of, base_only, deny};
+
+    fn listed(map: ScopeMap, granted: &str, list: List, name: &str) -> bool {
+        Policy::compile(&map.list_callable()).unwrap().may_be_listed(&Scopes::from_claim(granted), list, name)
+    }
+
+    #[test]
+    fn what_may_be_called_is_listed_and_nothing_else() {
+        let map = || {
+            ScopeMap::deny_unlisted()
+                .tool("free", base_only())
+                .tool("write", "files:write")
+                .tool("read", "files:read")
+                .tool("both", all_of(["a", "b"]))
+                .tool("one", any_of(["a", "b"]))
+                .tool("gone", deny())
+                .tool("teaser", Rule::from("premium").listed())
+                .tool("z_*", "z")
+                .tool("z_top", "top")
+                .prompt("greet", "prompts")
+                .implies("files:write", ["files:read"])
+        };
+        for (granted, name, is_listed) in [
+            ("", "free", true),
+            ("", "write", false),
+            ("files:write", "write", true),
+            ("files:write", "read", true),
+            ("files:read", "write", false),
+            ("a", "both", false),
+            ("a b", "both", true),
+            ("b", "one", true),
+            ("a b files:write premium", "gone", false),
+            ("", "teaser", true),
+            ("premium", "teaser", true),
+            ("a b files:write premium", "unknown", false),
+            ("z", "z_a", true),
+            ("z", "z_top", false),
+            ("", "Free", false),
+        ] {
+            assert_eq!(listed(map(), granted, List::Tools, name), is_listed, "{name} with {granted:?}");
+        }
+        assert!(!listed(map(), "", List::Prompts, "greet"));
+        assert!(listed(map(), "prompts", List::Prompts, "greet"));
+        assert!(!listed(map(), "prompts", List::Prompts, "free"));
+        assert!(listed(ScopeMap::allow_unlisted(), "", List::Tools, "any"));
+    }
+
+    #[test]
+    fn the_rule_of_the_method_that_calls_counts_and_one_that_lists_anyway_overrides_it() {
+        let map = || {
+            ScopeMap::allow_unlisted()
+                .method("tools/call", "caller")
+                .method("prompts/get", deny())
+                .method("resources/read", "reader")
+                .tool("teaser", Rule::from("premium").listed())
+                .prompt("teaser", Rule::from("premium").listed())
+        };
+        assert!(!listed(map(), "", List::Tools, "x"));
+        assert!(listed(map(), "caller", List::Tools, "x"));
+        assert!(listed(map(), "", List::Tools, "teaser"));
+        assert!(!listed(map(), "premium", List::Prompts, "teaser"), "no scope opens the method");
+        for list in [List::Resources, List::ResourceTemplates] {
+            assert!(!listed(map(), "", list, "file:///a/{x}"));
+            assert!(listed(map(), "reader", list, "file:///a/{x}"));
+        }
+    }
+
+    #[test]
+    fn a_resource_is_listed_when_every_spelling_of_it_may_be_read() {
+        let map = || {
+            ScopeMap::deny_unlisted()
+                .resource("file:///public/*", base_only())
+                .resource("file:///secret/*", "secret")
+                .resource("docs://teaser/*", Rule::from("premium").listed())
+        };
+        for (granted, uri, is_listed) in [
+            ("", "file:///public/a", true),
+            ("", "file:///secret/a", false),
+            ("secret", "file:///secret/a", true),
+            ("", "file:///public/../secret/a", false),
+            ("secret", "file:///public/../secret/a", true),
+            ("", "docs://teaser/a", true),
+            ("", "docs://other/a", false),
+        ] {
+            assert_eq!(listed(map(), granted, List::Resources, uri), is_listed, "{uri} with {granted:?}");
+        }
+    }
+
+    #[test]
+    fn a_template_is_listed_when_a_rule_at_or_below_its_beginning_lets_the_caller_in() {
+        let map = || {
+            ScopeMap::deny_unlisted()
+                .resource("file:///*", "all")
+                .resource("file:///secret/*", "secret")
+                .resource("file:///secret/menu", base_only())
+                .resource("file:///gone/*", deny())
+                .resource("docs://*", Rule::from("premium").listed())
+        };
+        for (granted, template, is_listed) in [
+            ("", "file:///{path}", true),
+            ("", "file:///secret/{name}", true),
+            ("", "file:///secret/x{name}", false),
+            ("secret", "file:///secret/x{name}", true),
+            ("all", "file:///secret/x{name}", false),
+            ("all", "file:///open/{name}", true),
+            ("secret", "file:///open/{name}", false),
+            ("FILE", "FILE:///secret/x{name}", false),
+            ("all secret", "file:///gone/{name}", false),
+            ("", "docs://{name}", true),
+            ("all secret", "other://{name}", false),
+            ("", "file:///secret/menu", true),
+            ("", "file:///secret/other", false),
+            ("", "{anything}", true),
+        ] {
+            let shown = listed(map(), granted, List::ResourceTemplates, template);
+            assert_eq!(shown, is_listed, "{template} with {granted:?}");
+        }
+        assert!(listed(ScopeMap::allow_unlisted(), "", List::ResourceTemplates, "x://{y}"));
+    }
+
+    #[test]
+    fn a_rule_that_lists_what_is_in_no_list_or_open_to_nobody_is_refused() {
+        let error = |map: ScopeMap| Policy::compile(&map).unwrap_err().to_string();
+        let map = ScopeMap::allow_unlisted;
+        assert!(error(map().tool("t", deny().listed())).contains("scopes.tools.t"));
+        assert!(error(map().every_request(Rule::from("a").listed())).contains("scopes.every_request"));
+        assert!(error(map().method("x", Rule::from("a").listed())).contains("scopes.methods.x"));
+        assert!(Policy::compile(&map().tool("t", Rule::from("a").listed())).is_ok());
+    }
+}
