@@ -22,7 +22,7 @@ use toolgate::testing::AuthorizationServer;
 use toolgate::{RequestBody, ResponseBody, Rule, ScopeMap, Toolgate, base_only, deny};
 use tower::{Layer, ServiceExt, service_fn};
 
-use crate::world::{World, bare, call, post};
+use crate::world::{PATIENCE, World, bare, call, post};
 
 fn map() -> ScopeMap {
     ScopeMap::deny_unlisted()
@@ -336,7 +336,10 @@ async fn the_first_event_arrives_before_the_second_is_sent() {
     let (response, _) =
         through(&world, post(&world.token().mint(), &call("tools/list", json!({}))), answer).await;
     let mut body = response.into_body();
-    let mut next = async || body.frame().await.unwrap().unwrap().into_data().unwrap();
+    let mut next = async || {
+        let frame = tokio::time::timeout(PATIENCE, body.frame()).await.expect("it comes at once");
+        frame.unwrap().unwrap().into_data().unwrap()
+    };
 
     let progress = "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\"}\r\n\r\n";
     send.send(progress.into()).unwrap();
