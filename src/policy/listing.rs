@@ -203,6 +203,21 @@ mod tests {
     }
 
     #[test]
+    fn where_scopes_follow_the_name_so_does_what_is_listed() {
+        let map = || {
+            ScopeMap::deny_unlisted().tool("*", "tool:{name}").resource("db://{table}/rows/*", "db:{table}")
+        };
+        assert!(listed(map(), "tool:add", List::Tools, "add"));
+        assert!(!listed(map(), "tool:add", List::Tools, "sub"));
+        assert!(!listed(map(), "tool:a", List::Tools, "a b"), "no scope can be made of it");
+        assert!(listed(map(), "db:users", List::Resources, "db://users/rows/7"));
+        assert!(!listed(map(), "db:users", List::Resources, "db://orders/rows/7"));
+        // Of some table's rows, nobody can say of which.
+        assert!(listed(map(), "db:users", List::ResourceTemplates, "db://{table}/rows/{row}"));
+        assert!(!listed(map(), "db:users", List::ResourceTemplates, "file:///{path}"));
+    }
+
+    #[test]
     fn the_rule_of_the_method_that_calls_counts_and_one_that_lists_anyway_overrides_it() {
         let map = || {
             ScopeMap::allow_unlisted()
