@@ -233,7 +233,7 @@ impl Gate {
         // 4. verify
         let principal = decision.by(self.verifier.verify(token, decision.began()).await?);
 
-        // 5. base rule
+        // 5. base rule: who may ask at all, and with which scopes
         self.callers.judge(&principal)?;
         self.policy.admit(principal.scopes())?;
         Ok(principal)

@@ -32,8 +32,10 @@
 //! 2. **origin**: a web page that may not talk to the server is refused; the preflight of one that may
 //!    is answered.
 //! 3. **present**: the token is read from `Authorization`. None, malformed and several are three answers.
-//! 4. **verify**: the token becomes a [`Principal`], or is rejected (401), or cannot be told right now (503).
-//! 5. **base rule**: the scopes that every request needs, before a byte of the body is read.
+//! 4. **verify**: the token becomes a [`Principal`], by its signature or by its issuer's word when asked, or is
+//!    rejected (401), or cannot be told right now (503).
+//! 5. **base rule**: whether the caller may ask at all, and the scopes that every request needs, before a byte of
+//!    the body is read.
 //! 6. **read the call**: which methods, tools, resources and prompts the body names. What cannot be read
 //!    with certainty is refused.
 //! 7. **call rule**: the scopes those need, all of them in one challenge; and a decision of your own, if you

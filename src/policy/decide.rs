@@ -164,6 +164,10 @@ impl OwnDecision {
         calls: &Calls<'_>,
         arguments: &[Option<Value>],
     ) -> Result<Scopes, Refusal> {
+        // Read by two readers: if they do not count alike, a call would go unasked.
+        if calls.iter().len() != arguments.len() {
+            return Err(Reason::BodyUnparsable.into());
+        }
         let all = async {
             let mut needed = Vec::new();
             for (call, arguments) in calls.iter().zip(arguments) {

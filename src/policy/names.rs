@@ -50,7 +50,9 @@ impl<R> Names<R> {
 
     /// The rule that was written for this name or pattern.
     pub(crate) fn of(&self, written: &str) -> Option<&R> {
-        self.iter().find(|(own, _)| *own == written).map(|(_, rule)| rule)
+        self.exact.get(written).or_else(|| {
+            self.patterns.iter().find(|(pattern, _)| pattern.written() == written).map(|(_, rule)| rule)
+        })
     }
 
     /// Every name and pattern as it was written, in no order.
