@@ -222,6 +222,14 @@ fn announce(gate: &Gate) {
         policy = %gate.policy,
         "the gate stands",
     );
+    if gate.policy.opens_anything() {
+        tracing::warn!(
+            target: "toolgate",
+            resource = gate.resource.as_str(),
+            open = %gate.policy.opened(),
+            "open without a token: whoever reaches this server may call these",
+        );
+    }
     for issuer in issuers.iter().filter(|issuer| !issuer.unbound_clients.is_empty()) {
         tracing::warn!(
             target: "toolgate",

@@ -20,9 +20,8 @@ use crate::current::Current;
 use crate::decision::{Decision, DecisionLog};
 use crate::list::Asked;
 use crate::policy::{Callers, Origins, OwnDecision, Policy};
-use crate::refusal::Refusal;
+use crate::refusal::{Reason, Refusal, RefusalKind};
 use crate::resource_uri::ResourceUri;
-use crate::scope::Scopes;
 use crate::token::{PresentedToken, Principal, Verifier};
 
 /// Puts the gate around a service. Made by [`Toolgate::layer`](crate::Toolgate::layer).
@@ -82,6 +81,7 @@ pub(crate) struct Gate {
     pub(crate) policy: Policy,
     pub(crate) decision: Option<OwnDecision>,
     pub(crate) max_body_bytes: usize,
+    pub(crate) anonymous_body_bytes: usize,
     pub(crate) body_time: Duration,
     pub(crate) answers: Answers,
 }
@@ -116,7 +116,7 @@ impl Gate {
                 return Ok(ours(preflight));
             }
 
-            // 3. to 7., in `judge` and `admit` below, unless 2. has refused
+            // 3. to 7., in `admit` and `judge_calls` below, unless 2. has refused
             let judged = match &origin {
                 Ok(_) => self.judge(&parts, body, &mut decision).await,
                 Err(refusal) => Err(drained(refusal.clone(), &parts, body)),
@@ -135,8 +135,9 @@ impl Gate {
                         // What is to be filtered here must not come compressed.
                         parts.headers.remove(ACCEPT_ENCODING);
                     }
-                    if let Some(principal) = decision.into_principal() {
-                        parts.extensions.insert(principal);
+                    match decision.into_principal() {
+                        Some(principal) => drop(parts.extensions.insert(principal)),
+                        None => drop(parts.extensions.remove::<Principal>()),
                     }
                     let answer = inner.call(Request::from_parts(parts, body)).await?;
 
@@ -173,61 +174,30 @@ impl Gate {
             Ok(principal) => principal,
             Err(refusal) => return Err(drained(refusal, parts, body)),
         };
-
-        // 6. read the call
         if !self.depends_on_calls() {
             return Ok((RequestBody::untouched(body), None));
         }
+
+        // 6. and 7.
         let mut body = Box::pin(body);
-        let bytes = match self.read(parts, body.as_mut()).await {
-            Ok(Some(bytes)) => bytes,
-            // GET and the like: no call to judge. A stream taken up again may bring lists asked for before.
-            Ok(None) => {
-                let resumed = (self.policy.filters_lists() && call::resumes(parts)).then(Asked::new);
-                return Ok((RequestBody::judged(Bytes::new()), resumed));
-            }
-            Err(refusal) => return Err(drained(refusal, parts, body)),
-        };
-        let calls = Calls::read(parts, &bytes)?;
-        decision.about(&calls);
-
-        // 7. call rule, and an operator's own decision about what it lets pass
-        self.policy.judge(principal.scopes(), &calls)?;
-        if let Some(own) = &self.decision {
-            let arguments = call::arguments(&bytes)?;
-            let needed = Box::pin(own.judge(&principal, &calls, &arguments)).await?;
-            self.policy.judge_with(principal.scopes(), &calls, needed)?;
-        }
-        let lists = self.policy.filters_lists().then(|| calls.lists()).flatten();
-        drop(calls);
-        Ok((RequestBody::judged(bytes), lists))
-    }
-
-    /// What shows a list to this caller. Nobody known is somebody without scopes.
-    fn list_filter(self: &Arc<Self>, asked: Asked, principal: Option<Principal>) -> ListFilter {
-        let (gate, none) = (self.clone(), Scopes::default());
-        ListFilter::new(asked, move |list, name| {
-            let granted = principal.as_ref().map_or(&none, Principal::scopes);
-            gate.policy.may_be_listed(granted, list, name)
-        })
-    }
-
-    fn depends_on_calls(&self) -> bool {
-        self.policy.depends_on_calls() || self.decision.is_some()
-    }
-
-    /// The bytes to be judged; nothing where the method asks for nothing.
-    async fn read<B: Body<Data = Bytes>>(&self, parts: &Parts, body: B) -> Result<Option<Bytes>, Refusal> {
-        if call::expects_call(parts)? {
-            call::collect(body, self.max_body_bytes, self.body_time).await.map(Some)
-        } else {
-            call::expect_none(body, self.body_time).await.map(|()| None)
+        let judged = self.judge_calls(principal.as_ref(), parts, body.as_mut(), decision).await;
+        let judged = judged.map_err(|refusal| match principal {
+            None => instead_of_a_token(refusal),
+            Some(_) => refusal,
+        });
+        match judged {
+            Ok((bytes, lists)) => Ok((RequestBody::judged(bytes), lists)),
+            Err(refusal) => Err(drained(refusal, parts, body)),
         }
     }
 
-    /// Judges the caller, before a byte of the body is read.
-    async fn admit(&self, parts: &Parts, decision: &mut Decision<'_>) -> Result<Principal, Refusal> {
+    /// Judges the caller, before a byte of the body is read. `None` is for who came without a token, where there
+    /// are calls that need none.
+    async fn admit(&self, parts: &Parts, decision: &mut Decision<'_>) -> Result<Option<Principal>, Refusal> {
         // 3. present
+        if self.policy.opens_anything() && !parts.headers.contains_key(AUTHORIZATION) {
+            return Ok(None);
+        }
         let token = PresentedToken::read(parts)?;
 
         // 4. verify
@@ -236,7 +206,69 @@ impl Gate {
         // 5. base rule: who may ask at all, and with which scopes
         self.callers.judge(&principal)?;
         self.policy.admit(principal.scopes())?;
-        Ok(principal)
+        Ok(Some(principal))
+    }
+
+    /// Judges what is asked: the bytes it is in, and the lists it will bring, if these are filtered.
+    async fn judge_calls<B: Body<Data = Bytes>>(
+        &self,
+        principal: Option<&Principal>,
+        parts: &Parts,
+        body: B,
+        decision: &mut Decision<'_>,
+    ) -> Result<(Bytes, Option<Asked>), Refusal> {
+        // 6. read the call
+        let filters_lists = self.policy.filters_lists();
+        if !call::expects_call(parts)? {
+            // GET and the like: nothing that could be open to anyone. A stream that is taken up again may bring
+            // lists asked for before.
+            principal.ok_or(Reason::NoToken)?;
+            call::expect_none(body, self.body_time).await?;
+            return Ok((Bytes::new(), (filters_lists && call::resumes(parts)).then(Asked::new)));
+        }
+        let max_bytes = if principal.is_some() { self.max_body_bytes } else { self.anonymous_body_bytes };
+        let bytes = call::collect(body, max_bytes, self.body_time).await?;
+        let calls = Calls::read(parts, &bytes)?;
+        decision.about(&calls);
+
+        // 7. call rule, and an operator's own decision about what it lets pass
+        match principal {
+            Some(principal) => self.policy.judge(principal.scopes(), &calls)?,
+            None => self.policy.judge_without_token(&calls)?,
+        }
+        if let Some(own) = &self.decision {
+            let arguments = call::arguments(&bytes)?;
+            let needed = Box::pin(own.judge(principal, &calls, &arguments)).await?;
+            match principal {
+                Some(principal) => self.policy.judge_with(principal.scopes(), &calls, needed)?,
+                None if needed.is_empty() => {}
+                None => return Err(Reason::NoToken.into()),
+            }
+        }
+        let lists = filters_lists.then(|| calls.lists()).flatten();
+        drop(calls);
+        Ok((bytes, lists))
+    }
+
+    /// What shows a list to this caller.
+    fn list_filter(self: &Arc<Self>, asked: Asked, principal: Option<Principal>) -> ListFilter {
+        let gate = self.clone();
+        ListFilter::new(asked, move |list, name| {
+            gate.policy.may_be_listed(principal.as_ref().map(Principal::scopes), list, name)
+        })
+    }
+
+    fn depends_on_calls(&self) -> bool {
+        self.policy.depends_on_calls() || self.decision.is_some()
+    }
+}
+
+/// Who came without a token is told to get one, whatever was wrong with what they asked. Only whether somebody
+/// else failed us is another matter.
+fn instead_of_a_token(refusal: Refusal) -> Refusal {
+    match refusal.kind() {
+        RefusalKind::NoToken | RefusalKind::Unavailable => refusal,
+        _ => Refusal::from(Reason::NoToken).because(refusal),
     }
 }
 

@@ -31,7 +31,8 @@
 //! 1. **metadata**: a well-known path of ours is answered, to everybody.
 //! 2. **origin**: a web page that may not talk to the server is refused; the preflight of one that may
 //!    is answered.
-//! 3. **present**: the token is read from `Authorization`. None, malformed and several are three answers.
+//! 3. **present**: the token is read from `Authorization`. None, malformed and several are three answers. Only for
+//!    what is opened by name ([`without_token`]) it goes on to 6 without one, and is let in if all it asks for is open.
 //! 4. **verify**: the token becomes a [`Principal`], by its signature or by its issuer's word when asked, or is
 //!    rejected (401), or cannot be told right now (503).
 //! 5. **base rule**: whether the caller may ask at all, and the scopes that every request needs, before a byte of
@@ -99,7 +100,7 @@ pub use gate::Toolgate;
 pub use layer::{ToolgateFuture, ToolgateLayer, ToolgateService};
 pub use policy::{
     ArgumentsError, AskedCall, Decide, DecisionFailed, Rule, ScopeMap, Verdict, all_of, any_of, base_only,
-    deny,
+    deny, without_token,
 };
 pub use refusal::{Refusal, RefusalKind};
 pub use scope::Scopes;

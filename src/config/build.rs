@@ -82,13 +82,14 @@ pub(crate) fn gate(config: &Config, lasting: &Lasting) -> Result<Gate, ConfigErr
         answers: Answers::new(resource.metadata_url(), policy.initial().clone(), request_prefix),
         well_known: Arc::new(well_known),
         log: DecisionLog::new(clock.clone()),
-        origins: origins(&resource, &config.origins)?,
+        origins: origins(&resource, &config.origins, &policy)?,
         cors: if config.origins.cors_headers { Cors::Ours } else { Cors::LeftToOthers },
         verifier: Verifier { issuers, introspections, memory, clock: clock.clone() },
         callers,
         policy,
         decision: decider.clone().map(|decider| OwnDecision { decider, time: config.limits.decision_time() }),
         max_body_bytes: config.limits.body_bytes(),
+        anonymous_body_bytes: config.limits.anonymous_bytes(),
         body_time: config.limits.body_time(),
         resource,
     })
@@ -98,11 +99,17 @@ fn requested_list(scopes: &Scopes, prefix: &str) -> Vec<String> {
     requested(scopes, prefix).split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect()
 }
 
-fn origins(resource: &ResourceUri, table: &OriginsTable) -> Result<Origins, ConfigError> {
-    match &table.allowed {
-        Allowed::These(origins) => Origins::new(resource, origins),
-        Allowed::Any => Ok(Origins::allow_any(resource)),
+fn origins(resource: &ResourceUri, table: &OriginsTable, policy: &Policy) -> Result<Origins, ConfigError> {
+    let origins = match &table.allowed {
+        Allowed::These(origins) => Origins::new(resource, origins)?,
+        Allowed::Any => Origins::allow_any(resource),
+    };
+    if policy.opens_anything() && origins.allow_every_page() {
+        let mend = "where something is open without a token, every web page that somebody visits could call it \
+                    from inside of their network: name the origins that may";
+        return Err(ConfigError::about("origins.allowed", mend));
     }
+    Ok(origins)
 }
 
 /// The issuers as the metadata document names them.

@@ -13,6 +13,7 @@ use crate::token::{Lifetimes, Memory, RejectedCache, Revocations, VerifiedCache}
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     max_body_bytes: Option<u64>,
+    anonymous_body_bytes: Option<u64>,
     body_seconds: Option<u64>,
     decision_seconds: Option<u64>,
     jwks_min_seconds: Option<u64>,
@@ -30,6 +31,8 @@ pub struct Limits {
 const MAX_SECONDS: u64 = 366 * 24 * 60 * 60;
 /// Longest body that is read to judge the call in it.
 const MAX_BODY_BYTES: u64 = 4 * 1024 * 1024;
+/// Of those who come without a token: a first contact is short.
+const ANONYMOUS_BODY_BYTES: u64 = 64 * 1024;
 /// For the whole body to arrive.
 const BODY_SECONDS: u64 = 10;
 /// For an operator's own decision about a call, or a batch of them.
@@ -70,6 +73,8 @@ macro_rules! setters {
 setters! {
     /// Longest body that is read to judge the call in it. Default 4 MiB.
     max_body_bytes
+    /// The same for those who come without a token, where there is anything for them. Default 64 KiB.
+    anonymous_body_bytes
     /// Time for the whole body to arrive. Default 10.
     body_seconds
     /// Time for the decision of [`Builder::decision`](crate::Builder::decision), then 503. Default 5.
@@ -99,6 +104,7 @@ impl Limits {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let values = [
             ("max_body_bytes", self.max_body_bytes),
+            ("anonymous_body_bytes", self.anonymous_body_bytes),
             ("body_seconds", self.body_seconds),
             ("decision_seconds", self.decision_seconds),
             ("jwks_min_seconds", self.jwks_min_seconds),
@@ -140,6 +146,12 @@ impl Limits {
 
     pub(super) fn body_bytes(&self) -> usize {
         usize::try_from(self.max_body_bytes.unwrap_or(MAX_BODY_BYTES)).unwrap_or(usize::MAX)
+    }
+
+    /// Never more than from those who are known.
+    pub(super) fn anonymous_bytes(&self) -> usize {
+        let bytes = self.anonymous_body_bytes.unwrap_or(ANONYMOUS_BODY_BYTES);
+        usize::try_from(bytes).unwrap_or(usize::MAX).min(self.body_bytes())
     }
 
     pub(super) fn decision_time(&self) -> Duration {

@@ -3,6 +3,7 @@
 use super::hierarchy::Hierarchy;
 use super::listing::Shown;
 use super::names::Names;
+use super::open;
 use super::pattern::{Braces, Pattern};
 use super::rule::{Need, Rule};
 use super::scope_map::ScopeMap;
@@ -44,6 +45,7 @@ impl Policy {
             unlisted,
             hierarchy: hierarchy(map)?,
             challenge: map.challenge,
+            opens_anything: open::check(map)?,
             shown: Shown::compile(map)?,
         })
     }
@@ -89,6 +91,7 @@ fn rules(table: &str, rules: &[(String, Rule)], braces: Braces) -> Result<Names<
 
 fn requirement(field: &str, rule: &Rule, fillers: Fillers<'_>) -> Result<Requirement, ConfigError> {
     Ok(match &rule.0 {
+        Need::NotEvenAToken => Requirement::NotEvenAToken,
         Need::Nothing => Requirement::Nothing,
         Need::Denied => Requirement::Denied,
         Need::All(texts) | Need::Any(texts) if texts.is_empty() => {

@@ -60,6 +60,19 @@ pub trait Decide: Send + Sync + 'static {
         principal: &Principal,
         call: &AskedCall<'_>,
     ) -> impl Future<Output = Result<Verdict, DecisionFailed>> + Send;
+
+    /// May this call, which rules open to anyone ([`without_token`](crate::without_token)), be made by somebody who
+    /// came without a token? Unless you answer this one, no; and who may not is told to get a token.
+    ///
+    /// # Errors
+    /// Where it cannot tell: the caller gets 503, and the error is for the log.
+    fn decide_without_token(
+        &self,
+        call: &AskedCall<'_>,
+    ) -> impl Future<Output = Result<Verdict, DecisionFailed>> + Send {
+        let _ = call;
+        std::future::ready(Ok(Verdict::Deny("without_token")))
+    }
 }
 
 /// Why a decision could not be made.
@@ -160,7 +173,7 @@ impl OwnDecision {
     /// The scopes that it wants besides those of the rules, for all of the calls together.
     pub(crate) async fn judge(
         &self,
-        principal: &Principal,
+        principal: Option<&Principal>,
         calls: &Calls<'_>,
         arguments: &[Option<Value>],
     ) -> Result<Scopes, Refusal> {
@@ -213,13 +226,16 @@ impl From<Failed> for Refusal {
 
 /// The same trait, for one that is not known by its type.
 pub(crate) trait Decider: Send + Sync {
-    fn decide<'a>(&'a self, principal: &'a Principal, call: &'a AskedCall<'a>) -> Deciding<'a>;
+    fn decide<'a>(&'a self, principal: Option<&'a Principal>, call: &'a AskedCall<'a>) -> Deciding<'a>;
 }
 
 pub(crate) type Deciding<'a> = Pin<Box<dyn Future<Output = Result<Verdict, DecisionFailed>> + Send + 'a>>;
 
 impl<D: Decide> Decider for D {
-    fn decide<'a>(&'a self, principal: &'a Principal, call: &'a AskedCall<'a>) -> Deciding<'a> {
-        Box::pin(Decide::decide(self, principal, call))
+    fn decide<'a>(&'a self, principal: Option<&'a Principal>, call: &'a AskedCall<'a>) -> Deciding<'a> {
+        match principal {
+            Some(principal) => Box::pin(Decide::decide(self, principal, call)),
+            None => Box::pin(self.decide_without_token(call)),
+        }
     }
 }

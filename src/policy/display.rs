@@ -13,12 +13,7 @@ impl fmt::Display for Policy {
         for requirement in &self.base {
             write!(f, "; every request = {requirement}")?;
         }
-        for (kind, rules) in [
-            ("tool", &self.tools),
-            ("resource", &self.resources),
-            ("prompt", &self.prompts),
-            ("method", &self.methods),
-        ] {
+        for (kind, rules) in self.kinds_of_rules() {
             write_rules(f, kind, rules)?;
         }
         write!(f, "{}", self.hierarchy)?;
@@ -38,6 +33,7 @@ fn write_rules(f: &mut fmt::Formatter<'_>, kind: &str, rules: &Names<Requirement
 impl fmt::Display for Requirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NotEvenAToken => f.write_str("without a token"),
             Self::Nothing => f.write_str("base only"),
             Self::All(scopes) => write!(f, "{scopes}"),
             Self::Any(scopes) => write!(f, "any of {scopes}"),

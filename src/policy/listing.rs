@@ -27,9 +27,10 @@ impl Policy {
         self.shown.is_some()
     }
 
-    /// Whether a list may show this to somebody with these scopes, who has passed the base rule. The judge is
-    /// that of the calls: what is listed may be called, but for what a rule lists all the same.
-    pub(crate) fn may_be_listed(&self, granted: &Scopes, list: List, name: &str) -> bool {
+    /// Whether a list may show this to somebody with these scopes, who has passed the base rule, or to somebody
+    /// without a token. The judge is that of the calls: what is listed may be called, but for what a rule lists
+    /// all the same.
+    pub(crate) fn may_be_listed(&self, granted: Option<&Scopes>, list: List, name: &str) -> bool {
         let Some(shown) = &self.shown else { return true };
         let name = Cow::Borrowed(name);
         let (method, target) = match list {
@@ -41,25 +42,27 @@ impl Policy {
         let call = Call::naming(method, target);
         let mut callable = true;
         let open =
-            self.requirements(&call, &mut |needed| callable = callable && self.satisfied(needed, granted));
+            self.requirements(&call, &mut |needed| callable = callable && self.lets_in(needed, granted));
         open.is_ok() && (callable || shown.always(&call.target))
     }
 
     /// Nobody can say what a template's expansions are called but for what stands before its first expression.
     /// It is shown where the rule of a URI that begins so, or any rule further below, lets the caller in. That
     /// may show too much, never open anything: each expansion is judged when it is called.
-    fn template_may_be_listed(&self, granted: &Scopes, shown: &Shown, template: &str) -> bool {
+    fn template_may_be_listed(&self, granted: Option<&Scopes>, shown: &Shown, template: &str) -> bool {
         let Some((beginning, _)) = template.split_once('{') else {
             return self.may_be_listed(granted, List::Resources, template);
         };
         let mut method_held = true;
         let read = Call::naming("resources/read", Target::None);
         let open = self
-            .requirements(&read, &mut |needed| method_held = method_held && self.satisfied(needed, granted));
+            .requirements(&read, &mut |needed| method_held = method_held && self.lets_in(needed, granted));
         // Scopes that follow the name may be held for some expansion or other.
-        let may_hold =
-            |rule: &Requirement| matches!(rule, Requirement::Following(_)) || self.satisfied(rule, granted);
-        let lets_in = |name: &str, rule: &Requirement| {
+        let may_hold = |rule: &Requirement| match rule {
+            Requirement::Following(_) => granted.is_some(),
+            _ => self.lets_in(rule, granted),
+        };
+        let shows = |name: &str, rule: &Requirement| {
             *rule != Requirement::Denied
                 && (shown.resources.of(name) == Some(&Visibility::Always) || (method_held && may_hold(rule)))
         };
@@ -69,16 +72,23 @@ impl Policy {
                 beginning.starts_with(prefix).then_some((prefix, name, rule))
             });
             match patterns.max_by_key(|(prefix, ..)| prefix.len()) {
-                Some((_, name, rule)) if lets_in(name, rule) => return true,
-                None if self.unlisted == Unlisted::Allow && method_held => return true,
+                Some((_, name, rule)) if shows(name, rule) => return true,
+                None if self.unlisted == Unlisted::Allow && method_held && granted.is_some() => return true,
                 Some(_) | None => {}
             }
             self.resources.iter().any(|(name, rule)| {
-                literal_beginning(name).unwrap_or(name).starts_with(beginning) && lets_in(name, rule)
+                literal_beginning(name).unwrap_or(name).starts_with(beginning) && shows(name, rule)
             })
         };
         open.is_ok()
             && ResourceName::new(beginning.into()).spellings().all(|spelling| some_expansion(&spelling))
+    }
+
+    fn lets_in(&self, needed: &Requirement, granted: Option<&Scopes>) -> bool {
+        match granted {
+            Some(granted) => self.satisfied(needed, granted),
+            None => *needed == Requirement::NotEvenAToken,
+        }
     }
 }
 
@@ -158,7 +168,11 @@ mod tests {
     use crate::policy::{all_of, any_of, base_only, deny};
 
     fn listed(map: ScopeMap, granted: &str, list: List, name: &str) -> bool {
-        Policy::compile(&map.list_callable()).unwrap().may_be_listed(&Scopes::from_claim(granted), list, name)
+        Policy::compile(&map.list_callable()).unwrap().may_be_listed(
+            Some(&Scopes::from_claim(granted)),
+            list,
+            name,
+        )
     }
 
     #[test]

@@ -30,6 +30,11 @@ const CLIENT_METHODS: &[&str] = &[
     "tools/list",
 ];
 
+/// Whether the method is about what it names and nothing else.
+pub(crate) fn is_for_its_target(method: &str) -> bool {
+    matches!(method, "tools/call" | "prompts/get" | "resources/read")
+}
+
 pub(crate) fn is_mcps_own(method: &str) -> bool {
     CLIENT_METHODS.contains(&method)
 }

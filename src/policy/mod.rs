@@ -2,7 +2,8 @@
 //!
 //! `scope_map` and `rule` are what an operator writes; `compile` parses them into the [`Policy`] that
 //! judges; `names` (with `pattern`, `prefixes` and `template`) and `hierarchy` are how it looks things up.
-//! `listing` says what a filtered list may show, and `decide` is where an operator's own decision comes in.
+//! `open` says what needs no token, `listing` what a filtered list may show, and `decide` is where an operator's own
+//! decision comes in.
 //! `callers` judges who may ask at all, whatever their scopes, and `origin` the one thing that is not about the
 //! token: which web pages may talk to the server.
 
@@ -14,6 +15,7 @@ mod hierarchy;
 mod listing;
 mod methods;
 mod names;
+mod open;
 mod origin;
 mod pattern;
 mod prefixes;
@@ -33,7 +35,7 @@ use hierarchy::Hierarchy;
 use listing::Shown;
 use names::{Found, Names};
 pub(crate) use origin::Origins;
-pub use rule::{Rule, all_of, any_of, base_only, deny};
+pub use rule::{Rule, all_of, any_of, base_only, deny, without_token};
 pub use scope_map::ScopeMap;
 use scope_map::{Challenge, Unlisted};
 use template::Template;
@@ -55,6 +57,7 @@ pub(crate) struct Policy {
     unlisted: Unlisted,
     hierarchy: Hierarchy,
     challenge: Challenge,
+    opens_anything: bool,
     /// Only where lists are filtered.
     shown: Option<Shown>,
 }
@@ -62,6 +65,8 @@ pub(crate) struct Policy {
 /// A rule, parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Requirement {
+    /// Nor the base scopes.
+    NotEvenAToken,
     Nothing,
     All(Scopes),
     Any(Scopes),
@@ -78,8 +83,9 @@ impl Policy {
 
     /// Whether anything depends on what the body asks for. If not, it stays unread.
     pub(crate) fn depends_on_calls(&self) -> bool {
-        let rules = [&self.tools, &self.resources, &self.prompts, &self.methods];
-        self.unlisted == Unlisted::Deny || self.filters_lists() || rules.iter().any(|names| !names.is_empty())
+        self.unlisted == Unlisted::Deny
+            || self.filters_lists()
+            || self.kinds_of_rules().iter().any(|(_, rules)| !rules.is_empty())
     }
 
     /// The base rule: what every request needs.
@@ -137,6 +143,10 @@ impl Policy {
             return Ok(());
         }
         let of_method = match self.methods.get(&call.method) {
+            // Of these the rule for what they name decides alone.
+            None if methods::is_for_its_target(&call.method) => {
+                Some(Found::exactly(&Requirement::NotEvenAToken))
+            }
             None if methods::is_mcps_own(&call.method) => Some(Found::exactly(&Requirement::Nothing)),
             listed => listed,
         };
@@ -164,6 +174,7 @@ impl Policy {
         needed: &mut dyn FnMut(&Requirement),
     ) -> Result<(), Refusal> {
         if self.resources.is_empty() && self.unlisted == Unlisted::Allow {
+            needed(&Requirement::Nothing);
             return Ok(());
         }
         for uri in name.spellings() {
@@ -199,9 +210,18 @@ impl Policy {
         }
     }
 
+    fn kinds_of_rules(&self) -> [(&'static str, &Names<Requirement>); 4] {
+        [
+            ("tool", &self.tools),
+            ("resource", &self.resources),
+            ("prompt", &self.prompts),
+            ("method", &self.methods),
+        ]
+    }
+
     fn satisfied(&self, requirement: &Requirement, granted: &Scopes) -> bool {
         match requirement {
-            Requirement::Nothing => true,
+            Requirement::NotEvenAToken | Requirement::Nothing => true,
             Requirement::All(scopes) => {
                 scopes.as_slice().iter().all(|scope| self.hierarchy.satisfied(scope, granted))
             }
@@ -218,7 +238,7 @@ impl Requirement {
     /// What a challenge names: of alternatives the first, always, so that clients see one answer.
     fn rendered(&self) -> &[crate::scope::Scope] {
         match self {
-            Self::Nothing | Self::Following(_) | Self::Denied => &[],
+            Self::NotEvenAToken | Self::Nothing | Self::Following(_) | Self::Denied => &[],
             Self::All(scopes) => scopes.as_slice(),
             Self::Any(scopes) => scopes.as_slice().get(..1).unwrap_or_default(),
         }

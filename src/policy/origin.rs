@@ -33,6 +33,11 @@ impl Origins {
         Self { own: resource.browser_origin(), listed: vec![Listed::Any] }
     }
 
+    /// Whether any web page may ask: one whose origin is `null` is easily made by every other.
+    pub(crate) fn allow_every_page(&self) -> bool {
+        self.allow("null")
+    }
+
     /// The allowed origin of the request, `None` when it names none.
     pub(crate) fn judge<'a>(&self, parts: &'a Parts) -> Result<Option<&'a HeaderValue>, Refusal> {
         let mut lines = parts.headers.get_all(ORIGIN).iter();

@@ -6,13 +6,15 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 /// What one tool, resource, prompt or method needs, besides the scopes of every request.
 ///
-/// A plain string is one scope; [`all_of`], [`any_of`], [`base_only`] and [`deny`] make the others.
+/// A plain string is one scope; [`all_of`], [`any_of`], [`base_only`], [`without_token`] and [`deny`] make the
+/// others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule(pub(crate) Need, pub(crate) Visibility);
 
 /// Scopes are raw text until `build()` has parsed them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Need {
+    NotEvenAToken,
     Nothing,
     All(Vec<String>),
     Any(Vec<String>),
@@ -62,6 +64,29 @@ pub fn base_only() -> Rule {
     Rule::needing(Need::Nothing)
 }
 
+/// Open to anyone who reaches the server, **without a token**, and so without the scopes of every request.
+///
+/// It is for a first contact, before anybody has logged in. Who sends a token is checked all the same.
+///
+/// ```
+/// use toolgate::{ScopeMap, without_token};
+///
+/// let scopes = ScopeMap::deny_unlisted()
+///     .every_request("mcp:use")
+///     .method("initialize", without_token())
+///     .method("notifications/initialized", without_token())
+///     .method("tools/list", without_token())
+///     .tool("opening_hours", without_token())
+///     .tool("book_table", "tables:book");
+/// ```
+///
+/// A tool is called, a prompt got and a resource read without a token where their own rule says so; whatever else
+/// is done with them needs its method opened too. A request is let in if all of its calls are open; any other
+/// without a token is told to get one, with the same 401 as everybody.
+pub fn without_token() -> Rule {
+    Rule::needing(Need::NotEvenAToken)
+}
+
 /// Nobody may: no scope opens it.
 pub fn deny() -> Rule {
     Rule::needing(Need::Denied)
@@ -79,8 +104,8 @@ impl From<String> for Rule {
     }
 }
 
-/// `"scope"`, `{ all = […] }`, `{ any = […] }`, `{ deny = true }` or `{}`, of which the tables may also have
-/// `listed = true`. By hand, because an untagged enum would answer every mistake with "did not match any variant".
+/// `"scope"`, `{ all = […] }`, `{ any = […] }`, `{ deny = true }`, `{ without_token = true }` or `{}`, of which the
+/// tables may also have `listed = true`. By hand, because an untagged enum would answer every mistake with "did not match any variant".
 impl<'de> Deserialize<'de> for Rule {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct RuleVisitor;
@@ -89,7 +114,10 @@ impl<'de> Deserialize<'de> for Rule {
             type Value = Rule;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a scope, { all = [scopes] }, { any = [scopes] }, { deny = true } or {}")
+                f.write_str(
+                    "a scope, { all = [scopes] }, { any = [scopes] }, { deny = true }, \
+                     { without_token = true } or {}",
+                )
             }
 
             fn visit_str<E>(self, scope: &str) -> Result<Rule, E> {
@@ -106,6 +134,12 @@ impl<'de> Deserialize<'de> for Rule {
                         "deny" => {
                             return Err(A::Error::custom("`deny = false` says nothing: write {} instead"));
                         }
+                        "without_token" if map.next_value::<bool>()? => without_token(),
+                        "without_token" => {
+                            return Err(A::Error::custom(
+                                "`without_token = false` says nothing: leave it out",
+                            ));
+                        }
                         "listed" if map.next_value::<bool>()? => {
                             visibility = Visibility::Always;
                             continue;
@@ -114,11 +148,12 @@ impl<'de> Deserialize<'de> for Rule {
                             return Err(A::Error::custom("`listed = false` says nothing: leave it out"));
                         }
                         other => {
-                            return Err(A::Error::unknown_field(other, &["all", "any", "deny", "listed"]));
+                            let known = &["all", "any", "deny", "without_token", "listed"];
+                            return Err(A::Error::unknown_field(other, known));
                         }
                     };
                     if rule.replace(read).is_some() {
-                        let mend = "a rule has one of `all`, `any` and `deny`, not several";
+                        let mend = "a rule has one of `all`, `any`, `deny` and `without_token`, not several";
                         return Err(A::Error::custom(mend));
                     }
                 }

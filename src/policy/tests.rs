@@ -6,7 +6,7 @@ use http::Request;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Policy, Rule, ScopeMap, all_of, any_of, base_only, deny};
+use super::{Policy, Rule, ScopeMap, all_of, any_of, base_only, deny, without_token};
 use crate::call::Calls;
 use crate::refusal::RefusalKind;
 use crate::scope::Scopes;
@@ -26,6 +26,7 @@ struct Map {
 
 #[derive(Debug, Clone)]
 enum Need {
+    NotEvenAToken,
     Nothing,
     All(Vec<String>),
     Any(Vec<String>),
@@ -84,7 +85,7 @@ impl Map {
             held.contains(scope) || (self.wildcard_grants && held.iter().any(|held| covers(held, scope)))
         };
         let satisfied = needs.iter().all(|need| match need {
-            Need::Nothing => true,
+            Need::NotEvenAToken | Need::Nothing => true,
             Need::All(scopes) => scopes.iter().all(has),
             Need::Any(scopes) => scopes.iter().any(has),
             Need::Denied => false,
@@ -97,7 +98,7 @@ impl Map {
             named.extend(match need {
                 Need::All(scopes) => scopes.clone(),
                 Need::Any(scopes) => scopes[..1].to_vec(),
-                Need::Nothing | Need::Denied => Vec::new(),
+                Need::NotEvenAToken | Need::Nothing | Need::Denied => Vec::new(),
             });
         }
         if self.accumulates {
@@ -106,6 +107,20 @@ impl Map {
         let mut seen = BTreeSet::new();
         named.retain(|scope| seen.insert(scope.clone()));
         Outcome::Missing(named)
+    }
+
+    /// Whether all of it is open to those without a token.
+    fn opens(&self, asked: &[Asked]) -> bool {
+        asked.iter().all(|one| {
+            let (method, target) = match one {
+                Asked::Tool(name) => ("tools/call", of_name(&self.tools, name)),
+                Asked::Resource(uri) => ("resources/read", of_name(&self.resources, uri)),
+                Asked::List => ("tools/list", Some(Need::NotEvenAToken)),
+            };
+            let method = of_name(&self.methods, method);
+            let of_method = method.or((!matches!(one, Asked::List)).then_some(Need::NotEvenAToken));
+            [of_method, target].iter().all(|need| matches!(need, Some(Need::NotEvenAToken)))
+        })
     }
 
     /// Adds what is implied, until nothing is new. A wildcard that is held stands for the broad side too.
@@ -133,6 +148,7 @@ impl Map {
 impl Need {
     fn rule(&self) -> Rule {
         match self {
+            Self::NotEvenAToken => without_token(),
             Self::Nothing => base_only(),
             Self::All(scopes) => all_of(scopes.clone()),
             Self::Any(scopes) => any_of(scopes.clone()),
@@ -180,6 +196,7 @@ fn scopes() -> impl Strategy<Value = Vec<String>> {
 
 fn need() -> impl Strategy<Value = Need> {
     prop_oneof![
+        3 => Just(Need::NotEvenAToken),
         1 => Just(Need::Nothing),
         4 => scopes().prop_map(Need::All),
         4 => scopes().prop_map(Need::Any),
@@ -191,7 +208,12 @@ fn rules(names: &'static [&'static str]) -> impl Strategy<Value = Vec<(String, N
     let names = proptest::sample::subsequence(names.to_vec(), 0..=names.len());
     names.prop_flat_map(|names| {
         let needs = proptest::collection::vec(need(), names.len());
-        needs.prop_map(move |needs| names.iter().map(|name| (*name).to_owned()).zip(needs).collect())
+        let meant = |(name, need)| match (name, need) {
+            // Nobody can open everything.
+            ("*", Need::NotEvenAToken) => ("*".to_owned(), Need::Nothing),
+            (name, need) => (name.to_owned(), need),
+        };
+        needs.prop_map(move |needs| names.iter().copied().zip(needs).map(meant).collect())
     })
 }
 
@@ -243,12 +265,21 @@ fn message(asked: &Asked) -> Value {
     json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params })
 }
 
-/// What the policy says of a batch of these.
-fn outcome(policy: &Policy, granted: &[String], asked: &[Asked]) -> Outcome {
+/// A batch of these.
+fn body(asked: &[Asked]) -> String {
+    Value::from(asked.iter().map(message).collect::<Vec<_>>()).to_string()
+}
+
+fn calls(body: &str) -> Calls<'_> {
     let request = Request::post("/mcp").header("content-type", "application/json");
     let (parts, ()) = request.header("mcp-protocol-version", "2025-03-26").body(()).unwrap().into_parts();
-    let body = Value::from(asked.iter().map(message).collect::<Vec<_>>()).to_string();
-    let calls = Calls::read(&parts, body.as_bytes()).unwrap();
+    Calls::read(&parts, body.as_bytes()).unwrap()
+}
+
+/// What the policy says of a batch of these.
+fn outcome(policy: &Policy, granted: &[String], asked: &[Asked]) -> Outcome {
+    let body = body(asked);
+    let calls = calls(&body);
     match policy.judge(&Scopes::from_claim(&granted.join(" ")), &calls) {
         Ok(()) => Outcome::Allowed,
         Err(refusal) if refusal.kind() == RefusalKind::Forbidden => Outcome::Forbidden,
@@ -275,5 +306,13 @@ proptest! {
             prop_assert_eq!(outcome(&policy, &both, &asked), Outcome::Allowed);
             prop_assert_eq!(outcome(&policy, &named, &asked), Outcome::Allowed);
         }
+    }
+
+    #[test]
+    fn what_is_open_without_a_token_is_what_a_model_opens(map in map(), asked in asked()) {
+        let policy = Policy::compile(&map.scope_map()).unwrap();
+        let opens = policy.judge_without_token(&calls(&body(&asked))).is_ok();
+        prop_assert_eq!(opens, map.opens(&asked));
+        prop_assert!(!opens || policy.opens_anything());
     }
 }

@@ -19,10 +19,10 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use toolgate::testing::AuthorizationServer;
-use toolgate::{RequestBody, ResponseBody, Rule, ScopeMap, Toolgate, base_only, deny};
+use toolgate::{RequestBody, ResponseBody, Rule, ScopeMap, Toolgate, base_only, deny, without_token};
 use tower::{Layer, ServiceExt, service_fn};
 
-use crate::world::{PATIENCE, World, bare, call, post};
+use crate::world::{PATIENCE, World, bare, call, post, post_without_token};
 
 fn map() -> ScopeMap {
     ScopeMap::deny_unlisted()
@@ -110,6 +110,28 @@ async fn a_list_shows_what_the_caller_may_call_and_what_a_rule_lists_anyway() {
             assert_eq!(names(&body["result"]["tools"]), shown, "{granted} {content_type}");
         }
     }
+}
+
+#[tokio::test]
+async fn who_comes_without_a_token_sees_what_is_open_and_what_a_rule_lists_anyway() {
+    let map = map().method("tools/list", without_token()).method("resources/templates/list", without_token());
+    let map = map.tool("hours", without_token()).resource("docs://public/*", without_token());
+    let world = World::with_scopes(map).await;
+    let mut all = tools();
+    all.as_array_mut().unwrap().push(json!({ "name": "hours" }));
+    let list = async |body: &str, answer: Value| {
+        let answer = of_type(JSON, result(1, answer));
+        let (response, _) = through(&world, post_without_token(body), answer).await;
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        serde_json::from_slice::<Value>(&body).unwrap()["result"].clone()
+    };
+    let shown = list(&call("tools/list", json!({})), json!({ "tools": all })).await;
+    assert_eq!(names(&shown["tools"]), ["export", "hours"]);
+    let template = |uri: &str| json!({ "name": uri, "uriTemplate": uri });
+    let templates = ["docs://public/{x}", "file:///{x}", "other://{x}"].map(template);
+    let answer = json!({ "resourceTemplates": templates });
+    let shown = list(&call("resources/templates/list", json!({})), answer).await;
+    assert_eq!(names(&shown["resourceTemplates"]), ["docs://public/{x}"]);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "that is how a test fails")]
 #![allow(clippy::indexing_slicing, clippy::string_slice, reason = "that is how a test fails")]
 
+mod anonymous;
 mod axum_router;
 mod callers;
 mod calls;

@@ -25,7 +25,7 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use toolgate::testing::AuthorizationServer;
-use toolgate::{Principal, RequestBody, ScopeMap, Toolgate};
+use toolgate::{Principal, RequestBody, ScopeMap, Toolgate, without_token};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 use crate::challenge::Challenge;
@@ -210,7 +210,14 @@ impl Drop for Sent {
 
 #[tokio::test]
 async fn on_http_2_a_refused_client_may_send_its_body_to_the_end_and_sees_the_answer() {
-    let (_server, gate) = gate(scopes()).await;
+    // Refused unread, and refused when too much of it was read.
+    for scopes in [scopes(), scopes().tool("open", without_token())] {
+        assert_heard_to_the_end(scopes).await;
+    }
+}
+
+async fn assert_heard_to_the_end(scopes: ScopeMap) {
+    let (_server, gate) = gate(scopes).await;
     let inner = service_fn(|_: Request<RequestBody<Incoming>>| async {
         Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
     });

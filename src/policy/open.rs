@@ -1,0 +1,67 @@
+//! Open to anyone? What those may call who come without a token.
+
+use std::fmt;
+
+use super::rule::{Need, Rule};
+use super::scope_map::ScopeMap;
+use super::{Policy, Requirement};
+use crate::call::{Calls, MessageKind};
+use crate::config_error::ConfigError;
+use crate::refusal::{Reason, Refusal};
+
+impl Policy {
+    /// Whether there is anything that may be called without a token. If not, who has none is refused unread.
+    pub(crate) fn opens_anything(&self) -> bool {
+        self.opens_anything
+    }
+
+    /// Every one of the calls must be open. What else they need is not said to those whom nobody knows.
+    pub(crate) fn judge_without_token(&self, calls: &Calls<'_>) -> Result<(), Refusal> {
+        calls.iter().try_for_each(|call| {
+            if call.kind == MessageKind::Response {
+                return Err(Reason::NoToken.into());
+            }
+            let mut open = true;
+            self.requirements(call, &mut |needed| open = open && *needed == Requirement::NotEvenAToken)?;
+            if open { Ok(()) } else { Err(Reason::NoToken.into()) }
+        })
+    }
+
+    /// Each rule that opens something, in the operator's own words.
+    pub(crate) fn opened(&self) -> impl fmt::Display {
+        let opens = |(_, requirement): &(&str, &Requirement)| **requirement == Requirement::NotEvenAToken;
+        let mut opened = Vec::new();
+        for (kind, rules) in self.kinds_of_rules() {
+            let mut names: Vec<&str> = rules.iter().filter(opens).map(|(name, _)| name).collect();
+            names.sort_unstable();
+            opened.extend(names.iter().map(|name| format!("{kind} {name}")));
+        }
+        opened.join("; ")
+    }
+}
+
+/// What is open must have been meant: by name, and where a name of nothing else could be meant.
+pub(super) fn check(map: &ScopeMap) -> Result<bool, ConfigError> {
+    let is_open = |rule: &Rule| rule.0 == Need::NotEvenAToken;
+    if map.every_request.iter().any(is_open) {
+        let mend = "name what is open without a token; what every request needs does not open anything";
+        return Err(ConfigError::about("scopes.every_request", mend));
+    }
+    let mut opens_anything = false;
+    for (table, rules) in [
+        ("tools", &map.tools),
+        ("resources", &map.resources),
+        ("prompts", &map.prompts),
+        ("methods", &map.methods),
+    ] {
+        for (name, _) in rules.iter().filter(|(_, rule)| is_open(rule)) {
+            opens_anything = true;
+            if name == "*" {
+                let mend =
+                    "name what is open without a token, or what is added to the server later would be too";
+                return Err(ConfigError::new(format!("scopes.{table}"), name, mend));
+            }
+        }
+    }
+    Ok(opens_anything)
+}
