@@ -201,7 +201,7 @@ fn push(list: &mut String, item: &str) {
 }
 
 /// Escaped, so that no line can be forged, and cut.
-fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let mut cleaned = String::new();
     for character in text.chars() {
         if cleaned.len() >= MAX_LOGGED_BYTES {

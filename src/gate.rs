@@ -4,10 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::answer::{MetadataService, WellKnown};
 use crate::config::{self, Builder, Config, Lasting};
 use crate::config_error::ConfigError;
 use crate::current::Current;
+use crate::explain::{Caller, Explanation};
 use crate::layer::{Gate, ToolgateLayer};
 use crate::resource_uri::ResourceUri;
 use crate::token::{Introspection, IssuerHealth, Revocation, RevocationError, When};
@@ -143,6 +146,27 @@ impl Toolgate {
     /// revoked then.
     pub fn revoke(&self, revocation: Revocation, longest_life: Duration) -> Result<(), RevocationError> {
         self.gate.get().verifier.revoke(revocation, longest_life)
+    }
+
+    /// Why would this request be let in, or refused? Each check in order, with what it expected and got, for
+    /// operators and their tests; never for callers, who could learn from it how to get past the next check.
+    ///
+    /// The body is that of a POST, one JSON-RPC message or a batch. It takes the path of every other one, so
+    /// keys may be fetched, an issuer be asked, a decision of your own be made; but no service is called, and
+    /// nothing is logged as a decision. Origins and mirrored headers are not part of it.
+    ///
+    /// ```
+    /// # async fn ask(gate: &toolgate::Toolgate, token: &str) {
+    /// use toolgate::Caller;
+    ///
+    /// let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"delete_file"}}"#;
+    /// let explanation = gate.explain(Caller::Token(token), call).await;
+    /// println!("{explanation}");
+    /// assert!(!explanation.is_allowed());
+    /// # }
+    /// ```
+    pub async fn explain(&self, caller: Caller<'_>, body: impl Into<Bytes>) -> Explanation {
+        self.gate.get().explain(caller, body.into()).await
     }
 
     /// The resource identifier, exactly as configured.

@@ -160,7 +160,7 @@ impl Gate {
         }
     }
 
-    async fn judge<B>(
+    pub(crate) async fn judge<B>(
         &self,
         parts: &Parts,
         body: B,
@@ -203,14 +203,19 @@ impl Gate {
         // 4. verify
         let principal = decision.by(self.verifier.verify(token, decision.began()).await?);
 
-        // 5. base rule: who may ask at all, and with which scopes
-        self.callers.judge(&principal)?;
-        self.policy.admit(principal.scopes())?;
+        // 5. base rule
+        self.let_ask(&principal)?;
         Ok(Some(principal))
     }
 
+    /// Who may ask at all, and with which scopes.
+    pub(crate) fn let_ask(&self, principal: &Principal) -> Result<(), Refusal> {
+        self.callers.judge(principal)?;
+        self.policy.admit(principal.scopes())
+    }
+
     /// Judges what is asked: the bytes it is in, and the lists it will bring, if these are filtered.
-    async fn judge_calls<B: Body<Data = Bytes>>(
+    pub(crate) async fn judge_calls<B: Body<Data = Bytes>>(
         &self,
         principal: Option<&Principal>,
         parts: &Parts,
@@ -258,7 +263,7 @@ impl Gate {
         })
     }
 
-    fn depends_on_calls(&self) -> bool {
+    pub(crate) fn depends_on_calls(&self) -> bool {
         self.policy.depends_on_calls() || self.decision.is_some()
     }
 }

@@ -65,6 +65,7 @@ mod gate;
 
 // The path of a request, and what the operator sees of it.
 mod decision;
+mod explain;
 mod layer;
 
 // Who is it?
@@ -96,6 +97,7 @@ pub use answer::{Metadata, MetadataService, ResponseBody};
 pub use call::RequestBody;
 pub use config::{Builder, Config, Introspection, Issuer, Limits, Secret};
 pub use config_error::ConfigError;
+pub use explain::{Caller, Check, CheckOutcome, Explanation};
 pub use gate::Toolgate;
 pub use layer::{ToolgateFuture, ToolgateLayer, ToolgateService};
 pub use policy::{

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Full};
 use pin_project_lite::pin_project;
 use tokio::time::timeout;
 
@@ -107,6 +107,11 @@ impl Whole {
             Self::Several(bytes) => bytes.freeze(),
         }
     }
+}
+
+/// A body that is all there.
+pub(crate) fn whole(bytes: Bytes) -> impl Body<Data = Bytes> + Send + 'static {
+    Full::new(bytes)
 }
 
 /// Reads on for a while: on HTTP/2, hyper resets a stream whose body is left unfinished,

@@ -43,7 +43,7 @@ use template::Template;
 use crate::call::{Call, Calls, MessageKind, Target};
 use crate::refusal::{Reason, Refusal};
 use crate::resource_name::ResourceName;
-use crate::scope::Scopes;
+use crate::scope::{Scope, Scopes};
 
 /// The scope map, parsed.
 #[derive(Debug)]
@@ -127,15 +127,32 @@ impl Policy {
         if satisfied {
             return Ok(());
         }
-        let mut scopes = Vec::new();
-        let mut name = |needed: &Requirement| scopes.extend_from_slice(needed.rendered());
-        self.base.iter().for_each(&mut name);
-        of_calls(&mut name)?;
+        let mut scopes = self.rendered(of_calls)?;
         if self.challenge == Challenge::Accumulate {
             scopes.extend_from_slice(granted.as_slice());
         }
         let scopes = scopes.into_iter().collect();
         Err(Refusal::from(Reason::InsufficientScope).requiring(scopes))
+    }
+
+    /// The scopes to ask for, where these calls are to be made: those of every request and theirs. No scopes
+    /// at all open a call that is denied.
+    pub(crate) fn needs_of(&self, calls: Option<&Calls<'_>>) -> Scopes {
+        let of_calls = |needed: &mut dyn FnMut(&Requirement)| {
+            calls.into_iter().flat_map(Calls::iter).try_for_each(|call| self.requirements(call, needed))
+        };
+        self.rendered(of_calls).unwrap_or_default().into_iter().collect()
+    }
+
+    fn rendered(
+        &self,
+        of_calls: impl Fn(&mut dyn FnMut(&Requirement)) -> Result<(), Refusal>,
+    ) -> Result<Vec<Scope>, Refusal> {
+        let mut scopes = Vec::new();
+        let mut name = |needed: &Requirement| scopes.extend_from_slice(needed.rendered());
+        self.base.iter().for_each(&mut name);
+        of_calls(&mut name)?;
+        Ok(scopes)
     }
 
     fn requirements(&self, call: &Call<'_>, needed: &mut dyn FnMut(&Requirement)) -> Result<(), Refusal> {
@@ -236,7 +253,7 @@ impl Policy {
 
 impl Requirement {
     /// What a challenge names: of alternatives the first, always, so that clients see one answer.
-    fn rendered(&self) -> &[crate::scope::Scope] {
+    fn rendered(&self) -> &[Scope] {
         match self {
             Self::NotEvenAToken | Self::Nothing | Self::Following(_) | Self::Denied => &[],
             Self::All(scopes) => scopes.as_slice(),

@@ -3,7 +3,8 @@
 //! `present` reads the header, `memory` knows tokens that were seen before (`cache`) or are revoked (`revocation`),
 //! and `verify` walks the path of a new one: a `jwt` proves itself by its signature, about any other its issuer
 //! is asked (`introspection`), and `claims` judges what was said either way. A `source` has what an issuer
-//! publishes, keys above all, as new as it need be. `health` tells how it stands with each issuer.
+//! publishes, keys above all, as new as it need be. `health` tells how it stands with each issuer, and `unverified` what
+//! a token says of itself, for explanations.
 //!
 //! Signatures are checked by aws-lc-rs directly. The crate `jsonwebtoken` reads keys for us, but its
 //! `decode` would pass a token whose `iss` or `aud` is absent or of the wrong type, and its backend
@@ -22,6 +23,7 @@ mod present;
 mod principal;
 mod revocation;
 mod source;
+mod unverified;
 mod verify;
 
 pub(crate) use cache::{RejectedCache, VerifiedCache};
@@ -38,4 +40,5 @@ pub use principal::{ClaimsError, Identity, Principal};
 pub(crate) use revocation::Revocations;
 pub use revocation::{Revocation, RevocationError};
 pub(crate) use source::{Fetcher, HttpClientBuilder, Lifetimes, Location, Source, metadata_urls};
+pub(crate) use unverified::Unverified;
 pub(crate) use verify::{Known, Verifier};

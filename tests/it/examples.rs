@@ -297,6 +297,37 @@ async fn the_introspection_example_serves_an_opaque_token_until_it_is_revoked() 
 /// A hang is a failure. Nothing here takes a second.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+#[tokio::test]
+async fn the_explanation_of_a_request_is_printed_check_by_check() {
+    let authorization_server = AuthorizationServer::start().await;
+    let issuer = format!("issuer = {:?}", authorization_server.issuer());
+    let file = File::new("explained", &config(RESOURCE, &issuer));
+    let token = authorization_server.token().audience(RESOURCE).scope("mcp:use").mint();
+    let token_file = File::new("explained-token", &format!("{token}\n"));
+    let body = File::new("explained-body", &call("prompts/get", json!({ "name": "greet" })));
+    let explain = async |arguments: &[&str]| {
+        let output = example("explain").arg(file.path()).args(arguments).output().await.unwrap();
+        assert!(!String::from_utf8_lossy(&output.stdout).contains(&token));
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let with_token = ["--token-file", token_file.path()];
+    let (code, text) = explain(&[&with_token[..], &["--call", "add"]].concat()).await;
+    assert_eq!((code, text.lines().last()), (Some(0), Some("allowed")), "{text}");
+    let (code, text) = explain(&[&with_token[..], &["--body", body.path()]].concat()).await;
+    assert_eq!((code, text.lines().last()), (Some(0), Some("allowed")), "{text}");
+    let (code, text) = explain(&[&with_token[..], &["--call", "delete_file"]].concat()).await;
+    assert_eq!((code, text.lines().last()), (Some(1), Some("refused: insufficient_scope")), "{text}");
+    assert!(text.contains("FAIL  rules         expects mcp:use files:write; got mcp:use"), "{text}");
+    let (code, text) = explain(&["--call", "add"]).await;
+    assert_eq!((code, text.lines().last()), (Some(1), Some("refused: no_token")), "{text}");
+    for wrong in
+        [&[][..], &["--call"], &["--call", "add", "more"], &["--token-file", "/nowhere", "--call", "add"]]
+    {
+        let (code, text) = explain(wrong).await;
+        assert_eq!((code, text.as_str()), (Some(2), ""), "{wrong:?}");
+    }
+}
+
 /// An example that runs. It ends with the test, one way or the other.
 struct Example {
     process: Child,

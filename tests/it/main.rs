@@ -12,6 +12,7 @@ mod challenge;
 mod config;
 mod decisions;
 mod examples;
+mod explain;
 mod faults;
 mod features;
 mod floods;

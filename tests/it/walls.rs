@@ -9,7 +9,7 @@ use source::{Source, exported_by_the_crate, is_named_in, sources};
 
 /// The rooms, and what stands above them. Nouns know none of these.
 const ABOVE_THE_NOUNS: &[&str] =
-    &["token", "call", "policy", "answer", "decision", "layer", "gate", "config"];
+    &["token", "call", "policy", "answer", "decision", "layer", "explain", "gate", "config"];
 const NOUNS: &[&str] =
     &["refusal", "scope", "resource_uri", "resource_name", "clock", "config_error", "current", "list"];
 

@@ -47,6 +47,10 @@ impl<'a> Jws<'a> {
         }
     }
 
+    pub(crate) fn header_bytes(&self) -> &[u8] {
+        &self.header
+    }
+
     pub(crate) fn payload(&self) -> Result<Vec<u8>, Refusal> {
         decode(self.payload)
     }

@@ -1,0 +1,85 @@
+//! Why would this token be let in, or not? Each check of the gate in order, for operators.
+//!
+//! ```text
+//! cargo run --example explain -- config.toml --token-file token.txt --call delete_file
+//! ```
+//!
+//! It takes the same file as `serve`, and asks the same authorization servers; it serves nothing. Without
+//! `--token-file` it asks as somebody without a token. Instead of a tool, `--body FILE` is the whole JSON-RPC
+//! message. It ends with 0 where the request would be let in, with 1 where not, and with 2 where it cannot tell what
+//! was meant.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that people start talks to them")]
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::{env, fs};
+
+use serde_json::json;
+use toolgate::{Caller, Config};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(why) => {
+            eprintln!("explain: {why}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn run() -> Result<bool, Box<dyn Error>> {
+    let options = Options::parse(env::args().skip(1))?;
+    let config: Config = toml::from_str(&read(&options.config)?)?;
+    let gate = config.into_builder().build()?;
+
+    let token = options.token_file.as_deref().map(read).transpose()?;
+    let caller = token.as_deref().map_or(Caller::Anonymous, |token| Caller::Token(token.trim()));
+    let body = match options.asked {
+        Asked::Tool(name) => json!({
+            "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": name, "arguments": {} },
+        })
+        .to_string(),
+        Asked::Body(file) => read(&file)?,
+    };
+
+    let explanation = gate.explain(caller, body).await;
+    println!("{explanation}");
+    Ok(explanation.is_allowed())
+}
+
+fn read(file: &str) -> Result<String, String> {
+    fs::read_to_string(file).map_err(|why| format!("{file}: {why}"))
+}
+
+struct Options {
+    config: String,
+    token_file: Option<String>,
+    asked: Asked,
+}
+
+enum Asked {
+    Tool(String),
+    Body(String),
+}
+
+impl Options {
+    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, &'static str> {
+        let (mut config, mut token_file, mut asked) = (None, None, None);
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().ok_or(USAGE);
+            match argument.as_str() {
+                "--token-file" => token_file = Some(value()?),
+                "--call" => asked = Some(Asked::Tool(value()?)),
+                "--body" => asked = Some(Asked::Body(value()?)),
+                flag if flag.starts_with('-') => return Err(USAGE),
+                _ if config.is_none() => config = Some(argument),
+                _ => return Err(USAGE),
+            }
+        }
+        Ok(Self { config: config.ok_or(USAGE)?, token_file, asked: asked.ok_or(USAGE)? })
+    }
+}
+
+const USAGE: &str = "usage: explain CONFIG.toml [--token-file FILE] (--call TOOL | --body FILE)";

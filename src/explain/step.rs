@@ -1,0 +1,123 @@
+//! The checks in the order of the path, and which reasons to refuse are whose.
+
+use crate::refusal::Reason;
+
+/// A check. Of those that a reason could be of, the earliest, so that none is said to have held that may not have
+/// been looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Step {
+    Credentials,
+    Form,
+    Issuer,
+    Header,
+    Proof,
+    Claims,
+    Audience,
+    Time,
+    Usage,
+    Binding,
+    Profile,
+    Revocation,
+    Caller,
+    BaseScopes,
+    Body,
+    Rules,
+    Decision,
+}
+
+impl Step {
+    pub(super) const ALL: [Self; 17] = [
+        Self::Credentials,
+        Self::Form,
+        Self::Issuer,
+        Self::Header,
+        Self::Proof,
+        Self::Claims,
+        Self::Audience,
+        Self::Time,
+        Self::Usage,
+        Self::Binding,
+        Self::Profile,
+        Self::Revocation,
+        Self::Caller,
+        Self::BaseScopes,
+        Self::Body,
+        Self::Rules,
+        Self::Decision,
+    ];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Credentials => "credentials",
+            Self::Form => "form",
+            Self::Issuer => "issuer",
+            Self::Header => "header",
+            Self::Proof => "proof",
+            Self::Claims => "claims",
+            Self::Audience => "audience",
+            Self::Time => "time",
+            Self::Usage => "usage",
+            Self::Binding => "binding",
+            Self::Profile => "profile",
+            Self::Revocation => "revocation",
+            Self::Caller => "caller",
+            Self::BaseScopes => "base scopes",
+            Self::Body => "body",
+            Self::Rules => "rules",
+            Self::Decision => "decision",
+        }
+    }
+
+    /// Missing scopes are named here as of the rules: whether it was the base rule or a decision can only be told
+    /// by judging again.
+    pub(super) fn of(reason: Reason) -> Self {
+        use Reason::*;
+        match reason {
+            NoToken | WrongScheme | MalformedHeader | MultipleCredentials => Self::Credentials,
+            TokenTooLarge | NotAJwt | EncryptedJwt | BadBase64 | BadJson | DuplicateClaim => Self::Form,
+            IssuerMismatch => Self::Issuer,
+            AlgNotAllowed | CritUnsupported | WrongTyp => Self::Header,
+            KidUnknown
+            | NoKidAmbiguous
+            | KeyUnusable
+            | BadSignature
+            | JwksUnavailable
+            | JwksUnusable
+            | KidUndecided
+            | DiscoveryFailed
+            | DiscoveryIssuerMismatch
+            | Inactive
+            | IntrospectionUnavailable
+            | IntrospectionUnusable
+            | IntrospectionUnauthorized
+            | IntrospectionBusy => Self::Proof,
+            BadClaim => Self::Claims,
+            AudienceMissing | AudienceMismatch => Self::Audience,
+            ExpMissing | Expired | NotYetValid | IssuedInFuture => Self::Time,
+            TokenUseNotAccess | IdToken => Self::Usage,
+            DpopRequired | MtlsBinding | UnknownBinding => Self::Binding,
+            ClaimMissing | ScopeTooLong => Self::Profile,
+            Revoked => Self::Revocation,
+            ClientDenied | ClientNotAllowed | ClaimNotMet => Self::Caller,
+            // No explained request names an origin, which is judged with the head.
+            OriginNotAllowed
+            | DuplicateHeader
+            | UnexpectedBody
+            | UpgradeRefused
+            | BodyIncomplete
+            | BodyNotJson
+            | BodyUnparsable
+            | DuplicateKey
+            | BatchNotAllowed
+            | BatchTooLong
+            | HeaderMismatch
+            | UnsupportedContentType
+            | UnsupportedEncoding
+            | BodyTooLarge
+            | BodyTooSlow => Self::Body,
+            InsufficientScope | Denied | ToolUnmapped | ResourceUnmapped | PromptUnmapped
+            | MethodUnmapped | NameNoScope => Self::Rules,
+            DecisionDenied | DecisionUnavailable => Self::Decision,
+        }
+    }
+}
