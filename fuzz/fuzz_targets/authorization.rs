@@ -19,9 +19,7 @@ fuzz_target!(|input: (Vec<Vec<u8>>, Option<Vec<u8>>)| {
         request = request.header("origin", origin);
     }
     let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
-    let request = request
-        .body(Full::new(Bytes::from_static(body.as_bytes())))
-        .unwrap();
+    let request = request.body(Full::new(Bytes::from_static(body.as_bytes()))).unwrap();
     let let_in = WORLD.lets_in(request);
     assert!(!let_in || lines.iter().any(|line| line.ends_with(WORLD.token.as_bytes())));
 });
