@@ -11,48 +11,56 @@ use super::message::Unclear;
 /// Where a value stands.
 pub(super) type Span = Range<usize>;
 
-/// The only value of the text.
-pub(super) fn whole(text: &str) -> Result<Span, Unclear> {
-    let value = value(text, 0)?;
-    let rest = text.get(value.end..).unwrap_or_default();
-    if rest.trim_start_matches(WHITE_SPACE).is_empty() { Ok(value) } else { Err(Unclear::NotJson) }
+/// The bracket, quote, digit or letter that a text or value begins with, and its place.
+pub(super) fn first(text: &str, from: usize) -> Result<(u8, usize), Unclear> {
+    token(text, from).map(|(token, behind)| (token, behind - 1))
 }
 
-/// The bracket, quote, digit or letter that a value begins with.
-pub(super) fn first(text: &str, value: &Span) -> Option<u8> {
-    text.as_bytes().get(value.start).copied()
+/// Where the value ends that begins here.
+pub(super) fn end(text: &str, from: usize) -> Result<usize, Unclear> {
+    value(text, from).map(|value| value.end)
 }
 
-/// The elements of an array.
-pub(super) fn elements(text: &str, array: &Span) -> Result<Vec<Span>, Unclear> {
-    let mut elements = Vec::new();
-    let (mut token, mut at) = token(text, array.start + 1)?;
+/// Holds where nothing but white space is left.
+pub(super) fn nothing(text: &str, from: usize) -> Result<(), Unclear> {
+    let rest = text.get(from..).ok_or(Unclear::NotJson)?;
+    if rest.trim_start_matches(WHITE_SPACE).is_empty() { Ok(()) } else { Err(Unclear::NotJson) }
+}
+
+/// Reads the elements of the array that begins here, each from where it begins to where it ends. Returns where the
+/// array does.
+pub(super) fn elements<E: From<Unclear>>(
+    text: &str,
+    array: usize,
+    mut read: impl FnMut(usize) -> Result<usize, E>,
+) -> Result<usize, E> {
+    let (mut token, mut at) = token(text, array + 1)?;
     if token == b']' {
-        return Ok(elements);
+        return Ok(at);
     }
     at -= 1;
     loop {
-        let element = value(text, at)?;
-        (token, at) = self::token(text, element.end)?;
-        elements.push(element);
+        let end = read(first(text, at)?.1)?;
+        (token, at) = self::token(text, end)?;
         match token {
             b',' => {}
-            b']' => return Ok(elements),
-            _ => return Err(Unclear::NotJson),
+            b']' => return Ok(at),
+            _ => return Err(Unclear::NotJson.into()),
         }
     }
 }
 
-/// The members of an object that have these keys. None may be there twice, in any spelling of escapes.
+/// The members with these keys of the object that begins here, and where it ends. None may be there twice, in any
+/// spelling of escapes.
 pub(super) fn members<const N: usize>(
     text: &str,
-    object: &Span,
+    object: usize,
     keys: [&str; N],
-) -> Result<[Option<Span>; N], Unclear> {
+) -> Result<([Option<Span>; N], usize), Unclear> {
     let mut found = [const { None }; N];
-    let (mut token, mut at) = token(text, object.start + 1)?;
+    let (mut token, mut at) = token(text, object + 1)?;
     if token == b'}' {
-        return Ok(found);
+        return Ok((found, at));
     }
     at -= 1;
     loop {
@@ -68,7 +76,7 @@ pub(super) fn members<const N: usize>(
         }
         match (colon, token) {
             (b':', b',') => {}
-            (b':', b'}') => return Ok(found),
+            (b':', b'}') => return Ok((found, at)),
             _ => return Err(Unclear::NotJson),
         }
     }

@@ -29,52 +29,55 @@ pub(super) struct Kept {
 impl ListFilter {
     /// The text without what may not be shown; `None` where it may all be.
     pub(super) fn filtered(&self, text: &str) -> Result<Option<String>, Kept> {
-        let whole = json::whole(text)?;
         let mut edits = Vec::new();
-        if json::first(text, &whole) == Some(b'[') {
-            for message in json::elements(text, &whole)? {
-                self.message(text, &message, &mut edits)?;
-            }
-        } else {
-            self.message(text, &whole, &mut edits)?;
-        }
+        let end = match json::first(text, 0)? {
+            (b'[', batch) => json::elements(text, batch, |message| self.message(text, message, &mut edits))?,
+            (_, message) => self.message(text, message, &mut edits)?,
+        };
+        json::nothing(text, end)?;
         Ok((!edits.is_empty()).then(|| edited(text, edits)))
     }
 
-    fn message(&self, text: &str, message: &Span, edits: &mut Vec<Edit>) -> Result<(), Kept> {
-        if json::first(text, message) != Some(b'{') {
+    /// Returns where the message ends that begins here.
+    fn message(&self, text: &str, message: usize, edits: &mut Vec<Edit>) -> Result<usize, Kept> {
+        if json::first(text, message)?.0 != b'{' {
+            json::end(text, message)?;
             return Err(Unclear::NoMessage.into());
         }
-        let [id, result] = json::members(text, message, ["id", "result"])?;
-        let Some(result) = result else { return Ok(()) };
+        let ([id, result], end) = json::members(text, message, ["id", "result"])?;
+        let Some(result) = result else { return Ok(end) };
         let id = id.and_then(|id| written(text, &id));
         let asked: Vec<_> = self.asked.iter().filter(|(asked, _)| Some(asked) == id.as_ref()).collect();
         let expected = |wanted: List| asked.iter().any(|(_, list)| *list == Some(wanted));
         // What answers none of these requests is judged by what is in it: who reads an id more loosely than
         // we do might take it for the list.
         if !asked.is_empty() && !List::ALL.into_iter().any(expected) {
-            return Ok(());
+            return Ok(end);
         }
-        self.result(text, &result, expected, edits).map_err(|why| Kept { why, id })
+        self.result(text, result.start, expected, edits).map_err(|why| Kept { why, id })?;
+        Ok(end)
     }
 
     fn result(
         &self,
         text: &str,
-        result: &Span,
+        result: usize,
         expected: impl Fn(List) -> bool,
         edits: &mut Vec<Edit>,
     ) -> Result<(), Unclear> {
         let expects_one = List::ALL.into_iter().any(&expected);
-        if json::first(text, result) != Some(b'{') {
+        if json::first(text, result)?.0 != b'{' {
             return if expects_one { Err(Unclear::NoList) } else { Ok(()) };
         }
-        let lists = json::members(text, result, List::ALL.map(member))?;
+        let [tools, prompts, resources, templates] = List::ALL.map(member);
+        let keys = [tools, prompts, resources, templates, "cacheScope", "ttlMs", "resultType"];
+        let ([tools, prompts, resources, templates, scope, lifetime, kind], _) =
+            json::members(text, result, keys)?;
+        let lists = [tools, prompts, resources, templates];
         if lists.iter().all(Option::is_none) && !expects_one {
             return Ok(());
         }
-        let hints = json::members(text, result, ["cacheScope", "ttlMs", "resultType"])?;
-        let interim = hints[2].as_ref().and_then(|kind| json::string(text, kind));
+        let interim = kind.and_then(|kind| json::string(text, &kind));
         let is_there =
             |list: List| List::ALL.iter().zip(&lists).any(|(each, at)| *each == list && at.is_some());
         if expects_one
@@ -85,46 +88,43 @@ impl ListFilter {
         }
         for (list, elements) in List::ALL.into_iter().zip(lists) {
             if let Some(elements) = elements {
-                edits.extend(self.cut(text, list, &elements)?);
+                edits.extend(self.cut(text, list, elements.start)?);
             }
         }
-        edits.extend(for_one_caller(text, result, &hints));
+        edits.extend(for_one_caller(text, result, scope, lifetime));
         Ok(())
     }
 
     /// What is left of a list, unless it is all of it.
-    fn cut(&self, text: &str, list: List, array: &Span) -> Result<Option<Edit>, Unclear> {
-        if json::first(text, array) != Some(b'[') {
+    fn cut(&self, text: &str, list: List, array: usize) -> Result<Option<Edit>, Unclear> {
+        if json::first(text, array)?.0 != b'[' {
             return Err(Unclear::NoList);
         }
-        let elements = json::elements(text, array)?;
-        let all = elements.len();
-        let mut kept = Vec::new();
-        // Each with the white space around it, from comma to comma.
-        let mut from = array.start + 1;
-        for (position, element) in elements.iter().enumerate() {
-            let to = match elements.get(position + 1) {
-                Some(next) => {
-                    element.end + text.get(element.end..next.start).and_then(|gap| gap.find(',')).unwrap_or(0)
-                }
-                None => array.end - 1,
-            };
-            if self.shows(text, list, element)? {
-                kept.push(text.get(from..to).ok_or(Unclear::NotJson)?);
+        let (mut kept, mut all) = (Vec::new(), 0);
+        let inside = array + 1;
+        let mut from = inside;
+        let end = json::elements(text, array, |element| -> Result<usize, Unclear> {
+            let (shown, end) = self.shows(text, list, element)?;
+            // Each with the white space around it, from comma to comma.
+            let (_, next) = json::first(text, end)?;
+            if shown {
+                kept.push(text.get(from..next).ok_or(Unclear::NotJson)?);
             }
-            from = to + 1;
-        }
-        let left = || Edit { at: array.start + 1..array.end - 1, text: kept.join(",") };
+            (all, from) = (all + 1, next + 1);
+            Ok(end)
+        })?;
+        let left = || Edit { at: inside..end - 1, text: kept.join(",") };
         Ok((kept.len() < all).then(left))
     }
 
-    fn shows(&self, text: &str, list: List, element: &Span) -> Result<bool, Unclear> {
-        if json::first(text, element) != Some(b'{') {
+    /// Whether the element that begins here is shown, and where it ends.
+    fn shows(&self, text: &str, list: List, element: usize) -> Result<(bool, usize), Unclear> {
+        if json::first(text, element)?.0 != b'{' {
             return Err(Unclear::NoName);
         }
-        let [name] = json::members(text, element, [naming(list)])?;
+        let ([name], end) = json::members(text, element, [naming(list)])?;
         let name = name.and_then(|name| json::string(text, &name)).ok_or(Unclear::NoName)?;
-        Ok((self.shown)(list, &name))
+        Ok(((self.shown)(list, &name), end))
     }
 }
 
@@ -181,13 +181,12 @@ fn written(text: &str, id: &Span) -> Option<String> {
 
 /// Takes the list out of caches that serve several callers. Where a lifetime comes without a scope, readers
 /// may take it for public.
-fn for_one_caller(text: &str, result: &Span, hints: &[Option<Span>; 3]) -> Option<Edit> {
-    let [scope, lifetime, _] = hints;
+fn for_one_caller(text: &str, result: usize, scope: Option<Span>, lifetime: Option<Span>) -> Option<Edit> {
     match (scope, lifetime) {
-        (Some(scope), _) if json::string(text, scope).as_deref() == Some("private") => None,
-        (Some(scope), _) => Some(Edit { at: scope.clone(), text: r#""private""#.to_owned() }),
+        (Some(scope), _) if json::string(text, &scope).as_deref() == Some("private") => None,
+        (Some(scope), _) => Some(Edit { at: scope, text: r#""private""#.to_owned() }),
         (None, Some(_)) => {
-            let start = result.start + 1;
+            let start = result + 1;
             Some(Edit { at: start..start, text: r#""cacheScope":"private","#.to_owned() })
         }
         (None, None) => None,
