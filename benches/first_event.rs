@@ -6,10 +6,12 @@
 #![allow(missing_docs, clippy::print_stdout, reason = "a program of its own, for people to read")]
 #![allow(clippy::unwrap_used, reason = "a benchmark may stop where it cannot go on")]
 
+#[path = "shared/served.rs"]
+mod served;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -23,8 +25,9 @@ use rmcp::transport::streamable_http_server::session::never::NeverSessionManager
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::{Map, json};
+use served::serve;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::sleep;
 use toolgate::testing::AuthorizationServer;
@@ -126,19 +129,6 @@ fn compare(name: &str, inner: fn() -> Router, runtime: &Runtime, server: &Author
     });
     println!("{name}: the first event after {whole:.0} µs ({} bytes) as it is,", bytes[0]);
     println!("  after {filtered:.0} µs ({} bytes) filtered: {:+.0} µs", bytes[1], filtered - whole);
-}
-
-/// In a runtime of its own, as `#[tokio::main]` makes it.
-fn serve(app: Router) -> SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        Builder::new_multi_thread().enable_all().build().unwrap().block_on(async {
-            axum::serve(TcpListener::from_std(listener).unwrap(), app).await.unwrap();
-        });
-    });
-    address
 }
 
 /// From the request to the blank line behind the first event that says something, and how long that is.

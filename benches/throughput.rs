@@ -5,9 +5,11 @@
 #![allow(missing_docs, clippy::print_stdout, reason = "a program of its own, for people to read")]
 #![allow(clippy::unwrap_used, reason = "a benchmark may stop where it cannot go on")]
 
+#[path = "shared/served.rs"]
+mod served;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -16,8 +18,9 @@ use futures_util::future::join_all;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{tool, tool_router};
+use served::serve;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use toolgate::testing::AuthorizationServer;
 use toolgate::{ScopeMap, Toolgate};
@@ -73,19 +76,6 @@ fn compare(
     let (ratio, open) = ratios.swap_remove(TURNS / 2);
     let per_second = open as f64 / TURN.as_secs_f64();
     println!("around {name}: {ratio:.2} of {per_second:.0} requests a second (at least {allowed})");
-}
-
-/// In a runtime of its own, as `#[tokio::main]` makes it.
-fn serve(app: Router) -> SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        Builder::new_multi_thread().enable_all().build().unwrap().block_on(async {
-            axum::serve(TcpListener::from_std(listener).unwrap(), app).await.unwrap();
-        });
-    });
-    address
 }
 
 fn request(token: &str) -> String {
