@@ -90,6 +90,7 @@ mod resource_name;
 mod resource_uri;
 mod scope;
 
+pub mod docs;
 #[cfg(feature = "testing")]
 pub mod testing;
 

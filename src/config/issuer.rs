@@ -100,8 +100,9 @@ impl Issuer {
         }
     }
 
-    /// Takes over what is known about a provider: `auth0`, `cognito`, `entra`, `keycloak`, `okta`.
-    /// What is set besides wins.
+    /// Takes over what is known about a provider: `auth0`, `clerk`, `cognito`, `descope`, `entra`, `fusionauth`,
+    /// `hydra`, `keycloak`, `okta`, `scalekit`, `stytch` or `workos`. What is set besides wins; what to set is in
+    /// [`docs::connecting`](crate::docs::connecting).
     pub fn preset(mut self, name: impl Into<String>) -> Self {
         self.preset = Some(name.into());
         self

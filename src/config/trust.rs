@@ -100,12 +100,14 @@ impl Trust<'_> {
             audiences: issuer.audiences.clone(),
             profile: match issuer.profile {
                 Some(ProfileName::Rfc9068) => Profile::Rfc9068,
-                Some(ProfileName::Compatible) | None => Profile::Compatible,
+                Some(ProfileName::Compatible) => Profile::Compatible,
+                None => preset.map_or(Profile::Compatible, |preset| preset.profile),
             },
             scope_claims,
             leeway: Duration::from_secs(leeway),
             request_prefix: prefix.as_str().into(),
             unbound_clients,
+            machine_suffix: preset.map_or("", |preset| preset.machine_suffix),
             keys: Arc::new(keys),
         }))
     }

@@ -79,14 +79,15 @@ impl Claims<'_> {
             Word::Told | Word::Completed { .. } => self.refuse_other_types()?,
         }
         self.refuse_bound_tokens()?;
-        if issuer.profile == Profile::Rfc9068 {
-            self.require_rfc9068(word)?;
+        if issuer.profile != Profile::Compatible {
+            self.require_profile(word, issuer.profile)?;
         }
         Ok(Principal::new(Facts {
             issuer: issuer.name.clone(),
             request_prefix: issuer.request_prefix.clone(),
             subject: self.text("sub")?.map(str::to_owned),
             client_id: client_id.map(str::to_owned),
+            is_machine: issuer.is_machine(self.text("sub")?, client_id),
             actor: self.actor()?,
             token_id: self.text("jti")?.map(str::to_owned),
             scopes: self.scopes(issuer)?,
@@ -218,8 +219,8 @@ impl Claims<'_> {
         }
     }
 
-    /// It is about JWTs, and says nothing of what an issuer answers.
-    fn require_rfc9068(&self, word: Word) -> Result<(), Refusal> {
+    /// Profiles are about JWTs, and say nothing of what an issuer answers.
+    fn require_profile(&self, word: Word, profile: Profile) -> Result<(), Refusal> {
         match word {
             Word::Told | Word::Completed { .. } => return Ok(()),
             Word::Signed(TokenType::AccessToken) | Word::SignedInPart(TokenType::AccessToken) => {}
@@ -227,12 +228,12 @@ impl Claims<'_> {
                 return Err(Refusal::from(Reason::WrongTyp).expected("at+jwt"));
             }
         }
-        for name in ["sub", "client_id", "iat", "jti"] {
-            if !self.object.has(name) {
-                return Err(Refusal::from(Reason::ClaimMissing).expected(name));
-            }
+        let required: &[&str] =
+            if profile == Profile::Rfc9068 { &["sub", "client_id", "iat", "jti"] } else { &[] };
+        match required.iter().find(|name| !self.object.has(name)) {
+            Some(name) => Err(Refusal::from(Reason::ClaimMissing).expected(*name)),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// The first claim present, never a union: Auth0's `permissions` lists what the user could have,

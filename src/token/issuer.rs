@@ -21,10 +21,20 @@ pub(crate) struct TrustedIssuer {
     pub(crate) request_prefix: Arc<str>,
     /// Clients whose tokens may come without any audience: a weaker binding, named by the operator.
     pub(crate) unbound_clients: Vec<String>,
+    /// What stands behind the client's id in the subject of a client on its own.
+    pub(crate) machine_suffix: &'static str,
     pub(crate) keys: Arc<KeySource>,
 }
 
 impl TrustedIssuer {
+    /// Whether a token stands for the client itself: its subject is the client, or it has no subject at all.
+    pub(crate) fn is_machine(&self, subject: Option<&str>, client_id: Option<&str>) -> bool {
+        let is_client = |subject: &str, client| subject.strip_suffix(self.machine_suffix) == Some(client);
+        client_id.is_some_and(|client| {
+            subject.is_none_or(|subject| subject == client || is_client(subject, client))
+        })
+    }
+
     pub(crate) fn accepts_audience(&self, audience: &str) -> bool {
         self.resource.is_named_by(audience) || self.audiences.iter().any(|listed| listed == audience)
     }
@@ -35,6 +45,8 @@ impl TrustedIssuer {
 pub(crate) enum Profile {
     /// `typ` may be `JWT` or absent, as many servers have it; ID tokens are recognised by their claims.
     Compatible,
+    /// `typ` says `at+jwt`, and nothing more is asked.
+    Typed,
     /// `typ` says `at+jwt`, and `sub`, `client_id`, `iat` and `jti` are there.
     Rfc9068,
 }

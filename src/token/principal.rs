@@ -31,6 +31,7 @@ pub(crate) struct Facts {
     pub(crate) request_prefix: Arc<str>,
     pub(crate) subject: Option<String>,
     pub(crate) client_id: Option<String>,
+    pub(crate) is_machine: bool,
     pub(crate) actor: Option<String>,
     pub(crate) token_id: Option<String>,
     pub(crate) scopes: Scopes,
@@ -78,7 +79,7 @@ impl Principal {
     /// Whether the token stands for the client itself and no user: its subject is the client, or it
     /// has no subject at all.
     pub fn is_machine(&self) -> bool {
-        self.client_id().is_some_and(|client| self.subject().is_none_or(|subject| subject == client))
+        self.0.is_machine
     }
 
     /// Who acts on the subject's behalf (RFC 8693 `act`): the outermost actor, the only one that counts.

@@ -34,6 +34,7 @@ mod outages;
 mod placeholders;
 mod policy;
 mod presentation;
+mod providers;
 mod readme;
 mod reload;
 mod revocation;

@@ -78,7 +78,12 @@ impl World {
         configure: impl FnOnce(Builder, &AuthorizationServer) -> Builder,
     ) -> Self {
         let gate = configure(Toolgate::builder(RESOURCE).clock(clock.clone()), &server).build();
-        Self { server, gate: gate.expect("the configuration is good"), clock, reached: Arc::default() }
+        Self { clock, ..Self::of(server, gate.expect("the configuration is good")) }
+    }
+
+    /// Around a gate that was made in some other way.
+    pub fn of(server: AuthorizationServer, gate: Toolgate) -> Self {
+        Self { server, gate, clock: clock(), reached: Arc::default() }
     }
 
     /// A token that is good for this gate and grants `mcp:use`, to be spoilt by the test.
