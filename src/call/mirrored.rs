@@ -5,15 +5,11 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use http::{HeaderMap, HeaderName};
+use http::HeaderMap;
 
 use super::target::Target;
 use super::{Call, MessageKind};
 use crate::refusal::{Reason, Refusal};
-
-static PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
-static METHOD: HeaderName = HeaderName::from_static("mcp-method");
-static NAME: HeaderName = HeaderName::from_static("mcp-name");
 
 /// The revision from which requests must carry the mirrored headers.
 const FIRST_MODERN_REVISION: &[u8] = b"2026-07-28";
@@ -31,11 +27,21 @@ pub(super) struct Mirrored<'h> {
 
 impl<'h> Mirrored<'h> {
     pub(super) fn read(headers: &'h HeaderMap) -> Result<Self, Refusal> {
-        Ok(Self {
-            protocol_version: only_line(headers, &PROTOCOL_VERSION)?,
-            method: only_line(headers, &METHOD)?,
-            name: only_line(headers, &NAME)?,
-        })
+        let mut mirrored = Self { protocol_version: None, method: None, name: None };
+        // Requests have few headers: going through them is cheaper than looking up three.
+        for (name, line) in headers {
+            let place = match name.as_str() {
+                "mcp-protocol-version" => &mut mirrored.protocol_version,
+                "mcp-method" => &mut mirrored.method,
+                "mcp-name" => &mut mirrored.name,
+                _ => continue,
+            };
+            // RFC 9110 §5.3: a field that is no list has one line, and whoever picks one of two may pick the other.
+            if place.replace(line.as_bytes().trim_ascii()).is_some() {
+                return Err(Refusal::from(Reason::DuplicateHeader).got(name.as_str()));
+            }
+        }
+        Ok(mirrored)
     }
 
     pub(super) fn may_batch(&self) -> bool {
@@ -92,16 +98,6 @@ fn mirrored_name<'c>(call: &'c Call<'_>) -> Option<MirroredName<'c>> {
         _ => return None,
     };
     Some(MirroredName { name, is_required })
-}
-
-/// RFC 9110 §5.3: a field that is no list has one line, and whoever picks one of two may pick the other.
-fn only_line<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h [u8]>, Refusal> {
-    let mut lines = headers.get_all(name).iter();
-    let first = lines.next();
-    if lines.next().is_some() {
-        return Err(Refusal::from(Reason::DuplicateHeader).got(name.as_str()));
-    }
-    Ok(first.map(|line| line.as_bytes().trim_ascii()))
 }
 
 fn visible_ascii(line: &[u8]) -> Result<&[u8], Refusal> {
