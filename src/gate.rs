@@ -13,7 +13,7 @@ use crate::current::Current;
 use crate::explain::{Caller, Explanation};
 use crate::layer::{Gate, ToolgateLayer};
 use crate::resource_uri::ResourceUri;
-use crate::token::{Introspection, IssuerHealth, Revocation, RevocationError, When};
+use crate::token::{Binding, Introspection, IssuerHealth, Revocation, RevocationError, When};
 
 /// An OAuth 2.1 resource server, ready to be put around services.
 ///
@@ -175,8 +175,9 @@ impl Toolgate {
     }
 
     /// Puts another configuration in the place of this one, for this gate and all of its layers at once: issuers,
-    /// rules, metadata, origins and limits. Requests under way end under what they began with. Keys are fetched
-    /// anew, and what was remembered of tokens is forgotten, but not what was [revoked](Self::revoke).
+    /// rules, metadata, origins, sessions and limits. Requests under way end under what they began with. Keys are
+    /// fetched anew, and what was remembered of tokens is forgotten, but not what was [revoked](Self::revoke). Sessions
+    /// go on, unless their key is gone.
     ///
     /// The resource stays, and so does what only code can give.
     ///
@@ -243,6 +244,7 @@ fn announce(gate: &Gate) {
         ?introspected,
         initial_scopes = %gate.answers.initial(),
         callers = %gate.callers,
+        sessions = %gate.sessions,
         policy = %gate.policy,
         "the gate stands",
     );
@@ -252,6 +254,12 @@ fn announce(gate: &Gate) {
             resource = gate.resource.as_str(),
             open = %gate.policy.opened(),
             "open without a token: whoever reaches this server may call these",
+        );
+    }
+    if gate.sessions.binding == Binding::Off {
+        tracing::warn!(
+            target: "toolgate",
+            "session ids are bound to nobody: whoever learns one can use it with a token of their own",
         );
     }
     for issuer in issuers.iter().filter(|issuer| !issuer.unbound_clients.is_empty()) {

@@ -14,7 +14,7 @@ use http::{Request, Response, Version};
 use http_body::Body;
 use tower::{Layer, Service};
 
-use crate::answer::{Answers, Cors, ListFilter, ResponseBody, WellKnown};
+use crate::answer::{self, Answers, Cors, ListFilter, ResponseBody, WellKnown};
 use crate::call::{self, Calls, RequestBody};
 use crate::current::Current;
 use crate::decision::{Decision, DecisionLog};
@@ -22,7 +22,7 @@ use crate::list::Asked;
 use crate::policy::{Callers, Origins, OwnDecision, Policy};
 use crate::refusal::{Reason, Refusal, RefusalKind};
 use crate::resource_uri::ResourceUri;
-use crate::token::{PresentedToken, Principal, Verifier};
+use crate::token::{PresentedToken, Principal, Sessions, Unbindable, Verifier};
 
 /// Puts the gate around a service. Made by [`Toolgate::layer`](crate::Toolgate::layer).
 #[derive(Debug, Clone)]
@@ -78,6 +78,7 @@ pub(crate) struct Gate {
     pub(crate) cors: Cors,
     pub(crate) verifier: Verifier,
     pub(crate) callers: Callers,
+    pub(crate) sessions: Sessions,
     pub(crate) policy: Policy,
     pub(crate) decision: Option<OwnDecision>,
     pub(crate) max_body_bytes: usize,
@@ -118,7 +119,7 @@ impl Gate {
 
             // 3. to 7., in `admit` and `judge_calls` below, unless 2. has refused
             let judged = match &origin {
-                Ok(_) => self.judge(&parts, body, &mut decision).await,
+                Ok(_) => self.judge(&mut parts, body, &mut decision).await,
                 Err(refusal) => Err(drained(refusal.clone(), &parts, body)),
             };
             let mut response = match judged {
@@ -135,16 +136,17 @@ impl Gate {
                         // What is to be filtered here must not come compressed.
                         parts.headers.remove(ACCEPT_ENCODING);
                     }
-                    match decision.into_principal() {
-                        Some(principal) => drop(parts.extensions.insert(principal)),
+                    match decision.principal() {
+                        Some(principal) => drop(parts.extensions.insert(principal.clone())),
                         None => drop(parts.extensions.remove::<Principal>()),
                     }
-                    let answer = inner.call(Request::from_parts(parts, body)).await?;
+                    let mut answer = inner.call(Request::from_parts(parts, body)).await?;
 
-                    // 9. on the way back, where lists are filtered
-                    match filter {
-                        Some(filter) => Box::pin(filter.apply(answer)).await,
-                        None => answer.map(ResponseBody::theirs),
+                    // 9. on the way back: sessions are bound to their owners, and lists filtered where that is asked for
+                    match (self.sessions.seal(answer.headers_mut(), decision.principal()), filter) {
+                        (Err(Unbindable), _) => ours(answer::without_session()),
+                        (Ok(()), Some(filter)) => Box::pin(filter.apply(answer)).await,
+                        (Ok(()), None) => answer.map(ResponseBody::theirs),
                     }
                 }
                 Err(refusal) => {
@@ -162,7 +164,7 @@ impl Gate {
 
     pub(crate) async fn judge<B>(
         &self,
-        parts: &Parts,
+        parts: &mut Parts,
         body: B,
         decision: &mut Decision<'_>,
     ) -> Result<(RequestBody<B>, Option<Asked>), Refusal>
@@ -174,13 +176,19 @@ impl Gate {
             Ok(principal) => principal,
             Err(refusal) => return Err(drained(refusal, parts, body)),
         };
+
+        // Whose session it is. The call is read all the same, for the id to answer to.
+        let session = self.sessions.open(&mut parts.headers, principal.as_ref());
         if !self.depends_on_calls() {
-            return Ok((RequestBody::untouched(body), None));
+            return match session {
+                Ok(()) => Ok((RequestBody::untouched(body), None)),
+                Err(refusal) => Err(drained(refusal, parts, body)),
+            };
         }
 
         // 6. and 7.
         let mut body = Box::pin(body);
-        let judged = self.judge_calls(principal.as_ref(), parts, body.as_mut(), decision).await;
+        let judged = self.judge_calls(principal.as_ref(), session, parts, body.as_mut(), decision).await;
         let judged = judged.map_err(|refusal| match principal {
             None => instead_of_a_token(refusal),
             Some(_) => refusal,
@@ -218,6 +226,7 @@ impl Gate {
     pub(crate) async fn judge_calls<B: Body<Data = Bytes>>(
         &self,
         principal: Option<&Principal>,
+        session: Result<(), Refusal>,
         parts: &Parts,
         body: B,
         decision: &mut Decision<'_>,
@@ -229,12 +238,14 @@ impl Gate {
             // lists asked for before.
             principal.ok_or(Reason::NoToken)?;
             call::expect_none(body, self.body_time).await?;
+            session?;
             return Ok((Bytes::new(), (filters_lists && call::resumes(parts)).then(Asked::new)));
         }
         let max_bytes = if principal.is_some() { self.max_body_bytes } else { self.anonymous_body_bytes };
         let bytes = call::collect(body, max_bytes, self.body_time).await?;
         let calls = Calls::read(parts, &bytes)?;
         decision.about(&calls);
+        session.map_err(|refusal| refusal.answering(calls.request_id()))?;
 
         // 7. call rule, and an operator's own decision about what it lets pass
         match principal {
@@ -269,10 +280,10 @@ impl Gate {
 }
 
 /// Who came without a token is told to get one, whatever was wrong with what they asked. Only whether somebody
-/// else failed us is another matter.
+/// else failed us is another matter, and a session to begin anew.
 fn instead_of_a_token(refusal: Refusal) -> Refusal {
     match refusal.kind() {
-        RefusalKind::NoToken | RefusalKind::Unavailable => refusal,
+        RefusalKind::NoToken | RefusalKind::Unavailable | RefusalKind::SessionNotFound => refusal,
         _ => Refusal::from(Reason::NoToken).because(refusal),
     }
 }

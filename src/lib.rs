@@ -37,20 +37,21 @@
 //!    rejected (401), or cannot be told right now (503).
 //! 5. **base rule**: whether the caller may ask at all, and the scopes that every request needs, before a byte of
 //!    the body is read.
-//! 6. **read the call**: which methods, tools, resources and prompts the body names. What cannot be read
-//!    with certainty is refused.
+//! 6. **read the call**: which methods, tools, resources and prompts the body names, and whether the session is the
+//!    caller's. What cannot be read with certainty is refused.
 //! 7. **call rule**: the scopes those need, all of them in one challenge; and a decision of your own, if you
 //!    have one: [`Decide`].
 //! 8. **hand over**: without the token, with the principal, and with the same bytes that were judged.
 //! 9. **on the way back**: lists are cut down to what the caller may call, where that is asked for
-//!    ([`ScopeMap::list_callable`]), and browsers are allowed to read the answer.
+//!    ([`ScopeMap::list_callable`]), the id of a session is bound to whom it is given ([`Sessions`]), and browsers are
+//!    allowed to read the answer.
 //!
 //! # What is not checked
 //!
 //! - Revocation at the issuer, unless it is asked ([`Introspection`]): a JWT is believed until it expires, its
 //!   key is withdrawn or its issuer is removed. [`Toolgate::revoke`] refuses one at once.
 //! - Bound tokens: DPoP and mTLS proofs are not verified, so a token with `cnf` is rejected.
-//! - Session ids, task ids and other handles: bind them to [`Principal::identity`] in your handlers.
+//! - Task ids and other handles in bodies: bind them to their owner by [`Principal::seal`] in your handlers.
 //! - Arguments of a call: rules are about names. Whether *this* file may be deleted is for the handler, or for
 //!   a [`Decide`] of yours.
 //!
@@ -96,7 +97,7 @@ pub mod testing;
 
 pub use answer::{Metadata, MetadataService, ResponseBody};
 pub use call::RequestBody;
-pub use config::{Builder, Config, Introspection, Issuer, Limits, Secret};
+pub use config::{Builder, Config, Introspection, Issuer, Limits, Secret, Sessions};
 pub use config_error::ConfigError;
 pub use explain::{Caller, Check, CheckOutcome, Explanation};
 pub use gate::Toolgate;

@@ -193,6 +193,8 @@ pub enum RefusalKind {
     Unavailable,
     /// The body or the request around it cannot be judged: 400 with a JSON-RPC error.
     UnreadableCall,
+    /// The session is none of this caller's, if it is one at all: 404 with a JSON-RPC error.
+    SessionNotFound,
     /// The mirrored headers disagree with the body: 400 with JSON-RPC error −32020.
     HeaderMismatch,
     /// The body is not plain `application/json`: 415.
@@ -307,6 +309,9 @@ reasons! {
     DuplicateKey           "duplicate_key"            UnreadableCall       Suspicious
     BatchNotAllowed        "batch_not_allowed"        UnreadableCall       Suspicious
     BatchTooLong           "batch_too_long"           UnreadableCall       Suspicious
+    ResumedWithoutSession  "resumed_without_session"  UnreadableCall       Suspicious
+    SessionUnknown         "session_unknown"          SessionNotFound      Suspicious
+    SessionNotOwned        "session_not_owned"        SessionNotFound      Suspicious
     HeaderMismatch         "header_mismatch"          HeaderMismatch       Suspicious
     UnsupportedContentType "unsupported_content_type" UnsupportedMediaType Suspicious
     UnsupportedEncoding    "unsupported_encoding"     UnsupportedMediaType Suspicious

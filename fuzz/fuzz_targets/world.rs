@@ -47,7 +47,7 @@ impl World {
         });
         let answer = self.runtime.block_on(self.gate.layer().layer(inner).oneshot(request)).unwrap();
         let status = answer.status().as_u16();
-        assert!(matches!(status, 299 | 400 | 401 | 403 | 413 | 415 | 503), "{status}");
+        assert!(matches!(status, 299 | 400 | 401 | 403 | 404 | 413 | 415 | 503), "{status}");
         status == 299
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! `challenge` renders `WWW-Authenticate`, `metadata` the document it points to, from the same values, so
 //! that they cannot disagree; `well_known` serves the document, and `cors` lets browsers read it all. `listing`
-//! takes out of lists what may not be shown.
+//! takes out of lists what may not be shown, and `withheld` is sent instead of what must not be passed on.
 
 mod body;
 mod challenge;
@@ -10,6 +10,7 @@ mod cors;
 mod listing;
 mod metadata;
 mod well_known;
+mod withheld;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -25,6 +26,7 @@ pub use metadata::Metadata;
 pub(crate) use metadata::Publication;
 pub use well_known::MetadataService;
 pub(crate) use well_known::WellKnown;
+pub(crate) use withheld::without_session;
 
 use crate::refusal::{Reason, Refusal, RefusalKind};
 use crate::scope::Scopes;
@@ -196,6 +198,10 @@ fn row(kind: RefusalKind) -> Row {
             "invalid_request",
             "The request cannot be read as one JSON-RPC call",
         ),
+        // MCP has clients begin another session then.
+        RefusalKind::SessionNotFound => {
+            plain(StatusCode::NOT_FOUND, "session_not_found", "There is no such session")
+        }
         RefusalKind::HeaderMismatch => {
             plain(StatusCode::BAD_REQUEST, "invalid_request", "The mirrored headers do not match the body")
         }
@@ -220,7 +226,7 @@ fn row(kind: RefusalKind) -> Row {
 fn json_rpc_code(reason: Reason) -> Option<i32> {
     match (reason, reason.kind()) {
         (Reason::BodyNotJson, _) => Some(-32700),
-        (_, RefusalKind::UnreadableCall) => Some(-32600),
+        (_, RefusalKind::UnreadableCall | RefusalKind::SessionNotFound) => Some(-32600),
         (_, RefusalKind::HeaderMismatch) => Some(-32020),
         _ => None,
     }

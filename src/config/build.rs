@@ -17,7 +17,7 @@ use crate::layer::Gate;
 use crate::policy::{Callers, Decider, Origins, OwnDecision, Policy, published_scopes};
 use crate::resource_uri::{HttpUrl, ResourceUri};
 use crate::scope::Scopes;
-use crate::token::{Fetcher, Revocations, Verifier, metadata_urls};
+use crate::token::{Fetcher, Revocations, SealingKey, Verifier, metadata_urls};
 
 pub(super) fn build(builder: Builder) -> Result<Toolgate, ConfigError> {
     let Builder { config, http_client, clock, decider } = builder;
@@ -25,7 +25,10 @@ pub(super) fn build(builder: Builder) -> Result<Toolgate, ConfigError> {
         let source = std::error::Error::source(&why).map(ToString::to_string).unwrap_or_default();
         ConfigError::new("http_client", source, "the HTTP client cannot be built from these settings")
     })?;
-    let lasting = Lasting { fetcher, clock, decider, revocations: Arc::default() };
+    let key = SealingKey::random().ok_or_else(|| {
+        ConfigError::about("sessions.keys", "the system has no randomness to make a key of: start later")
+    })?;
+    let lasting = Lasting { fetcher, clock, decider, revocations: Arc::default(), key: Arc::new(key) };
     Ok(Toolgate::new(gate(&config, &lasting)?, lasting))
 }
 
@@ -35,10 +38,12 @@ pub(crate) struct Lasting {
     clock: Clock,
     decider: Option<Arc<dyn Decider>>,
     revocations: Arc<Revocations>,
+    /// What is sealed with, where no key is given.
+    key: Arc<SealingKey>,
 }
 
 pub(crate) fn gate(config: &Config, lasting: &Lasting) -> Result<Gate, ConfigError> {
-    let Lasting { fetcher, clock, decider, revocations } = lasting;
+    let Lasting { fetcher, clock, decider, revocations, key } = lasting;
     let resource = ResourceUri::parse(&config.resource)
         .map_err(|mend| ConfigError::new("resource", &config.resource, mend))
         .map(Arc::new)?;
@@ -53,7 +58,14 @@ pub(crate) fn gate(config: &Config, lasting: &Lasting) -> Result<Gate, ConfigErr
     let policy = Policy::compile(scopes)?;
     let (lifetimes, fetcher) = (config.limits.lifetimes(), fetcher.clone());
     let memory = Arc::new(config.limits.memory(revocations.clone()));
-    let trust = Trust { resource: &resource, fetcher: fetcher.clone(), lifetimes: lifetimes.clone(), clock };
+    let seal = config.sessions.seal(&resource, key)?;
+    let trust = Trust {
+        resource: &resource,
+        fetcher: fetcher.clone(),
+        lifetimes: lifetimes.clone(),
+        clock,
+        seal: &seal,
+    };
     let issuers = trust.issuers(&config.issuers)?;
     let active_for = config.limits.introspection_active();
     let questions = Questions { fetcher, lifetimes, active_for, memory: &memory, clock };
@@ -86,6 +98,7 @@ pub(crate) fn gate(config: &Config, lasting: &Lasting) -> Result<Gate, ConfigErr
         cors: if config.origins.cors_headers { Cors::Ours } else { Cors::LeftToOthers },
         verifier: Verifier { issuers, introspections, memory, clock: clock.clone() },
         callers,
+        sessions: config.sessions.with(seal),
         policy,
         decision: decider.clone().map(|decider| OwnDecision { decider, time: config.limits.decision_time() }),
         max_body_bytes: config.limits.body_bytes(),

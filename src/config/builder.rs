@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Config, Issuer, Limits};
+use super::{Config, Issuer, Limits, Sessions};
 use crate::answer::Metadata;
 use crate::clock::Clock;
 use crate::config_error::ConfigError;
@@ -57,6 +57,12 @@ impl Builder {
     /// Writes no CORS headers, because a CORS layer outside of the gate does.
     pub fn leave_cors_to_others(mut self) -> Self {
         self.config.origins.leave_cors_to_others();
+        self
+    }
+
+    /// Says how sessions are bound to their owners; by default they are, by a key of this gate alone.
+    pub fn sessions(mut self, sessions: Sessions) -> Self {
+        self.config.sessions = sessions;
         self
     }
 

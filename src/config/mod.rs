@@ -10,6 +10,7 @@ mod origins;
 mod presets;
 mod questions;
 mod secret;
+mod sessions;
 mod trust;
 
 use serde::Deserialize;
@@ -21,6 +22,7 @@ pub use issuer::Issuer;
 pub use limits::Limits;
 use origins::OriginsTable;
 pub use secret::Secret;
+pub use sessions::Sessions;
 
 use crate::answer::Metadata;
 use crate::policy::ScopeMap;
@@ -58,6 +60,8 @@ pub struct Config {
     #[serde(default)]
     origins: OriginsTable,
     #[serde(default)]
+    sessions: Sessions,
+    #[serde(default)]
     limits: Limits,
 }
 
@@ -74,6 +78,7 @@ impl Config {
             scopes: None,
             metadata: Metadata::default(),
             origins: OriginsTable::default(),
+            sessions: Sessions::default(),
             limits: Limits::default(),
         }
     }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::introspection::{Authentication, Introspection, WhenName};
 use super::issuer::Issuer;
-use super::secret::{Place, Secret};
+use super::secret::{secret_of, without_newline};
 use crate::clock::Clock;
 use crate::config_error::ConfigError;
 use crate::resource_uri::HttpUrl;
 use crate::token::{
     self, Algorithm, Asked, AssertionKey, AssertionSigner, Client, Endpoint, EndpointFetch, Fetcher,
-    FileSecret, Lifetimes, Memory, Source, TrustedIssuer, When, metadata_urls,
+    Lifetimes, Memory, Source, TrustedIssuer, When, metadata_urls,
 };
 
 /// What all questions share.
@@ -191,40 +191,4 @@ fn check_no_surplus(field: &dyn Fn(&str) -> String, table: &Introspection) -> Re
         Some((name, _, why)) => Err(ConfigError::about(field(name), format!("{why}: leave it out"))),
         None => Ok(()),
     }
-}
-
-/// What `read` makes of a secret. The error says where it was looked for, and nothing of what was found.
-fn secret_of<T: Send + Sync + 'static>(
-    field: &str,
-    secret: &Secret,
-    read: impl Fn(&str) -> Result<T, &'static str> + Send + Sync + 'static,
-) -> Result<token::Secret<T>, ConfigError> {
-    let given = |text: &str, place: &str| match read(text) {
-        Ok(secret) => Ok(token::Secret::Given(Arc::new(secret))),
-        Err(why) => Err(ConfigError::new(field, place, why)),
-    };
-    match &secret.0 {
-        Place::Here(text) => given(text, "(given as text)"),
-        Place::Variable(name) => {
-            let place = format!("the variable {name}");
-            let text = std::env::var(name).map_err(|why| {
-                let why = match why {
-                    std::env::VarError::NotPresent => "it is not set: set it, or name another",
-                    std::env::VarError::NotUnicode(_) => "it is not UTF-8",
-                };
-                ConfigError::new(field, &place, why)
-            })?;
-            given(&text, &place)
-        }
-        Place::File(path) => match FileSecret::open(path, read) {
-            Ok(file) => Ok(token::Secret::InFile(Arc::new(file))),
-            Err(why) => Err(ConfigError::new(field, format!("the file {}", path.display()), why.to_string())),
-        },
-    }
-}
-
-/// Editors and `echo` end a file with one.
-fn without_newline(text: &str) -> &str {
-    let text = text.strip_suffix('\n').unwrap_or(text);
-    text.strip_suffix('\r').unwrap_or(text)
 }

@@ -2,17 +2,21 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+
+use crate::config_error::ConfigError;
+use crate::token::{self, FileSecret};
 
 /// Where a secret is. It never shows itself: not in `Debug`, in an error or in a log.
 ///
 /// In a configuration file it is a string, `{ env = "NAME" }` or `{ file = "path" }`.
 #[derive(Clone)]
-pub struct Secret(pub(super) Place);
+pub struct Secret(Place);
 
 #[derive(Clone)]
-pub(super) enum Place {
+enum Place {
     Here(String),
     Variable(String),
     File(PathBuf),
@@ -109,4 +113,40 @@ impl<'de> Deserialize<'de> for Secret {
 
         deserializer.deserialize_any(SecretVisitor)
     }
+}
+
+/// What `read` makes of a secret. The error says where it was looked for, and nothing of what was found.
+pub(super) fn secret_of<T: Send + Sync + 'static>(
+    field: &str,
+    secret: &Secret,
+    read: impl Fn(&str) -> Result<T, &'static str> + Send + Sync + 'static,
+) -> Result<token::Secret<T>, ConfigError> {
+    let given = |text: &str, place: &str| match read(text) {
+        Ok(secret) => Ok(token::Secret::Given(Arc::new(secret))),
+        Err(why) => Err(ConfigError::new(field, place, why)),
+    };
+    match &secret.0 {
+        Place::Here(text) => given(text, "(given as text)"),
+        Place::Variable(name) => {
+            let place = format!("the variable {name}");
+            let text = std::env::var(name).map_err(|why| {
+                let why = match why {
+                    std::env::VarError::NotPresent => "it is not set: set it, or name another",
+                    std::env::VarError::NotUnicode(_) => "it is not UTF-8",
+                };
+                ConfigError::new(field, &place, why)
+            })?;
+            given(&text, &place)
+        }
+        Place::File(path) => match FileSecret::open(path, read) {
+            Ok(file) => Ok(token::Secret::InFile(Arc::new(file))),
+            Err(why) => Err(ConfigError::new(field, format!("the file {}", path.display()), why.to_string())),
+        },
+    }
+}
+
+/// Editors and `echo` end a file with one.
+pub(super) fn without_newline(text: &str) -> &str {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    text.strip_suffix('\r').unwrap_or(text)
 }

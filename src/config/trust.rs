@@ -10,8 +10,8 @@ use crate::config_error::ConfigError;
 use crate::policy::published_scopes;
 use crate::resource_uri::{HttpUrl, ResourceUri};
 use crate::token::{
-    Algorithm, Algorithms, Fetcher, KeyFetch, KeySet, KeySource, Lifetimes, Location, Profile, TrustedIssuer,
-    metadata_urls,
+    Algorithm, Algorithms, Fetcher, KeyFetch, KeySet, KeySource, Lifetimes, Location, Profile, Seal,
+    TrustedIssuer, metadata_urls,
 };
 
 /// Where scopes are looked for when nothing else is said.
@@ -26,6 +26,7 @@ pub(super) struct Trust<'a> {
     pub(super) fetcher: Fetcher,
     pub(super) lifetimes: Lifetimes,
     pub(super) clock: &'a Clock,
+    pub(super) seal: &'a Arc<Seal>,
 }
 
 impl Trust<'_> {
@@ -109,6 +110,7 @@ impl Trust<'_> {
             unbound_clients,
             machine_suffix: preset.map_or("", |preset| preset.machine_suffix),
             keys: Arc::new(keys),
+            seal: self.seal.clone(),
         }))
     }
 }

@@ -154,16 +154,16 @@ impl Gate {
             Caller::Principal(principal) => {
                 self.let_ask(principal)?;
                 if self.depends_on_calls() {
-                    self.judge_calls(Some(principal), &parts, body, decision).await?;
+                    self.judge_calls(Some(principal), Ok(()), &parts, body, decision).await?;
                 }
                 Ok(())
             }
             Caller::Token(token) => {
                 let line = HeaderValue::from_str(&format!("Bearer {token}"));
                 parts.headers.insert(AUTHORIZATION, line.map_err(|_| Reason::MalformedHeader)?);
-                self.judge(&parts, body, decision).await.map(drop)
+                self.judge(&mut parts, body, decision).await.map(drop)
             }
-            Caller::Anonymous => self.judge(&parts, body, decision).await.map(drop),
+            Caller::Anonymous => self.judge(&mut parts, body, decision).await.map(drop),
         }
     }
 }

@@ -99,8 +99,11 @@ impl Step {
             ClaimMissing | ScopeTooLong => Self::Profile,
             Revoked => Self::Revocation,
             ClientDenied | ClientNotAllowed | ClaimNotMet => Self::Caller,
-            // No explained request names an origin, which is judged with the head.
+            // No explained request names an origin or a session, which are judged with the head.
             OriginNotAllowed
+            | ResumedWithoutSession
+            | SessionUnknown
+            | SessionNotOwned
             | DuplicateHeader
             | UnexpectedBody
             | UpgradeRefused

@@ -57,7 +57,7 @@ impl Claims<'_> {
         token: Fingerprint,
         now: Timestamp,
     ) -> Result<Principal, Refusal> {
-        self.accept(word, issuer, now).map_err(|refusal| {
+        self.accept(word, issuer, token, now).map_err(|refusal| {
             let subject = self.object.text("sub").ok().flatten();
             let client_id = self.first_text(CLIENT_CLAIMS).ok().flatten();
             let refusal = refusal.of(&issuer.name, subject, client_id);
@@ -65,7 +65,13 @@ impl Claims<'_> {
         })
     }
 
-    fn accept(&self, word: Word, issuer: &TrustedIssuer, now: Timestamp) -> Result<Principal, Refusal> {
+    fn accept(
+        &self,
+        word: Word,
+        issuer: &TrustedIssuer,
+        token: Fingerprint,
+        now: Timestamp,
+    ) -> Result<Principal, Refusal> {
         if self.issuer() != Some(&issuer.name) && (word != Word::Told || self.object.has("iss")) {
             let refusal = Refusal::from(Reason::IssuerMismatch).expected(&*issuer.name);
             return Err(refusal.got(self.issuer().unwrap_or("no iss")));
@@ -82,10 +88,13 @@ impl Claims<'_> {
         if issuer.profile != Profile::Compatible {
             self.require_profile(word, issuer.profile)?;
         }
+        let subject = self.text("sub")?;
         Ok(Principal::new(Facts {
             issuer: issuer.name.clone(),
             request_prefix: issuer.request_prefix.clone(),
-            subject: self.text("sub")?.map(str::to_owned),
+            seal: issuer.seal.clone(),
+            nameless: (subject.is_none() && client_id.is_none()).then(|| Box::new(token)),
+            subject: subject.map(str::to_owned),
             client_id: client_id.map(str::to_owned),
             is_machine: issuer.is_machine(self.text("sub")?, client_id),
             actor: self.actor()?,

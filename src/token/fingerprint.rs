@@ -21,6 +21,10 @@ impl Fingerprint {
         Self(hash)
     }
 
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// What the log calls the token, so that it can be revoked by that: its `jti`, unless the log would have to
     /// cut or escape it, or else the beginning of the hash.
     pub(crate) fn name(&self, jti: Option<&str>) -> String {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::jwt::{Algorithms, KeySource};
+use super::seal::Seal;
 use crate::resource_uri::ResourceUri;
 
 /// One trusted issuer: what its tokens must look like, and where its keys are.
@@ -24,6 +25,8 @@ pub(crate) struct TrustedIssuer {
     /// What stands behind the client's id in the subject of a client on its own.
     pub(crate) machine_suffix: &'static str,
     pub(crate) keys: Arc<KeySource>,
+    /// What its principals seal with.
+    pub(crate) seal: Arc<Seal>,
 }
 
 impl TrustedIssuer {

@@ -4,7 +4,7 @@
 //! and `verify` walks the path of a new one: a `jwt` proves itself by its signature, about any other its issuer
 //! is asked (`introspection`), and `claims` judges what was said either way. A `source` has what an issuer
 //! publishes, keys above all, as new as it need be. `health` tells how it stands with each issuer, and `unverified` what
-//! a token says of itself, for explanations.
+//! a token says of itself, for explanations. `session` says whose a session is, by a `seal` on its id.
 //!
 //! Signatures are checked by aws-lc-rs directly. The crate `jsonwebtoken` reads keys for us, but its
 //! `decode` would pass a token whose `iss` or `aud` is absent or of the wrong type, and its backend
@@ -22,6 +22,8 @@ mod memory;
 mod present;
 mod principal;
 mod revocation;
+mod seal;
+mod session;
 mod source;
 mod unverified;
 mod verify;
@@ -39,6 +41,8 @@ pub(crate) use present::PresentedToken;
 pub use principal::{ClaimsError, Identity, Principal};
 pub(crate) use revocation::Revocations;
 pub use revocation::{Revocation, RevocationError};
+pub(crate) use seal::{Seal, SealingKey};
+pub(crate) use session::{Binding, Resumption, Sessions, Unbindable};
 pub(crate) use source::{Fetcher, HttpClientBuilder, Lifetimes, Location, Source, metadata_urls};
 pub(crate) use unverified::Unverified;
 pub(crate) use verify::{Known, Verifier};

@@ -4,8 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 
+use super::fingerprint::Fingerprint;
+use super::seal::{Owner, OwnerKind, Purpose, Seal};
 use crate::clock::Timestamp;
 use crate::scope::Scopes;
 
@@ -29,6 +33,9 @@ pub struct Principal(Arc<Facts>);
 pub(crate) struct Facts {
     pub(crate) issuer: Arc<str>,
     pub(crate) request_prefix: Arc<str>,
+    pub(crate) seal: Arc<Seal>,
+    /// The token, where it names nobody.
+    pub(crate) nameless: Option<Box<Fingerprint>>,
     pub(crate) subject: Option<String>,
     pub(crate) client_id: Option<String>,
     pub(crate) is_machine: bool,
@@ -53,10 +60,7 @@ impl Principal {
     /// Who this is, to compare and to store; nothing where the token names neither a subject nor a
     /// client, so that two such callers are never taken for one.
     pub fn identity(&self) -> Option<Identity> {
-        let (kind, name) = match (self.is_machine(), self.subject(), self.client_id()) {
-            (true, _, client) => (Kind::Machine, client?),
-            (false, subject, _) => (Kind::User, subject?),
-        };
+        let (kind, name) = self.name()?;
         Some(Identity { issuer: self.0.issuer.clone(), kind, name: name.into() })
     }
 
@@ -113,6 +117,56 @@ impl Principal {
     /// When the claims do not fit the type.
     pub fn claims<T: DeserializeOwned>(&self) -> Result<T, ClaimsError> {
         serde_json::from_str(&self.0.claims).map_err(ClaimsError)
+    }
+
+    /// Binds what a client is given to keep, and brings back, to this caller: a task's id, a `requestState`, a
+    /// subscription's id. [`open`](Self::open) takes it from the same caller alone, whichever of their tokens they
+    /// come with; of one whose token names neither a subject nor a client, with that token alone.
+    ///
+    /// What is sealed for one purpose does not open for another. The payload is not encrypted: whoever is given it can
+    /// read it, and nobody can change it. It does not expire: write into it what is to hold of it, such as a time.
+    /// It is as good as the key: see [`Sessions::key`](crate::Sessions::key).
+    ///
+    /// ```
+    /// # use toolgate::Principal;
+    /// fn start(principal: &Principal, task: u64) -> String {
+    ///     principal.seal("task", &task.to_be_bytes())
+    /// }
+    ///
+    /// /// The task's number; nothing where it is not theirs.
+    /// fn find(principal: &Principal, id: &str) -> Option<u64> {
+    ///     principal.open("task", id)?.try_into().ok().map(u64::from_be_bytes)
+    /// }
+    /// ```
+    pub fn seal(&self, purpose: &str, payload: &[u8]) -> String {
+        let mut sealed = URL_SAFE_NO_PAD.encode(payload);
+        let seal = self.0.seal.seal_on(Purpose::Inner(purpose), self.owner(), sealed.as_bytes());
+        sealed.push_str(&seal);
+        sealed
+    }
+
+    /// What was [sealed](Self::seal) for this caller and purpose. Nothing, where it is anything else: why is
+    /// nobody's business.
+    pub fn open(&self, purpose: &str, sealed: &str) -> Option<Vec<u8>> {
+        let text = self.0.seal.open(Purpose::Inner(purpose), self.owner(), sealed.as_bytes()).ok()?;
+        URL_SAFE_NO_PAD.decode(text).ok()
+    }
+
+    /// For whom something of theirs is sealed.
+    pub(super) fn owner(&self) -> Owner<'_> {
+        let (kind, name) = match self.name() {
+            Some((Kind::User, name)) => (OwnerKind::User, name.as_bytes()),
+            Some((Kind::Machine, name)) => (OwnerKind::Machine, name.as_bytes()),
+            None => (OwnerKind::Token, self.0.nameless.as_deref().map_or(&[][..], Fingerprint::as_bytes)),
+        };
+        Owner { kind, issuer: self.issuer(), name }
+    }
+
+    fn name(&self) -> Option<(Kind, &str)> {
+        match (self.is_machine(), self.subject(), self.client_id()) {
+            (true, _, client) => Some((Kind::Machine, client?)),
+            (false, subject, _) => Some((Kind::User, subject?)),
+        }
     }
 
     pub(crate) fn expiry(&self) -> Option<Timestamp> {

@@ -76,6 +76,11 @@ fn every_documented_field_is_read() {
         allowed = ["https://playground.example.com", "null", "vscode-webview://*"]
         cors_headers = true
 
+        [sessions]
+        binding = "owner"
+        keys = ["a key of at least thirty-two bytes", { env = "CARGO_PKG_DESCRIPTION" }]
+        resumption = "in_session"
+
         [limits]
         max_body_bytes = 4194304
         body_seconds = 10
@@ -233,6 +238,10 @@ fn every_bad_value_is_named_with_its_field_and_how_to_mend_it() {
         ("[origins]\nallowed = [\"*\"]".into(), "origins.allowed", "*", "\"any\""),
         ("[origins]\nallowed = [\"https://x/\"]".into(), "origins.allowed", "https://x/", "ends behind"),
         ("[origins]\nallowed = \"all\"".into(), "allowed", "all", "any"),
+        ("[sessions]\nbinding = \"user\"".into(), "binding", "user", "`owner` or `off`"),
+        ("[sessions]\nresumption = \"any\"".into(), "resumption", "any", "`without_session`"),
+        ("[sessions]\nkey = \"x\"".into(), "key", "", "`keys`"),
+        ("[sessions]\nkeys = [\"x\"]".into(), "sessions.keys[0]", "(given as text)", "at least 32"),
         ("[limits]\nmax_body_bytes = 0".into(), "limits.max_body_bytes", "0", "at least 1"),
         (
             "[limits]\nverified_seconds = 99999999999".into(),

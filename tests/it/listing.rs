@@ -19,7 +19,9 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use toolgate::testing::AuthorizationServer;
-use toolgate::{RequestBody, ResponseBody, Rule, ScopeMap, Toolgate, base_only, deny, without_token};
+use toolgate::{
+    RequestBody, ResponseBody, Rule, ScopeMap, Sessions, Toolgate, base_only, deny, without_token,
+};
 use tower::{Layer, ServiceExt, service_fn};
 
 use crate::world::{PATIENCE, World, bare, call, post, post_without_token};
@@ -339,7 +341,7 @@ async fn a_filtered_list_is_for_its_caller_alone() {
         let left = body.trim_start_matches("data: ");
         assert_eq!(serde_json::from_str::<Value>(left).unwrap()["result"]["cacheScope"], "private");
         assert_eq!(head.headers["cache-control"], "private, no-store, no-transform");
-        assert_eq!(head.headers["mcp-session-id"], "s");
+        assert_eq!(head.headers["mcp-session-id"].len(), "s".len() + 44, "it is bound to its caller");
         let length = head.headers.get("content-length").map(|length| length.to_str().unwrap().to_owned());
         assert_eq!(length, (content_type == JSON).then(|| body.len().to_string()));
         for name in ["etag", "last-modified", "cdn-cache-control", "content-digest"] {
@@ -378,7 +380,11 @@ async fn the_first_event_arrives_before_the_second_is_sent() {
 
 #[tokio::test]
 async fn a_stream_taken_up_again_shows_no_more_than_the_first_one() {
-    let world = World::with_scopes(map()).await;
+    let world = World::with(|builder, server| {
+        let sessions = Sessions::bound().resume_without_session();
+        builder.issuer(server.issuer()).scopes(map()).sessions(sessions)
+    })
+    .await;
     let stream = |tools: Value| format!("id: 7\ndata: {}\n\n", result(41, json!({ "tools": tools })));
     let resumed = |content_type: &str| {
         let mut request = bare(Method::GET, "/mcp");

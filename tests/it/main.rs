@@ -39,7 +39,9 @@ mod readme;
 mod reload;
 mod revocation;
 mod rmcp_client;
+mod rmcp_sessions;
 mod rust_version;
+mod sessions;
 #[cfg(target_os = "linux")]
 mod soak;
 mod tokens;

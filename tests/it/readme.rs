@@ -21,7 +21,8 @@ fn the_configuration_in_the_readme_makes_a_gate() {
         .map(|line| line.strip_prefix("# ").unwrap_or(line).to_owned() + "\n")
         .collect::<String>()
         // A variable that is there.
-        .replace("RS_SECRET", "CARGO_PKG_NAME");
+        .replace("RS_SECRET", "CARGO_PKG_NAME")
+        .replace("SESSION_KEY", "CARGO_PKG_DESCRIPTION");
     let config: toolgate::Config = toml::from_str(&whole).expect("every field is one");
     config.into_builder().build().expect("it makes a gate");
 }

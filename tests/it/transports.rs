@@ -48,7 +48,7 @@ fn token(server: &AuthorizationServer) -> String {
     server.token().audience(RESOURCE).scope("mcp:use").mint()
 }
 
-fn request(method: &str, path: &str, token: Option<&str>, body: &str) -> Request<Full<Bytes>> {
+pub fn request(method: &str, path: &str, token: Option<&str>, body: &str) -> Request<Full<Bytes>> {
     let mut request = Request::builder().method(method).uri(format!("http://gate.test{path}"));
     request = request.header("content-type", "application/json").header("host", "localhost");
     request = request.header("accept", "application/json, text/event-stream");
@@ -59,7 +59,7 @@ fn request(method: &str, path: &str, token: Option<&str>, body: &str) -> Request
 }
 
 /// Serves HTTP/1 and HTTP/2 without axum.
-async fn serve<S, R>(service: S) -> SocketAddr
+pub async fn serve<S, R>(service: S) -> SocketAddr
 where
     S: Service<Request<Incoming>, Response = Response<R>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
@@ -91,13 +91,22 @@ async fn serve_axum(router: Router) -> SocketAddr {
     address
 }
 
-/// Sends one request over a connection of its own.
+/// Sends one request over a connection of its own, and collects the answer.
 async fn send<B>(address: SocketAddr, version: Version, request: Request<B>) -> Response<Bytes>
 where
     B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + Unpin + 'static,
 {
+    let (parts, body) = open(address, version, request).await.into_parts();
+    Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
+}
+
+/// Sends one request over a connection of its own.
+pub async fn open<B>(address: SocketAddr, version: Version, request: Request<B>) -> Response<Incoming>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + Unpin + 'static,
+{
     let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
-    let response = if version == Version::HTTP_2 {
+    if version == Version::HTTP_2 {
         let (mut sender, connection) =
             hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
         tokio::spawn(connection);
@@ -106,9 +115,7 @@ where
         let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
         tokio::spawn(connection);
         sender.send_request(request).await.unwrap()
-    };
-    let (parts, body) = response.into_parts();
-    Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
+    }
 }
 
 /// What holds whatever the gate stands around.

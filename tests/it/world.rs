@@ -24,6 +24,8 @@ pub struct World {
     pub gate: Toolgate,
     pub clock: Clock,
     reached: Arc<Mutex<Vec<Reached>>>,
+    /// What the inner service answers with.
+    answered: Mutex<HeaderMap>,
 }
 
 /// A request as it reached the inner service.
@@ -83,7 +85,7 @@ impl World {
 
     /// Around a gate that was made in some other way.
     pub fn of(server: AuthorizationServer, gate: Toolgate) -> Self {
-        Self { server, gate, clock: clock(), reached: Arc::default() }
+        Self { server, gate, clock: clock(), reached: Arc::default(), answered: Mutex::default() }
     }
 
     /// A token that is good for this gate and grants `mcp:use`, to be spoilt by the test.
@@ -95,16 +97,19 @@ impl World {
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
         let authorization: Vec<_> = request.headers().get_all("authorization").iter().cloned().collect();
         let (reached, passed) = (self.reached.clone(), Arc::new(AtomicBool::new(false)));
+        let answered = self.answered.lock().unwrap().clone();
         let passes = passed.clone();
         let inner = service_fn(move |request: Request<RequestBody<Full<Bytes>>>| {
-            let reached = reached.clone();
+            let (reached, answered) = (reached.clone(), answered.clone());
             passes.store(true, Ordering::Relaxed);
             async move {
                 let (parts, body) = request.into_parts();
                 let body = body.collect().await.expect("the body arrives").to_bytes();
                 let principal = parts.extensions.get::<Principal>().cloned();
                 reached.lock().unwrap().push(Reached { headers: parts.headers, principal, body });
-                Ok::<_, std::convert::Infallible>(Response::new(Full::new(Bytes::from_static(b"inner"))))
+                let mut answer = Response::new(Full::new(Bytes::from_static(b"inner")));
+                *answer.headers_mut() = answered;
+                Ok::<_, std::convert::Infallible>(answer)
             }
         });
         let response = self.gate.layer().layer(inner).oneshot(request).await.expect("infallible");
@@ -127,6 +132,15 @@ impl World {
             }
         }
         answer
+    }
+
+    /// Has the inner service answer with these lines of one header from now on.
+    pub fn answer_with<V: AsRef<[u8]>>(&self, name: &'static str, lines: impl IntoIterator<Item = V>) {
+        let mut answered = self.answered.lock().unwrap();
+        answered.remove(name);
+        for line in lines {
+            answered.append(name, http::HeaderValue::from_bytes(line.as_ref()).expect("a header value"));
+        }
     }
 
     /// Posts a `tools/list` with this bearer token.

@@ -15,12 +15,13 @@ use std::fmt;
 use std::pin::pin;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderValue, Response, StatusCode};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderValue, Response};
 use http_body::Body;
 use http_body_util::BodyExt;
 
 use super::body::ResponseBody;
+use super::withheld;
 use crate::list::{Asked, List};
 pub(super) use events::FilteredEvents;
 use head::Form;
@@ -87,11 +88,7 @@ impl ListFilter {
     }
 
     fn bad_gateway<R>(&self, kept: &Kept) -> Response<ResponseBody<R>> {
-        let mut answer = Response::new(ResponseBody::ours(self.error(kept).into()));
-        *answer.status_mut() = StatusCode::BAD_GATEWAY;
-        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        answer
+        withheld::bad_gateway(self.error(kept)).map(ResponseBody::ours)
     }
 
     /// What is sent instead of what is kept back, once the operator has been told.
@@ -110,9 +107,7 @@ impl ListFilter {
             _ => None,
         };
         let id = kept.id.as_ref().or(only).map_or("null", String::as_str);
-        format!(
-            r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32603,"message":"The server's list cannot be shown"}}}}"#
-        )
+        withheld::error(id, "The server's list cannot be shown")
     }
 }
 

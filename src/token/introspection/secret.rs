@@ -54,14 +54,19 @@ pub(crate) enum NoSecret {
 impl<T: Send + Sync + 'static> Secret<T> {
     /// The secret as it is now.
     pub(super) async fn current(&self) -> Arc<T> {
+        if let Self::InFile(file) = self
+            && let Some(text) = file.text().await
+        {
+            file.follow(text);
+        }
+        self.last_read()
+    }
+
+    /// The secret as it was read last.
+    pub(crate) fn last_read(&self) -> Arc<T> {
         match self {
             Self::Given(secret) => secret.clone(),
-            Self::InFile(file) => {
-                if let Some(text) = file.text().await {
-                    file.follow(text);
-                }
-                file.last_good()
-            }
+            Self::InFile(file) => file.last_good(),
         }
     }
 }

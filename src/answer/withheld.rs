@@ -1,0 +1,30 @@
+//! What is sent in the place of an answer of the service inside that must not be passed on.
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Response, StatusCode};
+
+/// An answer that carries a session id which cannot be bound to its caller: several, or characters that MCP does
+/// not allow. Passed on as it is, everybody could use it.
+pub(crate) fn without_session() -> Response<Bytes> {
+    tracing::error!(
+        target: "toolgate",
+        decision = "withhold",
+        reason = "session_id_unusable",
+        "an answer was kept back, since its session id is not one of visible ASCII characters",
+    );
+    bad_gateway(error("null", "The server's session cannot be used"))
+}
+
+pub(super) fn bad_gateway(error: String) -> Response<Bytes> {
+    let mut answer = Response::new(Bytes::from(error));
+    *answer.status_mut() = StatusCode::BAD_GATEWAY;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+/// A JSON-RPC error; `id` is JSON text.
+pub(super) fn error(id: &str, message: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32603,"message":"{message}"}}}}"#)
+}

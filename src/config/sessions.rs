@@ -1,0 +1,86 @@
+//! The `[sessions]` table.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::secret::{Secret, secret_of, without_newline};
+use crate::config_error::ConfigError;
+use crate::resource_uri::ResourceUri;
+use crate::token::{self, Binding, Resumption, Seal, SealingKey};
+
+/// Whose sessions are, and for how long their seals hold. For [`Builder::sessions`](crate::Builder::sessions).
+///
+/// The id of an MCP session is no login, but most servers act on it alone. So the gate seals it for the caller it is
+/// given to, and takes it from nobody else: ids in `Mcp-Session-Id` are 44 bytes longer outside of the gate than they
+/// are for the service inside. Nothing is remembered.
+///
+/// ```
+/// use toolgate::{Secret, Sessions};
+///
+/// // Several processes that serve one resource need one key.
+/// let sessions = Sessions::bound().key(Secret::file("/run/secrets/sessions"));
+/// ```
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sessions {
+    #[serde(default)]
+    binding: Binding,
+    #[serde(default)]
+    keys: Vec<Secret>,
+    #[serde(default)]
+    resumption: Resumption,
+}
+
+impl Sessions {
+    /// Binds session ids to their owner: (issuer, subject) for a user, (issuer, client) for a machine, whichever
+    /// token they come with. Of a token that names neither, it is that token. This is the default.
+    pub fn bound() -> Self {
+        Self::default()
+    }
+
+    /// Passes session ids on as they are, and takes them from everybody: whoever learns one can use it with a good
+    /// token of their own, unless the service inside sees to it.
+    pub fn unbound() -> Self {
+        Self { binding: Binding::Off, ..Self::default() }
+    }
+
+    /// Seals with this key: at least 32 random bytes, which everybody who can read it can seal with. Without one the
+    /// gate makes one of its own that goes with it, so that sessions end with the process, and no other process
+    /// knows them.
+    ///
+    /// Said several times, the first key seals and all of them open: to replace a key, put the new one second
+    /// everywhere, then first, and leave the old one out when its sessions are over. They are read by `build()`, and by
+    /// [`Toolgate::reload`](crate::Toolgate::reload).
+    pub fn key(mut self, key: impl Into<Secret>) -> Self {
+        self.keys.push(key.into());
+        self
+    }
+
+    /// Lets streams of events be taken up again by `Last-Event-ID` alone, without a session. The gate cannot tell
+    /// whose events these are: the service inside must.
+    pub fn resume_without_session(mut self) -> Self {
+        self.resumption = Resumption::WithoutSession;
+        self
+    }
+
+    pub(super) fn seal(
+        &self,
+        resource: &Arc<ResourceUri>,
+        own: &Arc<SealingKey>,
+    ) -> Result<Arc<Seal>, ConfigError> {
+        let mut keys = Vec::new();
+        for (position, key) in self.keys.iter().enumerate() {
+            let field = format!("sessions.keys[{position}]");
+            let key = secret_of(&field, key, |text| SealingKey::read(without_newline(text)))?;
+            keys.push(key.last_read());
+        }
+        let mut keys = keys.into_iter();
+        let first = keys.next().unwrap_or_else(|| own.clone());
+        Ok(Arc::new(Seal::new(resource.clone(), first, keys.collect())))
+    }
+
+    pub(super) fn with(&self, seal: Arc<Seal>) -> token::Sessions {
+        token::Sessions { binding: self.binding, resumption: self.resumption, seal }
+    }
+}

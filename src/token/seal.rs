@@ -1,0 +1,266 @@
+//! Seals: what leaves the gate is bound to its owner by a MAC behind it, so that nobody need remember whose it is.
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::hmac::{Context, HMAC_SHA256, Key};
+use aws_lc_rs::rand;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::principal::Principal;
+use crate::resource_uri::ResourceUri;
+
+/// How much longer a text is with its seal: a dot, and HMAC-SHA-256 in base64url.
+const SEAL_BYTES: usize = 44;
+
+/// A key is as long as the MAC it makes (RFC 2104 §3).
+const MIN_KEY_BYTES: usize = 32;
+
+/// Seals for one resource, and opens what it has sealed.
+pub(crate) struct Seal {
+    resource: Arc<ResourceUri>,
+    key: Arc<SealingKey>,
+    /// They open what was sealed with them, and seal no more.
+    older: Vec<Arc<SealingKey>>,
+}
+
+/// A key to seal with.
+pub(crate) struct SealingKey(Key);
+
+/// What is sealed. Nothing that was sealed for one opens for another.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Purpose<'a> {
+    /// The ids of MCP sessions.
+    Session,
+    /// A purpose of the service inside.
+    Inner(&'a str),
+}
+
+/// For whom something is sealed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Owner<'a> {
+    pub(super) kind: OwnerKind,
+    pub(super) issuer: &'a str,
+    pub(super) name: &'a [u8],
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum OwnerKind {
+    Nobody,
+    User,
+    Machine,
+    /// Somebody of whom nothing is known but the token.
+    Token,
+}
+
+impl Seal {
+    pub(crate) fn new(resource: Arc<ResourceUri>, key: Arc<SealingKey>, older: Vec<Arc<SealingKey>>) -> Self {
+        Self { resource, key, older }
+    }
+
+    /// The seal to put behind the text.
+    pub(super) fn seal_on(&self, purpose: Purpose<'_>, owner: Owner<'_>, text: &[u8]) -> String {
+        self.made_with(&self.key, purpose, owner, text)
+    }
+
+    /// The text in front of its seal, if it was sealed for this owner.
+    pub(super) fn open<'s>(
+        &self,
+        purpose: Purpose<'_>,
+        owner: Owner<'_>,
+        sealed: &'s [u8],
+    ) -> Result<&'s [u8], Unopened> {
+        let cut = sealed.len().checked_sub(SEAL_BYTES).and_then(|at| sealed.split_at_checked(at));
+        let (text, seal) = cut.filter(|(_, seal)| seal.starts_with(b".")).ok_or(Unopened::Unsealed)?;
+        // Compared as text: of two spellings of one MAC only ours is good.
+        let fits = |key: &Arc<SealingKey>| {
+            let made = self.made_with(key, purpose, owner, text);
+            verify_slices_are_equal(made.as_bytes(), seal).is_ok()
+        };
+        if std::iter::once(&self.key).chain(&self.older).any(fits) {
+            Ok(text)
+        } else {
+            Err(Unopened::NotOwned)
+        }
+    }
+
+    fn made_with(&self, key: &SealingKey, purpose: Purpose<'_>, owner: Owner<'_>, text: &[u8]) -> String {
+        let (room, purpose) = match purpose {
+            Purpose::Session => ("session", ""),
+            Purpose::Inner(purpose) => ("inner", purpose),
+        };
+        let kind = match owner.kind {
+            OwnerKind::Nobody => "nobody",
+            OwnerKind::User => "user",
+            OwnerKind::Machine => "machine",
+            OwnerKind::Token => "token",
+        };
+        let texts = [room, purpose, self.resource.as_str(), owner.issuer, kind].map(str::as_bytes);
+        let mut mac = Context::with_key(&key.0);
+        // Each part has its length before it, so that no two lists of parts are the same bytes.
+        for part in texts.into_iter().chain([owner.name, text]) {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
+        let mut seal = String::with_capacity(SEAL_BYTES);
+        seal.push('.');
+        URL_SAFE_NO_PAD.encode_string(mac.sign(), &mut seal);
+        seal
+    }
+}
+
+/// Why something was not opened. Only the log may know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unopened {
+    /// No seal is behind it.
+    Unsealed,
+    /// The seal is another owner's, or another key's, or made up.
+    NotOwned,
+}
+
+impl SealingKey {
+    /// Nothing only where the system has no randomness to give.
+    pub(crate) fn random() -> Option<Self> {
+        let mut key = [0; MIN_KEY_BYTES];
+        rand::fill(&mut key).ok()?;
+        Some(Self(Key::new(HMAC_SHA256, &key)))
+    }
+
+    pub(crate) fn read(text: &str) -> Result<Self, &'static str> {
+        if text.len() < MIN_KEY_BYTES {
+            return Err("it is too short to be secret: write at least 32 random characters");
+        }
+        Ok(Self(Key::new(HMAC_SHA256, text.as_bytes())))
+    }
+}
+
+impl<'a> Owner<'a> {
+    pub(super) fn of(caller: Option<&'a Principal>) -> Self {
+        let nobody = Self { kind: OwnerKind::Nobody, issuer: "", name: b"" };
+        caller.map_or(nobody, Principal::owner)
+    }
+}
+
+impl fmt::Debug for Seal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seal(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const TEXT: &[u8] = b"a text";
+
+    fn seal_with(keys: &[&str], resource: &str) -> Seal {
+        let mut keys = keys.iter().map(|key| Arc::new(SealingKey::read(key).ok().unwrap()));
+        let resource = Arc::new(ResourceUri::parse(resource).unwrap());
+        Seal::new(resource, keys.next().unwrap(), keys.collect())
+    }
+
+    fn seal() -> Seal {
+        seal_with(&["0123456789abcdef0123456789abcdef"], "https://mcp.example.com/mcp")
+    }
+
+    fn sealed(seal: &Seal, purpose: Purpose<'_>, owner: Owner<'_>, text: &[u8]) -> Vec<u8> {
+        [text, seal.seal_on(purpose, owner, text).as_bytes()].concat()
+    }
+
+    fn owner<'a>(kind: OwnerKind, issuer: &'a str, name: &'a str) -> Owner<'a> {
+        Owner { kind, issuer, name: name.as_bytes() }
+    }
+
+    #[test]
+    fn what_is_sealed_opens_for_its_owner_and_purpose_alone() {
+        let seal = seal();
+        let purposes = ["", "session", "task", "tas"].map(Purpose::Inner);
+        let kinds = [OwnerKind::Nobody, OwnerKind::User, OwnerKind::Machine, OwnerKind::Token];
+        let names = [("", ""), ("", "issuer"), ("issuer", ""), ("issuer", "alice"), ("issuera", "lice")];
+        let mut all = Vec::new();
+        for purpose in purposes.into_iter().chain([Purpose::Session]) {
+            for kind in kinds {
+                all.extend(names.map(|(issuer, name)| (purpose, owner(kind, issuer, name))));
+            }
+        }
+        for (at, (purpose, of)) in all.iter().enumerate() {
+            let sealed = sealed(&seal, *purpose, *of, TEXT);
+            for (other, (purpose, by)) in all.iter().enumerate() {
+                let opened = seal.open(*purpose, *by, &sealed);
+                assert_eq!(opened.ok(), (at == other).then_some(TEXT), "{of:?} by {by:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_part_runs_into_the_next() {
+        let seal = seal();
+        let alice = owner(OwnerKind::User, "issuer", "alice");
+        let sealed = sealed(&seal, Purpose::Inner("task"), alice, b"1-2");
+        let mac = sealed.strip_prefix(b"1-2").unwrap();
+        for (name, text) in [("alice1", "-2"), ("alic", "e1-2"), ("alice1-2", ""), ("", "alice1-2")] {
+            let forged = [text.as_bytes(), mac].concat();
+            let by = owner(OwnerKind::User, "issuer", name);
+            assert_eq!(seal.open(Purpose::Inner("task"), by, &forged), Err(Unopened::NotOwned));
+        }
+    }
+
+    #[test]
+    fn another_resource_and_another_key_are_another_seal() {
+        let keys = ["0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"];
+        let alice = owner(OwnerKind::User, "issuer", "alice");
+        let old = seal_with(&keys[..1], "https://mcp.example.com/mcp");
+        let sealed = sealed(&old, Purpose::Session, alice, TEXT);
+        let elsewhere = seal_with(&keys[..1], "https://mcp.example.com/other");
+        assert_eq!(elsewhere.open(Purpose::Session, alice, &sealed), Err(Unopened::NotOwned));
+        let new = seal_with(&keys[1..], "https://mcp.example.com/mcp");
+        assert_eq!(new.open(Purpose::Session, alice, &sealed), Err(Unopened::NotOwned));
+
+        // Between the two a gate seals with the new one, and opens both.
+        let between = seal_with(&[keys[1], keys[0]], "https://mcp.example.com/mcp");
+        assert_eq!(between.open(Purpose::Session, alice, &sealed), Ok(TEXT));
+        assert_eq!(
+            between.seal_on(Purpose::Session, alice, TEXT),
+            new.seal_on(Purpose::Session, alice, TEXT)
+        );
+    }
+
+    #[test]
+    fn what_has_no_seal_is_told_apart_from_what_has_anothers() {
+        let (seal, alice) = (seal(), owner(OwnerKind::User, "issuer", "alice"));
+        let bare = [&b""[..], b"id", b".", &[b'a'; SEAL_BYTES], &[b'a'; 100]];
+        for bare in bare {
+            assert_eq!(seal.open(Purpose::Session, alice, bare), Err(Unopened::Unsealed));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_survive_the_round_trip_and_grow_by_what_is_said(text: Vec<u8>, name: Vec<u8>) {
+            let seal = seal();
+            let owner = Owner { kind: OwnerKind::User, issuer: "issuer", name: &name };
+            let sealed = sealed(&seal, Purpose::Session, owner, &text);
+            prop_assert_eq!(sealed.len(), text.len() + SEAL_BYTES);
+            prop_assert_eq!(seal.open(Purpose::Session, owner, &sealed), Ok(&*text));
+        }
+
+        #[test]
+        fn nothing_opens_but_what_was_sealed(
+            text in proptest::collection::vec(any::<u8>(), 1..40),
+            at: proptest::sample::Index,
+            by: u8,
+            others: Vec<u8>,
+        ) {
+            let (seal, alice) = (seal(), owner(OwnerKind::User, "issuer", "alice"));
+            let mut sealed = sealed(&seal, Purpose::Session, alice, &text);
+            prop_assert!(seal.open(Purpose::Session, alice, &others).is_err());
+            let at = at.index(sealed.len());
+            prop_assume!(sealed[at] != by);
+            sealed[at] = by;
+            prop_assert!(seal.open(Purpose::Session, alice, &sealed).is_err());
+        }
+    }
+}
