@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use axum::Router;
+use rmcp::transport::StreamableHttpServerConfig;
 use tokio::net::TcpListener;
 use toolgate::testing::AuthorizationServer;
 use toolgate::{Introspection, Issuer, Revocation, ScopeMap, Toolgate};
@@ -35,7 +36,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .issuer(Issuer::new(&issuer).introspection(Introspection::basic("mcp-server", "s3cret")))
         .scopes(ScopeMap::deny_unlisted().every_request("mcp:use").tool("get_weather", "weather:read"))
         .build()?;
-    let app = Router::new().nest_service("/mcp", shared::mcp_service("127.0.0.1")).layer(gate.layer());
+    // Without sessions, so that one `curl` is a whole conversation.
+    let config = StreamableHttpServerConfig::default().with_legacy_session_mode(false);
+    let mcp = shared::mcp_service("127.0.0.1", config);
+    let app = Router::new().nest_service("/mcp", mcp).layer(gate.layer());
 
     let token = authorization_server.token().audience(&*resource).scope("mcp:use weather:read");
     let token = authorization_server.mint_opaque(&token.claim("jti", "token-1").expires_in(3600));

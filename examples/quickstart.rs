@@ -10,6 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
 use axum::Router;
+use rmcp::transport::StreamableHttpServerConfig;
 use tokio::net::TcpListener;
 use toolgate::testing::{AuthorizationServer, NOTICE};
 use toolgate::{ScopeMap, Toolgate, any_of, base_only, deny};
@@ -62,8 +63,12 @@ async fn run() -> Result<(), Box<dyn Error>> {
         )
         .build()?;
 
+    // Without sessions, so that one `curl` is a whole conversation.
+    let config = StreamableHttpServerConfig::default().with_legacy_session_mode(false);
+    let mcp = shared::mcp_service("127.0.0.1", config);
+
     // Your MCP server, as it was, with one layer around it: the last call on the router.
-    let app = Router::new().nest_service("/mcp", shared::mcp_service("127.0.0.1")).layer(gate.layer());
+    let app = Router::new().nest_service("/mcp", mcp).layer(gate.layer());
 
     print!("{}", welcome(&gate, &authorization_server));
     Ok(shared::serve(listener, app).await?)

@@ -18,6 +18,7 @@ use std::{env, fs};
 
 use axum::Router;
 use http::Uri;
+use rmcp::transport::StreamableHttpServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -107,7 +108,8 @@ fn address_of(resource: &str) -> Result<String, Box<dyn Error>> {
 /// document is not below the resource's path, and requests to other paths need a token too.
 fn protected(gate: &Toolgate) -> Result<Router, Box<dyn Error>> {
     let resource: Uri = gate.resource().parse()?;
-    let mcp = shared::mcp_service(resource.host().unwrap_or_default());
+    let host = resource.host().unwrap_or_default();
+    let mcp = shared::mcp_service(host, StreamableHttpServerConfig::default());
     Ok(Router::new()
         // A path like `/:tenant` means itself here, and is no pattern of an older axum.
         .without_v07_checks()

@@ -17,7 +17,7 @@ use rmcp::model::{
 };
 use rmcp::schemars::{self, JsonSchema};
 use rmcp::service::RequestContext;
-use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{
     ErrorData, RoleServer, ServerHandler, prompt, prompt_handler, prompt_router, tool, tool_handler,
@@ -32,17 +32,17 @@ use tracing_subscriber::EnvFilter;
 
 /// The MCP server of the examples, for rmcp and over HTTP.
 ///
-/// Without sessions, which every revision since 2025-03-26 leaves to the server: each request then stands for
-/// itself, as it does for the gate. rmcp does not tie a session to a caller, so whoever learns another one's
-/// session id could listen in with a good token of their own. Answers are plain JSON, so that one `curl` is a
-/// whole conversation.
-pub(crate) fn mcp_service(allowed_host: &str) -> StreamableHttpService<Demo, NeverSessionManager> {
-    let config = StreamableHttpServerConfig::default()
-        .with_legacy_session_mode(false)
+/// rmcp does not tie a session to a caller: whoever learns another one's session id could listen in with a good token
+/// of their own. The gate sees to that.
+pub(crate) fn mcp_service(
+    allowed_host: &str,
+    config: StreamableHttpServerConfig,
+) -> StreamableHttpService<Demo, LocalSessionManager> {
+    let config = config
         .with_json_response(true)
         // rmcp answers only to names it is told; without this line, to those of this machine alone.
         .with_allowed_hosts([allowed_host, "localhost", "127.0.0.1", "::1"]);
-    StreamableHttpService::new(|| Ok(Demo), Arc::new(NeverSessionManager::default()), config)
+    StreamableHttpService::new(|| Ok(Demo), Arc::new(LocalSessionManager::default()), config)
 }
 
 /// Logs to stderr what `RUST_LOG` says, or else `directive`.

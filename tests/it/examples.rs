@@ -106,19 +106,27 @@ async fn clients_of_every_revision_are_served() {
     let file = File::new("revisions", &config(RESOURCE, &issuer));
     let mut serve = Example::start("serve", &[file.path(), "--listen", "127.0.0.1:0"]);
     let mcp = format!("{}/mcp", serve.listening().await);
-    let token = authorization_server.token().audience(RESOURCE).scope("mcp:use").mint();
+    let token = authorization_server.token().audience(RESOURCE).scope("mcp:use");
+    let (token, stranger) = (token.mint(), token.subject("mallory").mint());
 
     for revision in ["2025-03-26", "2025-06-18", "2025-11-25"] {
-        let post = |body: String| {
-            let request = json_rpc(&mcp, body).bearer_auth(&token);
-            request.header("mcp-protocol-version", revision)
+        let mut session = None;
+        let in_session = |request: RequestBuilder, token: &str, session: &Option<String>| {
+            let request = request.bearer_auth(token).header("mcp-protocol-version", revision);
+            match session {
+                Some(id) => request.header("mcp-session-id", id),
+                None => request,
+            }
         };
         let hello = json!({
             "protocolVersion": revision, "capabilities": {}, "clientInfo": { "name": "test", "version": "1" },
         });
-        let welcome = post(call("initialize", hello)).send().await.unwrap();
+        let welcome = in_session(json_rpc(&mcp, call("initialize", hello)), &token, &session);
+        let welcome = welcome.send().await.unwrap();
         assert_eq!(welcome.status(), 200, "{revision}");
+        session = Some(welcome.headers()["mcp-session-id"].to_str().unwrap().to_owned());
         assert_eq!(json_of(welcome).await["result"]["protocolVersion"], revision);
+        let post = |body: String| in_session(json_rpc(&mcp, body), &token, &session);
         let initialized = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
         assert_eq!(post(initialized.to_string()).send().await.unwrap().status(), 202, "{revision}");
         let tools = json_of(post(call("tools/list", json!({}))).send().await.unwrap()).await;
@@ -131,25 +139,20 @@ async fn clients_of_every_revision_are_served() {
         let greet = json!({ "name": "greet", "arguments": { "name": "Ada" } });
         let greet = json_of(post(call("prompts/get", greet)).send().await.unwrap()).await;
         assert_eq!(greet["result"]["messages"][0]["role"], "user");
+
+        // The session is hers who began it: to listen to, and to close.
+        let stream = http().get(&mcp).header("accept", "text/event-stream");
+        let stream = |token: &str| in_session(stream.try_clone().unwrap(), token, &session);
+        let end = |token: &str| in_session(http().delete(&mcp), token, &session);
+        for request in [stream(&stranger), end(&stranger)] {
+            assert_eq!(request.send().await.unwrap().status(), 404, "{revision}");
+        }
+        assert_eq!(stream(&token).send().await.unwrap().status(), 200, "{revision}");
+        assert_eq!(end(&token).send().await.unwrap().status(), 202, "{revision}");
     }
 
-    let modern = json!({
-        "name": "echo",
-        "arguments": { "text": "hi" },
-        "_meta": {
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientCapabilities": {},
-        },
-    });
-    let modern = json_rpc(&mcp, call("tools/call", modern)).bearer_auth(&token);
-    let modern = modern.header("mcp-protocol-version", "2026-07-28");
-    assert_eq!(result(modern.header("mcp-method", "tools/call").header("mcp-name", "echo")).await, "hi");
-
-    // No sessions: what belongs to them is declined, and clients know that answer.
-    let stream = http().get(&mcp).header("accept", "text/event-stream").bearer_auth(&token);
-    assert_eq!(stream.send().await.unwrap().status(), 405);
-    let end = http().delete(&mcp).bearer_auth(&token);
-    assert_eq!(end.send().await.unwrap().status(), 405);
+    let modern = tool(&mcp, "echo", json!({ "text": "hi" })).bearer_auth(&token);
+    assert_eq!(result(modern).await, "hi");
 }
 
 #[tokio::test]
@@ -484,8 +487,21 @@ fn json_rpc(mcp: &str, body: String) -> RequestBuilder {
     request.header("accept", "application/json, text/event-stream")
 }
 
+/// As clients of the 2026-07-28 revision call it, which has no sessions.
 fn tool(mcp: &str, name: &str, arguments: Value) -> RequestBuilder {
-    json_rpc(mcp, call("tools/call", json!({ "name": name, "arguments": arguments })))
+    let call = call(
+        "tools/call",
+        json!({
+            "name": name,
+            "arguments": arguments,
+            "_meta": {
+                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                "io.modelcontextprotocol/clientCapabilities": {},
+            },
+        }),
+    );
+    let request = json_rpc(mcp, call).header("mcp-protocol-version", "2026-07-28");
+    request.header("mcp-method", "tools/call").header("mcp-name", name)
 }
 
 /// The text a tool answers with.
@@ -499,7 +515,9 @@ async fn result(request: RequestBuilder) -> String {
 
 async fn json_of(answer: Response) -> Value {
     let text = answer.text().await.unwrap();
-    serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}"))
+    // In a session, the last of some events.
+    let event = text.lines().rev().find_map(|line| line.strip_prefix("data: "));
+    serde_json::from_str(event.unwrap_or(&text)).unwrap_or_else(|_| panic!("not JSON: {text}"))
 }
 
 async fn vacant_address() -> std::net::SocketAddr {
