@@ -5,10 +5,12 @@ use http_body_util::Full;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use toolgate::testing::{AuthorizationServer, TokenBuilder};
-use toolgate::{Config, Introspection, Issuer, Limits, RefusalKind, ScopeMap, Secret, Sessions, Toolgate};
+use toolgate::{
+    Config, Introspection, Issuer, Limits, RefusalKind, ScopeMap, Secret, Sessions, Toolgate, without_token,
+};
 
 use crate::logs::listen;
-use crate::world::{Answer, RESOURCE, World, bare, call, clock, post};
+use crate::world::{Answer, RESOURCE, World, bare, call, clock, post, post_without_token};
 
 const KEY: &str = "a key for tests, of more than 32 bytes";
 const OTHER_KEY: &str = "another key, of more than 32 bytes too";
@@ -435,4 +437,32 @@ fn no_id_opens_but_the_one_that_was_given() {
         prop_assume!(changed != session);
         prop_assert_eq!(to(&alice, &changed).status, StatusCode::NOT_FOUND);
     });
+}
+
+#[tokio::test]
+async fn a_session_begun_without_a_token_is_nobodys_and_no_token_opens_it() {
+    let open =
+        ScopeMap::deny_unlisted().method("initialize", without_token()).method("ping", without_token());
+    let world = World::with_scopes(open).await;
+    world.answer_with("mcp-session-id", ["s"]);
+    let answer = world.send(post_without_token(&call("initialize", json!({})))).await;
+    let of_nobody = answer.header("mcp-session-id").expect("a session").to_owned();
+    let of_alice = begin(&world, &world.token().subject("alice").mint(), "t").await;
+    let anonymously = async |session: &str, method: &str| {
+        let mut request = post_without_token(&call(method, json!({})));
+        request.headers_mut().insert("mcp-session-id", session.parse().unwrap());
+        world.send(request).await
+    };
+    anonymously(&of_nobody, "ping").await.assert_served();
+    assert_eq!(world.reached().headers["mcp-session-id"], "s");
+    anonymously(&of_nobody, "tools/list").await.assert_asks_for_a_token();
+    assert_not_found(&anonymously(&of_alice, "ping").await, "session_not_owned", &json!(1));
+    assert_not_found(&anonymously("t", "ping").await, "session_unknown", &json!(1));
+    assert_all_not_found(
+        &world,
+        &world.token().subject("alice").mint(),
+        of_nobody.as_bytes(),
+        "session_not_owned",
+    )
+    .await;
 }
