@@ -232,38 +232,61 @@ impl Gate {
         decision: &mut Decision<'_>,
     ) -> Result<(Bytes, Option<Asked>), Refusal> {
         // 6. read the call
-        let filters_lists = self.policy.filters_lists();
         if !call::expects_call(parts)? {
             // GET and the like: nothing that could be open to anyone. A stream that is taken up again may bring
             // lists asked for before.
             principal.ok_or(Reason::NoToken)?;
             call::expect_none(body, self.body_time).await?;
             session?;
-            return Ok((Bytes::new(), (filters_lists && call::resumes(parts)).then(Asked::new)));
+            let resumed = (self.policy.filters_lists() && call::resumes(parts)).then(Asked::new);
+            return Ok((Bytes::new(), resumed));
         }
         let max_bytes = if principal.is_some() { self.max_body_bytes } else { self.anonymous_body_bytes };
         let bytes = call::collect(body, max_bytes, self.body_time).await?;
-        let calls = Calls::read(parts, &bytes)?;
+        let (calls, lists) = self.judge_by_rules(principal, session, parts, &bytes, decision)?;
+
+        // 7. an operator's own decision about what the rules let pass
+        if let Some(own) = &self.decision {
+            Box::pin(self.judge_by(own, principal, calls, &bytes)).await?;
+        }
+        Ok((bytes, lists))
+    }
+
+    fn judge_by_rules<'b>(
+        &self,
+        principal: Option<&Principal>,
+        session: Result<(), Refusal>,
+        parts: &Parts,
+        bytes: &'b [u8],
+        decision: &mut Decision<'_>,
+    ) -> Result<(Calls<'b>, Option<Asked>), Refusal> {
+        let calls = Calls::read(parts, bytes)?;
         decision.about(&calls);
         session.map_err(|refusal| refusal.answering(calls.request_id()))?;
 
-        // 7. call rule, and an operator's own decision about what it lets pass
+        // 7. call rule
         match principal {
             Some(principal) => self.policy.judge(principal.scopes(), &calls)?,
             None => self.policy.judge_without_token(&calls)?,
         }
-        if let Some(own) = &self.decision {
-            let arguments = call::arguments(&bytes)?;
-            let needed = Box::pin(own.judge(principal, &calls, &arguments)).await?;
-            match principal {
-                Some(principal) => self.policy.judge_with(principal.scopes(), &calls, needed)?,
-                None if needed.is_empty() => {}
-                None => return Err(Reason::NoToken.into()),
-            }
+        let lists = self.policy.filters_lists().then(|| calls.lists()).flatten();
+        Ok((calls, lists))
+    }
+
+    async fn judge_by(
+        &self,
+        own: &OwnDecision,
+        principal: Option<&Principal>,
+        calls: Calls<'_>,
+        bytes: &[u8],
+    ) -> Result<(), Refusal> {
+        let arguments = call::arguments(bytes)?;
+        let needed = own.judge(principal, &calls, &arguments).await?;
+        match principal {
+            Some(principal) => self.policy.judge_with(principal.scopes(), &calls, needed),
+            None if needed.is_empty() => Ok(()),
+            None => Err(Reason::NoToken.into()),
         }
-        let lists = filters_lists.then(|| calls.lists()).flatten();
-        drop(calls);
-        Ok((bytes, lists))
     }
 
     /// What shows a list to this caller.
