@@ -12,6 +12,7 @@ use http::header::{ACCEPT_ENCODING, AUTHORIZATION, EXPECT};
 use http::request::Parts;
 use http::{Request, Response, Version};
 use http_body::Body;
+use tokio::runtime::Handle;
 use tower::{Layer, Service};
 
 use crate::answer::{self, Answers, Cors, ListFilter, ResponseBody, WellKnown};
@@ -313,12 +314,17 @@ fn instead_of_a_token(refusal: Refusal) -> Refusal {
 
 /// A refusal, once it is seen to that the client will see it.
 ///
-/// On HTTP/2 hyper resets a stream whose body nobody reads to its end, and some clients then never see
-/// the answer; so the rest is read and thrown away beside it. Who waits for `100 Continue` sends none.
+/// Where nobody reads a body to its end, hyper resets the stream on HTTP/2, and some clients then never see
+/// the answer; on HTTP/1 it closes the connection without a word, and the next request on it is lost. So the
+/// rest is read and thrown away beside the answer. Who waits for `100 Continue` sends none.
 fn drained<B: Body<Data = Bytes> + Send + 'static>(refusal: Refusal, parts: &Parts, unread: B) -> Refusal {
     let may_go_on = || !unread.is_end_stream() && !parts.headers.contains_key(EXPECT);
-    if parts.version == Version::HTTP_2 && may_go_on() {
-        tokio::spawn(call::discard(unread));
+    // Without a runtime there is no connection either.
+    if parts.version >= Version::HTTP_11
+        && may_go_on()
+        && let Ok(runtime) = Handle::try_current()
+    {
+        runtime.spawn(call::discard(unread));
     }
     refusal
 }

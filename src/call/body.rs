@@ -114,8 +114,8 @@ pub(crate) fn whole(bytes: Bytes) -> impl Body<Data = Bytes> + Send + 'static {
     Full::new(bytes)
 }
 
-/// Reads on for a while: on HTTP/2, hyper resets a stream whose body is left unfinished,
-/// and some clients then never see the answer.
+/// Reads on for a while: hyper resets a stream, or closes a connection, whose body is left unfinished, and some
+/// clients then never see the answer.
 pub(crate) async fn discard<B: Body>(body: B) {
     let dropping = async {
         let mut body = pin!(body);

@@ -23,6 +23,7 @@ use rmcp::handler::server::ServerHandler;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use toolgate::testing::AuthorizationServer;
 use toolgate::{Principal, RequestBody, ScopeMap, Toolgate, without_token};
@@ -249,6 +250,28 @@ async fn assert_heard_to_the_end(scopes: ScopeMap) {
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
     assert!(Challenge::of(answer.headers()).is_some());
     assert_eq!(heard.await.unwrap(), CHUNKS, "the stream was reset before its end");
+}
+
+#[tokio::test]
+async fn on_http_1_a_client_refused_before_its_body_was_there_may_go_on_with_the_connection() {
+    let (_server, gate) = gate(scopes()).await;
+    let inner = service_fn(|_: Request<RequestBody<Incoming>>| async {
+        Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
+    });
+    let address = serve(gate.layer().layer(inner)).await;
+    let mut connection = BufReader::new(TcpStream::connect(address).await.unwrap());
+    let body = call("tools/list", json!({}));
+    let head = "POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json";
+    let head = format!("{head}\r\ncontent-length: {}\r\n\r\n", body.len());
+    for _ in 0..2 {
+        connection.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        while !answer.ends_with("}") {
+            answer.push(connection.read_u8().await.expect("an answer").into());
+        }
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+        connection.write_all(body.as_bytes()).await.unwrap();
+    }
 }
 
 #[tokio::test]
