@@ -94,7 +94,10 @@ fn mirrored_name<'c>(call: &'c Call<'_>) -> Option<MirroredName<'c>> {
             &names.first()?.written,
             matches!(method, "resources/read" | "resources/subscribe" | "resources/unsubscribe"),
         ),
-        _ if method.starts_with("tasks/") => (call.task_id.as_ref()?, true),
+        // SEP-2663 demands it of these three. Of the others, newer revisions have none.
+        _ if method.starts_with("tasks/") => {
+            (call.task_id.as_ref()?, matches!(method, "tasks/get" | "tasks/update" | "tasks/cancel"))
+        }
         _ => return None,
     };
     Some(MirroredName { name, is_required })

@@ -59,6 +59,8 @@ fn a_modern_request_carries_its_method_and_its_name() {
         ("tasks/get", r#"{"taskId":"t"}"#, &[("mcp-method", "tasks/get"), ("mcp-name", "u")], false),
         ("tasks/cancel", r#"{"taskId":"t"}"#, &[("mcp-method", "tasks/cancel")], false),
         ("tasks/list", "{}", &[("mcp-method", "tasks/list")], true),
+        ("tasks/result", r#"{"taskId":"t"}"#, &[("mcp-method", "tasks/result")], true),
+        ("tasks/result", r#"{"taskId":"t"}"#, &[("mcp-method", "tasks/result"), ("mcp-name", "u")], false),
         (
             "subscriptions/listen",
             r#"{"notifications":{"resourceSubscriptions":["a:b"]}}"#,
