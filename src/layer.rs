@@ -12,7 +12,6 @@ use http::header::{ACCEPT_ENCODING, AUTHORIZATION, EXPECT};
 use http::request::Parts;
 use http::{Request, Response, Version};
 use http_body::Body;
-use tokio::runtime::Handle;
 use tower::{Layer, Service};
 
 use crate::answer::{self, Answers, Cors, ListFilter, ResponseBody, WellKnown};
@@ -319,12 +318,8 @@ fn instead_of_a_token(refusal: Refusal) -> Refusal {
 /// rest is read and thrown away beside the answer. Who waits for `100 Continue` sends none.
 fn drained<B: Body<Data = Bytes> + Send + 'static>(refusal: Refusal, parts: &Parts, unread: B) -> Refusal {
     let may_go_on = || !unread.is_end_stream() && !parts.headers.contains_key(EXPECT);
-    // Without a runtime there is no connection either.
-    if parts.version >= Version::HTTP_11
-        && may_go_on()
-        && let Ok(runtime) = Handle::try_current()
-    {
-        runtime.spawn(call::discard(unread));
+    if parts.version >= Version::HTTP_11 && may_go_on() {
+        call::read_on(unread);
     }
     refusal
 }

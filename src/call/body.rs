@@ -3,13 +3,14 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 use pin_project_lite::pin_project;
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use crate::refusal::{Reason, Refusal};
@@ -114,26 +115,33 @@ pub(crate) fn whole(bytes: Bytes) -> impl Body<Data = Bytes> + Send + 'static {
     Full::new(bytes)
 }
 
-/// Reads on for a while: hyper resets a stream, or closes a connection, whose body is left unfinished, and some
-/// clients then never see the answer.
-pub(crate) async fn discard<B: Body>(body: B) {
-    let dropping = async {
-        let mut body = pin!(body);
-        let mut left = DISCARD_BYTES;
-        loop {
-            let bytes = match body.frame().await {
-                Some(Ok(frame)) => frame.data_ref().map_or(0, Buf::remaining),
-                Some(Err(_)) | None => return,
-            };
-            // An empty frame counts as well, or a body of nothing else would have no end.
-            match left.checked_sub(bytes.max(1)) {
-                Some(rest) => left = rest,
-                None => return,
-            }
-            tokio::task::coop::consume_budget().await;
+/// Reads on for a while, beside the answer: hyper resets a stream, or closes a connection, whose body is left
+/// unfinished, and some clients then never see the answer.
+pub(crate) fn read_on<B: Body + Send + 'static>(body: B) {
+    let mut reading = Box::pin(discard(body));
+    // Most bodies came along with their head, and cost no task.
+    let is_here = reading.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+    // Without a runtime there is no connection either.
+    if !is_here && let Ok(runtime) = Handle::try_current() {
+        runtime.spawn(async { timeout(DISCARD_TIME, reading).await });
+    }
+}
+
+async fn discard<B: Body>(body: B) {
+    let mut body = pin!(body);
+    let mut left = DISCARD_BYTES;
+    loop {
+        let bytes = match body.frame().await {
+            Some(Ok(frame)) => frame.data_ref().map_or(0, Buf::remaining),
+            Some(Err(_)) | None => return,
+        };
+        // An empty frame counts as well, or a body of nothing else would have no end.
+        match left.checked_sub(bytes.max(1)) {
+            Some(rest) => left = rest,
+            None => return,
         }
-    };
-    let _ = timeout(DISCARD_TIME, dropping).await;
+        tokio::task::coop::consume_budget().await;
+    }
 }
 
 pin_project! {

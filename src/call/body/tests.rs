@@ -135,9 +135,20 @@ async fn discarding_ends_at_the_end_at_an_error_at_a_mebibyte_and_after_five_sec
 
     discard(Scripted(|_: &mut Context<'_>| Poll::Ready(Some(data(""))))).await;
 
+    let (kept, dropped) = tokio::sync::oneshot::channel::<()>();
     let began = Instant::now();
-    discard(silence()).await;
+    read_on(Scripted(move |_: &mut Context<'_>| {
+        let _ = &kept;
+        Poll::Pending
+    }));
+    dropped.await.unwrap_err();
     assert_eq!(began.elapsed().as_secs(), DISCARD_TIME.as_secs());
+}
+
+#[tokio::test]
+async fn to_read_on_in_a_body_that_is_here_takes_no_task() {
+    read_on(frames(vec![data("x"), data("y")]));
+    assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
 }
 
 #[tokio::test]
