@@ -7,6 +7,7 @@
 mod body;
 mod challenge;
 mod cors;
+mod lines;
 mod listing;
 mod metadata;
 mod well_known;

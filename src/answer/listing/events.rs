@@ -9,6 +9,7 @@ use pin_project_lite::pin_project;
 
 use super::message::{Kept, Unclear};
 use super::{ListFilter, MAX_LIST_BYTES};
+use crate::answer::lines::{Lines, Piece};
 
 pin_project! {
     /// A stream of events without what may not be shown.
@@ -63,11 +64,10 @@ impl<R: Body<Data = Bytes>> Body for FilteredEvents<R> {
 /// Takes a stream apart as the HTML standard does (§9.2.5 and 9.2.6), and holds what is not a whole event yet.
 #[derive(Debug, Default)]
 pub(super) struct Events {
+    reader: Lines,
     held: Vec<u8>,
     /// The lines of `held` that have ended.
     lines: Vec<Line>,
-    /// Whether the last byte was a CR, to which an LF still belongs.
-    after_cr: bool,
     /// Past the first line, in front of which a byte order mark may stand.
     begun: bool,
     /// Inside of an event that is too long, up to the next blank line.
@@ -89,22 +89,16 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 impl Events {
     /// Adds to `out` the events that are whole now.
     pub(super) fn feed(&mut self, mut chunk: &[u8], filter: &ListFilter, out: &mut Vec<u8>) {
-        if self.after_cr && !chunk.is_empty() {
-            self.after_cr = false;
-            if let Some(rest) = chunk.strip_prefix(b"\n") {
-                chunk = rest;
-                self.end_crlf(out);
+        while let Some(piece) = self.reader.next(&mut chunk) {
+            match piece {
+                Piece::End { text, end } => {
+                    self.hold(text, filter, out);
+                    self.end_line(end, filter, out);
+                }
+                Piece::Part(text) => self.hold(text, filter, out),
+                Piece::LateLineFeed => self.end_crlf(out),
             }
         }
-        while let Some(length) = chunk.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
-            let (line, rest) = chunk.split_at(length);
-            let (end, rest) = rest.split_at(if rest.starts_with(b"\r\n") { 2 } else { 1 });
-            self.after_cr = rest.is_empty() && end == b"\r";
-            self.hold(line, filter, out);
-            self.end_line(end, filter, out);
-            chunk = rest;
-        }
-        self.hold(chunk, filter, out);
     }
 
     /// What the stream breaks off with is no event, though some readers may take it for one.
