@@ -124,7 +124,8 @@ impl Toolgate {
     /// It is remembered for `longest_life`: write how long the tokens concerned can live at most, or one that
     /// lives longer is accepted again after that. Of a subject's and a client's tokens those are refused that
     /// do not say when they were issued, or were before, or up to a minute after, since clocks differ: more,
-    /// where tokens were accepted that were dated further ahead. Whoever was let in before is not any more.
+    /// where tokens were accepted that were dated further ahead. Whoever was let in before is not any more, and
+    /// their streams of events end, as far as [`Streams`](crate::Streams) says.
     ///
     /// A gate remembers this in memory: tell each one, and tell it again after a restart, or have the
     /// authorization server asked about every token ([`Introspection::every_token`]).
@@ -245,6 +246,7 @@ fn announce(gate: &Gate) {
         initial_scopes = %gate.answers.initial(),
         callers = %gate.callers,
         sessions = %gate.sessions,
+        streams = ?gate.streams.streams,
         policy = %gate.policy,
         "the gate stands",
     );

@@ -10,11 +10,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, EXPECT};
 use http::request::Parts;
-use http::{Request, Response, Version};
+use http::{HeaderValue, Request, Response, Version};
 use http_body::Body;
 use tower::{Layer, Service};
 
-use crate::answer::{self, Answers, Cors, ListFilter, ResponseBody, WellKnown};
+use crate::answer::{self, Answers, Cors, ListFilter, ResponseBody, StreamPolicy, WellKnown};
 use crate::call::{self, Calls, RequestBody};
 use crate::current::Current;
 use crate::decision::{Decision, DecisionLog};
@@ -22,7 +22,7 @@ use crate::list::Asked;
 use crate::policy::{Callers, Origins, OwnDecision, Policy};
 use crate::refusal::{Reason, Refusal, RefusalKind};
 use crate::resource_uri::ResourceUri;
-use crate::token::{PresentedToken, Principal, Sessions, Unbindable, Verifier};
+use crate::token::{KeptToken, PresentedToken, Principal, Sessions, Unbindable, Verifier};
 
 /// Puts the gate around a service. Made by [`Toolgate::layer`](crate::Toolgate::layer).
 #[derive(Debug, Clone)]
@@ -79,6 +79,7 @@ pub(crate) struct Gate {
     pub(crate) verifier: Verifier,
     pub(crate) callers: Callers,
     pub(crate) sessions: Sessions,
+    pub(crate) streams: StreamPolicy,
     pub(crate) policy: Policy,
     pub(crate) decision: Option<OwnDecision>,
     pub(crate) max_body_bytes: usize,
@@ -127,7 +128,8 @@ impl Gate {
                 // where bodies are judged, no way to go on in another protocol
                 Ok((body, lists)) => {
                     decision.allow();
-                    parts.headers.remove(AUTHORIZATION);
+                    let credentials = parts.headers.remove(AUTHORIZATION);
+                    let grace = self.streams.grace(call::listens(&parts));
                     if self.depends_on_calls() {
                         call::decline_upgrade(&mut parts.headers);
                     }
@@ -142,12 +144,20 @@ impl Gate {
                     }
                     let mut answer = inner.call(Request::from_parts(parts, body)).await?;
 
-                    // 9. on the way back: sessions are bound to their owners, and lists filtered where that is asked for
-                    match (self.sessions.seal(answer.headers_mut(), decision.principal()), filter) {
-                        (Err(Unbindable), _) => ours(answer::without_session()),
-                        (Ok(()), Some(filter)) => Box::pin(filter.apply(answer)).await,
-                        (Ok(()), None) => answer.map(ResponseBody::theirs),
+                    // 9. on the way back: sessions are bound to their owners, lists filtered where that is asked
+                    // for, and streams end with their token
+                    let mut answer =
+                        match (self.sessions.seal(answer.headers_mut(), decision.principal()), filter) {
+                            (Err(Unbindable), _) => ours(answer::without_session()),
+                            (Ok(()), Some(filter)) => Box::pin(filter.apply(answer)).await,
+                            (Ok(()), None) => answer.map(ResponseBody::theirs),
+                        };
+                    if let (Some(line), Some(grace)) = (credentials, grace)
+                        && answer::is_stream(answer.headers())
+                    {
+                        answer = answer::end(answer, self.outlived(&line, decision.principal()), grace);
                     }
+                    answer
                 }
                 Err(refusal) => {
                     decision.refuse(&refusal);
@@ -295,6 +305,20 @@ impl Gate {
         ListFilter::new(asked, move |list, name| {
             gate.policy.may_be_listed(principal.as_ref().map(Principal::scopes), list, name)
         })
+    }
+
+    /// Waits until the token is not good any more that the stream was opened with.
+    fn outlived(
+        self: &Arc<Self>,
+        line: &HeaderValue,
+        principal: Option<&Principal>,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let (gate, token) = (self.clone(), KeptToken::of(line).zip(principal.cloned()));
+        async move {
+            if let Some((token, principal)) = token {
+                gate.verifier.until_over(token, principal).await;
+            }
+        }
     }
 
     pub(crate) fn depends_on_calls(&self) -> bool {

@@ -43,8 +43,8 @@
 //!    have one: [`Decide`].
 //! 8. **hand over**: without the token, with the principal, and with the same bytes that were judged.
 //! 9. **on the way back**: lists are cut down to what the caller may call, where that is asked for
-//!    ([`ScopeMap::list_callable`]), the id of a session is bound to whom it is given ([`Sessions`]), and browsers are
-//!    allowed to read the answer.
+//!    ([`ScopeMap::list_callable`]), the id of a session is bound to whom it is given ([`Sessions`]), a stream
+//!    of events ends with its token ([`Streams`]), and browsers are allowed to read the answer.
 //!
 //! # What is not checked
 //!
@@ -95,7 +95,7 @@ pub mod docs;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use answer::{Metadata, MetadataService, ResponseBody};
+pub use answer::{Metadata, MetadataService, ResponseBody, Streams};
 pub use call::RequestBody;
 pub use config::{Builder, Config, Introspection, Issuer, Limits, Secret, Sessions};
 pub use config_error::ConfigError;

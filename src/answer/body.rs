@@ -10,6 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use pin_project_lite::pin_project;
 
+use super::ending::Ending;
 use super::listing::FilteredEvents;
 
 pin_project! {
@@ -28,6 +29,7 @@ pin_project! {
         Theirs { #[pin] body: R },
         // In a box, so that nobody else pays for its size.
         Filtered { body: Pin<Box<FilteredEvents<R>>> },
+        Ending { body: Pin<Box<Ending<ResponseBody<R>>>> },
     }
 }
 
@@ -42,6 +44,10 @@ impl<R> ResponseBody<R> {
 
     pub(super) fn filtered(body: FilteredEvents<R>) -> Self {
         Self { source: Source::Filtered { body: Box::pin(body) } }
+    }
+
+    pub(super) fn ending(body: Ending<Self>) -> Self {
+        Self { source: Source::Ending { body: Box::pin(body) } }
     }
 }
 
@@ -59,6 +65,7 @@ impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
             }
             SourceProjection::Theirs { body } => body.poll_frame(cx),
             SourceProjection::Filtered { body } => body.as_mut().poll_frame(cx),
+            SourceProjection::Ending { body } => body.as_mut().poll_frame(cx),
         }
     }
 
@@ -67,6 +74,7 @@ impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
             Source::Ours { body } => body.is_end_stream(),
             Source::Theirs { body } => body.is_end_stream(),
             Source::Filtered { body } => body.has_ended(),
+            Source::Ending { body } => body.is_end_stream(),
         }
     }
 
@@ -74,7 +82,7 @@ impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
         match &self.source {
             Source::Ours { body } => body.size_hint(),
             Source::Theirs { body } => body.size_hint(),
-            Source::Filtered { .. } => SizeHint::default(),
+            Source::Filtered { .. } | Source::Ending { .. } => SizeHint::default(),
         }
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! `challenge` renders `WWW-Authenticate`, `metadata` the document it points to, from the same values, so
 //! that they cannot disagree; `well_known` serves the document, and `cors` lets browsers read it all. `listing`
-//! takes out of lists what may not be shown, and `withheld` is sent instead of what must not be passed on.
+//! takes out of lists what may not be shown, `ending` ends streams of events with the token they were opened with
+//! (both know their `lines`), and `withheld` is sent instead of what must not be passed on.
 
 mod body;
 mod challenge;
 mod cors;
+mod ending;
 mod lines;
 mod listing;
 mod metadata;
@@ -22,6 +24,8 @@ pub use body::ResponseBody;
 pub(crate) use challenge::requested;
 use challenge::{Challenge, ErrorCode};
 pub(crate) use cors::Cors;
+pub use ending::Streams;
+pub(crate) use ending::{StreamPolicy, end, is_stream};
 pub(crate) use listing::ListFilter;
 pub use metadata::Metadata;
 pub(crate) use metadata::Publication;

@@ -16,7 +16,7 @@ mod tests;
 pub(crate) use arguments::arguments;
 pub use body::RequestBody;
 pub(crate) use body::{collect, expect_none, read_on, whole};
-pub(crate) use head::{decline_upgrade, expects_call, resumes};
+pub(crate) use head::{decline_upgrade, expects_call, listens, resumes};
 pub(crate) use target::Target;
 
 use std::borrow::Cow;

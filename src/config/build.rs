@@ -98,6 +98,7 @@ pub(crate) fn gate(config: &Config, lasting: &Lasting) -> Result<Gate, ConfigErr
         cors: if config.origins.cors_headers { Cors::Ours } else { Cors::LeftToOthers },
         verifier: Verifier { issuers, introspections, memory, clock: clock.clone() },
         callers,
+        streams: config.sessions.stream_policy()?,
         sessions: config.sessions.with(seal),
         policy,
         decision: decider.clone().map(|decider| OwnDecision { decider, time: config.limits.decision_time() }),

@@ -28,7 +28,7 @@ pub struct Limits {
 }
 
 /// No limit in seconds means anything beyond a year.
-const MAX_SECONDS: u64 = 366 * 24 * 60 * 60;
+pub(super) const MAX_SECONDS: u64 = 366 * 24 * 60 * 60;
 /// Longest body that is read to judge the call in it.
 const MAX_BODY_BYTES: u64 = 4 * 1024 * 1024;
 /// Of those who come without a token: a first contact is short.

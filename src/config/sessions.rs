@@ -1,15 +1,18 @@
 //! The `[sessions]` table.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::limits::MAX_SECONDS;
 use super::secret::{Secret, secret_of, without_newline};
+use crate::answer::{StreamPolicy, Streams};
 use crate::config_error::ConfigError;
 use crate::resource_uri::ResourceUri;
 use crate::token::{self, Binding, Resumption, Seal, SealingKey};
 
-/// Whose sessions are, and for how long their seals hold. For [`Builder::sessions`](crate::Builder::sessions).
+/// To whom sessions belong, and when streams of events end. For [`Builder::sessions`](crate::Builder::sessions).
 ///
 /// The id of an MCP session is no login, but most servers act on it alone. So the gate seals it for the caller it is
 /// given to, and takes it from nobody else: ids in `Mcp-Session-Id` are 44 bytes longer outside of the gate than they
@@ -30,7 +33,13 @@ pub struct Sessions {
     keys: Vec<Secret>,
     #[serde(default)]
     resumption: Resumption,
+    #[serde(default)]
+    streams: Streams,
+    grace_seconds: Option<u64>,
 }
+
+/// The answer to a call may come this long after its token was good.
+const GRACE_SECONDS: u64 = 5 * 60;
 
 impl Sessions {
     /// Binds session ids to their owner: (issuer, subject) for a user, (issuer, client) for a machine, whichever
@@ -62,6 +71,27 @@ impl Sessions {
     pub fn resume_without_session(mut self) -> Self {
         self.resumption = Resumption::WithoutSession;
         self
+    }
+
+    /// Says when streams of events end whose token is not good any more.
+    pub fn streams(mut self, streams: Streams) -> Self {
+        self.streams = streams;
+        self
+    }
+
+    /// With [`Streams::FinishCalls`], the answer to a call may go on for this long after its token was good. Default 300.
+    pub fn grace_seconds(mut self, seconds: u64) -> Self {
+        self.grace_seconds = Some(seconds);
+        self
+    }
+
+    pub(super) fn stream_policy(&self) -> Result<StreamPolicy, ConfigError> {
+        let seconds = self.grace_seconds.unwrap_or(GRACE_SECONDS);
+        if seconds > MAX_SECONDS {
+            let mend = format!("write at most {MAX_SECONDS}, a year");
+            return Err(ConfigError::new("sessions.grace_seconds", seconds.to_string(), mend));
+        }
+        Ok(StreamPolicy { streams: self.streams, grace: Duration::from_secs(seconds) })
     }
 
     pub(super) fn seal(

@@ -4,7 +4,8 @@
 //! and `verify` walks the path of a new one: a `jwt` proves itself by its signature, about any other its issuer
 //! is asked (`introspection`), and `claims` judges what was said either way. A `source` has what an issuer
 //! publishes, keys above all, as new as it need be. `health` tells how it stands with each issuer, and `unverified` what
-//! a token says of itself, for explanations. `session` says whose a session is, by a `seal` on its id.
+//! a token says of itself, for explanations. `session` says whose a session is, by a `seal` on its id, and `standing`
+//! for how long a token is good that opened a stream.
 //!
 //! Signatures are checked by aws-lc-rs directly. The crate `jsonwebtoken` reads keys for us, but its
 //! `decode` would pass a token whose `iss` or `aud` is absent or of the wrong type, and its backend
@@ -25,6 +26,7 @@ mod revocation;
 mod seal;
 mod session;
 mod source;
+mod standing;
 mod unverified;
 mod verify;
 
@@ -37,7 +39,7 @@ pub(crate) use introspection::{
 pub(crate) use issuer::{Profile, TrustedIssuer};
 pub(crate) use jwt::{Algorithm, Algorithms, KeyFetch, KeySet, KeySource};
 pub(crate) use memory::Memory;
-pub(crate) use present::PresentedToken;
+pub(crate) use present::{KeptToken, PresentedToken};
 pub use principal::{ClaimsError, Identity, Principal};
 pub(crate) use revocation::Revocations;
 pub use revocation::{Revocation, RevocationError};

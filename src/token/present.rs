@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 
@@ -69,6 +70,26 @@ impl<'a> PresentedToken<'a> {
 impl fmt::Debug for PresentedToken<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PresentedToken(…)")
+    }
+}
+
+/// A presented token, for those who have to look at it again.
+pub(crate) struct KeptToken(Box<[u8]>);
+
+impl KeptToken {
+    /// From an `Authorization` line.
+    pub(crate) fn of(line: &HeaderValue) -> Option<Self> {
+        PresentedToken::read_line(line.as_bytes()).ok().map(|token| Self(token.0.into()))
+    }
+
+    pub(super) fn presented(&self) -> PresentedToken<'_> {
+        PresentedToken(&self.0)
+    }
+}
+
+impl fmt::Debug for KeptToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeptToken(…)")
     }
 }
 

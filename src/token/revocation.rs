@@ -5,6 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
 use super::fingerprint::Fingerprint;
 use super::principal::Principal;
 use crate::clock::Timestamp;
@@ -76,6 +79,8 @@ pub(crate) struct Revocations {
     /// Counts them, so that whoever has seen them all need not look.
     generation: AtomicU64,
     entries: RwLock<HashMap<Revocation, Revoked>>,
+    /// Tells whoever waits of the next one.
+    added: Notify,
     /// How far ahead of our clock accepted tokens were dated at most, in milliseconds.
     furthest_ahead: AtomicU64,
 }
@@ -115,7 +120,13 @@ impl Revocations {
         entry.until = entry.until.max(revoked.until);
         // After it is there: who sees the new number finds the entry.
         self.generation.fetch_add(1, Ordering::Release);
+        self.added.notify_waiters();
         Ok(())
+    }
+
+    /// Waits for the next one after now, whenever it is waited for.
+    pub(super) fn next(&self) -> Notified<'_> {
+        self.added.notified()
     }
 
     /// Refuses whom a revocation concerns; or says which generation of them it has looked at.

@@ -80,6 +80,8 @@ fn every_documented_field_is_read() {
         binding = "owner"
         keys = ["a key of at least thirty-two bytes", { env = "CARGO_PKG_DESCRIPTION" }]
         resumption = "in_session"
+        streams = "finish_calls"
+        grace_seconds = 300
 
         [limits]
         max_body_bytes = 4194304
@@ -240,6 +242,8 @@ fn every_bad_value_is_named_with_its_field_and_how_to_mend_it() {
         ("[origins]\nallowed = \"all\"".into(), "allowed", "all", "any"),
         ("[sessions]\nbinding = \"user\"".into(), "binding", "user", "`owner` or `off`"),
         ("[sessions]\nresumption = \"any\"".into(), "resumption", "any", "`without_session`"),
+        ("[sessions]\nstreams = \"end\"".into(), "streams", "end", "`end_with_token`"),
+        ("[sessions]\ngrace_seconds = 99999999999".into(), "sessions.grace_seconds", "99999999999", "a year"),
         ("[sessions]\nkey = \"x\"".into(), "key", "", "`keys`"),
         ("[sessions]\nkeys = [\"x\"]".into(), "sessions.keys[0]", "(given as text)", "at least 32"),
         ("[limits]\nmax_body_bytes = 0".into(), "limits.max_body_bytes", "0", "at least 1"),

@@ -63,7 +63,7 @@ fn of_type(content_type: &str, body: impl Into<Bytes>) -> Response<Full<Bytes>> 
 }
 
 /// Sends through the layer to a service that gives this answer, and returns what it was asked besides.
-async fn through<R>(
+pub async fn through<R>(
     world: &World,
     request: Request<Full<Bytes>>,
     answer: Response<R>,

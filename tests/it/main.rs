@@ -44,6 +44,7 @@ mod rust_version;
 mod sessions;
 #[cfg(target_os = "linux")]
 mod soak;
+mod streams;
 mod tokens;
 mod transports;
 mod walls;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Version};
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use toolgate::testing::AuthorizationServer;
-use toolgate::{ScopeMap, Sessions, Toolgate, base_only};
+use toolgate::{Revocation, ScopeMap, Sessions, Toolgate, base_only};
 use tower::Layer;
 
 use crate::transports::{open, request, serve};
@@ -56,6 +57,7 @@ impl Tools {
 struct Server {
     authorization_server: AuthorizationServer,
     gates: [SocketAddr; 2],
+    gate: Toolgate,
     version: Version,
 }
 
@@ -71,17 +73,18 @@ impl Server {
             let builder = builder.scopes(ScopeMap::deny_unlisted().tool("*", base_only()));
             builder.sessions(Sessions::bound().key(KEY)).build().unwrap()
         };
+        let [gate, other] = [gate(), gate()];
         let gates =
-            [serve(gate().layer().layer(mcp.clone())).await, serve(gate().layer().layer(mcp.clone())).await];
-        Self { authorization_server, gates, version }
+            [serve(gate.layer().layer(mcp.clone())).await, serve(other.layer().layer(mcp.clone())).await];
+        Self { authorization_server, gates, gate, version }
     }
 
     fn client(&self, subject: &str) -> Client<'_> {
-        Client { server: self, gate: self.gates[0], token: self.token(subject), session: None }
+        Client { server: self, gate: self.gates[0], token: self.token(subject, "first"), session: None }
     }
 
-    fn token(&self, subject: &str) -> String {
-        token_of(&self.authorization_server).subject(subject).mint()
+    fn token(&self, subject: &str, id: &str) -> String {
+        token_of(&self.authorization_server).subject(subject).claim("jti", id).mint()
     }
 }
 
@@ -216,7 +219,7 @@ async fn nobody_else_gets_at_a_session(version: Version) {
     bob.assert_goes_on(&mut of_bob).await;
 
     // With her next token, and through the other gate.
-    alice.token = server.token("alice");
+    alice.token = server.token("alice", "second");
     alice.assert_goes_on(&mut listening).await;
     alice.gate = server.gates[1];
     alice.assert_goes_on(&mut listening).await;
@@ -241,4 +244,36 @@ async fn on_http_1_nobody_else_gets_at_a_session_and_its_owner_notices_nothing()
 #[tokio::test]
 async fn on_http_2_nobody_else_gets_at_a_session_and_its_owner_notices_nothing() {
     nobody_else_gets_at_a_session(Version::HTTP_2).await;
+}
+
+async fn a_stream_ends_with_its_token(version: Version) {
+    let server = Server::start(version).await;
+    let (mut alice, mut bob) = (server.client("alice"), server.client("bob"));
+    bob.token = server.token("bob", "of-bob");
+    alice.begin().await;
+    bob.begin().await;
+    let (mut listening, mut of_bob) = (alice.listen().await, bob.listen().await);
+    alice.assert_goes_on(&mut listening).await;
+
+    let stolen = Revocation::token(server.authorization_server.issuer(), "first");
+    server.gate.revoke(stolen, Duration::from_secs(3600)).unwrap();
+    let end = timeout(PATIENCE, listening.body.collect()).await.expect("an end");
+    assert!(end.unwrap().to_bytes().is_empty(), "an end that is no error, and nothing before it");
+    assert_eq!(alice.tool("announce").await.status, StatusCode::UNAUTHORIZED);
+    bob.assert_goes_on(&mut of_bob).await;
+
+    // As clients do: with the next token to the same session.
+    alice.token = server.token("alice", "second");
+    let mut listening = alice.listen().await;
+    alice.assert_goes_on(&mut listening).await;
+}
+
+#[tokio::test]
+async fn on_http_1_a_stream_ends_with_its_token_and_its_session_goes_on_with_the_next() {
+    a_stream_ends_with_its_token(Version::HTTP_11).await;
+}
+
+#[tokio::test]
+async fn on_http_2_a_stream_ends_with_its_token_and_its_session_goes_on_with_the_next() {
+    a_stream_ends_with_its_token(Version::HTTP_2).await;
 }
