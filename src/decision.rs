@@ -91,6 +91,10 @@ impl Decision<'_> {
         self.known.as_ref().map(|known| &known.principal)
     }
 
+    pub(crate) fn into_principal(self) -> Option<Principal> {
+        self.known.map(|known| known.principal)
+    }
+
     fn token_id(&self) -> Option<String> {
         self.known.as_ref().map(|known| clean(&known.token_id()))
     }

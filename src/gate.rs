@@ -11,7 +11,8 @@ use crate::config::{self, Builder, Config, Lasting};
 use crate::config_error::ConfigError;
 use crate::current::Current;
 use crate::explain::{Caller, Explanation};
-use crate::layer::{Gate, ToolgateLayer};
+use crate::layer::ToolgateLayer;
+use crate::path::Gate;
 use crate::resource_uri::ResourceUri;
 use crate::token::{Binding, Introspection, IssuerHealth, Revocation, RevocationError, When};
 

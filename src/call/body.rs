@@ -118,12 +118,15 @@ pub(crate) fn whole(bytes: Bytes) -> impl Body<Data = Bytes> + Send + 'static {
 /// Reads on for a while, beside the answer: hyper resets a stream, or closes a connection, whose body is left
 /// unfinished, and some clients then never see the answer.
 pub(crate) fn read_on<B: Body + Send + 'static>(body: B) {
-    let mut reading = Box::pin(discard(body));
+    let mut body = Box::pin(body);
     // Most bodies came along with their head, and cost no task.
-    let is_here = reading.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+    let first = body.as_mut().poll_frame(&mut Context::from_waker(Waker::noop()));
+    if matches!(first, Poll::Ready(None | Some(Err(_)))) || body.is_end_stream() {
+        return;
+    }
     // Without a runtime there is no connection either.
-    if !is_here && let Ok(runtime) = Handle::try_current() {
-        runtime.spawn(async { timeout(DISCARD_TIME, reading).await });
+    if let Ok(runtime) = Handle::try_current() {
+        runtime.spawn(async { timeout(DISCARD_TIME, discard(body)).await });
     }
 }
 

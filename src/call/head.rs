@@ -2,7 +2,7 @@
 
 use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, UPGRADE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, Method};
 
 use crate::refusal::{Reason, Refusal};
 
@@ -15,21 +15,6 @@ pub(crate) fn expects_call(parts: &Parts) -> Result<bool, Refusal> {
         return Err(Reason::UpgradeRefused.into());
     }
     Ok(!matches!(parts.method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS))
-}
-
-/// Whether the client takes up a stream of events where it broke off. What it then gets are answers to requests
-/// that came in another body.
-pub(crate) fn resumes(parts: &Parts) -> bool {
-    parts.method == Method::GET && parts.headers.contains_key("last-event-id")
-}
-
-/// Whether the client asks for a stream to listen to, and not for the answer to a call. Where bodies are judged, the
-/// header is right.
-pub(crate) fn listens(parts: &Parts) -> bool {
-    let subscribes = |(name, value): (&HeaderName, &HeaderValue)| {
-        name.as_str() == "mcp-method" && value == "subscriptions/listen"
-    };
-    parts.method == Method::GET || parts.headers.iter().any(subscribes)
 }
 
 /// Takes an offer to go on in HTTP/2 off the request. Java's HTTP client makes it with every plain

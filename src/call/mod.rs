@@ -3,6 +3,7 @@
 //! Everything here but reading the body is pure on `(&Parts, bytes)`. What cannot be read with
 //! certainty is refused: a gate and a server that read one body differently are a way around the gate.
 
+mod answering;
 mod arguments;
 mod body;
 mod head;
@@ -13,10 +14,11 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use answering::Answering;
 pub(crate) use arguments::arguments;
 pub use body::RequestBody;
 pub(crate) use body::{collect, expect_none, read_on, whole};
-pub(crate) use head::{decline_upgrade, expects_call, listens, resumes};
+pub(crate) use head::{decline_upgrade, expects_call};
 pub(crate) use target::Target;
 
 use std::borrow::Cow;
@@ -24,7 +26,6 @@ use std::slice;
 
 use http::request::Parts;
 
-use crate::list::{Asked, List};
 use crate::refusal::{Reason, Refusal};
 use mirrored::Mirrored;
 use rpc::{Given, Id, Message, Messages};
@@ -61,14 +62,6 @@ impl<'a> Calls<'a> {
             Shape::Single(call) => slice::from_ref(call).iter(),
             Shape::Batch(calls) => calls.iter(),
         }
-    }
-
-    /// Which answers will be lists, if any.
-    pub(crate) fn lists(&self) -> Option<Asked> {
-        let list = |call: &Call<'_>| List::asked_for_by(&call.method);
-        let any = self.iter().any(|call| list(call).is_some());
-        let requests = || self.iter().filter_map(|call| Some((call.id.as_ref()?.to_json(), list(call))));
-        any.then(|| requests().collect())
     }
 
     /// The id of a single request as JSON text, for the errors that answer it.

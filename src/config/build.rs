@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::config_error::ConfigError;
 use crate::decision::DecisionLog;
 use crate::gate::Toolgate;
-use crate::layer::Gate;
+use crate::path::Gate;
 use crate::policy::{Callers, Decider, Origins, OwnDecision, Policy, published_scopes};
 use crate::resource_uri::{HttpUrl, ResourceUri};
 use crate::scope::Scopes;

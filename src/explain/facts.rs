@@ -6,7 +6,7 @@ use super::Caller;
 use super::step::Step;
 use crate::call::{Calls, Target};
 use crate::decision::clean;
-use crate::layer::Gate;
+use crate::path::Gate;
 use crate::refusal::{Fact, Reason, Refusal};
 use crate::token::{Principal, TrustedIssuer, Unverified};
 

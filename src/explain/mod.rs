@@ -16,7 +16,7 @@ use http::{HeaderValue, Request};
 
 use crate::call;
 use crate::decision::Decision;
-use crate::layer::Gate;
+use crate::path::Gate;
 use crate::refusal::{Reason, Refusal};
 use crate::token::Principal;
 use facts::Seen;

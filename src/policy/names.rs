@@ -1,6 +1,6 @@
 //! Rules by name: an exact name beats a pattern, and of patterns the one with more literal text the other.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::pattern::{Braces, Pattern};
 use super::prefixes::Prefixes;
@@ -9,7 +9,7 @@ use super::prefixes::Prefixes;
 #[derive(Debug)]
 pub(crate) struct Names<R> {
     braces: Braces,
-    exact: HashMap<String, R>,
+    exact: BTreeMap<String, R>,
     patterns: Vec<(Pattern, R)>,
     /// Of the patterns that are all prefix.
     prefixes: Prefixes,
@@ -32,7 +32,7 @@ impl<'r, R> Found<'r, R> {
 
 impl<R> Names<R> {
     pub(crate) fn new(braces: Braces) -> Self {
-        let (exact, patterns, others) = (HashMap::new(), Vec::new(), Vec::new());
+        let (exact, patterns, others) = (BTreeMap::new(), Vec::new(), Vec::new());
         Self { braces, exact, patterns, prefixes: Prefixes::default(), others }
     }
 

@@ -267,11 +267,12 @@ async fn an_endless_body_costs_no_more_than_the_limit() {
     .await;
     let (response, polled) = send_endless(&world, false, Some(&world.token().mint())).await;
     assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
-    assert!(polled <= 11, "{polled}");
-    let (response, polled) = send_endless(&world, false, None).await;
-    assert_eq!((response.status(), polled), (StatusCode::UNAUTHORIZED, 0));
-    let (response, polled) = send_endless(&world, false, Some("garbage")).await;
-    assert_eq!((response.status(), polled), (StatusCode::UNAUTHORIZED, 0));
+    // Once more, to see whether the client is done sending.
+    assert!(polled <= 12, "{polled}");
+    for token in [None, Some("garbage")] {
+        let (response, polled) = send_endless(&world, false, token).await;
+        assert_eq!((response.status(), polled), (StatusCode::UNAUTHORIZED, 1));
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,296 @@
+//! The path of a request.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, EXPECT};
+use http::request::Parts;
+use http::{HeaderValue, Request, Response, Version};
+use http_body::Body;
+use tower::Service;
+
+use crate::answer::{Answers, Cors, ResponseBody, StreamPolicy, WellKnown};
+use crate::call::{self, Answering, Calls, RequestBody};
+use crate::decision::{Decision, DecisionLog};
+use crate::policy::{Callers, Origins, OwnDecision, Policy};
+use crate::refusal::{Reason, Refusal, RefusalKind};
+use crate::resource_uri::ResourceUri;
+use crate::token::{PresentedToken, Principal, Sessions, Verifier};
+use crate::way_back::{Brought, WayBack};
+
+/// What the path of a request needs, in the order it needs it.
+pub(crate) struct Gate {
+    pub(crate) resource: Arc<ResourceUri>,
+    pub(crate) well_known: Arc<WellKnown>,
+    pub(crate) log: DecisionLog,
+    pub(crate) origins: Origins,
+    pub(crate) cors: Cors,
+    pub(crate) verifier: Verifier,
+    pub(crate) callers: Callers,
+    pub(crate) sessions: Sessions,
+    pub(crate) streams: StreamPolicy,
+    pub(crate) policy: Policy,
+    pub(crate) decision: Option<OwnDecision>,
+    pub(crate) max_body_bytes: usize,
+    pub(crate) anonymous_body_bytes: usize,
+    pub(crate) body_time: Duration,
+    pub(crate) answers: Answers,
+}
+
+impl Gate {
+    /// The path of a request.
+    #[allow(clippy::manual_async_fn, reason = "one would keep room for all of its arguments twice")]
+    pub(crate) fn pass<S, B, R>(
+        self: Arc<Self>,
+        mut inner: S,
+        mut parts: Parts,
+        body: B,
+    ) -> impl Future<Output = Result<Response<ResponseBody<R>>, S::Error>>
+    where
+        S: Service<Request<RequestBody<B>>, Response = Response<R>>,
+        B: Body<Data = Bytes> + Send + 'static,
+        R: Body<Data = Bytes> + Send + 'static,
+    {
+        async move {
+            // 1. metadata
+            if let Some(document) = self.well_known.answer(&parts) {
+                return Ok(document.map(ResponseBody::ours));
+            }
+
+            // 2. origin, and the preflight of an allowed one
+            let origin = self.origins.judge(&parts).map(Option::<&_>::cloned);
+            let allowed = origin.as_ref().ok().and_then(Option::as_ref);
+            if allowed.is_some()
+                && let Some(mut preflight) = self.cors.preflight(&parts)
+            {
+                self.cors.make_readable(allowed, preflight.headers_mut());
+                return Ok(preflight.map(ResponseBody::ours));
+            }
+
+            // 3. to 8., below
+            let (body, back) = match self.let_in(&origin, &mut parts, body).await {
+                Ok(handed_over) => handed_over,
+                Err(mut refused) => {
+                    self.cors.make_readable(allowed, refused.headers_mut());
+                    return Ok(refused.map(ResponseBody::ours));
+                }
+            };
+            let answer = inner.call(Request::from_parts(parts, body)).await?;
+
+            // 9. on the way back
+            let mut answer = match back.bring(answer) {
+                Brought::Back(answer) => answer,
+                Brought::Filtering(answer) => answer.await,
+            };
+            self.cors.make_readable(allowed, answer.headers_mut());
+            Ok(answer)
+        }
+    }
+
+    /// What is handed over, and what to do with the answer; or else the refusal.
+    async fn let_in<B>(
+        self: &Arc<Self>,
+        origin: &Result<Option<HeaderValue>, Refusal>,
+        parts: &mut Parts,
+        body: B,
+    ) -> Result<(RequestBody<B>, WayBack), Response<Bytes>>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+    {
+        let mut decision = self.log.begin(self.resource.as_str());
+        let judged = match origin {
+            Ok(_) => self.judge(parts, body, &mut decision).await,
+            Err(refusal) => Err(drained(refusal.clone(), parts, body)),
+        };
+        match judged {
+            Ok((body, answering)) => {
+                decision.allow();
+                Ok((body, self.hand_over(parts, answering, decision.into_principal())))
+            }
+            Err(refusal) => {
+                decision.refuse(&refusal);
+                let prefix = decision.principal().map(Principal::request_prefix);
+                Err(self.answers.refuse(refusal, prefix))
+            }
+        }
+    }
+
+    /// Step 8: not the token, but who it stands for; the same bytes that were judged; and, where bodies are judged, no
+    /// way to go on in another protocol.
+    fn hand_over(
+        self: &Arc<Self>,
+        parts: &mut Parts,
+        answering: Answering,
+        principal: Option<Principal>,
+    ) -> WayBack {
+        if self.depends_on_calls() {
+            call::decline_upgrade(&mut parts.headers);
+        }
+        match &principal {
+            Some(principal) => drop(parts.extensions.insert(principal.clone())),
+            None => drop(parts.extensions.remove::<Principal>()),
+        }
+        WayBack::of(self, parts, answering, principal)
+    }
+
+    pub(crate) async fn judge<B>(
+        &self,
+        parts: &mut Parts,
+        body: B,
+        decision: &mut Decision<'_>,
+    ) -> Result<(RequestBody<B>, Answering), Refusal>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+    {
+        // 3. to 5.
+        let principal = match self.admit(parts, decision).await {
+            Ok(principal) => principal,
+            Err(refusal) => return Err(drained(refusal, parts, body)),
+        };
+
+        // Whose session it is. The call is read all the same, for the id to answer to.
+        let session = self.sessions.open(&mut parts.headers, principal.as_ref());
+        if !self.depends_on_calls() {
+            return match session {
+                Ok(()) => Ok((RequestBody::untouched(body), Answering::unread(parts))),
+                Err(refusal) => Err(drained(refusal, parts, body)),
+            };
+        }
+
+        // 6. and 7.
+        let mut body = Box::pin(body);
+        let judged = self.judge_calls(principal.as_ref(), session, parts, body.as_mut(), decision).await;
+        let judged = judged.map_err(|refusal| match principal {
+            None => instead_of_a_token(refusal),
+            Some(_) => refusal,
+        });
+        match judged {
+            Ok((bytes, answering)) => Ok((RequestBody::judged(bytes), answering)),
+            Err(refusal) => Err(drained(refusal, parts, body)),
+        }
+    }
+
+    /// Judges the caller, before a byte of the body is read. `None` is for who came without a token, where there
+    /// are calls that need none.
+    async fn admit(&self, parts: &Parts, decision: &mut Decision<'_>) -> Result<Option<Principal>, Refusal> {
+        // 3. present
+        if self.policy.opens_anything() && !parts.headers.contains_key(AUTHORIZATION) {
+            return Ok(None);
+        }
+        let token = PresentedToken::read(parts)?;
+
+        // 4. verify
+        let principal = decision.by(self.verifier.verify(token, decision.began()).await?);
+
+        // 5. base rule
+        self.let_ask(&principal)?;
+        Ok(Some(principal))
+    }
+
+    /// Who may ask at all, and with which scopes.
+    pub(crate) fn let_ask(&self, principal: &Principal) -> Result<(), Refusal> {
+        self.callers.judge(principal)?;
+        self.policy.admit(principal.scopes())
+    }
+
+    /// Judges what is asked: the bytes it is in, and the lists it will bring, if these are filtered.
+    pub(crate) async fn judge_calls<B: Body<Data = Bytes>>(
+        &self,
+        principal: Option<&Principal>,
+        session: Result<(), Refusal>,
+        parts: &Parts,
+        body: B,
+        decision: &mut Decision<'_>,
+    ) -> Result<(Bytes, Answering), Refusal> {
+        // 6. read the call
+        if !call::expects_call(parts)? {
+            // GET and the like: nothing that could be open to anyone. A stream that is taken up again may bring
+            // lists asked for before.
+            principal.ok_or(Reason::NoToken)?;
+            Box::pin(call::expect_none(body, self.body_time)).await?;
+            session?;
+            return Ok((Bytes::new(), Answering::bodiless(parts, self.policy.filters_lists())));
+        }
+        let max_bytes = if principal.is_some() { self.max_body_bytes } else { self.anonymous_body_bytes };
+        let bytes = call::collect(body, max_bytes, self.body_time).await?;
+        let (calls, answering) = self.judge_by_rules(principal, session, parts, &bytes, decision)?;
+
+        // 7. an operator's own decision about what the rules let pass
+        if let Some(own) = &self.decision {
+            Box::pin(self.judge_by(own, principal, calls, &bytes)).await?;
+        }
+        Ok((bytes, answering))
+    }
+
+    fn judge_by_rules<'b>(
+        &self,
+        principal: Option<&Principal>,
+        session: Result<(), Refusal>,
+        parts: &Parts,
+        bytes: &'b [u8],
+        decision: &mut Decision<'_>,
+    ) -> Result<(Calls<'b>, Answering), Refusal> {
+        let calls = Calls::read(parts, bytes)?;
+        decision.about(&calls);
+        session.map_err(|refusal| refusal.answering(calls.request_id()))?;
+
+        // 7. call rule
+        match principal {
+            Some(principal) => self.policy.judge(principal.scopes(), &calls)?,
+            None => self.policy.judge_without_token(&calls)?,
+        }
+        let answering = calls.answering(self.policy.filters_lists());
+        Ok((calls, answering))
+    }
+
+    async fn judge_by(
+        &self,
+        own: &OwnDecision,
+        principal: Option<&Principal>,
+        calls: Calls<'_>,
+        bytes: &[u8],
+    ) -> Result<(), Refusal> {
+        let arguments = call::arguments(bytes)?;
+        let needed = own.judge(principal, &calls, &arguments).await?;
+        match principal {
+            Some(principal) => self.policy.judge_with(principal.scopes(), &calls, needed),
+            None if needed.is_empty() => Ok(()),
+            None => Err(Reason::NoToken.into()),
+        }
+    }
+
+    pub(crate) fn depends_on_calls(&self) -> bool {
+        self.policy.depends_on_calls() || self.decision.is_some()
+    }
+}
+
+/// Who came without a token is told to get one, whatever was wrong with what they asked. Only whether somebody
+/// else failed us is another matter, and a session to begin anew.
+fn instead_of_a_token(refusal: Refusal) -> Refusal {
+    match refusal.kind() {
+        RefusalKind::NoToken | RefusalKind::Unavailable | RefusalKind::SessionNotFound => refusal,
+        _ => Refusal::from(Reason::NoToken).because(refusal),
+    }
+}
+
+/// A refusal, once it is seen to that the client will see it.
+///
+/// Where nobody reads a body to its end, hyper resets the stream on HTTP/2, and some clients then never see
+/// the answer; on HTTP/1 it closes the connection without a word, and the next request on it is lost. So the
+/// rest is read and thrown away beside the answer. Who waits for `100 Continue` sends none.
+fn drained<B: Body<Data = Bytes> + Send + 'static>(refusal: Refusal, parts: &Parts, unread: B) -> Refusal {
+    let may_go_on = || !unread.is_end_stream() && !parts.headers.contains_key(EXPECT);
+    if parts.version >= Version::HTTP_11 && may_go_on() {
+        call::read_on(unread);
+    }
+    refusal
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Gate").field(&self.resource).finish()
+    }
+}

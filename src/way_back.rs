@@ -1,0 +1,99 @@
+//! The way back: what becomes of the answer of the service inside.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION};
+use http::request::Parts;
+use http::{HeaderValue, Response};
+use http_body::Body;
+
+use crate::answer::{self, ListFilter, ResponseBody};
+use crate::call::Answering;
+use crate::list::Asked;
+use crate::path::Gate;
+use crate::token::{KeptToken, Principal, Unbindable};
+
+/// What is kept of a request until it is answered.
+pub(crate) struct WayBack {
+    gate: Arc<Gate>,
+    principal: Option<Principal>,
+    filter: Option<Box<ListFilter>>,
+    /// As it was presented.
+    token: Option<HeaderValue>,
+    listens: bool,
+}
+
+/// An answer, or one that has to be waited for because its lists are filtered.
+pub(crate) enum Brought<R> {
+    Back(Response<ResponseBody<R>>),
+    Filtering(Pin<Box<dyn Future<Output = Response<ResponseBody<R>>> + Send>>),
+}
+
+impl WayBack {
+    /// Takes what is needed from the head of a request, and what the service inside must not see.
+    pub(crate) fn of(
+        gate: &Arc<Gate>,
+        parts: &mut Parts,
+        Answering { lists, listens }: Answering,
+        principal: Option<Principal>,
+    ) -> Self {
+        if lists.is_some() {
+            // What is to be filtered must not come compressed.
+            parts.headers.remove(ACCEPT_ENCODING);
+        }
+        Self {
+            gate: gate.clone(),
+            filter: lists.map(|asked| Box::new(list_filter(gate, asked, principal.clone()))),
+            principal,
+            token: parts.headers.remove(AUTHORIZATION),
+            listens,
+        }
+    }
+
+    /// Sessions are bound to their owners, lists filtered where that is asked for, and streams end with their token.
+    pub(crate) fn bring<R>(mut self, mut answer: Response<R>) -> Brought<R>
+    where
+        R: Body<Data = Bytes> + Send + 'static,
+    {
+        if let Err(Unbindable) = self.gate.sessions.seal(answer.headers_mut(), self.principal.as_ref()) {
+            return Brought::Back(answer::without_session().map(ResponseBody::ours));
+        }
+        match self.filter.take() {
+            None if answer::is_stream(answer.headers()) => {
+                Brought::Back(self.end(answer.map(ResponseBody::theirs)))
+            }
+            None => Brought::Back(answer.map(ResponseBody::theirs)),
+            Some(filter) => Brought::Filtering(Box::pin(async { self.end(filter.apply(answer).await) })),
+        }
+    }
+
+    /// Ends a stream of events with the token that it was opened with.
+    fn end<R>(self, answer: Response<ResponseBody<R>>) -> Response<ResponseBody<R>> {
+        let Self { gate, principal: Some(principal), token: Some(line), .. } = self else {
+            return answer;
+        };
+        if !answer::is_stream(answer.headers()) {
+            return answer;
+        }
+        let Some(grace) = gate.streams.grace(self.listens) else {
+            return answer;
+        };
+        let over = async move {
+            if let Some(token) = KeptToken::of(&line) {
+                gate.verifier.until_over(token, principal).await;
+            }
+        };
+        answer::end(answer, over, grace)
+    }
+}
+
+/// What shows a list to this caller.
+fn list_filter(gate: &Arc<Gate>, asked: Asked, principal: Option<Principal>) -> ListFilter {
+    let gate = gate.clone();
+    ListFilter::new(asked, move |list, name| {
+        gate.policy.may_be_listed(principal.as_ref().map(Principal::scopes), list, name)
+    })
+}
