@@ -2,7 +2,7 @@
 //! and so does
 //!
 //! ```text
-//! npm ci --prefix tests/interop/oidc_provider
+//! npm ci --prefix tests/interop
 //! cargo test --test it -- --ignored interop
 //! ```
 
@@ -32,11 +32,11 @@ struct OidcProvider {
 impl OidcProvider {
     async fn start() -> Self {
         let key = SigningKey::generate(Algorithm::Es256);
-        let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/oidc_provider");
+        let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
         let node = package.join("node_modules/.bin/node");
         assert!(node.exists(), "first: npm ci --prefix {}", package.display());
         let mut command = Command::new(node);
-        command.arg(package.join("server.mjs")).arg(json!({ "keys": [key.jwk()] }).to_string());
+        command.arg(package.join("oidc_provider/server.mjs")).arg(json!({ "keys": [key.jwk()] }).to_string());
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let line = timeout(PATIENCE, lines.next_line()).await.expect("a line").unwrap().expect("it runs");

@@ -1,8 +1,8 @@
 // A real authorization server, oidc-provider, for tests of token introspection (RFC 7662): what the gate
 // understands of the RFC is worth more when it is held against somebody else's reading of it.
 //
-//     npm ci --prefix DIR
-//     DIR/node_modules/.bin/node DIR/server.mjs ['{"keys":[…]}']
+//     npm ci --prefix tests/interop
+//     tests/interop/node_modules/.bin/node tests/interop/oidc_provider/server.mjs ['{"keys":[…]}']
 //
 // The argument is the public JWK set of the client `rs-key`; without it there is no such client. When the server
 // listens it prints one line of JSON: where its endpoints are, the clients' secrets, and a user's tokens. Nothing

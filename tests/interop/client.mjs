@@ -1,0 +1,51 @@
+// A client under test: a program that uses one SDK and says nothing of its own. Its last arguments are the
+// revision of MCP to speak, the URL of the MCP server, and the one that pages send the user back to. It is told, in
+// lines of JSON on stdin,
+//
+//     {"do":"connect"}                                       for the revision that was agreed on
+//     {"do":"list"}                                          for the names of the tools
+//     {"do":"call","tool":"add","arguments":{"a":1,"b":2}}   for the text of the result
+//
+// and answers each on stdout with `{"done":…}` or `{"failed":"why"}`. Before that it may ask, as often as its SDK
+// wants, for `{"open":"https://…"}`, and is told `{"landed":"http://…"}`: where the page sent the user back to.
+
+import { browse } from './browser.mjs';
+import { freePort, Program } from './programs.mjs';
+
+export class Client {
+  /** How often its user was asked. */
+  visits = 0;
+
+  static async start(name, command, resource) {
+    // Nobody listens there: what would come is told.
+    const callback = `http://127.0.0.1:${await freePort()}/callback`;
+    return new Client(new Program(name, ...command, resource, callback));
+  }
+
+  constructor(program) {
+    this.program = program;
+  }
+
+  connect() {
+    return this.#obey({ do: 'connect' });
+  }
+
+  list() {
+    return this.#obey({ do: 'list' });
+  }
+
+  call(tool, given = {}) {
+    return this.#obey({ do: 'call', tool, arguments: given });
+  }
+
+  async #obey(command) {
+    this.program.say(JSON.stringify(command));
+    for (;;) {
+      const { open, done, failed } = JSON.parse(await this.program.line());
+      if (failed) throw new Error(failed);
+      if (!open) return done;
+      this.visits += 1;
+      this.program.say(JSON.stringify({ landed: await browse(open) }));
+    }
+  }
+}

@@ -1,0 +1,84 @@
+// Whoever uses one of the TypeScript SDKs: does what the harness says (see ../client.mjs), keeps what the SDK wants
+// kept, and opens its pages.
+
+import { createInterface } from 'node:readline';
+
+const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
+const heard = async () => {
+  const { value, done } = await lines.next();
+  return done ? undefined : JSON.parse(value);
+};
+
+/** What the SDKs call a provider. */
+export class User {
+  constructor(redirectUrl) {
+    this.redirectUrl = redirectUrl;
+    this.clientMetadata = {
+      client_name: 'interop',
+      redirect_uris: [redirectUrl],
+      grant_types: ['authorization_code', 'refresh_token'],
+      response_types: ['code'],
+      token_endpoint_auth_method: 'none',
+    };
+  }
+
+  /** Attempts it; and once more when the page is dealt with that the SDK may ask for. */
+  async attempt(what, finish) {
+    try {
+      return await what();
+    } catch (error) {
+      if (!this.page) throw error;
+      say({ open: this.page });
+      this.page = undefined;
+      const { landed } = await heard();
+      await finish(new URL(landed).searchParams);
+      return await what();
+    }
+  }
+
+  redirectToAuthorization(page) {
+    this.page = page;
+  }
+
+  clientInformation() {
+    return this.information;
+  }
+
+  saveClientInformation(information) {
+    this.information = information;
+  }
+
+  tokens() {
+    return this.kept;
+  }
+
+  saveTokens(tokens) {
+    this.kept = tokens;
+  }
+
+  codeVerifier() {
+    return this.verifier;
+  }
+
+  saveCodeVerifier(verifier) {
+    this.verifier = verifier;
+  }
+
+  invalidateCredentials(which) {
+    if (which === 'tokens' || which === 'all') this.kept = undefined;
+    if (which === 'client' || which === 'all') this.information = undefined;
+  }
+}
+
+/** Until the harness hangs up. */
+export async function obey(commands) {
+  for (let command; (command = await heard()); ) {
+    try {
+      say({ done: (await commands[command.do](command)) ?? null });
+    } catch (error) {
+      say({ failed: String(error) });
+    }
+  }
+  process.exit();
+}

@@ -1,0 +1,62 @@
+// Servers and clients that others wrote, each with each, around our gate: `run` beside this file starts it.
+//
+// A client is a file and a line here; what it has to do is in client.mjs. A server is a function that starts it, and
+// returns its URL and its deeds (see journey.mjs).
+
+import { Console } from 'node:console';
+import { createWriteStream } from 'node:fs';
+import { join } from 'node:path';
+
+import { journey } from './journey.mjs';
+import { logs, target } from './programs.mjs';
+import { start as quickstart } from './servers/quickstart.mjs';
+import { jwt, opaque, strict } from './servers/oidc_provider.mjs';
+import { table } from './table.mjs';
+import { Visit } from './visit.mjs';
+
+const servers = {
+  'quickstart': quickstart,
+  'oidc-provider, JWT': jwt,
+  'oidc-provider, opaque': opaque,
+  'oidc-provider, strict': strict,
+};
+
+const here = import.meta.dirname;
+const typescript = [process.execPath, `${here}/clients/typescript.mjs`];
+const typescript1 = [process.execPath, `${here}/clients/typescript_1.mjs`];
+const python = [`${here}/.venv/bin/python`, `${here}/clients/python.py`];
+const rust = [join(target, 'debug/examples/interop_client')];
+const clients = [
+  { client: 'TypeScript 2', revision: '2026-07-28', command: typescript },
+  { client: 'TypeScript 2', revision: '2025-11-25', command: typescript },
+  { client: 'TypeScript 1', revision: '2025-11-25', command: typescript1 },
+  { client: 'Python 2', revision: '2026-07-28', command: python },
+  { client: 'Python 2', revision: '2025-11-25', command: python },
+  { client: 'rmcp 3', revision: '2026-07-28', command: rust },
+  { client: 'rmcp 3', revision: '2025-11-25', command: rust },
+  { client: 'rmcp 3', revision: '2025-06-18', command: rust },
+  { client: 'rmcp 3', revision: '2025-03-26', command: rust },
+];
+
+// oidc-provider has notices for whoever uses it in production.
+const { log } = console;
+globalThis.console = new Console({ stdout: createWriteStream(join(logs, 'oidc-provider.log')) });
+
+// One server after the other, or two cores are busy with nothing but starting clients.
+const rows = [];
+for (const [server, start] of Object.entries(servers)) rows.push(...(await visitors(server, await start())));
+log(table(journey, rows));
+const failed = rows.some(({ cells }) => Object.values(cells).some(({ mark }) => mark === 'FAIL'));
+process.exit(failed ? 1 : 0);
+
+/** All clients at one server, at once and step by step. */
+async function visitors(server, started) {
+  const visits = await Promise.all(clients.map((client) => Visit.start(server, client, started)));
+  for (const step of journey) {
+    if (step.after && !started[step.after]) continue;
+    await started[step.after]?.();
+    await Promise.all(visits.map((visit) => visit.take(step)));
+  }
+  for (const visit of visits) visit.visitor.program.stop();
+  return visits;
+}

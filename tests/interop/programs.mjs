@@ -1,0 +1,58 @@
+// Programs of others, started and stopped. They end with the harness, however that ends.
+
+import { spawn } from 'node:child_process';
+import { createWriteStream, mkdirSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+export const root = join(import.meta.dirname, '../..');
+export const target = process.env.CARGO_TARGET_DIR ?? join(root, 'target');
+
+/** What each program had to say besides, for when a cell of the table has to be explained. */
+export const logs = join(target, 'interop');
+mkdirSync(logs, { recursive: true });
+
+const running = new Set();
+process.on('exit', () => running.forEach((program) => program.kill()));
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
+
+/** A program that one speaks to in lines. */
+export class Program {
+  constructor(name, command, ...args) {
+    this.name = name;
+    const log = createWriteStream(join(logs, `${name}.log`));
+    this.process = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+    this.process.on('error', (error) => log.write(String(error)));
+    this.process.stderr.pipe(log);
+    running.add(this.process);
+    this.process.on('exit', () => running.delete(this.process));
+    this.lines = createInterface({ input: this.process.stdout })[Symbol.asyncIterator]();
+  }
+
+  async line() {
+    const patience = AbortSignal.timeout(60_000);
+    const tired = once(patience, 'abort').then(() => ({ value: undefined, why: 'says nothing' }));
+    const { value, why } = await Promise.race([this.lines.next(), tired]);
+    if (value === undefined) throw new Error(`${this.name} ${why ?? 'has ended'}: see ${logs}`);
+    return value;
+  }
+
+  say(line) {
+    this.process.stdin.write(`${line}\n`);
+  }
+
+  stop() {
+    this.process.kill();
+  }
+}
+
+export async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}

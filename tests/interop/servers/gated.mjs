@@ -1,0 +1,42 @@
+// The example `serve`: an MCP server behind a gate that trusts one issuer, whoever that is.
+
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { freePort, logs, Program, target } from '../programs.mjs';
+
+/** Starts it, for what the configuration says of its issuer, and returns its URL. */
+export async function gated(name, issuer) {
+  const resource = `http://127.0.0.1:${await freePort()}/mcp`;
+  const file = join(logs, `${name}.toml`);
+  writeFileSync(file, configuration(resource, issuer));
+  const serve = new Program(name, join(target, 'debug/examples/serve'), file);
+  await serve.line();
+  return resource;
+}
+
+/** How long tokens are good beyond their end: SDKs that look at the clock notice the end a second late. */
+export const leeway = 2;
+
+// Short times all over, since it is the real time that is waited for here.
+const configuration = (resource, issuer) => `
+resource = "${resource}"
+
+[[issuers]]
+leeway_seconds = ${leeway}
+${issuer}
+
+[scopes]
+unlisted = "deny"
+every_request = ["mcp:use"]
+
+[scopes.tools]
+whoami = {}
+delete_file = "files:write"
+wipe = { deny = true }
+
+[limits]
+introspection_active_seconds = 1
+introspection_inactive_seconds = 1
+unknown_kid_cooldown_seconds = 1
+`;

@@ -1,0 +1,132 @@
+// oidc-provider as the issuer, with its own pages for login and consent.
+
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import Provider from 'oidc-provider';
+import MemoryAdapter from 'oidc-provider/lib/adapters/memory_adapter.js';
+
+import { gated, leeway } from './gated.mjs';
+
+const scope = 'mcp:use files:write';
+const lifetime = 4; // seconds, so that one can wait for the end of it
+
+const keyPairs = {
+  ES256: () => generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+  RS256: () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
+  EdDSA: () => generateKeyPairSync('ed25519'),
+};
+
+const signingKey = (alg) => {
+  const { privateKey } = keyPairs[alg]();
+  return { ...privateKey.export({ format: 'jwk' }), kid: randomUUID(), use: 'sig', alg };
+};
+
+/** Access tokens are JWTs, and the key they are signed with is replaced. */
+export async function jwt() {
+  const issuer = await Issuer.start({ algorithms: ['ES256', 'EdDSA'], accessTokenFormat: 'jwt' });
+  const resource = await gated('oidc-provider-jwt', `issuer = "${issuer.url}"`);
+  const rotation = () => {
+    issuer.rotate();
+    return expiry();
+  };
+  return { resource, expiry, rotation };
+}
+
+/** Access tokens are opaque, and can be taken back. */
+export async function opaque() {
+  const secret = randomUUID();
+  const gate = { client_id: 'gate', client_secret: secret, grant_types: [], redirect_uris: [], response_types: [] };
+  const issuer = await Issuer.start({ algorithms: ['RS256'], accessTokenFormat: 'opaque', clients: [gate] });
+  const resource = await gated('oidc-provider-opaque', `issuer = "${issuer.url}"
+[issuers.introspection]
+client_id = "gate"
+client_secret = "${secret}"`);
+  const revocation = async () => {
+    await issuer.revoke();
+    // The gate believes its issuer's word for a second.
+    await sleep(1500);
+  };
+  return { resource, expiry, revocation };
+}
+
+/** Clients are held to the scopes that they named when they registered, as oidc-provider does by itself. */
+export async function strict() {
+  const issuer = await Issuer.start({ algorithms: ['RS256'], accessTokenFormat: 'jwt', isStrict: true });
+  return { resource: await gated('oidc-provider-strict', `issuer = "${issuer.url}"`) };
+}
+
+/** Whatever was issued until now is good no more. */
+const expiry = () => sleep((lifetime + leeway) * 1000 + 500);
+
+class Issuer {
+  // Longer than anybody here waits: rmcp sends nothing anew on a connection that turns out to be closed.
+  #server = createServer({ keepAliveTimeout: 60_000 });
+  #cookieKey = randomUUID();
+  #idTokenKey = signingKey('RS256');
+  #grants = new Set();
+
+  static async start(settings) {
+    const issuer = new Issuer();
+    Object.assign(issuer, { clients: [], isStrict: false, ...settings });
+    // It names the port, so the port comes first.
+    issuer.#server.listen(0, '127.0.0.1').unref();
+    await once(issuer.#server, 'listening');
+    issuer.url = `http://127.0.0.1:${issuer.#server.address().port}`;
+    issuer.rotate();
+    return issuer;
+  }
+
+  /** A key of the next algorithm, and the one there was is published no more. What was issued is remembered. */
+  rotate() {
+    this.provider = new Provider(this.url, this.#configuration(signingKey(this.algorithms.shift())));
+    this.provider.on('server_error', (ctx, error) => console.error(error));
+    this.provider.on('grant.success', (ctx) => this.#grants.add(ctx.oidc.entities.Grant.jti));
+    this.#server.removeAllListeners('request').on('request', this.provider.callback());
+  }
+
+  /** Everything that was issued is taken back, what would refresh it included. */
+  async revoke() {
+    for (const grant of this.#grants) {
+      await this.provider.AccessToken.revokeByGrantId(grant);
+      await this.provider.RefreshToken.revokeByGrantId(grant);
+    }
+    this.#grants.clear();
+  }
+
+  #configuration(key) {
+    const { alg, kid } = key;
+    return {
+      // One memory for all, which outlives the provider that a rotation replaces.
+      adapter: (model) => new MemoryAdapter(model),
+      clients: this.clients,
+      jwks: { keys: [this.#idTokenKey, key] },
+      scopes: ['offline_access', ...scope.split(' ')],
+      // SDKs register with the scopes that they need first, and want others later.
+      extraClientMetadata: {
+        properties: this.isStrict ? [] : ['any_scope'],
+        validator: (ctx, key, value, client) => delete client.scope,
+      },
+      cookies: { keys: [this.#cookieKey] },
+      findAccount: (ctx, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
+      issueRefreshToken: (ctx, client) => client.grantTypeAllowed('refresh_token'),
+      ttl: { AccessToken: lifetime, Grant: 600, Interaction: 600, RefreshToken: 600, Session: 600 },
+      features: {
+        introspection: { enabled: true, allowedPolicy: (ctx, client) => client.clientId === 'gate' },
+        registration: { enabled: true },
+        resourceIndicators: {
+          enabled: true,
+          getResourceServerInfo: (ctx, resource) => ({
+            audience: resource,
+            scope,
+            accessTokenTTL: lifetime,
+            accessTokenFormat: this.accessTokenFormat,
+            jwt: { sign: { alg, kid } },
+          }),
+        },
+      },
+    };
+  }
+}
