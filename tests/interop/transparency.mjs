@@ -1,0 +1,53 @@
+// A gate that lets everything pass changes nothing: the conformance suite finds the same of one MCP server with it and
+// without it, check by check. `run` beside this file starts it.
+
+import { isDeepStrictEqual } from 'node:util';
+import { join } from 'node:path';
+
+import { freePort, logs, Program, target } from './programs.mjs';
+import { gate } from './transparency/gate.mjs';
+import { checks } from './transparency/suite.mjs';
+import { tokenProxy } from './transparency/token_proxy.mjs';
+
+const selections = {
+  '2026-07-28': ['--requirements', '2026-07-28'],
+  '2025-11-25': ['--suite', 'all', '--spec-version', '2025-11-25'],
+  '2025-06-18': ['--suite', 'all', '--spec-version', '2025-06-18'],
+};
+
+// The gate wants to know what a request is about, and cannot in the case of these, which name no resource. So it says
+// that they are malformed, where the server would say that this revision has no such method.
+const known = [
+  'sep-2575-http-server-method-not-found-404-resources-subscribe',
+  'sep-2575-http-server-method-not-found-404-resources-unsubscribe',
+];
+
+const [bare, gated] = [await everything('bare'), await everything('gated')];
+const different = [];
+for (const [revision, selection] of Object.entries(selections)) {
+  const without = await checks(`${revision}-bare`, bare, selection);
+  const having = await checks(`${revision}-gated`, gated, selection);
+  const succeeded = [...without.values()].filter(({ status }) => status === 'SUCCESS').length;
+  if (!succeeded) throw new Error(`the suite does not run: see ${logs}`);
+  console.log(`${revision}: ${without.size} checks, of which ${succeeded} succeed without a gate`);
+  for (const check of new Set([...without.keys(), ...having.keys()])) {
+    const [before, after] = [without.get(check), having.get(check)];
+    if (before?.status === after?.status) continue;
+    different.push((before ?? after).id);
+    console.log(`  another result with it: ${check}\n    ${JSON.stringify(before)}\n    ${JSON.stringify(after)}`);
+  }
+}
+if (!isDeepStrictEqual(different, known)) {
+  console.log(`FAIL: expected were ${known.join(' and ')}`);
+  process.exit(1);
+}
+process.exit();
+
+async function everything(kind) {
+  const port = await freePort();
+  const { file, token } = kind === 'gated' ? gate(`http://127.0.0.1:${port}/mcp`) : {};
+  const binary = join(target, 'debug/examples/interop_everything');
+  const server = new Program(`everything-${kind}`, binary, `127.0.0.1:${port}`, ...(file ? [file] : []));
+  await server.line();
+  return `http://127.0.0.1:${await tokenProxy(port, token)}/mcp`;
+}
