@@ -9,6 +9,7 @@ import { join } from 'node:path';
 
 import { journey } from './journey.mjs';
 import { logs, target } from './programs.mjs';
+import { start as nginx } from './servers/nginx.mjs';
 import { start as quickstart } from './servers/quickstart.mjs';
 import { jwt, opaque, strict } from './servers/oidc_provider.mjs';
 import { table } from './table.mjs';
@@ -19,6 +20,7 @@ const servers = {
   'oidc-provider, JWT': jwt,
   'oidc-provider, opaque': opaque,
   'oidc-provider, strict': strict,
+  'oidc-provider, nginx': nginx,
 };
 
 const here = import.meta.dirname;

@@ -1,11 +1,12 @@
 // Programs of others, started and stopped. They end with the harness, however that ends.
 
 import { spawn } from 'node:child_process';
-import { createWriteStream, mkdirSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { once } from 'node:events';
+import { createWriteStream, mkdirSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 export const root = join(import.meta.dirname, '../..');
 export const target = process.env.CARGO_TARGET_DIR ?? join(root, 'target');
@@ -46,6 +47,17 @@ export class Program {
   stop() {
     this.process.kill();
   }
+}
+
+/** For a program that does not say when it listens. */
+export async function listening(port) {
+  for (const until = Date.now() + 30_000; Date.now() < until; await sleep(20)) {
+    const socket = connect(port, '127.0.0.1');
+    const isOpen = await once(socket, 'connect').then(() => true, () => false);
+    socket.destroy();
+    if (isOpen) return;
+  }
+  throw new Error(`nobody listens at ${port}: see ${logs}`);
 }
 
 export async function freePort() {

@@ -5,12 +5,12 @@ import { join } from 'node:path';
 
 import { freePort, logs, Program, target } from '../programs.mjs';
 
-/** Starts it, for what the configuration says of its issuer, and returns its URL. */
-export async function gated(name, issuer) {
-  const resource = `http://127.0.0.1:${await freePort()}/mcp`;
+/** Starts it, for what the configuration says of its issuer, and returns the URL that clients are to use. */
+export async function gated(name, issuer, resource, ...options) {
+  resource ??= `http://127.0.0.1:${await freePort()}/mcp`;
   const file = join(logs, `${name}.toml`);
   writeFileSync(file, configuration(resource, issuer));
-  const serve = new Program(name, join(target, 'debug/examples/serve'), file);
+  const serve = new Program(name, join(target, 'debug/examples/serve'), file, ...options);
   await serve.line();
   return resource;
 }

@@ -61,7 +61,7 @@ export async function strict() {
 /** Whatever was issued until now is good no more. */
 const expiry = () => sleep((lifetime + leeway) * 1000 + 500);
 
-class Issuer {
+export class Issuer {
   // Longer than anybody here waits: rmcp sends nothing anew on a connection that turns out to be closed.
   #server = createServer({ keepAliveTimeout: 60_000 });
   #cookieKey = randomUUID();

@@ -1,0 +1,60 @@
+// nginx in front of the gate: it ends TLS, has the server below a path, and calls it by another name. What clients are
+// told is right all the same, because it comes from the configuration.
+
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { freePort, listening, logs, Program } from '../programs.mjs';
+import { gated } from './gated.mjs';
+import { Issuer } from './oidc_provider.mjs';
+
+const at = (name) => join(logs, name);
+
+export async function start() {
+  const [port, inner] = [await freePort(), `127.0.0.1:${await freePort()}`];
+  certify();
+  writeFileSync(at('nginx.conf'), configuration(port, inner));
+  new Program('nginx', 'nginx', '-p', logs, '-e', at('nginx.log'), '-c', at('nginx.conf'));
+  await listening(port);
+
+  const issuer = await Issuer.start({ algorithms: ['ES256'], accessTokenFormat: 'jwt' });
+  const resource = `https://localhost:${port}/team/mcp`;
+  await gated('nginx-serve', `issuer = "${issuer.url}"`, resource, '--listen', inner);
+  return { resource };
+}
+
+/** An authority of our own, for clients that are started from here on, and a certificate of it. */
+function certify() {
+  const openssl = (...given) => execFileSync('openssl', given, { stdio: 'pipe' });
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-noenc'];
+  const [authority, leaf] = [at('authority.pem'), at('leaf.pem')];
+  openssl('req', '-x509', ...key, '-subj', '/CN=interop', '-keyout', at('authority.key'), '-out', authority);
+  openssl(
+    'req', '-x509', ...key, '-subj', '/CN=localhost', '-keyout', at('leaf.key'), '-out', leaf,
+    '-CA', authority, '-CAkey', at('authority.key'),
+    '-addext', 'subjectAltName=DNS:localhost', '-addext', 'basicConstraints=critical,CA:FALSE',
+  );
+  Object.assign(process.env, { NODE_EXTRA_CA_CERTS: authority, SSL_CERT_FILE: authority });
+}
+
+const configuration = (port, inner) => `
+daemon off;
+pid nginx.pid;
+events {}
+http {
+  access_log off;
+  client_body_temp_path nginx-body;
+  proxy_temp_path nginx-proxy;
+  fastcgi_temp_path nginx-fastcgi;
+  uwsgi_temp_path nginx-uwsgi;
+  scgi_temp_path nginx-scgi;
+  server {
+    listen 127.0.0.1:${port} ssl;
+    ssl_certificate leaf.pem;
+    ssl_certificate_key leaf.key;
+    location /team/ { proxy_pass http://${inner}; }
+    location /.well-known/oauth-protected-resource/team/ { proxy_pass http://${inner}; }
+  }
+}
+`;
