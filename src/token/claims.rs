@@ -49,6 +49,12 @@ impl Claims<'_> {
         self.object.number("iat").ok().flatten().and_then(Timestamp::from_seconds)
     }
 
+    /// When it is over by its own word: to be believed even unproved, since then it is good either way for nobody.
+    pub(crate) fn is_over(&self, issuer: &TrustedIssuer, now: Timestamp) -> bool {
+        let end = self.object.number("exp").ok().flatten().and_then(Timestamp::from_seconds);
+        end.is_some_and(|end| now >= end.plus(issuer.leeway))
+    }
+
     /// The one way to a [`Principal`]. Pure on (whose word, claims, issuer, now).
     pub(crate) fn judge(
         &self,

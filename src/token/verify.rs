@@ -19,7 +19,7 @@ use super::principal::Principal;
 use super::revocation::{Revocation, RevocationError};
 use super::source::MAX_WAIT;
 use crate::clock::{Clock, Timestamp};
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::{Reason, Refusal, RefusalKind};
 
 /// Believes the tokens of the issuers it was given, and no others.
 pub(crate) struct Verifier {
@@ -117,7 +117,12 @@ impl Verifier {
         let issuer = self.issuer_of(&claims)?;
         let header = Header::read(header, &issuer.algorithms)?;
         let signature = jws.signature()?;
-        let key = issuer.keys.prove(&header, jws.signed.as_bytes(), &signature, claims.issued_at()).await?;
+        let proved = issuer.keys.prove(&header, jws.signed.as_bytes(), &signature, claims.issued_at()).await;
+        let key = proved.map_err(|refusal| match refusal.kind() {
+            // Signed or not, it is good for nobody, and its client should get another one.
+            RefusalKind::Unavailable if claims.is_over(issuer, self.clock.now()) => Reason::Expired.into(),
+            _ => refusal,
+        })?;
         let proof = KeyProof { key, source: issuer.keys.clone() };
         let now = self.clock.now();
         let introspection = self.introspection_of(issuer).filter(|asked| asked.when() == When::Always);

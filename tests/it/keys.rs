@@ -301,6 +301,22 @@ async fn whether_an_unknown_key_exists_is_told_only_by_a_set_newer_than_the_toke
 }
 
 #[tokio::test]
+async fn what_is_over_by_its_own_word_is_refused_where_its_key_cannot_be_told() {
+    let world = World::new().await;
+    world.list_with(&world.token().mint()).await.assert_served();
+    world.clock.advance(Duration::from_secs(5));
+    let of_unknown_key = |seconds| world.token().header("kid", "unknown").expires_in(seconds).mint();
+    world.list_with(&of_unknown_key(300)).await.assert_unavailable("kid_undecided");
+    world.list_with(&of_unknown_key(-59)).await.assert_unavailable("kid_undecided");
+    world.list_with(&of_unknown_key(-60)).await.assert_invalid_token("expired");
+    // Its client should have another one by the time that the issuer is back.
+    world.server.fail(Endpoint::Jwks, Some(Fault::Status(500)));
+    world.clock.advance(Duration::from_secs(7 * 60 * 60));
+    world.list_with(&world.token().expires_in(-60).mint()).await.assert_invalid_token("expired");
+    world.list_with(&world.token().mint()).await.assert_unavailable("jwks_unavailable");
+}
+
+#[tokio::test]
 async fn a_flood_of_unknown_keys_causes_one_fetch_per_cooldown() {
     let world = World::new().await;
     world.list_with(&world.token().mint()).await.assert_served();
