@@ -26,7 +26,7 @@
 //!
 //! # The path of a request
 //!
-//! `src/path.rs` reads like this list:
+//! `src/path/mod.rs` reads like this list:
 //!
 //! 1. **metadata**: a well-known path of ours is answered, to everybody.
 //! 2. **origin**: a web page that may not talk to the server is refused; the preflight of one that may
@@ -69,7 +69,6 @@ mod decision;
 mod explain;
 mod layer;
 mod path;
-mod way_back;
 
 // Who is it?
 mod token;

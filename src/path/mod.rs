@@ -1,4 +1,6 @@
-//! The path of a request.
+//! The path of a request, and its way back.
+
+mod way_back;
 
 use std::fmt;
 use std::future::Future;
@@ -19,7 +21,7 @@ use crate::policy::{Callers, Origins, OwnDecision, Policy};
 use crate::refusal::{Reason, Refusal, RefusalKind};
 use crate::resource_uri::ResourceUri;
 use crate::token::{PresentedToken, Principal, Sessions, Verifier};
-use crate::way_back::{Brought, WayBack};
+use way_back::{Brought, WayBack};
 
 /// What the path of a request needs, in the order it needs it.
 pub(crate) struct Gate {

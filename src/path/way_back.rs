@@ -10,14 +10,14 @@ use http::request::Parts;
 use http::{HeaderValue, Response};
 use http_body::Body;
 
+use super::Gate;
 use crate::answer::{self, ListFilter, ResponseBody};
 use crate::call::Answering;
 use crate::list::Asked;
-use crate::path::Gate;
 use crate::token::{KeptToken, Principal, Unbindable};
 
 /// What is kept of a request until it is answered.
-pub(crate) struct WayBack {
+pub(super) struct WayBack {
     gate: Arc<Gate>,
     principal: Option<Principal>,
     filter: Option<Box<ListFilter>>,
@@ -27,14 +27,14 @@ pub(crate) struct WayBack {
 }
 
 /// An answer, or one that has to be waited for because its lists are filtered.
-pub(crate) enum Brought<R> {
+pub(super) enum Brought<R> {
     Back(Response<ResponseBody<R>>),
     Filtering(Pin<Box<dyn Future<Output = Response<ResponseBody<R>>> + Send>>),
 }
 
 impl WayBack {
     /// Takes what is needed from the head of a request, and what the service inside must not see.
-    pub(crate) fn of(
+    pub(super) fn of(
         gate: &Arc<Gate>,
         parts: &mut Parts,
         Answering { lists, listens }: Answering,
@@ -54,7 +54,7 @@ impl WayBack {
     }
 
     /// Sessions are bound to their owners, lists filtered where that is asked for, and streams end with their token.
-    pub(crate) fn bring<R>(mut self, mut answer: Response<R>) -> Brought<R>
+    pub(super) fn bring<R>(mut self, mut answer: Response<R>) -> Brought<R>
     where
         R: Body<Data = Bytes> + Send + 'static,
     {
