@@ -9,6 +9,7 @@ import { join } from 'node:path';
 
 import { journey } from './journey.mjs';
 import { logs, target } from './programs.mjs';
+import { start as authlib } from './servers/authlib.mjs';
 import { start as nginx } from './servers/nginx.mjs';
 import { start as quickstart } from './servers/quickstart.mjs';
 import { jwt, opaque, strict } from './servers/oidc_provider.mjs';
@@ -21,6 +22,7 @@ const servers = {
   'oidc-provider, opaque': opaque,
   'oidc-provider, strict': strict,
   'oidc-provider, nginx': nginx,
+  'Authlib': authlib,
 };
 
 const here = import.meta.dirname;

@@ -2,6 +2,7 @@
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { freePort, logs, Program, target } from '../programs.mjs';
 
@@ -15,10 +16,20 @@ export async function gated(name, issuer, resource, ...options) {
   return resource;
 }
 
-/** How long tokens are good beyond their end: SDKs that look at the clock notice the end a second late. */
-export const leeway = 2;
-
 // Short times all over, since it is the real time that is waited for here.
+
+/** How many seconds its issuer is to make tokens good for. */
+export const lifetime = 4;
+
+/** How long they are good beyond their end: SDKs that look at the clock notice the end a second late. */
+const leeway = 2;
+
+/** Whatever was issued until now is good no more. */
+export const expiry = () => sleep((lifetime + leeway) * 1000 + 500);
+
+/** The gate believes its issuer's word for a second: what that said until now is forgotten. */
+export const oblivion = () => sleep(1500);
+
 const configuration = (resource, issuer) => `
 resource = "${resource}"
 

@@ -3,15 +3,13 @@
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
 
 import Provider from 'oidc-provider';
 import MemoryAdapter from 'oidc-provider/lib/adapters/memory_adapter.js';
 
-import { gated, leeway } from './gated.mjs';
+import { expiry, gated, lifetime, oblivion } from './gated.mjs';
 
 const scope = 'mcp:use files:write';
-const lifetime = 4; // seconds, so that one can wait for the end of it
 
 const keyPairs = {
   ES256: () => generateKeyPairSync('ec', { namedCurve: 'P-256' }),
@@ -46,8 +44,7 @@ client_id = "gate"
 client_secret = "${secret}"`);
   const revocation = async () => {
     await issuer.revoke();
-    // The gate believes its issuer's word for a second.
-    await sleep(1500);
+    await oblivion();
   };
   return { resource, expiry, revocation };
 }
@@ -57,9 +54,6 @@ export async function strict() {
   const issuer = await Issuer.start({ algorithms: ['RS256'], accessTokenFormat: 'jwt', isStrict: true });
   return { resource: await gated('oidc-provider-strict', `issuer = "${issuer.url}"`) };
 }
-
-/** Whatever was issued until now is good no more. */
-const expiry = () => sleep((lifetime + leeway) * 1000 + 500);
 
 export class Issuer {
   // Longer than anybody here waits: rmcp sends nothing anew on a connection that turns out to be closed.
