@@ -83,7 +83,7 @@ impl Gate {
             let answer = inner.call(Request::from_parts(parts, body)).await?;
 
             // 9. on the way back
-            let mut answer = match back.bring(answer) {
+            let mut answer = match back.bring(&self, answer) {
                 Brought::Back(answer) => answer,
                 Brought::Filtering(answer) => answer.await,
             };

@@ -18,7 +18,6 @@ use crate::token::{KeptToken, Principal, Unbindable};
 
 /// What is kept of a request until it is answered.
 pub(super) struct WayBack {
-    gate: Arc<Gate>,
     principal: Option<Principal>,
     filter: Option<Box<ListFilter>>,
     /// As it was presented.
@@ -45,7 +44,6 @@ impl WayBack {
             parts.headers.remove(ACCEPT_ENCODING);
         }
         Self {
-            gate: gate.clone(),
             filter: lists.map(|asked| Box::new(list_filter(gate, asked, principal.clone()))),
             principal,
             token: parts.headers.remove(AUTHORIZATION),
@@ -54,25 +52,28 @@ impl WayBack {
     }
 
     /// Sessions are bound to their owners, lists filtered where that is asked for, and streams end with their token.
-    pub(super) fn bring<R>(mut self, mut answer: Response<R>) -> Brought<R>
+    pub(super) fn bring<R>(mut self, gate: &Arc<Gate>, mut answer: Response<R>) -> Brought<R>
     where
         R: Body<Data = Bytes> + Send + 'static,
     {
-        if let Err(Unbindable) = self.gate.sessions.seal(answer.headers_mut(), self.principal.as_ref()) {
+        if let Err(Unbindable) = gate.sessions.seal(answer.headers_mut(), self.principal.as_ref()) {
             return Brought::Back(answer::without_session().map(ResponseBody::ours));
         }
         match self.filter.take() {
             None if answer::is_stream(answer.headers()) => {
-                Brought::Back(self.end(answer.map(ResponseBody::theirs)))
+                Brought::Back(self.end(gate.clone(), answer.map(ResponseBody::theirs)))
             }
             None => Brought::Back(answer.map(ResponseBody::theirs)),
-            Some(filter) => Brought::Filtering(Box::pin(async { self.end(filter.apply(answer).await) })),
+            Some(filter) => {
+                let gate = gate.clone();
+                Brought::Filtering(Box::pin(async { self.end(gate, filter.apply(answer).await) }))
+            }
         }
     }
 
     /// Ends a stream of events with the token that it was opened with.
-    fn end<R>(self, answer: Response<ResponseBody<R>>) -> Response<ResponseBody<R>> {
-        let Self { gate, principal: Some(principal), token: Some(line), .. } = self else {
+    fn end<R>(self, gate: Arc<Gate>, answer: Response<ResponseBody<R>>) -> Response<ResponseBody<R>> {
+        let Self { principal: Some(principal), token: Some(line), .. } = self else {
             return answer;
         };
         if !answer::is_stream(answer.headers()) {
