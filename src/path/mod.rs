@@ -198,7 +198,7 @@ impl Gate {
         self.policy.admit(principal.scopes())
     }
 
-    /// Judges what is asked: the bytes it is in, and the lists it will bring, if these are filtered.
+    /// Judges what is asked: the bytes it is in, and what its answer will bring.
     pub(crate) async fn judge_calls<B: Body<Data = Bytes>>(
         &self,
         principal: Option<&Principal>,
@@ -209,8 +209,7 @@ impl Gate {
     ) -> Result<(Bytes, Answering), Refusal> {
         // 6. read the call
         if !call::expects_call(parts)? {
-            // GET and the like: nothing that could be open to anyone. A stream that is taken up again may bring
-            // lists asked for before.
+            // GET and the like: nothing that could be open to anyone.
             principal.ok_or(Reason::NoToken)?;
             Box::pin(call::expect_none(body, self.body_time)).await?;
             session?;

@@ -49,10 +49,10 @@ impl Claims<'_> {
         self.object.number("iat").ok().flatten().and_then(Timestamp::from_seconds)
     }
 
-    /// When it is over by its own word: to be believed even unproved, since then it is good either way for nobody.
-    pub(crate) fn is_over(&self, issuer: &TrustedIssuer, now: Timestamp) -> bool {
-        let end = self.object.number("exp").ok().flatten().and_then(Timestamp::from_seconds);
-        end.is_some_and(|end| now >= end.plus(issuer.leeway))
+    /// The refusal of what is over by its own word. Nobody need have proved that: either way it is good for nobody.
+    pub(crate) fn over(&self, issuer: &TrustedIssuer, now: Timestamp) -> Option<Refusal> {
+        let end = self.object.number("exp").ok().flatten().and_then(Timestamp::from_seconds)?;
+        (now >= end.plus(issuer.leeway)).then(|| apart(Reason::Expired, end, now))
     }
 
     /// The one way to a [`Principal`]. Pure on (whose word, claims, issuer, now).
@@ -170,22 +170,20 @@ impl Claims<'_> {
         if word != Word::Told && expires_at.is_none() {
             return Err(Reason::ExpMissing.into());
         }
-        let apart = |reason: Reason, limit: Timestamp| {
-            let (limit, now) = (limit.seconds() as i64, now.seconds() as i64);
-            Refusal::from(reason)
-                .expected(format!("{limit}"))
-                .got(format!("{now}, {} s apart", now.saturating_sub(limit)))
-        };
         match expires_at {
-            Some(end) if now >= end.plus(leeway) => return Err(apart(Reason::Expired, end)),
+            Some(end) if now >= end.plus(leeway) => return Err(apart(Reason::Expired, end, now)),
             _ => {}
         }
         match not_before {
-            Some(start) if start > now.plus(issuer.leeway) => return Err(apart(Reason::NotYetValid, start)),
+            Some(start) if start > now.plus(issuer.leeway) => {
+                return Err(apart(Reason::NotYetValid, start, now));
+            }
             _ => {}
         }
         match issued_at {
-            Some(issued) if issued > now.plus(MAX_ISSUED_AHEAD) => Err(apart(Reason::IssuedInFuture, issued)),
+            Some(issued) if issued > now.plus(MAX_ISSUED_AHEAD) => {
+                Err(apart(Reason::IssuedInFuture, issued, now))
+            }
             _ => Ok(expires_at),
         }
     }
@@ -300,6 +298,12 @@ impl Claims<'_> {
         }
         Ok(None)
     }
+}
+
+fn apart(reason: Reason, limit: Timestamp, now: Timestamp) -> Refusal {
+    let (limit, now) = (limit.seconds() as i64, now.seconds() as i64);
+    let refusal = Refusal::from(reason).expected(format!("{limit}"));
+    refusal.got(format!("{now}, {} s apart", now.saturating_sub(limit)))
 }
 
 fn bad_claim(name: &str) -> Refusal {

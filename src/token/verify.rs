@@ -119,8 +119,8 @@ impl Verifier {
         let signature = jws.signature()?;
         let proved = issuer.keys.prove(&header, jws.signed.as_bytes(), &signature, claims.issued_at()).await;
         let key = proved.map_err(|refusal| match refusal.kind() {
-            // Signed or not, it is good for nobody, and its client should get another one.
-            RefusalKind::Unavailable if claims.is_over(issuer, self.clock.now()) => Reason::Expired.into(),
+            // Its client should get another token, and not be told to wait.
+            RefusalKind::Unavailable => claims.over(issuer, self.clock.now()).unwrap_or(refusal),
             _ => refusal,
         })?;
         let proof = KeyProof { key, source: issuer.keys.clone() };

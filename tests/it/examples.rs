@@ -156,6 +156,44 @@ async fn clients_of_every_revision_are_served() {
 }
 
 #[tokio::test]
+async fn two_processes_with_one_key_know_each_others_sessions() {
+    let authorization_server = AuthorizationServer::start().await;
+    let text = config(RESOURCE, &format!("issuer = {:?}", authorization_server.issuer()));
+    let with_key = |key: &str| format!("{text}\n[sessions]\nkeys = [{key:?}]");
+    let file = File::new("one-key", &with_key("one key, of more than 32 bytes, for both"));
+    let other = File::new("another-key", &with_key("another key, of more than 32 bytes"));
+    let mut servers = Vec::new();
+    for file in [&file, &file, &other] {
+        let mut serve = Example::start("serve", &[file.path(), "--listen", "127.0.0.1:0"]);
+        let mcp = format!("{}/mcp", serve.listening().await);
+        servers.push((serve, mcp));
+    }
+    let token = |subject: &str| {
+        authorization_server.token().audience(RESOURCE).scope("mcp:use").subject(subject).mint()
+    };
+    let (alice, bob) = (token("alice"), token("bob"));
+    let hello = json!({
+        "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "test", "version": "0" },
+    });
+    let welcome =
+        json_rpc(&servers[0].1, call("initialize", hello)).bearer_auth(&alice).send().await.unwrap();
+    let session = welcome.headers()["mcp-session-id"].to_str().unwrap().to_owned();
+    let turned_away = async |mcp: &str, token: &str| {
+        let ping =
+            json_rpc(mcp, call("ping", json!({}))).bearer_auth(token).header("mcp-session-id", &session);
+        let answer = ping.send().await.unwrap();
+        // Behind its gate the second server says the same in its own words: it is the first one's session.
+        (answer.status().as_u16(), answer.text().await.unwrap().contains("There is no such session"))
+    };
+    assert_eq!(turned_away(&servers[1].1, &alice).await, (404, false));
+    assert_eq!(turned_away(&servers[1].1, &bob).await, (404, true));
+    assert_eq!(turned_away(&servers[2].1, &alice).await, (404, true));
+    for (server, _) in servers {
+        assert_eq!(server.stop().await.code(), Some(0));
+    }
+}
+
+#[tokio::test]
 async fn a_file_that_makes_no_gate_ends_the_program_with_the_field_that_is_wrong() {
     let good = config(RESOURCE, "issuer = \"http://127.0.0.1:4000\"");
     let spoilt = [
