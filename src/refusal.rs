@@ -220,6 +220,8 @@ pub(crate) enum Loudness {
 macro_rules! reasons {
     ($($reason:ident $code:literal $kind:ident $loudness:ident)*) => {
         /// What exactly failed: the log's vocabulary. Codes are stable.
+        // As wide as a pointer, so that a `Result` with a refusal in it is moved in whole words, which is quicker.
+        #[repr(usize)]
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub(crate) enum Reason { $($reason),* }
 

@@ -32,25 +32,13 @@ use rpc::{Given, Id, Message, Messages};
 
 /// What one POST asks: one message, or a batch of them (2025-03-26 alone).
 #[derive(Debug)]
-pub(crate) struct Calls<'a>(Shape<'a>);
-
-#[derive(Debug)]
-enum Shape<'a> {
-    Single(Call<'a>),
-    Batch(Vec<Call<'a>>),
-}
+pub(crate) struct Calls<'a>(Messages<Call<'a>>);
 
 impl<'a> Calls<'a> {
     pub(crate) fn read(parts: &Parts, body: &'a [u8]) -> Result<Self, Refusal> {
         head::plain_json(&parts.headers)?;
         let mirrored = Mirrored::read(&parts.headers)?;
-        let shape = match rpc::read(body, mirrored.may_batch())? {
-            Messages::Single(message) => Shape::Single(Call::of(message)?),
-            Messages::Batch(messages) => {
-                Shape::Batch(messages.into_iter().map(Call::of).collect::<Result<_, _>>()?)
-            }
-        };
-        let calls = Self(shape);
+        let calls = Self(rpc::read(body, mirrored.may_batch(), Call::of)?);
         for call in calls.iter() {
             mirrored.agree_with(call).map_err(|refusal| refusal.answering(calls.request_id()))?;
         }
@@ -59,15 +47,15 @@ impl<'a> Calls<'a> {
 
     pub(crate) fn iter(&self) -> slice::Iter<'_, Call<'a>> {
         match &self.0 {
-            Shape::Single(call) => slice::from_ref(call).iter(),
-            Shape::Batch(calls) => calls.iter(),
+            Messages::Single(call) => slice::from_ref(call).iter(),
+            Messages::Batch(calls) => calls.iter(),
         }
     }
 
     /// The id of a single request as JSON text, for the errors that answer it.
     pub(crate) fn request_id(&self) -> Option<String> {
         match &self.0 {
-            Shape::Single(call) if call.kind == MessageKind::Request => call.id.as_ref()?.quoted(),
+            Messages::Single(call) if call.kind == MessageKind::Request => call.id.as_ref()?.quoted(),
             _ => None,
         }
     }

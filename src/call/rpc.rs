@@ -25,12 +25,17 @@ pub(super) const MAX_BATCH: usize = 64;
 
 /// What a body holds.
 #[derive(Debug)]
-pub(super) enum Messages<'a> {
-    Single(Message<'a>),
-    Batch(Vec<Message<'a>>),
+pub(super) enum Messages<M> {
+    Single(M),
+    Batch(Vec<M>),
 }
 
-pub(super) fn read(body: &[u8], may_batch: bool) -> Result<Messages<'_>, Refusal> {
+/// Makes something of each message where it was read, since moving one costs more than reading it.
+pub(super) fn read<'a, M>(
+    body: &'a [u8],
+    may_batch: bool,
+    of: impl Fn(Message<'a>) -> Result<M, Refusal>,
+) -> Result<Messages<M>, Refusal> {
     let text = std::str::from_utf8(body).map_err(|_| Reason::BodyNotJson)?;
     let is_batch = text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('[');
     if is_batch && !may_batch {
@@ -44,18 +49,18 @@ pub(super) fn read(body: &[u8], may_batch: bool) -> Result<Messages<'_>, Refusal
         None if error.is_data() => Reason::BodyUnparsable.into(),
         None => Reason::BodyNotJson.into(),
     };
-    let messages = if is_batch {
-        Messages::Batch(json.deserialize_seq(Batch(reading)).map_err(explained)?)
-    } else {
-        let mut message = Message::default();
-        let given = reading.value(&mut message).deserialize(&mut json).map_err(explained)?;
-        if given != Given::Is(()) {
-            return Err(Reason::BodyUnparsable.into());
-        }
-        Messages::Single(message)
-    };
+    if is_batch {
+        let messages = json.deserialize_seq(Batch(reading)).map_err(explained)?;
+        json.end().map_err(explained)?;
+        return messages.into_iter().map(of).collect::<Result<_, _>>().map(Messages::Batch);
+    }
+    let mut message = Message::default();
+    let given = reading.value(&mut message).deserialize(&mut json).map_err(explained)?;
+    if given != Given::Is(()) {
+        return Err(Reason::BodyUnparsable.into());
+    }
     json.end().map_err(explained)?;
-    Ok(messages)
+    of(message).map(Messages::Single)
 }
 
 struct Batch<'s>(Reading<'s>);

@@ -45,7 +45,7 @@ impl Origins {
         if lines.next().is_some() {
             return Err(Refusal::from(Reason::DuplicateHeader).got("origin"));
         }
-        match line.to_str() {
+        match str::from_utf8(line.as_bytes()) {
             Ok(origin) if self.allow(origin) => Ok(Some(line)),
             Ok(origin) => Err(Refusal::from(Reason::OriginNotAllowed).expected(&self.own).got(origin)),
             Err(_) => Err(Reason::OriginNotAllowed.into()),
