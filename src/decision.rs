@@ -29,7 +29,8 @@ pub(crate) struct DecisionLog {
 pub(crate) struct Decision<'g> {
     log: &'g DecisionLog,
     resource: &'g str,
-    began: Timestamp,
+    /// Nothing, where nothing can be waited for.
+    began: Option<Timestamp>,
     known: Option<Known>,
     methods: String,
     targets: String,
@@ -41,8 +42,19 @@ impl DecisionLog {
     }
 
     pub(crate) fn begin<'g>(&'g self, resource: &'g str) -> Decision<'g> {
-        let began = self.clock.now();
-        Decision { log: self, resource, began, known: None, methods: String::new(), targets: String::new() }
+        Decision { began: Some(self.clock.now()), ..self.at_once(resource) }
+    }
+
+    /// For a decision that takes no time: not even the clock is looked at.
+    pub(crate) fn at_once<'g>(&'g self, resource: &'g str) -> Decision<'g> {
+        Decision {
+            log: self,
+            resource,
+            began: None,
+            known: None,
+            methods: String::new(),
+            targets: String::new(),
+        }
     }
 
     fn may_be_loud(&self, code: &'static str) -> bool {
@@ -61,7 +73,7 @@ impl DecisionLog {
 impl Decision<'_> {
     /// When the request arrived.
     pub(crate) fn began(&self) -> Timestamp {
-        self.began
+        self.began.unwrap_or_else(|| self.log.clock.now())
     }
 
     /// Notes whose request it is, once that is verified.
@@ -144,7 +156,8 @@ impl Decision<'_> {
     }
 
     fn elapsed_us(&self) -> u64 {
-        u64::try_from(self.log.clock.now().since(self.began).as_micros()).unwrap_or(u64::MAX)
+        let elapsed = self.began.map_or(Duration::ZERO, |began| self.log.clock.now().since(began));
+        u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)
     }
 }
 

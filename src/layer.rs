@@ -1,7 +1,8 @@
 //! The layer: how a gate is put around a service.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, Ready, ready};
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -14,7 +15,7 @@ use tower::{Layer, Service};
 use crate::answer::ResponseBody;
 use crate::call::RequestBody;
 use crate::current::Current;
-use crate::path::Gate;
+use crate::path::{self, Gate};
 
 /// Puts the gate around a service. Made by [`Toolgate::layer`](crate::Toolgate::layer).
 #[derive(Debug, Clone)]
@@ -53,23 +54,42 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // The service that was polled is the ready one; its clone need not be.
+        // The service that was polled is the ready one; its clone need not be. What being ready took is given back
+        // with it, if the request is refused.
         let unready = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, unready);
+        let gate = self.gate.get();
         let (parts, body) = request.into_parts();
-        ToolgateFuture(Box::pin(self.gate.get().pass(inner, parts, body)))
+        match gate.greet(&parts) {
+            ControlFlow::Continue(origin) => {
+                ToolgateFuture(Answer::Awaited(Box::pin(gate.pass(inner, parts, body, origin))))
+            }
+            ControlFlow::Break(answer) => {
+                path::drain(&parts, body);
+                ToolgateFuture(Answer::Here(ready(Ok(answer.map(ResponseBody::ours)))))
+            }
+        }
     }
 }
 
 /// The future of [`ToolgateService`].
 #[must_use = "futures do nothing unless polled"]
-pub struct ToolgateFuture<T, E>(Pin<Box<dyn Future<Output = Result<T, E>> + Send>>);
+pub struct ToolgateFuture<T, E>(Answer<T, E>);
+
+/// Most of what is refused waits for nothing, and costs no box.
+enum Answer<T, E> {
+    Here(Ready<Result<T, E>>),
+    Awaited(Pin<Box<dyn Future<Output = Result<T, E>> + Send>>),
+}
 
 impl<T, E> Future for ToolgateFuture<T, E> {
     type Output = Result<T, E>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx)
+        match &mut self.0 {
+            Answer::Here(answer) => Pin::new(answer).poll(cx),
+            Answer::Awaited(answer) => answer.as_mut().poll(cx),
+        }
     }
 }
 

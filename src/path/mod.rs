@@ -4,6 +4,7 @@ mod way_back;
 
 use std::fmt;
 use std::future::Future;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,13 +44,41 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// The path of a request.
+    /// The path of a request as far as nothing is waited for: what everybody is answered, or the origin whose pages
+    /// may read what is answered later.
+    pub(crate) fn greet(&self, parts: &Parts) -> ControlFlow<Response<Bytes>, Option<HeaderValue>> {
+        // 1. metadata
+        if let Some(document) = self.well_known.answer(parts) {
+            return ControlFlow::Break(document);
+        }
+
+        // 2. origin, and the preflight of an allowed one
+        let origin = match self.origins.judge(parts) {
+            Ok(origin) => origin.cloned(),
+            Err(refusal) => return ControlFlow::Break(self.refuse_at_once(refusal, None)),
+        };
+        if origin.is_some()
+            && let Some(mut preflight) = self.cors.preflight(parts)
+        {
+            self.cors.make_readable(origin, preflight.headers_mut());
+            return ControlFlow::Break(preflight);
+        }
+
+        // 3. present, where nothing is
+        if !self.policy.opens_anything() && !parts.headers.contains_key(AUTHORIZATION) {
+            return ControlFlow::Break(self.refuse_at_once(Reason::NoToken.into(), origin));
+        }
+        ControlFlow::Continue(origin)
+    }
+
+    /// The path of a request from there on.
     #[allow(clippy::manual_async_fn, reason = "one would keep room for all of its arguments twice")]
     pub(crate) fn pass<S, B, R>(
         self: Arc<Self>,
         mut inner: S,
         mut parts: Parts,
         body: B,
+        origin: Option<HeaderValue>,
     ) -> impl Future<Output = Result<Response<ResponseBody<R>>, S::Error>>
     where
         S: Service<Request<RequestBody<B>>, Response = Response<R>>,
@@ -57,29 +86,16 @@ impl Gate {
         R: Body<Data = Bytes> + Send + 'static,
     {
         async move {
-            // 1. metadata
-            if let Some(document) = self.well_known.answer(&parts) {
-                return Ok(document.map(ResponseBody::ours));
-            }
-
-            // 2. origin, and the preflight of an allowed one
-            let origin = self.origins.judge(&parts).map(Option::<&_>::cloned);
-            let allowed = origin.as_ref().ok().and_then(Option::as_ref);
-            if allowed.is_some()
-                && let Some(mut preflight) = self.cors.preflight(&parts)
-            {
-                self.cors.make_readable(allowed, preflight.headers_mut());
-                return Ok(preflight.map(ResponseBody::ours));
-            }
-
-            // 3. to 8., below
-            let (body, back) = match self.let_in(&origin, &mut parts, body).await {
-                Ok(handed_over) => handed_over,
-                Err(mut refused) => {
-                    self.cors.make_readable(allowed, refused.headers_mut());
-                    return Ok(refused.map(ResponseBody::ours));
-                }
+            // 3. to 7., below
+            let mut decision = self.log.begin(self.resource.as_str());
+            let (body, answering) = match self.judge(&mut parts, body, &mut decision).await {
+                Ok(judged) => judged,
+                Err(refusal) => return Ok(self.refuse(refusal, &decision, origin).map(ResponseBody::ours)),
             };
+            decision.allow();
+
+            // 8. hand over
+            let back = self.hand_over(&mut parts, answering, decision.into_principal());
             let answer = inner.call(Request::from_parts(parts, body)).await?;
 
             // 9. on the way back
@@ -87,37 +103,26 @@ impl Gate {
                 Brought::Back(answer) => answer,
                 Brought::Filtering(answer) => answer.await,
             };
-            self.cors.make_readable(allowed, answer.headers_mut());
+            self.cors.make_readable(origin, answer.headers_mut());
             Ok(answer)
         }
     }
 
-    /// What is handed over, and what to do with the answer; or else the refusal.
-    async fn let_in<B>(
-        self: &Arc<Self>,
-        origin: &Result<Option<HeaderValue>, Refusal>,
-        parts: &mut Parts,
-        body: B,
-    ) -> Result<(RequestBody<B>, WayBack), Response<Bytes>>
-    where
-        B: Body<Data = Bytes> + Send + 'static,
-    {
-        let mut decision = self.log.begin(self.resource.as_str());
-        let judged = match origin {
-            Ok(_) => self.judge(parts, body, &mut decision).await,
-            Err(refusal) => Err(drained(refusal.clone(), parts, body)),
-        };
-        match judged {
-            Ok((body, answering)) => {
-                decision.allow();
-                Ok((body, self.hand_over(parts, answering, decision.into_principal())))
-            }
-            Err(refusal) => {
-                decision.refuse(&refusal);
-                let prefix = decision.principal().map(Principal::request_prefix);
-                Err(self.answers.refuse(refusal, prefix))
-            }
-        }
+    fn refuse_at_once(&self, refusal: Refusal, origin: Option<HeaderValue>) -> Response<Bytes> {
+        self.refuse(refusal, &self.log.at_once(self.resource.as_str()), origin)
+    }
+
+    fn refuse(
+        &self,
+        refusal: Refusal,
+        decision: &Decision<'_>,
+        origin: Option<HeaderValue>,
+    ) -> Response<Bytes> {
+        decision.refuse(&refusal);
+        let prefix = decision.principal().map(Principal::request_prefix);
+        let mut answer = self.answers.refuse(refusal, prefix);
+        self.cors.make_readable(origin, answer.headers_mut());
+        answer
     }
 
     /// Step 8: not the token, but who it stands for; the same bytes that were judged; and, where bodies are judged, no
@@ -277,16 +282,21 @@ fn instead_of_a_token(refusal: Refusal) -> Refusal {
     }
 }
 
-/// A refusal, once it is seen to that the client will see it.
+/// Sees to it that the client will see an answer that comes before its body was read.
 ///
 /// Where nobody reads a body to its end, hyper resets the stream on HTTP/2, and some clients then never see
 /// the answer; on HTTP/1 it closes the connection without a word, and the next request on it is lost. So the
 /// rest is read and thrown away beside the answer. Who waits for `100 Continue` sends none.
-fn drained<B: Body<Data = Bytes> + Send + 'static>(refusal: Refusal, parts: &Parts, unread: B) -> Refusal {
+pub(crate) fn drain<B: Body<Data = Bytes> + Send + 'static>(parts: &Parts, unread: B) {
     let may_go_on = || !unread.is_end_stream() && !parts.headers.contains_key(EXPECT);
     if parts.version >= Version::HTTP_11 && may_go_on() {
         call::read_on(unread);
     }
+}
+
+/// A refusal, once it is seen to that the client will see it.
+fn drained<B: Body<Data = Bytes> + Send + 'static>(refusal: Refusal, parts: &Parts, unread: B) -> Refusal {
+    drain(parts, unread);
     refusal
 }
 

@@ -12,6 +12,7 @@ use axum::Extension;
 use axum::Router;
 use axum::routing::post;
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::{Request, Response, StatusCode, Version};
 use http_body::Body;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -320,6 +321,24 @@ async fn a_service_that_counts_on_being_asked_whether_it_is_ready_is_asked() {
     assert!(most.load(Ordering::SeqCst) <= 2);
     let refused = service.clone().oneshot(request("POST", "/mcp", None, &list)).await.unwrap();
     assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn who_is_refused_keeps_no_place_in_a_service_that_has_few() {
+    let (_server, gate) = gate(scopes()).await;
+    let inner = service_fn(|_: Request<RequestBody<Full<Bytes>>>| async {
+        Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
+    });
+    // One place, which is taken by whoever was told that the service is ready.
+    let mut service = gate.layer().layer(tower::limit::ConcurrencyLimit::new(inner, 1));
+    let mut of_another_connection = service.clone();
+    for (method, path, status) in [("POST", "/mcp", 401), ("GET", METADATA, 200)] {
+        let answer = service.ready().await.unwrap().call(request(method, path, None, "")).await.unwrap();
+        assert_eq!(answer.status(), status);
+        let ready = of_another_connection.ready().now_or_never();
+        assert!(ready.is_some(), "{method} {path} holds the only place");
+        of_another_connection = service.clone();
+    }
 }
 
 #[tokio::test]
