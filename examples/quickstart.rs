@@ -156,7 +156,8 @@ fn welcome(gate: &Toolgate, authorization_server: &AuthorizationServer) -> Strin
     npx @modelcontextprotocol/inspector
     claude mcp add --transport http toolgate {mcp}
 
-  In the Inspector choose the transport "Streamable HTTP", in VS Code "MCP: Add Server…", "HTTP".
+  In the Inspector choose "Add Servers", "Add manually" and the transport "streamable-http", in VS
+  Code "MCP: Add Server…", "HTTP".
 
   When it connects it meets the 401 of number 1, finds the authorization server, registers itself
   there and opens your browser. The page asks who you want to be and what the client may do: allow

@@ -50,8 +50,7 @@ globalThis.console = new Console({ stdout: createWriteStream(join(logs, 'oidc-pr
 const rows = [];
 for (const [server, start] of Object.entries(servers)) rows.push(...(await visitors(server, await start())));
 log(table(journey, rows));
-const failed = rows.some(({ cells }) => Object.values(cells).some(({ mark }) => mark === 'FAIL'));
-process.exit(failed ? 1 : 0);
+process.exit(rows.some((visit) => visit.hasFailed) ? 1 : 0);
 
 /** All clients at one server, at once and step by step. */
 async function visitors(server, started) {

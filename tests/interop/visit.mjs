@@ -9,7 +9,15 @@ export class Visit {
 
   static async start(server, { client, revision, command }, { resource }) {
     const visitor = await Client.start(`${server}, ${client}, ${revision}`, [...command, revision], resource);
-    return Object.assign(new Visit(), { server, client, revision, resource, visitor });
+    return new Visit({ server, client, revision, resource, visitor });
+  }
+
+  constructor(row) {
+    Object.assign(this, row);
+  }
+
+  get hasFailed() {
+    return Object.values(this.cells).some(({ mark }) => mark === 'FAIL');
   }
 
   async take(step) {

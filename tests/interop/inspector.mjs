@@ -1,0 +1,30 @@
+// The MCP Inspector at the quickstart, clicked through in Chromium: the journey of the other clients, with the consent
+// page as a user sees it. `run` beside this file starts it. What was on the screen at last, whether it went well or
+// not, is in target/interop/inspector-*.png.
+
+import { chromium } from 'playwright-core';
+
+import { Inspector } from './inspector/page.mjs';
+import { journey } from './journey.mjs';
+import { start as quickstart } from './servers/quickstart.mjs';
+import { table } from './table.mjs';
+import { Visit } from './visit.mjs';
+
+const client = 'Inspector 2';
+const server = 'quickstart';
+const steps = journey.filter(({ after }) => !after);
+
+const { resource } = await quickstart();
+const browser = await chromium.launch({ executablePath: '/usr/bin/chromium' });
+const visits = await Promise.all(['2026-07-28', '2025-11-25'].map(clicksThrough));
+await browser.close();
+console.log(table(steps, visits));
+process.exit(visits.some((visit) => visit.hasFailed) ? 1 : 0);
+
+async function clicksThrough(revision) {
+  const visitor = await Inspector.start(browser, resource, revision);
+  const visit = new Visit({ server, client, revision, resource, visitor });
+  for (const step of steps) await visit.take(step);
+  await visitor.screenshot();
+  return visit;
+}
