@@ -27,12 +27,16 @@ const servers = {
 
 const here = import.meta.dirname;
 const typescript = [process.execPath, `${here}/clients/typescript.mjs`];
+const page = [process.execPath, `${here}/clients/web_page.mjs`];
 const typescript1 = [process.execPath, `${here}/clients/typescript_1.mjs`];
 const python = [`${here}/.venv/bin/python`, `${here}/clients/python.py`];
 const rust = [join(target, 'debug/examples/interop_client')];
 const clients = [
   { client: 'TypeScript 2', revision: '2026-07-28', command: typescript },
   { client: 'TypeScript 2', revision: '2025-11-25', command: typescript },
+  // The other authorization servers let no web page register.
+  { client: 'TypeScript 2, page', revision: '2026-07-28', command: page, only: 'quickstart' },
+  { client: 'TypeScript 2, page', revision: '2025-11-25', command: page, only: 'quickstart' },
   { client: 'TypeScript 1', revision: '2025-11-25', command: typescript1 },
   { client: 'Python 2', revision: '2026-07-28', command: python },
   { client: 'Python 2', revision: '2025-11-25', command: python },
@@ -54,7 +58,8 @@ process.exit(rows.some((visit) => visit.hasFailed) ? 1 : 0);
 
 /** All clients at one server, at once and step by step. */
 async function visitors(server, started) {
-  const visits = await Promise.all(clients.map((client) => Visit.start(server, client, started)));
+  const those = clients.filter(({ only }) => (only ?? server) === server);
+  const visits = await Promise.all(those.map((client) => Visit.start(server, client, started)));
   for (const step of journey) {
     if (step.after && !started[step.after]) continue;
     await started[step.after]?.();

@@ -1,14 +1,7 @@
 // Whoever uses one of the TypeScript SDKs: does what the harness says (see ../client.mjs), keeps what the SDK wants
 // kept, and opens its pages.
 
-import { createInterface } from 'node:readline';
-
-const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
-const heard = async () => {
-  const { value, done } = await lines.next();
-  return done ? undefined : JSON.parse(value);
-};
+import { heard, say } from './lines.mjs';
 
 /** What the SDKs call a provider. */
 export class User {
