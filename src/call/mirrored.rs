@@ -79,7 +79,8 @@ impl<'h> Mirrored<'h> {
     }
 }
 
-/// What `Mcp-Name` must say. Only for MCP's own methods must it say so: of others, clients cannot know.
+/// What `Mcp-Name` must say. It must say so only for the methods that the revision names: of others, clients cannot
+/// know.
 struct MirroredName<'c> {
     name: &'c str,
     is_required: bool,
@@ -90,11 +91,10 @@ fn mirrored_name<'c>(call: &'c Call<'_>) -> Option<MirroredName<'c>> {
     let (name, is_required) = match &call.target {
         Target::Tool(name) if method == "tools/call" => (name, true),
         Target::Prompt(name) if method == "prompts/get" => (name, true),
-        Target::Resources(names) if method.starts_with("resources/") => (
-            &names.first()?.written,
-            matches!(method, "resources/read" | "resources/subscribe" | "resources/unsubscribe"),
-        ),
-        // SEP-2663 demands it of these three. Of the others, newer revisions have none.
+        Target::Resources(names) if method.starts_with("resources/") => {
+            (&names.first()?.written, method == "resources/read")
+        }
+        // SEP-2663 demands it of these three.
         _ if method.starts_with("tasks/") => {
             (call.task_id.as_ref()?, matches!(method, "tasks/get" | "tasks/update" | "tasks/cancel"))
         }

@@ -53,6 +53,7 @@ fn a_modern_request_carries_its_method_and_its_name() {
             false,
         ),
         ("resources/read", r#"{"uri":"A:b"}"#, &[("mcp-method", "resources/read")], false),
+        ("resources/subscribe", r#"{"uri":"a:b"}"#, &[("mcp-method", "resources/subscribe")], true),
         ("resources/dir", r#"{"uri":"a:b"}"#, &[("mcp-method", "resources/dir")], true),
         ("resources/dir", r#"{"uri":"a:b"}"#, &[("mcp-method", "resources/dir"), ("mcp-name", "a:c")], false),
         ("tasks/get", r#"{"taskId":"t"}"#, &[("mcp-method", "tasks/get"), ("mcp-name", "t")], true),
