@@ -16,10 +16,10 @@ export class Client {
   /** How often its user was asked. */
   visits = 0;
 
-  static async start(name, command, resource) {
+  static async start(name, command, resource, ...besides) {
     // Nobody listens there: what would come is told.
     const callback = `http://127.0.0.1:${await freePort()}/callback`;
-    return new Client(new Program(name, ...command, resource, callback));
+    return new Client(new Program(name, ...command, resource, callback, ...besides));
   }
 
   constructor(program) {

@@ -70,7 +70,7 @@ export const journey = [
 ];
 
 /** What the server knows of the client, from its token. */
-const whoami = async (client) => JSON.parse(await client.call('whoami'));
+export const whoami = async (client) => JSON.parse(await client.call('whoami'));
 
 /** The token it had is good no more; it has another one, and has not asked the user for it. */
 async function passesUnasked(client) {

@@ -5,9 +5,9 @@ import { isDeepStrictEqual } from 'node:util';
 import { join } from 'node:path';
 
 import { freePort, logs, Program, target } from './programs.mjs';
+import { proxy } from './proxy.mjs';
 import { gate } from './transparency/gate.mjs';
 import { checks } from './transparency/suite.mjs';
-import { tokenProxy } from './transparency/token_proxy.mjs';
 
 const selections = {
   '2026-07-28': ['--requirements', '2026-07-28'],
@@ -49,5 +49,5 @@ async function everything(kind) {
   const binary = join(target, 'debug/examples/interop_everything');
   const server = new Program(`everything-${kind}`, binary, `127.0.0.1:${port}`, ...(file ? [file] : []));
   await server.line();
-  return `http://127.0.0.1:${await tokenProxy(port, token)}/mcp`;
+  return `http://127.0.0.1:${await proxy(port, { token })}/mcp`;
 }

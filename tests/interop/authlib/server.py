@@ -57,7 +57,7 @@ class Client(ClientMixin):
 
     # Whatever it registered with: SDKs name the scopes that they need first, and want others later.
     def get_allowed_scope(self, scope):
-        return scope
+        return scope or ""
 
     def check_redirect_uri(self, redirect_uri):
         return redirect_uri in self.redirect_uris
@@ -103,7 +103,8 @@ codes, access_tokens, refresh_tokens = {}, set(), {}
 def save_token(token, request):
     access_tokens.add(token["access_token"])
     if "refresh_token" in token:
-        refresh_tokens[token["refresh_token"]] = Grant(request.client, request.user, token["scope"])
+        grant = Grant(request.client, request.user, token.get("scope", ""))
+        refresh_tokens[token["refresh_token"]] = grant
 
 
 class Codes(AuthorizationCodeGrant):

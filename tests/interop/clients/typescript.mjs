@@ -1,11 +1,16 @@
-// The TypeScript SDK, version 2.
+// The TypeScript SDK, version 2. One argument more may say, in JSON, what it need not find out: who it is to the
+// authorization server, or that it is a machine, with a `secret` or a `key`.
 
-import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import {
+  Client, ClientCredentialsProvider, PrivateKeyJwtProvider, StreamableHTTPClientTransport,
+} from '@modelcontextprotocol/client';
 
 import { obey, User } from './user.mjs';
 
-const [revision, resource, callback] = process.argv.slice(2);
-const user = new User(callback);
+const [revision, resource, callback, known = '{}'] = process.argv.slice(2);
+const user = Object.assign(new User(callback), JSON.parse(known));
+const { secret, key } = user;
+const provider = secret ? new ClientCredentialsProvider(secret) : key ? new PrivateKeyJwtProvider(key) : user;
 const mode = revision === '2025-11-25' ? 'legacy' : { pin: revision };
 const client = new Client({ name: 'interop', version: '0' }, { versionNegotiation: { mode } });
 let transport;
@@ -15,7 +20,7 @@ const attempt = (what) => user.attempt(what, (answer) => transport.finishAuth(an
 await obey({
   connect: () =>
     attempt(async () => {
-      transport = new StreamableHTTPClientTransport(new URL(resource), { authProvider: user });
+      transport = new StreamableHTTPClientTransport(new URL(resource), { authProvider: provider });
       await client.connect(transport);
       return client.getNegotiatedProtocolVersion();
     }),

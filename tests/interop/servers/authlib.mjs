@@ -10,18 +10,18 @@ import { expiry, gated, lifetime, oblivion } from './gated.mjs';
 const here = join(import.meta.dirname, '..');
 const command = [join(here, '.venv/bin/python'), join(here, 'authlib/server.py')];
 
-export async function start() {
+export async function start(name = 'authlib', { isAsked = true, ...judging } = {}) {
   const [port, secret] = [await freePort(), randomUUID()];
   const [url, resource] = [`http://127.0.0.1:${port}`, `http://127.0.0.1:${await freePort()}/mcp`];
-  new Program('authlib', ...command, port, resource, secret, lifetime);
+  new Program(name, ...command, port, resource, secret, lifetime);
   await listening(port);
 
-  await gated('authlib-serve', `issuer = "${url}"
-profile = "rfc9068"
+  const issuer = `issuer = "${url}"\nprofile = "rfc9068"`;
+  await gated(`${name}-serve`, isAsked ? `${issuer}
 [issuers.introspection]
 when = "always"
 client_id = "gate"
-client_secret = "${secret}"`, resource);
+client_secret = "${secret}"` : issuer, { resource, ...judging });
   const revocation = async () => {
     await fetch(`${url}/tokens`, { method: 'DELETE' });
     await oblivion();

@@ -6,14 +6,21 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { freePort, logs, Program, target } from '../programs.mjs';
 
-/** Starts it, for what the configuration says of its issuer, and returns the URL that clients are to use. */
-export async function gated(name, issuer, resource, ...options) {
+/** Starts it, for what the configuration says of its issuer. The resource is the URL that clients are to use. */
+export async function gated(name, issuer, { resource, listen, rules = byTool, metadata = everything } = {}) {
   resource ??= `http://127.0.0.1:${await freePort()}/mcp`;
   const file = join(logs, `${name}.toml`);
-  writeFileSync(file, configuration(resource, issuer));
+  const write = (issuer) => writeFileSync(file, configuration(resource, issuer, rules, metadata));
+  write(issuer);
+  const options = listen ? ['--listen', `127.0.0.1:${listen}`] : [];
   const serve = new Program(name, join(target, 'debug/examples/serve'), file, ...options);
   await serve.line();
-  return resource;
+  /** Another issuer takes the place of this one while it runs. */
+  const trust = async (other) => {
+    write(other);
+    await serve.line();
+  };
+  return { resource, trust };
 }
 
 // Short times all over, since it is the real time that is waited for here.
@@ -30,21 +37,29 @@ export const expiry = () => sleep((lifetime + leeway) * 1000 + 500);
 /** The gate believes its issuer's word for a second: what that said until now is forgotten. */
 export const oblivion = () => sleep(1500);
 
-const configuration = (resource, issuer) => `
-resource = "${resource}"
-
-[[issuers]]
-leeway_seconds = ${leeway}
-${issuer}
-
-[scopes]
+const byTool = `
 unlisted = "deny"
 every_request = ["mcp:use"]
 
 [scopes.tools]
 whoami = {}
 delete_file = "files:write"
-wipe = { deny = true }
+wipe = { deny = true }`;
+
+// More than a first challenge names, so that it is seen which of the two a client goes by.
+const everything = `
+scopes_supported = ["mcp:use", "files:write"]`;
+
+const configuration = (resource, issuer, rules, metadata) => `
+resource = "${resource}"
+
+[[issuers]]
+leeway_seconds = ${leeway}
+${issuer}
+
+[scopes]${rules}
+
+[metadata]${metadata}
 
 [limits]
 introspection_active_seconds = 1

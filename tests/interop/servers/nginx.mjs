@@ -12,7 +12,7 @@ import { Issuer } from './oidc_provider.mjs';
 const at = (name) => join(logs, name);
 
 export async function start() {
-  const [port, inner] = [await freePort(), `127.0.0.1:${await freePort()}`];
+  const [port, inner] = [await freePort(), await freePort()];
   certify();
   writeFileSync(at('nginx.conf'), configuration(port, inner));
   new Program('nginx', 'nginx', '-p', logs, '-e', at('nginx.log'), '-c', at('nginx.conf'));
@@ -20,7 +20,7 @@ export async function start() {
 
   const issuer = await Issuer.start({ algorithms: ['ES256'], accessTokenFormat: 'jwt' });
   const resource = `https://localhost:${port}/team/mcp`;
-  await gated('nginx-serve', `issuer = "${issuer.url}"`, resource, '--listen', inner);
+  await gated('nginx-serve', `issuer = "${issuer.url}"`, { resource, listen: inner });
   return { resource };
 }
 
@@ -53,8 +53,8 @@ http {
     listen 127.0.0.1:${port} ssl;
     ssl_certificate leaf.pem;
     ssl_certificate_key leaf.key;
-    location /team/ { proxy_pass http://${inner}; }
-    location /.well-known/oauth-protected-resource/team/ { proxy_pass http://${inner}; }
+    location /team/ { proxy_pass http://127.0.0.1:${inner}; }
+    location /.well-known/oauth-protected-resource/team/ { proxy_pass http://127.0.0.1:${inner}; }
   }
 }
 `;

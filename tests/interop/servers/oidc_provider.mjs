@@ -25,7 +25,7 @@ const signingKey = (alg) => {
 /** Access tokens are JWTs, and the key they are signed with is replaced. */
 export async function jwt() {
   const issuer = await Issuer.start({ algorithms: ['ES256', 'EdDSA'], accessTokenFormat: 'jwt' });
-  const resource = await gated('oidc-provider-jwt', `issuer = "${issuer.url}"`);
+  const { resource } = await gated('oidc-provider-jwt', `issuer = "${issuer.url}"`);
   const rotation = () => {
     issuer.rotate();
     return expiry();
@@ -38,7 +38,7 @@ export async function opaque() {
   const secret = randomUUID();
   const gate = { client_id: 'gate', client_secret: secret, grant_types: [], redirect_uris: [], response_types: [] };
   const issuer = await Issuer.start({ algorithms: ['RS256'], accessTokenFormat: 'opaque', clients: [gate] });
-  const resource = await gated('oidc-provider-opaque', `issuer = "${issuer.url}"
+  const { resource } = await gated('oidc-provider-opaque', `issuer = "${issuer.url}"
 [issuers.introspection]
 client_id = "gate"
 client_secret = "${secret}"`);
@@ -52,7 +52,7 @@ client_secret = "${secret}"`);
 /** Clients are held to the scopes that they named when they registered, as oidc-provider does by itself. */
 export async function strict() {
   const issuer = await Issuer.start({ algorithms: ['RS256'], accessTokenFormat: 'jwt', isStrict: true });
-  return { resource: await gated('oidc-provider-strict', `issuer = "${issuer.url}"`) };
+  return gated('oidc-provider-strict', `issuer = "${issuer.url}"`);
 }
 
 export class Issuer {
@@ -64,7 +64,7 @@ export class Issuer {
 
   static async start(settings) {
     const issuer = new Issuer();
-    Object.assign(issuer, { clients: [], isStrict: false, ...settings });
+    Object.assign(issuer, { clients: [], features: {}, granted: scope, isStrict: false, overrides: {}, ...settings });
     // It names the port, so the port comes first.
     issuer.#server.listen(0, '127.0.0.1').unref();
     await once(issuer.#server, 'listening');
@@ -77,7 +77,8 @@ export class Issuer {
   rotate() {
     this.provider = new Provider(this.url, this.#configuration(signingKey(this.algorithms.shift())));
     this.provider.on('server_error', (ctx, error) => console.error(error));
-    this.provider.on('grant.success', (ctx) => this.#grants.add(ctx.oidc.entities.Grant.jti));
+    // What machines get is nobody's grant.
+    this.provider.on('grant.success', ({ oidc: { entities: { Grant } } }) => Grant && this.#grants.add(Grant.jti));
     this.#server.removeAllListeners('request').on('request', this.provider.callback());
   }
 
@@ -108,19 +109,22 @@ export class Issuer {
       issueRefreshToken: (ctx, client) => client.grantTypeAllowed('refresh_token'),
       ttl: { AccessToken: lifetime, Grant: 600, Interaction: 600, RefreshToken: 600, Session: 600 },
       features: {
+        clientCredentials: { enabled: true },
         introspection: { enabled: true, allowedPolicy: (ctx, client) => client.clientId === 'gate' },
         registration: { enabled: true },
         resourceIndicators: {
           enabled: true,
           getResourceServerInfo: (ctx, resource) => ({
             audience: resource,
-            scope,
+            scope: this.granted,
             accessTokenTTL: lifetime,
             accessTokenFormat: this.accessTokenFormat,
             jwt: { sign: { alg, kid } },
           }),
         },
+        ...this.features,
       },
+      ...this.overrides,
     };
   }
 }

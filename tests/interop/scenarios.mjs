@@ -1,0 +1,186 @@
+// MCP's conformance suite has scenarios in which it plays a protected server, and watches a client. Here they are
+// turned round: a client that others wrote, the TypeScript SDK's, meets our gate in the same situation. `run` beside
+// this file starts it.
+//
+// Left out are those that all clients of interop.mjs go through anyway (metadata-default, scope-from-www-authenticate,
+// scope-step-up, token-endpoint-auth-none, iss-supported), and those that are between a client and its authorization
+// server alone (the other iss-*, metadata-issuer-mismatch, token-endpoint-auth-post, offline-access-not-supported,
+// enterprise-managed-authorization, wif-jwt-bearer). The others are of servers that ours is not: it has its metadata
+// nowhere else (metadata-var3), is no authorization server (2025-03-26-oauth-endpoint-fallback), and knows no dpop.
+// 2025-03-26-oauth-metadata-backcompat fails: the gate can send clients on to its issuer's metadata, but that is
+// another origin, and the SDKs here stay where they are.
+
+import assert from 'node:assert/strict';
+import { Console } from 'node:console';
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { join } from 'node:path';
+
+import { Client } from './client.mjs';
+import { journey, whoami } from './journey.mjs';
+import { freePort, logs } from './programs.mjs';
+import { proxy } from './proxy.mjs';
+import { start as authlib } from './servers/authlib.mjs';
+import { expiry, gated } from './servers/gated.mjs';
+import { Issuer } from './servers/oidc_provider.mjs';
+
+const revision = '2026-07-28';
+const command = [process.execPath, join(import.meta.dirname, 'clients/typescript.mjs'), revision];
+
+const client_secret = randomUUID();
+const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+
+// Clients as an authorization server knows them: an application with any port of its own machine, and a machine.
+const native = {
+  application_type: 'native',
+  redirect_uris: ['http://127.0.0.1/callback'],
+  grant_types: ['authorization_code', 'refresh_token'],
+};
+const registered = { ...native, client_id: 'registered', client_secret };
+const published = { ...native, client_id: 'https://client.example.com/mcp.json', token_endpoint_auth_method: 'none' };
+const machine = { client_id: 'machine', redirect_uris: [], response_types: [], grant_types: ['client_credentials'] };
+const secretive = { ...machine, client_secret };
+const signing = {
+  ...machine,
+  token_endpoint_auth_method: 'private_key_jwt',
+  jwks: { keys: [publicKey.export({ format: 'jwk' })] },
+};
+// And as they know themselves.
+const secret = { clientId: machine.client_id, clientSecret: client_secret };
+const key = { clientId: machine.client_id, algorithm: 'ES256', privateKey: privateKey.export({ format: 'jwk' }) };
+
+const scenarios = {
+  // The challenge gets lost on the way, and with it what it says of scopes: the metadata has others.
+  'metadata-var1, scope-from-scopes-supported': {
+    between: { hidesChallenges: true },
+    async take(client) {
+      await client.connect();
+      const { scopes } = await whoami(client);
+      assert.deepEqual(scopes.toSorted(), ['files:write', 'mcp:use']);
+    },
+  },
+  // And the metadata is at the root only.
+  'metadata-var2': {
+    between: { hidesChallenges: true, hides: (path) => path === '/.well-known/oauth-protected-resource/mcp' },
+    async take(client) {
+      await client.connect();
+      await whoami(client);
+    },
+  },
+  'resource-mismatch': {
+    host: 'localhost',
+    async take(client) {
+      await assert.rejects(client.connect(), /resource .* does not match/);
+      assert.equal(client.visits, 0);
+    },
+  },
+  'basic-cimd': {
+    issuer: {
+      features: { clientIdMetadataDocument: { enabled: true, ack: 'draft-02' } },
+      overrides: { fetch: async () => Response.json(published) },
+    },
+    callers: 'allowed_hosts = ["client.example.com"]',
+    known: { clientMetadataUrl: published.client_id },
+    async take(client, visit) {
+      await travel(client, visit);
+      assert.equal((await whoami(client)).client_id, published.client_id);
+    },
+  },
+  'pre-registration, token-endpoint-auth-basic': {
+    issuer: { clients: [registered], features: { registration: { enabled: false } } },
+    callers: 'allowed = ["registered"]',
+    known: { information: registered },
+    take: travel,
+  },
+  'client-credentials-basic': {
+    issuer: { clients: [secretive] },
+    known: { secret },
+    take: travelAlone,
+  },
+  'client-credentials-jwt': {
+    issuer: { clients: [signing] },
+    known: { key },
+    take: travelAlone,
+  },
+  // What is asked for is not given, however often.
+  'scope-retry-limit': {
+    issuer: { clients: [secretive], granted: 'mcp:use' },
+    known: { secret },
+    async take(client) {
+      await client.connect();
+      await assert.rejects(client.call('delete_file', { path: '/tmp/a' }), /retry limit/);
+      await whoami(client);
+    },
+  },
+  // Nobody names a scope. Asked about a token that has none, Authlib says that it is malformed.
+  'scope-omitted-when-undefined': {
+    start: (name) => authlib(name, { rules: '\nunlisted = "allow"', metadata: '', isAsked: false }),
+    async take(client) {
+      await client.connect();
+      assert.deepEqual((await whoami(client)).scopes, []);
+    },
+  },
+  // There is a refresh token only for those who ask for one.
+  'offline-access-scope': {
+    issuer: { overrides: { issueRefreshToken: undefined } },
+    async take(client) {
+      await client.connect();
+      await expiry();
+      await whoami(client);
+      assert.equal(client.visits, 1);
+    },
+  },
+  // The metadata comes to name another authorization server, where nobody knows the client.
+  'authorization-server-migration': {
+    async take(client, { trust }) {
+      await client.connect();
+      const { issuer } = await whoami(client);
+      await trust(await issuing());
+      assert.notEqual((await whoami(client)).issuer, issuer);
+      assert.equal(client.visits, 2);
+    },
+  },
+};
+
+/** All that needs no deed of the server. */
+async function travel(client, visit) {
+  for (const { after, take } of journey) if (!after) await take(client, visit);
+}
+
+/** As a machine, which asks nobody. */
+async function travelAlone(client) {
+  await client.connect();
+  assert.match(await client.call('delete_file', { path: '/tmp/a' }), /would be gone/);
+  assert.equal((await whoami(client)).machine, true);
+  assert.equal(client.visits, 0);
+}
+
+/** What the configuration of a gate says of an issuer that has these settings. */
+async function issuing(settings, callers = '') {
+  const { url } = await Issuer.start({ algorithms: ['ES256'], accessTokenFormat: 'jwt', ...settings });
+  return `issuer = "${url}"\n[issuers.clients]\n${callers}`;
+}
+
+async function start(name, { host = '127.0.0.1', between = {}, issuer, callers }) {
+  const [port, listen] = [await freePort(), await freePort()];
+  const resource = `http://${host}:${port}/mcp`;
+  const { trust } = await gated(name, await issuing(issuer, callers), { resource, listen });
+  await proxy(listen, { port, ...between });
+  return { resource: `http://127.0.0.1:${port}/mcp`, trust };
+}
+
+// oidc-provider has notices for whoever uses it in production.
+const { log } = console;
+globalThis.console = new Console({ stdout: createWriteStream(join(logs, 'scenarios.log')) });
+
+let failed = false;
+for (const [name, scenario] of Object.entries(scenarios)) {
+  const [logged] = name.split(',');
+  const started = await (scenario.start ?? start)(logged, scenario);
+  const known = JSON.stringify(scenario.known ?? {});
+  const client = await Client.start(`${logged}, client`, command, started.resource, known);
+  const failure = await scenario.take(client, { revision, ...started }).then(() => undefined, (error) => error);
+  log(failure ? `FAIL: ${name}: ${failure.message}` : `ok: ${name}`);
+  failed ||= failure;
+}
+process.exit(failed ? 1 : 0);
