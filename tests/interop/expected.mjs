@@ -7,6 +7,18 @@ const failures = [
     message: /Server returned 403 after trying upscoping/,
     issue: 'https://github.com/modelcontextprotocol/typescript-sdk/issues/2255',
   },
+  ...['TypeScript 1', 'TypeScript 2'].map((client) => ({
+    client,
+    step: 'session',
+    message: /There is no such session/,
+    issue: 'https://github.com/modelcontextprotocol/typescript-sdk/issues/1708',
+  })),
+  {
+    client: 'Python 2',
+    step: 'session',
+    message: /There is no such session/,
+    issue: 'https://github.com/modelcontextprotocol/python-sdk/issues/3556',
+  },
   {
     server: 'oidc-provider, strict',
     step: 'step up',

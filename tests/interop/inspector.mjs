@@ -12,7 +12,7 @@ import { Visit } from './visit.mjs';
 
 const client = 'Inspector 2';
 const server = 'quickstart';
-const steps = journey.filter(({ after }) => !after);
+const steps = journey.filter(({ after, isWitnessed }) => !after && !isWitnessed);
 
 const { resource } = await quickstart();
 const browser = await chromium.launch({ executablePath: '/usr/bin/chromium' });

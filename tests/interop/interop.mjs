@@ -61,7 +61,7 @@ async function visitors(server, started) {
   const those = clients.filter(({ only }) => (only ?? server) === server);
   const visits = await Promise.all(those.map((client) => Visit.start(server, client, started)));
   for (const step of journey) {
-    if (step.after && !started[step.after]) continue;
+    if ((step.after && !started[step.after]) || (step.isWitnessed && !started.witness)) continue;
     await started[step.after]?.();
     await Promise.all(visits.map((visit) => visit.take(step)));
   }

@@ -1,7 +1,12 @@
 // What a client goes through at a gated server, step by step. A step throws where that is not what happens. Some come
 // after a deed of the server, which is done once for all clients; where a server has no such deed, it has no such step.
+// Some need a witness of what goes over the wire, and some are over with a revision.
 
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** The first revision without sessions. */
+const stateless = '2026-07-28';
 
 export const journey = [
   {
@@ -25,6 +30,26 @@ export const journey = [
       const { audience, scopes } = await whoami(client);
       assert.deepEqual(audience, [resource]);
       assert.ok(scopes.includes('mcp:use') && !scopes.includes('files:write'), scopes);
+    },
+  },
+  {
+    // What its revision wants told beside the body: the session it was given, or what is called.
+    name: 'headers',
+    isWitnessed: true,
+    async take(client, { revision, witness }) {
+      const { client_id } = await whoami(client);
+      const all = witness.served(client_id).map(({ headers }) => headers);
+      const inSession = all.filter((headers) => headers['mcp-session-id']);
+      const named = all.filter((headers) => headers['mcp-method']);
+      if (revision < stateless) {
+        // But for the one that begins it.
+        assert.equal(inSession.length, all.length - 1);
+      } else {
+        assert.deepEqual([inSession.length, named.length], [0, all.length]);
+        assert.equal(all.at(-1)['mcp-name'], 'whoami');
+      }
+      const versions = all.map((headers) => headers['mcp-protocol-version']);
+      if (revision > '2025-03-26') assert.ok(versions.slice(1).every((version) => version === revision), versions);
     },
   },
   {
@@ -53,6 +78,20 @@ export const journey = [
     take: passesUnasked,
   },
   {
+    // What listens ended with its token, and listens again with the next one.
+    name: 'stream',
+    isWitnessed: true,
+    until: stateless,
+    async take(client, { witness }) {
+      const { client_id } = await whoami(client);
+      const streams = () => witness.served(client_id).filter(({ method, isStream }) => method === 'GET' && isStream);
+      await until(() => streams().length > 1);
+      const [first, next] = streams();
+      assert.ok(first.isOver);
+      assert.notEqual(first.token, next.token);
+    },
+  },
+  {
     name: 'new key',
     after: 'rotation',
     take: passesUnasked,
@@ -67,12 +106,38 @@ export const journey = [
       assert.equal(client.visits, visits + 1);
     },
   },
+  {
+    // The server knows its session no more, a 404, and it begins another one.
+    name: 'session',
+    after: 'amnesia',
+    until: stateless,
+    take: passesUnasked,
+  },
+  {
+    // It closes its session, which is over then for whoever has its token.
+    name: 'leave',
+    isWitnessed: true,
+    until: stateless,
+    async take(client, { resource, witness }) {
+      const { client_id } = await whoami(client);
+      await client.leave();
+      const { method, headers } = witness.served(client_id).at(-1);
+      assert.equal(method, 'DELETE');
+      const { authorization, 'mcp-session-id': session } = headers;
+      const again = { authorization, 'mcp-session-id': session, accept: 'text/event-stream' };
+      assert.equal((await fetch(resource, { headers: again })).status, 404);
+    },
+  },
 ];
 
 /** What the server knows of the client, from its token. */
 export const whoami = async (client) => JSON.parse(await client.call('whoami'));
 
-/** The token it had is good no more; it has another one, and has not asked the user for it. */
+async function until(condition) {
+  for (const end = Date.now() + 10_000; !condition(); await sleep(20)) assert.ok(Date.now() < end, 'nothing happens');
+}
+
+/** What it had is good no more; it has another one, and has not asked the user for it. */
 async function passesUnasked(client) {
   const { visits } = client;
   await whoami(client);

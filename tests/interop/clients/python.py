@@ -73,7 +73,7 @@ async def main():
         async def call(tool, arguments):
             return (await client.call_tool(tool, arguments)).content[0].text
 
-        commands = {"connect": connect, "list": list, "call": call}
+        commands = {"connect": connect, "list": list, "call": call, "leave": stack.aclose}
         while command := await heard():
             try:
                 say({"done": await commands[command.pop("do")](**command)})

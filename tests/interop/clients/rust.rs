@@ -28,6 +28,7 @@ enum Command {
     Connect,
     List,
     Call { tool: String, arguments: JsonObject },
+    Leave,
 }
 
 #[tokio::main]
@@ -37,12 +38,13 @@ async fn main() -> Outcome<()> {
     let (revision, resource, callback) = (next()?, next()?, next()?);
     let mut connected = None;
     while let Some(command) = heard()? {
-        let done = match (serde_json::from_value(command)?, &connected) {
+        let done = match (serde_json::from_value(command)?, &mut connected) {
             (Command::Connect, _) => connect(&resource, &callback, &revision).await.map(|client| {
                 let revision = client.revision();
                 connected = Some(client);
                 revision
             }),
+            (Command::Leave, Some(connected)) => connected.leave().await,
             (command, Some(connected)) => connected.obey(&command).await,
             (_, None) => Err("not connected".into()),
         };
@@ -110,7 +112,7 @@ impl Connected {
 
     async fn attempt(&self, command: &Command) -> Outcome<Value> {
         match command {
-            Command::Connect => Ok(Value::Null),
+            Command::Connect | Command::Leave => Ok(Value::Null),
             Command::List => {
                 let tools = self.session.list_all_tools().await?;
                 Ok(tools.iter().map(|tool| tool.name.as_ref()).collect())
@@ -122,6 +124,11 @@ impl Connected {
                 Ok(text.ok_or("a result without text")?.text.clone().into())
             }
         }
+    }
+
+    async fn leave(&mut self) -> Outcome<Value> {
+        self.session.close().await?;
+        Ok(Value::Null)
     }
 
     async fn page(&self, refused: &(dyn Error + 'static)) -> Outcome<Option<String>> {

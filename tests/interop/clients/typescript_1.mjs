@@ -23,4 +23,8 @@ await obey({
   list: () => attempt(async () => (await client.listTools()).tools.map(({ name }) => name)),
   call: ({ tool, arguments: given }) =>
     attempt(async () => (await client.callTool({ name: tool, arguments: given })).content[0].text),
+  leave: async () => {
+    await transport.terminateSession();
+    await client.close();
+  },
 });

@@ -7,20 +7,20 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort, logs, Program, target } from '../programs.mjs';
 
 /** Starts it, for what the configuration says of its issuer. The resource is the URL that clients are to use. */
-export async function gated(name, issuer, { resource, listen, rules = byTool, metadata = everything } = {}) {
+export async function gated(name, issuer, { resource, listen, ...settings } = {}) {
   resource ??= `http://127.0.0.1:${await freePort()}/mcp`;
   const file = join(logs, `${name}.toml`);
-  const write = (issuer) => writeFileSync(file, configuration(resource, issuer, rules, metadata));
-  write(issuer);
+  const write = (change) => writeFileSync(file, configuration({ resource, issuer, ...settings, ...change }));
+  write();
   const options = listen ? ['--listen', `127.0.0.1:${listen}`] : [];
   const serve = new Program(name, join(target, 'debug/examples/serve'), file, ...options);
   await serve.line();
-  /** Another issuer takes the place of this one while it runs. */
-  const trust = async (other) => {
-    write(other);
+  /** It becomes another one while it runs. */
+  const change = async (change) => {
+    write(change);
     await serve.line();
   };
-  return { resource, trust };
+  return { resource, change };
 }
 
 // Short times all over, since it is the real time that is waited for here.
@@ -50,7 +50,7 @@ wipe = { deny = true }`;
 const everything = `
 scopes_supported = ["mcp:use", "files:write"]`;
 
-const configuration = (resource, issuer, rules, metadata) => `
+const configuration = ({ resource, issuer, rules = byTool, metadata = everything, sessions = '' }) => `
 resource = "${resource}"
 
 [[issuers]]
@@ -60,6 +60,9 @@ ${issuer}
 [scopes]${rules}
 
 [metadata]${metadata}
+
+[sessions]
+${sessions}
 
 [limits]
 introspection_active_seconds = 1

@@ -7,6 +7,9 @@ import { createServer } from 'node:http';
 import Provider from 'oidc-provider';
 import MemoryAdapter from 'oidc-provider/lib/adapters/memory_adapter.js';
 
+import { freePort } from '../programs.mjs';
+import { proxy } from '../proxy.mjs';
+import { Witness } from '../witness.mjs';
 import { expiry, gated, lifetime, oblivion } from './gated.mjs';
 
 const scope = 'mcp:use files:write';
@@ -22,23 +25,26 @@ const signingKey = (alg) => {
   return { ...privateKey.export({ format: 'jwk' }), kid: randomUUID(), use: 'sig', alg };
 };
 
-/** Access tokens are JWTs, and the key they are signed with is replaced. */
+/** Access tokens are JWTs, and the key they are signed with is replaced. A witness is told of all that clients send. */
 export async function jwt() {
   const issuer = await Issuer.start({ algorithms: ['ES256', 'EdDSA'], accessTokenFormat: 'jwt' });
-  const { resource } = await gated('oidc-provider-jwt', `issuer = "${issuer.url}"`);
+  const [port, listen, witness] = [await freePort(), await freePort(), new Witness()];
+  const resource = `http://127.0.0.1:${port}/mcp`;
+  await gated('oidc-provider-jwt', `issuer = "${issuer.url}"`, { resource, listen });
+  await proxy(listen, { port, witness });
   const rotation = () => {
     issuer.rotate();
     return expiry();
   };
-  return { resource, expiry, rotation };
+  return { resource, witness, expiry, rotation };
 }
 
-/** Access tokens are opaque, and can be taken back. */
+/** Access tokens are opaque, and can be taken back; sessions, too. */
 export async function opaque() {
   const secret = randomUUID();
   const gate = { client_id: 'gate', client_secret: secret, grant_types: [], redirect_uris: [], response_types: [] };
   const issuer = await Issuer.start({ algorithms: ['RS256'], accessTokenFormat: 'opaque', clients: [gate] });
-  const { resource } = await gated('oidc-provider-opaque', `issuer = "${issuer.url}"
+  const { resource, change } = await gated('oidc-provider-opaque', `issuer = "${issuer.url}"
 [issuers.introspection]
 client_id = "gate"
 client_secret = "${secret}"`);
@@ -46,7 +52,8 @@ client_secret = "${secret}"`);
     await issuer.revoke();
     await oblivion();
   };
-  return { resource, expiry, revocation };
+  const amnesia = () => change({ sessions: `keys = ["${randomUUID()}"]` });
+  return { resource, expiry, revocation, amnesia };
 }
 
 /** Clients are held to the scopes that they named when they registered, as oidc-provider does by itself. */
