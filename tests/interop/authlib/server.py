@@ -96,7 +96,7 @@ class Grant(AuthorizationCodeMixin, TokenMixin):
         return client is self.client
 
 
-clients = {"gate": Client("gate", "client_secret_basic", [], [])}
+clients = {"gate": Client("gate", "client_secret_post", [], [])}
 codes, access_tokens, refresh_tokens = {}, set(), {}
 
 
@@ -155,6 +155,8 @@ class Tokens(JWTBearerTokenGenerator):
 
 
 class Introspection(JWTIntrospectionEndpoint):
+    CLIENT_AUTH_METHODS = ["client_secret_post"]
+
     def get_jwks(self):
         return KEYS
 

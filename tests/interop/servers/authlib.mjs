@@ -21,6 +21,7 @@ export async function start(name = 'authlib', { isAsked = true, ...judging } = {
 [issuers.introspection]
 when = "always"
 client_id = "gate"
+auth = "post"
 client_secret = "${secret}"` : issuer, { resource, ...judging });
   const revocation = async () => {
     await fetch(`${url}/tokens`, { method: 'DELETE' });

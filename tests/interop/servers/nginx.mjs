@@ -2,12 +2,13 @@
 // told is right all the same, because it comes from the configuration.
 
 import { execFileSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { freePort, listening, logs, Program } from '../programs.mjs';
 import { gated } from './gated.mjs';
-import { Issuer } from './oidc_provider.mjs';
+import { asking, Issuer } from './oidc_provider.mjs';
 
 const at = (name) => join(logs, name);
 
@@ -18,9 +19,13 @@ export async function start() {
   new Program('nginx', 'nginx', '-p', logs, '-e', at('nginx.log'), '-c', at('nginx.conf'));
   await listening(port);
 
-  const issuer = await Issuer.start({ algorithms: ['ES256'], accessTokenFormat: 'jwt' });
+  const gate = { ...asking, client_secret: randomUUID() };
+  const issuer = await Issuer.start({ algorithms: ['ES256'], accessTokenFormat: 'opaque', clients: [gate] });
   const resource = `https://localhost:${port}/team/mcp`;
-  await gated('nginx-serve', `issuer = "${issuer.url}"`, { resource, listen: inner });
+  await gated('nginx-serve', `issuer = "${issuer.url}"
+[issuers.introspection]
+client_id = "gate"
+client_secret = "${gate.client_secret}"`, { resource, listen: inner });
   return { resource };
 }
 

@@ -25,6 +25,9 @@ const signingKey = (alg) => {
   return { ...privateKey.export({ format: 'jwk' }), kid: randomUUID(), use: 'sig', alg };
 };
 
+/** The gate, as a client that does nothing but ask about tokens. */
+export const asking = { client_id: 'gate', grant_types: [], redirect_uris: [], response_types: [] };
+
 /** Access tokens are JWTs, and the key they are signed with is replaced. A witness is told of all that clients send. */
 export async function jwt() {
   const issuer = await Issuer.start({ algorithms: ['ES256', 'EdDSA'], accessTokenFormat: 'jwt' });
@@ -41,13 +44,15 @@ export async function jwt() {
 
 /** Access tokens are opaque, and can be taken back; sessions, too. */
 export async function opaque() {
-  const secret = randomUUID();
-  const gate = { client_id: 'gate', client_secret: secret, grant_types: [], redirect_uris: [], response_types: [] };
-  const issuer = await Issuer.start({ algorithms: ['RS256'], accessTokenFormat: 'opaque', clients: [gate] });
+  const { privateKey, publicKey } = keyPairs.ES256();
+  const jwks = { keys: [publicKey.export({ format: 'jwk' })] };
+  const clients = [{ ...asking, token_endpoint_auth_method: 'private_key_jwt', jwks }];
+  const issuer = await Issuer.start({ algorithms: ['RS256'], accessTokenFormat: 'opaque', clients });
   const { resource, change } = await gated('oidc-provider-opaque', `issuer = "${issuer.url}"
 [issuers.introspection]
 client_id = "gate"
-client_secret = "${secret}"`);
+auth = "private_key_jwt"
+private_key = '${JSON.stringify(privateKey.export({ format: 'jwk' }))}'`);
   const revocation = async () => {
     await issuer.revoke();
     await oblivion();
