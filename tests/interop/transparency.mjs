@@ -13,6 +13,7 @@ const selections = {
   '2026-07-28': ['--requirements', '2026-07-28'],
   '2025-11-25': ['--suite', 'all', '--spec-version', '2025-11-25'],
   '2025-06-18': ['--suite', 'all', '--spec-version', '2025-06-18'],
+  '2025-03-26': ['--suite', 'all', '--spec-version', '2025-03-26'],
 };
 
 // The gate wants to know what a request is about, and cannot in the case of these, which name no resource. So it says
