@@ -5,6 +5,7 @@
 //     {"do":"connect"}                                       for the revision that was agreed on
 //     {"do":"list"}                                          for the names of the tools
 //     {"do":"call","tool":"add","arguments":{"a":1,"b":2}}   for the text of the result
+//     {"do":"batch","tools":["a","b"]}                       for their texts, where its SDK can
 //     {"do":"leave"}                                         when it has said goodbye
 //
 // and answers each on stdout with `{"done":…}` or `{"failed":"why"}`. Before that it may ask, as often as its SDK
@@ -37,6 +38,10 @@ export class Client {
 
   call(tool, given = {}) {
     return this.#obey({ do: 'call', tool, arguments: given });
+  }
+
+  batch(tools) {
+    return this.#obey({ do: 'batch', tools });
   }
 
   leave() {

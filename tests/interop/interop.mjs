@@ -13,6 +13,7 @@ import { start as authlib } from './servers/authlib.mjs';
 import { start as nginx } from './servers/nginx.mjs';
 import { start as quickstart } from './servers/quickstart.mjs';
 import { jwt, opaque, strict } from './servers/oidc_provider.mjs';
+import { start as typescriptServer } from './servers/typescript.mjs';
 import { table } from './table.mjs';
 import { Visit } from './visit.mjs';
 
@@ -23,6 +24,7 @@ const servers = {
   'oidc-provider, strict': strict,
   'oidc-provider, nginx': nginx,
   'Authlib': authlib,
+  'TypeScript server': typescriptServer,
 };
 
 const here = import.meta.dirname;
@@ -38,6 +40,7 @@ const clients = [
   { client: 'TypeScript 2, page', revision: '2026-07-28', command: page, only: 'quickstart' },
   { client: 'TypeScript 2, page', revision: '2025-11-25', command: page, only: 'quickstart' },
   { client: 'TypeScript 1', revision: '2025-11-25', command: typescript1 },
+  { client: 'TypeScript 1', revision: '2025-03-26', command: typescript1 },
   { client: 'Python 2', revision: '2026-07-28', command: python },
   { client: 'Python 2', revision: '2025-11-25', command: python },
   { client: 'rmcp 3', revision: '2026-07-28', command: rust },
@@ -56,12 +59,13 @@ for (const [server, start] of Object.entries(servers)) rows.push(...(await visit
 log(table(journey, rows));
 process.exit(rows.some((visit) => visit.hasFailed) ? 1 : 0);
 
-/** All clients at one server, at once and step by step. */
+/** All clients whose revision it speaks at one server, at once and step by step. */
 async function visitors(server, started) {
-  const those = clients.filter(({ only }) => (only ?? server) === server);
-  const visits = await Promise.all(those.map((client) => Visit.start(server, client, started)));
+  const isWelcome = ({ revision, only = server }) => only === server && (started.speaks?.(revision) ?? true);
+  const welcome = clients.filter(isWelcome);
+  const visits = await Promise.all(welcome.map((client) => Visit.start(server, client, started)));
   for (const step of journey) {
-    if ((step.after && !started[step.after]) || (step.isWitnessed && !started.witness)) continue;
+    if (step.after && !started[step.after]) continue;
     await started[step.after]?.();
     await Promise.all(visits.map((visit) => visit.take(step)));
   }

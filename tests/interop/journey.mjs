@@ -1,6 +1,6 @@
 // What a client goes through at a gated server, step by step. A step throws where that is not what happens. Some come
 // after a deed of the server, which is done once for all clients; where a server has no such deed, it has no such step.
-// Some need a witness of what goes over the wire, and some are over with a revision.
+// Some are for certain visits: those of a revision, or with a witness of what goes over the wire.
 
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -35,7 +35,7 @@ export const journey = [
   {
     // What its revision wants told beside the body: the session it was given, or what is called.
     name: 'headers',
-    isWitnessed: true,
+    isFor: ({ witness }) => witness,
     async take(client, { revision, witness }) {
       const { client_id } = await whoami(client);
       const all = witness.served(client_id).map(({ headers }) => headers);
@@ -73,6 +73,17 @@ export const journey = [
     },
   },
   {
+    // Several calls at once: all are answered, or none is made.
+    name: 'batch',
+    isFor: ({ client, revision, takesBatches }) =>
+      takesBatches && client === 'TypeScript 1' && revision === '2025-03-26',
+    async take(client, { resource }) {
+      const answers = await client.batch(['whoami', 'whoami']);
+      assert.deepEqual(answers.map((answer) => JSON.parse(answer).audience), [[resource], [resource]]);
+      await assert.rejects(client.batch(['whoami', 'wipe']), /not open to the caller/);
+    },
+  },
+  {
     name: 'refresh',
     after: 'expiry',
     take: passesUnasked,
@@ -80,8 +91,7 @@ export const journey = [
   {
     // What listens ended with its token, and listens again with the next one.
     name: 'stream',
-    isWitnessed: true,
-    until: stateless,
+    isFor: ({ revision, witness }) => revision < stateless && witness,
     async take(client, { witness }) {
       const { client_id } = await whoami(client);
       const streams = () => witness.served(client_id).filter(({ method, isStream }) => method === 'GET' && isStream);
@@ -110,14 +120,13 @@ export const journey = [
     // The server knows its session no more, a 404, and it begins another one.
     name: 'session',
     after: 'amnesia',
-    until: stateless,
+    isFor: ({ revision }) => revision < stateless,
     take: passesUnasked,
   },
   {
     // It closes its session, which is over then for whoever has its token.
     name: 'leave',
-    isWitnessed: true,
-    until: stateless,
+    isFor: ({ revision, witness }) => revision < stateless && witness,
     async take(client, { resource, witness }) {
       const { client_id } = await whoami(client);
       await client.leave();
@@ -129,6 +138,9 @@ export const journey = [
     },
   },
 ];
+
+/** The steps that need nothing of a server but that it is there. */
+export const anywhere = journey.filter(({ after, isFor }) => !after && !isFor);
 
 /** What the server knows of the client, from its token. */
 export const whoami = async (client) => JSON.parse(await client.call('whoami'));

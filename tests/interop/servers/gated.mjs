@@ -9,9 +9,8 @@ import { freePort, logs, Program, target } from '../programs.mjs';
 /** Starts it, for what the configuration says of its issuer. The resource is the URL that clients are to use. */
 export async function gated(name, issuer, { resource, listen, ...settings } = {}) {
   resource ??= `http://127.0.0.1:${await freePort()}/mcp`;
-  const file = join(logs, `${name}.toml`);
-  const write = (change) => writeFileSync(file, configuration({ resource, issuer, ...settings, ...change }));
-  write();
+  const write = (change) => configured(name, { resource, issuer, ...settings, ...change });
+  const file = write();
   const options = listen ? ['--listen', `127.0.0.1:${listen}`] : [];
   const serve = new Program(name, join(target, 'debug/examples/serve'), file, ...options);
   await serve.line();
@@ -21,6 +20,13 @@ export async function gated(name, issuer, { resource, listen, ...settings } = {}
     await serve.line();
   };
   return { resource, change };
+}
+
+/** The file that a gate is made from. */
+export function configured(name, settings) {
+  const file = join(logs, `${name}.toml`);
+  writeFileSync(file, configuration(settings));
+  return file;
 }
 
 // Short times all over, since it is the real time that is waited for here.

@@ -1,0 +1,56 @@
+// A server of the TypeScript SDK, version 1, with a gate in front of it as a gateway. It differs from rmcp's in that it
+// takes batches, and answers in events.
+
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+
+import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
+import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
+
+import { freePort, Program, target } from '../programs.mjs';
+import { proxy } from '../proxy.mjs';
+import { Witness } from '../witness.mjs';
+import { configured, expiry } from './gated.mjs';
+import { Issuer } from './oidc_provider.mjs';
+
+export async function start() {
+  const inner = createServer(serve).listen(0, '127.0.0.1').unref();
+  await once(inner, 'listening');
+  const issuer = await Issuer.start({ algorithms: ['ES256'], accessTokenFormat: 'jwt' });
+  const [port, listen, witness] = [await freePort(), await freePort(), new Witness()];
+  const resource = `http://127.0.0.1:${port}/mcp`;
+  const file = configured('typescript-gateway', { resource, issuer: `issuer = "${issuer.url}"` });
+  const binary = join(target, 'debug/examples/interop_gateway');
+  const [address, server] = [listen, inner.address().port].map((port) => `127.0.0.1:${port}`);
+  const gateway = new Program('typescript-gateway', binary, file, address, `http://${server}`);
+  await gateway.line();
+  await proxy(listen, { port, witness });
+  return { resource, witness, expiry, speaks: (revision) => revision < '2026-07-28', takesBatches: true };
+}
+
+const sessions = new Map();
+
+async function serve(request, response) {
+  const id = request.headers['mcp-session-id'];
+  if (id && !sessions.has(id)) return response.writeHead(404).end();
+  const session = id ? sessions.get(id) : await begun();
+  await session.handleRequest(request, response);
+}
+
+/** A session, which is one once its client says `initialize`. */
+async function begun() {
+  const transport = new StreamableHTTPServerTransport({
+    sessionIdGenerator: randomUUID,
+    onsessioninitialized: (id) => sessions.set(id, transport),
+    onsessionclosed: (id) => sessions.delete(id),
+  });
+  const server = new McpServer({ name: 'interop', version: '0' });
+  const text = (said) => ({ content: [{ type: 'text', text: said }] });
+  server.registerTool('whoami', {}, ({ requestInfo }) => text(requestInfo.headers['x-principal']));
+  server.registerTool('delete_file', {}, () => text('It would be gone.'));
+  server.registerTool('wipe', {}, () => text('Everything would be gone.'));
+  await server.connect(transport);
+  return transport;
+}
