@@ -1,7 +1,7 @@
 //! What the operator sees: one event per decision, with stable fields, and nothing secret in any of them.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tracing::Level;
@@ -32,6 +32,12 @@ pub(crate) struct Decision<'g> {
     /// Nothing, where nothing can be waited for.
     began: Option<Timestamp>,
     known: Option<Known>,
+    asked: OnceLock<Asked>,
+}
+
+/// What is asked, as the log shows it.
+#[derive(Debug, Default)]
+struct Asked {
     methods: String,
     targets: String,
 }
@@ -47,14 +53,7 @@ impl DecisionLog {
 
     /// For a decision that takes no time: not even the clock is looked at.
     pub(crate) fn at_once<'g>(&'g self, resource: &'g str) -> Decision<'g> {
-        Decision {
-            log: self,
-            resource,
-            began: None,
-            known: None,
-            methods: String::new(),
-            targets: String::new(),
-        }
+        Decision { log: self, resource, began: None, known: None, asked: OnceLock::new() }
     }
 
     fn may_be_loud(&self, code: &'static str) -> bool {
@@ -77,26 +76,34 @@ impl Decision<'_> {
     }
 
     /// Notes whose request it is, once that is verified.
-    pub(crate) fn by(&mut self, known: Known) -> Principal {
-        let principal = known.principal.clone();
-        self.known = Some(known);
-        principal
+    pub(crate) fn by(&mut self, known: Known) -> &Principal {
+        &self.known.insert(known).principal
     }
 
-    pub(crate) fn about(&mut self, calls: &Calls<'_>) {
+    pub(crate) fn about(&self, calls: &Calls<'_>) {
         if !tracing::enabled!(target: "toolgate", Level::WARN) {
             return;
         }
+        let mut asked = Asked::default();
         for call in calls.iter() {
-            push(&mut self.methods, &call.method);
+            push(&mut asked.methods, &call.method);
             match &call.target {
                 Target::None => {}
-                Target::Tool(name) | Target::Prompt(name) => push(&mut self.targets, name),
+                Target::Tool(name) | Target::Prompt(name) => push(&mut asked.targets, name),
                 Target::Resources(resources) => {
-                    resources.iter().for_each(|resource| push(&mut self.targets, &resource.written));
+                    resources.iter().for_each(|resource| push(&mut asked.targets, &resource.written));
                 }
             }
         }
+        let _ = self.asked.set(asked);
+    }
+
+    fn methods(&self) -> Option<String> {
+        self.asked.get().map(|asked| clean(&asked.methods)).filter(|methods| !methods.is_empty())
+    }
+
+    fn targets(&self) -> Option<String> {
+        self.asked.get().map(|asked| clean(&asked.targets)).filter(|targets| !targets.is_empty())
     }
 
     pub(crate) fn principal(&self) -> Option<&Principal> {
@@ -128,8 +135,8 @@ impl Decision<'_> {
             client_id = principal.and_then(Principal::client_id).map(clean),
             token_id = self.token_id(),
             resource = self.resource,
-            method = (!self.methods.is_empty()).then(|| clean(&self.methods)),
-            tool = (!self.targets.is_empty()).then(|| clean(&self.targets)),
+            method = self.methods(),
+            tool = self.targets(),
             granted = principal.map(|principal| clean(&principal.scopes().to_string())),
             cache = self.cache(),
             elapsed_us = self.elapsed_us(),
@@ -184,8 +191,8 @@ macro_rules! event_at {
                     client_id = fact(Fact::ClientId).or(principal.and_then(Principal::client_id).map(clean)),
                     token_id = fact(Fact::TokenId).or(self.token_id()),
                     resource = self.resource,
-                    method = (!self.methods.is_empty()).then(|| clean(&self.methods)),
-                    tool = (!self.targets.is_empty()).then(|| clean(&self.targets)),
+                    method = self.methods(),
+                    tool = self.targets(),
                     required = required.map(|scopes| clean(&scopes.to_string())),
                     granted = principal.map(|known| clean(&known.scopes().to_string())),
                     expected = fact(Fact::Expected),

@@ -153,13 +153,13 @@ impl Gate {
         B: Body<Data = Bytes> + Send + 'static,
     {
         // 3. to 5.
-        let principal = match self.admit(parts, decision).await {
-            Ok(principal) => principal,
-            Err(refusal) => return Err(drained(refusal, parts, body)),
-        };
+        if let Err(refusal) = self.admit(parts, decision).await {
+            return Err(drained(refusal, parts, body));
+        }
+        let (decision, principal) = (&*decision, decision.principal());
 
         // Whose session it is. The call is read all the same, for the id to answer to.
-        let session = self.sessions.open(&mut parts.headers, principal.as_ref());
+        let session = self.sessions.open(&mut parts.headers, principal);
         if !self.depends_on_calls() {
             return match session {
                 Ok(()) => Ok((RequestBody::untouched(body), Answering::unread(parts))),
@@ -169,7 +169,7 @@ impl Gate {
 
         // 6. and 7.
         let mut body = Box::pin(body);
-        let judged = self.judge_calls(principal.as_ref(), session, parts, body.as_mut(), decision).await;
+        let judged = self.judge_calls(principal, session, parts, body.as_mut(), decision).await;
         let judged = judged.map_err(|refusal| match principal {
             None => instead_of_a_token(refusal),
             Some(_) => refusal,
@@ -180,12 +180,12 @@ impl Gate {
         }
     }
 
-    /// Judges the caller, before a byte of the body is read. `None` is for who came without a token, where there
-    /// are calls that need none.
-    async fn admit(&self, parts: &Parts, decision: &mut Decision<'_>) -> Result<Option<Principal>, Refusal> {
+    /// Judges the caller, before a byte of the body is read. Nobody is known then of who came without a token, where
+    /// there are calls that need none.
+    async fn admit(&self, parts: &Parts, decision: &mut Decision<'_>) -> Result<(), Refusal> {
         // 3. present
         if self.policy.opens_anything() && !parts.headers.contains_key(AUTHORIZATION) {
-            return Ok(None);
+            return Ok(());
         }
         let token = PresentedToken::read(parts)?;
 
@@ -193,8 +193,7 @@ impl Gate {
         let principal = decision.by(self.verifier.verify(token, decision.began()).await?);
 
         // 5. base rule
-        self.let_ask(&principal)?;
-        Ok(Some(principal))
+        self.let_ask(principal)
     }
 
     /// Who may ask at all, and with which scopes.
@@ -210,7 +209,7 @@ impl Gate {
         session: Result<(), Refusal>,
         parts: &Parts,
         body: B,
-        decision: &mut Decision<'_>,
+        decision: &Decision<'_>,
     ) -> Result<(Bytes, Answering), Refusal> {
         // 6. read the call
         if !call::expects_call(parts)? {
@@ -237,7 +236,7 @@ impl Gate {
         session: Result<(), Refusal>,
         parts: &Parts,
         bytes: &'b [u8],
-        decision: &mut Decision<'_>,
+        decision: &Decision<'_>,
     ) -> Result<(Calls<'b>, Answering), Refusal> {
         let calls = Calls::read(parts, bytes)?;
         decision.about(&calls);
