@@ -2,23 +2,20 @@
 //!
 //! `cargo bench --bench budgets` measures times, each beside its floor: the two take turns, a few
 //! requests at a time, and of all turns the quickest counts, so that a busy machine blurs both alike.
-//! `benches/instructions.sh` has this program count instructions; `tests/allocations.rs` counts allocations.
+//! `benches/instructions.sh` counts instructions; `tests/allocations.rs` counts allocations.
 
 #![allow(missing_docs, clippy::print_stdout, reason = "a program of its own, for people to read")]
 #![allow(clippy::unwrap_used, reason = "a benchmark may stop where it cannot go on")]
 
+#[path = "shared/floor.rs"]
+mod floor;
 mod shared;
 
 use std::cell::Cell;
-use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::digest::{SHA256, digest};
-use bytes::Bytes;
-use http::Request;
-use http_body_util::Full;
+use floor::{Parts, Signature};
 use serde_json::json;
-use shared::floor::{Parts, Signature};
 use shared::{Called, RESOURCE, alone, gated, gated_by, gated_with, request, send, sized_token};
 use tokio::runtime::Runtime;
 use toolgate::testing::{Algorithm, AuthorizationServer, Endpoint, SigningKey};
@@ -32,9 +29,6 @@ const TURNS: usize = 400;
 fn main() {
     let runtime = Runtime::new().unwrap();
     let _context = runtime.enter();
-    if std::env::args().any(|argument| argument == "instructions") {
-        return repeat_for_callgrind(&runtime);
-    }
     time_remembered_tokens(&runtime);
     time_refusals(&runtime);
     for (algorithm, allowed) in [(Algorithm::Es256, 1.15), (Algorithm::EdDsa, 1.15), (Algorithm::Rs256, 1.4)]
@@ -190,34 +184,6 @@ fn time_scope_maps(runtime: &Runtime) {
     let nanos = |seconds: f64| format!("{:.0} ns", seconds * 1e9);
     println!("a map of 1,000 tools and 50 patterns: {} more than one of one tool", nanos(by_name - small));
     println!("  where the last of the patterns applies: {} more (at most 150 ns)", nanos(by_pattern - small));
-}
-
-/// Three functions for callgrind to tell apart; what is around them is not counted.
-fn repeat_for_callgrind(runtime: &Runtime) {
-    let server = runtime.block_on(AuthorizationServer::start());
-    let (mut gate, mut floor) = (warm(runtime, &server), alone());
-    let token = sized_token(&server, 700);
-    assert_eq!(send(&mut gate, request(Some(&token))), 200);
-    for _ in 0..1000 {
-        through_the_gate(&mut gate, request(Some(&token)));
-        past_the_gate(&mut floor, request(Some(&token)));
-        only_the_hash(&token);
-    }
-}
-
-#[inline(never)]
-fn through_the_gate(service: &mut impl Called, request: Request<Full<Bytes>>) {
-    assert_eq!(send(service, request), 200);
-}
-
-#[inline(never)]
-fn past_the_gate(service: &mut impl Called, request: Request<Full<Bytes>>) {
-    assert_eq!(send(service, request), 200);
-}
-
-#[inline(never)]
-fn only_the_hash(token: &str) {
-    black_box(digest(&SHA256, black_box(token.as_bytes())));
 }
 
 fn warm(runtime: &Runtime, server: &AuthorizationServer) -> impl Called + use<> {

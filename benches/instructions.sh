@@ -9,13 +9,14 @@ cd "$(dirname "$0")/.."
 
 command -v valgrind >/dev/null || { echo 'valgrind is needed: apt-get install valgrind' >&2; exit 1; }
 
-program=$(cargo bench --locked --bench budgets --no-run --message-format=json-render-diagnostics |
-    sed -n 's/.*"name":"budgets".*"executable":"\([^"]*\)".*/\1/p')
+target=${CARGO_TARGET_DIR:-target}
+cargo build --release --locked --manifest-path benches/instructions/Cargo.toml --target-dir "$target"
+program=$target/release/toolgate-instructions
 
 # Per request: the program sends a thousand.
 instructions_in() {
     valgrind --tool=callgrind --callgrind-out-file=/dev/null --collect-atstart=no --toggle-collect="*$1*" \
-        "$program" instructions 2>&1 | sed -n 's/.*Collected : \([0-9]*\)[0-9]\{3\}$/\1/p'
+        "$program" 2>&1 | sed -n 's/.*Collected : \([0-9]*\)[0-9]\{3\}$/\1/p'
 }
 
 through=$(instructions_in through_the_gate)

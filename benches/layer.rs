@@ -6,12 +6,14 @@
 #![allow(missing_docs, reason = "criterion's macros make functions without any")]
 #![allow(clippy::unwrap_used, reason = "a benchmark may stop where it cannot go on")]
 
+#[path = "shared/floor.rs"]
+mod floor;
 mod shared;
 
 use std::cell::Cell;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use shared::floor::{Parts, Signature};
+use floor::{Parts, Signature};
 use shared::{Called, alone, gated, request, send, sized_token};
 use tokio::runtime::Runtime;
 use toolgate::Limits;

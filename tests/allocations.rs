@@ -4,7 +4,6 @@
 #![allow(clippy::expect_used, reason = "that is how a test fails")]
 
 #[path = "../benches/shared/mod.rs"]
-#[expect(dead_code, reason = "only what is sent, and to whom, is of use here")]
 mod shared;
 
 use shared::{Called, alone, gated, request, send, sized_token};

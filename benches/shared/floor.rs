@@ -16,7 +16,7 @@ use moka::sync::Cache;
 use serde::de::IgnoredAny;
 use toolgate::testing::{Algorithm, SigningKey};
 
-use super::BODY;
+use crate::shared::BODY;
 
 /// For a remembered token: one SHA-256, one look-up, the body read as JSON.
 pub(crate) struct Parts {

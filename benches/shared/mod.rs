@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a benchmark may stop where it cannot go on")]
 
-pub(crate) mod floor;
-
 use std::convert::Infallible;
 use std::hint::black_box;
 use std::pin::pin;
