@@ -32,6 +32,7 @@ pub(crate) struct Decision<'g> {
     /// Nothing, where nothing can be waited for.
     began: Option<Timestamp>,
     known: Option<Known>,
+    /// Noted once, and through a shared reference: what judges a call borrows the caller from here.
     asked: OnceLock<Asked>,
 }
 
@@ -70,7 +71,7 @@ impl DecisionLog {
 }
 
 impl Decision<'_> {
-    /// When the request arrived.
+    /// When the request arrived; or now, where nothing has been waited for.
     pub(crate) fn began(&self) -> Timestamp {
         self.began.unwrap_or_else(|| self.log.clock.now())
     }

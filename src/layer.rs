@@ -32,6 +32,9 @@ impl<S> Layer<S> for ToolgateLayer {
 }
 
 /// A service that only verified and allowed requests reach.
+///
+/// What waits for nothing is answered, and logged, when it is called: the metadata, preflights, and refusals of
+/// foreign origins and of requests without a token. The rest is done as its future is polled.
 #[derive(Debug, Clone)]
 pub struct ToolgateService<S> {
     gate: Arc<Current<Gate>>,
@@ -62,11 +65,11 @@ where
         let (parts, body) = request.into_parts();
         match gate.greet(&parts) {
             ControlFlow::Continue(origin) => {
-                ToolgateFuture(Answer::Awaited(Box::pin(gate.pass(inner, parts, body, origin))))
+                ToolgateFuture(Outcome::Awaited(Box::pin(gate.pass(inner, parts, body, origin))))
             }
             ControlFlow::Break(answer) => {
                 path::drain(&parts, body);
-                ToolgateFuture(Answer::Here(ready(Ok(answer.map(ResponseBody::ours)))))
+                ToolgateFuture(Outcome::AtOnce(ready(answer.map(ResponseBody::ours))))
             }
         }
     }
@@ -74,11 +77,11 @@ where
 
 /// The future of [`ToolgateService`].
 #[must_use = "futures do nothing unless polled"]
-pub struct ToolgateFuture<T, E>(Answer<T, E>);
+pub struct ToolgateFuture<T, E>(Outcome<T, E>);
 
-/// Most of what is refused waits for nothing, and costs no box.
-enum Answer<T, E> {
-    Here(Ready<Result<T, E>>),
+/// What is answered at once costs no box. It is never an error, so nothing depends on what errors are.
+enum Outcome<T, E> {
+    AtOnce(Ready<T>),
     Awaited(Pin<Box<dyn Future<Output = Result<T, E>> + Send>>),
 }
 
@@ -87,8 +90,8 @@ impl<T, E> Future for ToolgateFuture<T, E> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
-            Answer::Here(answer) => Pin::new(answer).poll(cx),
-            Answer::Awaited(answer) => answer.as_mut().poll(cx),
+            Outcome::AtOnce(answer) => Pin::new(answer).poll(cx).map(Ok),
+            Outcome::Awaited(answer) => answer.as_mut().poll(cx),
         }
     }
 }

@@ -44,8 +44,7 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// The path of a request as far as nothing is waited for: what everybody is answered, or the origin whose pages
-    /// may read what is answered later.
+    /// Steps 1 to 3, as far as they wait for nothing. Breaks off with an answer, or goes on with the allowed origin.
     pub(crate) fn greet(&self, parts: &Parts) -> ControlFlow<Response<Bytes>, Option<HeaderValue>> {
         // 1. metadata
         if let Some(document) = self.well_known.answer(parts) {
@@ -71,7 +70,7 @@ impl Gate {
         ControlFlow::Continue(origin)
     }
 
-    /// The path of a request from there on.
+    /// The rest of the path.
     #[allow(clippy::manual_async_fn, reason = "one would keep room for all of its arguments twice")]
     pub(crate) fn pass<S, B, R>(
         self: Arc<Self>,
@@ -180,8 +179,8 @@ impl Gate {
         }
     }
 
-    /// Judges the caller, before a byte of the body is read. Nobody is known then of who came without a token, where
-    /// there are calls that need none.
+    /// Notes the caller in the decision, before a byte of the body is read: nobody, where a request without a token
+    /// may go on.
     async fn admit(&self, parts: &Parts, decision: &mut Decision<'_>) -> Result<(), Refusal> {
         // 3. present
         if self.policy.opens_anything() && !parts.headers.contains_key(AUTHORIZATION) {

@@ -45,7 +45,7 @@ impl Origins {
         if lines.next().is_some() {
             return Err(Refusal::from(Reason::DuplicateHeader).got("origin"));
         }
-        match str::from_utf8(line.as_bytes()) {
+        match std::str::from_utf8(line.as_bytes()) {
             Ok(origin) if self.allow(origin) => Ok(Some(line)),
             Ok(origin) => Err(Refusal::from(Reason::OriginNotAllowed).expected(&self.own).got(origin)),
             Err(_) => Err(Reason::OriginNotAllowed.into()),
@@ -150,6 +150,18 @@ mod tests {
         ] {
             assert!(!default.allow(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn an_origin_that_is_no_text_is_refused_whatever_is_allowed() {
+        let resource = ResourceUri::parse("https://mcp.example.com/mcp").unwrap();
+        let judged = |origin: &[u8]| {
+            let origin = HeaderValue::from_bytes(origin).unwrap();
+            let (parts, ()) = http::Request::builder().header(ORIGIN, origin).body(()).unwrap().into_parts();
+            Origins::allow_any(&resource).judge(&parts).map(drop).map_err(|refusal| refusal.reason())
+        };
+        assert_eq!(judged(b"https://play.example"), Ok(()));
+        assert_eq!(judged(b"https://play.example\xff"), Err(Reason::OriginNotAllowed));
     }
 
     #[test]

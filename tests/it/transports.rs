@@ -366,6 +366,18 @@ async fn events_of_a_stream_pass_through_as_they_come() {
 }
 
 #[tokio::test]
+async fn a_request_may_move_to_another_thread_whatever_the_errors_of_the_service_are() {
+    let (_server, gate) = gate(scopes()).await;
+    let inner = service_fn(|_: Request<RequestBody<Full<Bytes>>>| async {
+        Err::<Response<Full<Bytes>>, _>(std::rc::Rc::new("stays on its thread"))
+    });
+    let answer = gate.layer().layer(inner).call(request("POST", "/mcp", None, ""));
+    let status =
+        std::thread::spawn(|| answer.now_or_never().map(|answer| answer.map(|answer| answer.status()).ok()));
+    assert_eq!(status.join().unwrap(), Some(Some(StatusCode::UNAUTHORIZED)));
+}
+
+#[tokio::test]
 async fn an_error_of_the_service_inside_is_handed_on_as_it_is() {
     let (server, gate) = gate(scopes()).await;
     let inner = service_fn(|_: Request<RequestBody<Full<Bytes>>>| async {
