@@ -22,6 +22,7 @@ instructions_in() {
 through=$(instructions_in through_the_gate)
 past=$(instructions_in past_the_gate)
 hash=$(instructions_in only_the_hash)
+[[ $through && $past && $hash ]] || { echo 'nothing was counted' >&2; exit 1; }
 own=$((through - past - hash))
 
 if [[ ${1-} == record ]]; then
