@@ -14,7 +14,7 @@ const client = 'Inspector 2';
 const server = 'quickstart';
 
 const { resource } = await quickstart();
-const browser = await chromium.launch({ executablePath: '/usr/bin/chromium' });
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM });
 const visits = await Promise.all(['2026-07-28', '2025-11-25'].map(clicksThrough));
 await browser.close();
 console.log(table(anywhere, visits));

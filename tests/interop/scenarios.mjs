@@ -49,6 +49,10 @@ const signing = {
 const secret = { clientId: machine.client_id, clientSecret: client_secret };
 const key = { clientId: machine.client_id, algorithm: 'ES256', privateKey: privateKey.export({ format: 'jwk' }) };
 
+// Where the metadata is looked for first, and how often it was.
+const nested = '/.well-known/oauth-protected-resource/mcp';
+let searches = 0;
+
 const scenarios = {
   // The challenge gets lost on the way, and with it what it says of scopes: the metadata has others.
   'metadata-var1, scope-from-scopes-supported': {
@@ -61,10 +65,11 @@ const scenarios = {
   },
   // And the metadata is at the root only.
   'metadata-var2': {
-    between: { hidesChallenges: true, hides: (path) => path === '/.well-known/oauth-protected-resource/mcp' },
+    between: { hidesChallenges: true, hides: (path) => path === nested && ++searches },
     async take(client) {
       await client.connect();
       await whoami(client);
+      assert.ok(searches);
     },
   },
   'resource-mismatch': {
@@ -114,7 +119,7 @@ const scenarios = {
   },
   // Nobody names a scope. Asked about a token that has none, Authlib says that it is malformed.
   'scope-omitted-when-undefined': {
-    start: (name) => authlib(name, { rules: '\nunlisted = "allow"', metadata: '', isAsked: false }),
+    start: (name) => authlib(name, { rules: 'unlisted = "allow"', metadata: '', isAsked: false }),
     async take(client) {
       await client.connect();
       assert.deepEqual((await whoami(client)).scopes, []);
@@ -161,10 +166,10 @@ async function issuing(settings, callers = '') {
 }
 
 async function start(name, { host = '127.0.0.1', between = {}, issuer, callers }) {
-  const [port, listen] = [await freePort(), await freePort()];
+  const listen = await freePort();
+  const port = await proxy(listen, between);
   const resource = `http://${host}:${port}/mcp`;
   const { change } = await gated(name, await issuing(issuer, callers), { resource, listen });
-  await proxy(listen, { port, ...between });
   return { resource: `http://127.0.0.1:${port}/mcp`, change };
 }
 

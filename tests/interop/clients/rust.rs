@@ -112,7 +112,7 @@ impl Connected {
 
     async fn attempt(&self, command: &Command) -> Outcome<Value> {
         match command {
-            Command::Connect | Command::Leave => Ok(Value::Null),
+            Command::Connect | Command::Leave => Err("nothing to attempt again".into()),
             Command::List => {
                 let tools = self.session.list_all_tools().await?;
                 Ok(tools.iter().map(|tool| tool.name.as_ref()).collect())

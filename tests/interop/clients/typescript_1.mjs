@@ -38,7 +38,7 @@ await obey({
     const answered = new Promise((resolve) => {
       transport.onmessage = (message) => {
         if (!ids.includes(message.id)) return onmessage(message);
-        answers.set(message.id, message.result.content[0].text);
+        answers.set(message.id, message.result?.content[0].text ?? message.error);
         if (answers.size === ids.length) resolve();
       };
     });

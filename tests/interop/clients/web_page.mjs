@@ -22,7 +22,7 @@ const { output: [{ code: content }] } = await bundle.generate();
 const server = createServer((_, answer) => answer.setHeader('content-type', 'text/html').end('<!doctype html>'));
 await once(server.listen(0, '127.0.0.1'), 'listening');
 
-const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', handleSIGTERM: false });
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, handleSIGTERM: false });
 const page = await browser.newPage();
 page.on('console', (message) => console.error(message.text()));
 await page.exposeFunction('say', say);
@@ -32,6 +32,9 @@ await page.evaluate((argv) => (globalThis.process = { argv }), process.argv);
 await page.addScriptTag({ type: 'module', content });
 
 // The harness says so more than once: a second end would cut the first short, and the browser leave its files behind.
-await new Promise((end) => process.on('SIGTERM', end).stdin.on('end', end));
+await new Promise((end) => {
+  process.on('SIGTERM', end);
+  process.stdin.on('end', end);
+});
 await browser.close();
 process.exit();

@@ -10,9 +10,13 @@ use axum::response::Response;
 use axum::{Extension, Router};
 use http::StatusCode;
 use reqwest::Client;
+use reqwest::redirect::Policy;
 use serde_json::json;
 use tokio::net::TcpListener;
 use toolgate::{Config, Principal};
+
+/// As many as the gate reads.
+const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -22,14 +26,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let config: Config = toml::from_str(&fs::read_to_string(file)?)?;
     let gate = config.into_builder().build()?;
     // A connection that the server has closed meanwhile must not be used again.
-    let client = Client::builder().no_proxy().pool_max_idle_per_host(0).build()?;
+    let client = Client::builder().no_proxy().redirect(Policy::none()).pool_max_idle_per_host(0).build()?;
     let app = Router::new().fallback(send_on).with_state((client, server)).layer(gate.layer());
     let listener = TcpListener::bind(address).await?;
     println!("listening");
     Ok(axum::serve(listener, app).await?)
 }
 
-/// Nobody else can say who it is from: the server listens to this one alone.
+/// Whatever its sender said of that is replaced. In the open, the server must be within reach of the gateway alone.
 async fn send_on(
     State((client, server)): State<(Client, String)>,
     Extension(principal): Extension<Principal>,
@@ -44,8 +48,7 @@ async fn send_on(
     let principal = principal.to_string().try_into().map_err(|_| StatusCode::BAD_GATEWAY)?;
     parts.headers.insert("x-principal", principal);
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    // The gate has seen to its length.
-    let body = to_bytes(body, usize::MAX).await.map_err(|_| StatusCode::BAD_REQUEST)?;
+    let body = to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
     let sent_on = client.request(parts.method, format!("{server}{path}")).headers(parts.headers).body(body);
     let answer = sent_on.send().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
     Ok(http::Response::<reqwest::Body>::from(answer).map(Body::new))

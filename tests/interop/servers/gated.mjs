@@ -15,8 +15,8 @@ export async function gated(name, issuer, { resource, listen, ...settings } = {}
   const serve = new Program(name, join(target, 'debug/examples/serve'), file, ...options);
   await serve.line();
   /** It becomes another one while it runs. */
-  const change = async (change) => {
-    write(change);
+  const change = async (settings) => {
+    write(settings);
     await serve.line();
   };
   return { resource, change };
@@ -43,8 +43,7 @@ export const expiry = () => sleep((lifetime + leeway) * 1000 + 500);
 /** The gate believes its issuer's word for a second: what that said until now is forgotten. */
 export const oblivion = () => sleep(1500);
 
-const byTool = `
-unlisted = "deny"
+const byTool = `unlisted = "deny"
 every_request = ["mcp:use"]
 
 [scopes.tools]
@@ -53,8 +52,7 @@ delete_file = "files:write"
 wipe = { deny = true }`;
 
 // More than a first challenge names, so that it is seen which of the two a client goes by.
-const everything = `
-scopes_supported = ["mcp:use", "files:write"]`;
+const everything = 'scopes_supported = ["mcp:use", "files:write"]';
 
 const configuration = ({ resource, issuer, rules = byTool, metadata = everything, sessions = '' }) => `
 resource = "${resource}"
@@ -63,9 +61,11 @@ resource = "${resource}"
 leeway_seconds = ${leeway}
 ${issuer}
 
-[scopes]${rules}
+[scopes]
+${rules}
 
-[metadata]${metadata}
+[metadata]
+${metadata}
 
 [sessions]
 ${sessions}

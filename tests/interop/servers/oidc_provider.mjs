@@ -31,10 +31,9 @@ export const asking = { client_id: 'gate', grant_types: [], redirect_uris: [], r
 /** Access tokens are JWTs, and the key they are signed with is replaced. A witness is told of all that clients send. */
 export async function jwt() {
   const issuer = await Issuer.start({ algorithms: ['ES256', 'EdDSA'], accessTokenFormat: 'jwt' });
-  const [port, listen, witness] = [await freePort(), await freePort(), new Witness()];
-  const resource = `http://127.0.0.1:${port}/mcp`;
+  const [listen, witness] = [await freePort(), new Witness()];
+  const resource = `http://127.0.0.1:${await proxy(listen, { witness })}/mcp`;
   await gated('oidc-provider-jwt', `issuer = "${issuer.url}"`, { resource, listen });
-  await proxy(listen, { port, witness });
   const rotation = () => {
     issuer.rotate();
     return expiry();

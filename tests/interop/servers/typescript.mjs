@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 
+import { stateless } from '../journey.mjs';
 import { freePort, Program, target } from '../programs.mjs';
 import { proxy } from '../proxy.mjs';
 import { Witness } from '../witness.mjs';
@@ -19,15 +20,14 @@ export async function start() {
   const inner = createServer(serve).listen(0, '127.0.0.1').unref();
   await once(inner, 'listening');
   const issuer = await Issuer.start({ algorithms: ['ES256'], accessTokenFormat: 'jwt' });
-  const [port, listen, witness] = [await freePort(), await freePort(), new Witness()];
-  const resource = `http://127.0.0.1:${port}/mcp`;
+  const [listen, witness] = [await freePort(), new Witness()];
+  const resource = `http://127.0.0.1:${await proxy(listen, { witness })}/mcp`;
   const file = configured('typescript-gateway', { resource, issuer: `issuer = "${issuer.url}"` });
   const binary = join(target, 'debug/examples/interop_gateway');
   const [address, server] = [listen, inner.address().port].map((port) => `127.0.0.1:${port}`);
   const gateway = new Program('typescript-gateway', binary, file, address, `http://${server}`);
   await gateway.line();
-  await proxy(listen, { port, witness });
-  return { resource, witness, expiry, speaks: (revision) => revision < '2026-07-28', takesBatches: true };
+  return { resource, witness, expiry, speaks: (revision) => revision < stateless, takesBatches: true };
 }
 
 const sessions = new Map();
