@@ -17,15 +17,14 @@ pub(crate) enum Target<'a> {
 
 impl<'a> Target<'a> {
     /// A method that MCP does not define is judged like its family when it names something:
-    /// `resources/directory/read` of a `uri` is no way around the rules for that resource.
+    /// `resources/directory/read` of a `uri` is no way around the rules for that resource. So is one that not all
+    /// revisions define, `resources/subscribe`: where it is gone, the service inside says so.
     pub(super) fn of(method: &str, params: Params<'a>) -> Result<Self, Refusal> {
         match method {
             "tools/list" | "prompts/list" | "resources/list" | "resources/templates/list" => Ok(Self::None),
             "tools/call" => required(judgeable(params.name)?).map(Self::Tool),
             "prompts/get" => required(judgeable(params.name)?).map(Self::Prompt),
-            "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
-                required(judgeable(params.uri)?).map(Self::resource)
-            }
+            "resources/read" => required(judgeable(params.uri)?).map(Self::resource),
             "completion/complete" => required(reference(params.reference)?),
             _ => {
                 let named = match method.split_once('/').map(|(family, _)| family) {

@@ -64,6 +64,7 @@ fn what_is_named_depends_on_the_method() {
         ("resources/read", r#"{"uri":"DOCS://a"}"#, "resources DOCS://a docs://a"),
         ("resources/subscribe", r#"{"uri":"docs://a"}"#, "resources docs://a"),
         ("resources/unsubscribe", r#"{"uri":"docs://a"}"#, "resources docs://a"),
+        ("resources/unsubscribe", "{}", "nothing"),
         ("resources/directory/read", r#"{"uri":"docs://a"}"#, "resources docs://a"),
         ("resources/list", r#"{"uri":5}"#, "nothing"),
         ("resources/templates/list", "{}", "nothing"),

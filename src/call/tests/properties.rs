@@ -142,7 +142,7 @@ fn naive_target(method: &str, params: &Value) -> Option<String> {
         Some("prompts") => named("prompt", "name"),
         Some("resources") => match &params["uri"] {
             Value::String(uri) => Some(resources([uri.as_str()])),
-            Value::Null => (method == "resources/dir").then(|| "nothing".to_owned()),
+            Value::Null => (method != "resources/read").then(|| "nothing".to_owned()),
             _ => None,
         },
         Some("completion") => match (&params["ref"], &params["ref"]["type"]) {
