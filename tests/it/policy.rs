@@ -1,6 +1,6 @@
 //! Which call needs which scopes.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use toolgate::{ScopeMap, all_of, any_of, base_only, deny};
 
 use crate::world::{World, call, post};
@@ -106,6 +106,20 @@ async fn mcps_own_methods_need_the_base_scopes_only() {
     }
     ask(&world, "", "x/anything", json!({})).await.assert_needs(&["mcp:use", "extension"]);
     ask(&world, "extension", "x/anything", json!({})).await.assert_served();
+}
+
+#[tokio::test]
+async fn a_subscription_that_names_nothing_is_left_to_the_service_and_an_unreadable_one_is_not() {
+    let world = World::with_scopes(map()).await;
+    let unreadable = "body_unparsable";
+    for params in [json!({}), json!({ "uri": null })] {
+        ask(&world, "", "resources/subscribe", params.clone()).await.assert_served();
+        ask(&world, "", "resources/read", params).await.assert_rpc_error(unreadable, -32600, &Value::Null);
+    }
+    for (params, code) in [(json!({ "uri": 5 }), unreadable), (json!({ "URI": "a:b" }), "duplicate_key")] {
+        let answer = ask(&world, "", "resources/subscribe", params).await;
+        answer.assert_rpc_error(code, -32600, &Value::Null);
+    }
 }
 
 #[tokio::test]
