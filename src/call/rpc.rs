@@ -3,6 +3,7 @@
 //! The visitors are written by hand because derived ones accept arrays for objects. The bytes are
 //! checked to be UTF-8 first because serde_json does not check the strings it skips.
 
+mod keys;
 mod message;
 mod reading;
 #[cfg(test)]

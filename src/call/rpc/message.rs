@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::de::MapAccess;
 
+use super::keys::keys;
 use super::reading::{Given, Object, Reading, Text, Texts, Wanted};
 use crate::refusal::Reason;
 
@@ -25,25 +26,19 @@ pub(in crate::call) struct Message<'a> {
     pub(in crate::call) answers: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(in crate::call) enum MessageKey {
-    Jsonrpc,
-    Id,
-    Method,
-    Params,
-    Answer,
+keys! {
+    pub(in crate::call) enum MessageKey {
+        Jsonrpc = "jsonrpc",
+        Id = "id",
+        Method = "method",
+        Params = "params",
+        Result = "result",
+        Error = "error",
+    }
 }
 
 impl<'de> Object<'de> for Message<'de> {
     type Key = MessageKey;
-    const KEYS: &'static [(&'static str, MessageKey)] = &[
-        ("jsonrpc", MessageKey::Jsonrpc),
-        ("id", MessageKey::Id),
-        ("method", MessageKey::Method),
-        ("params", MessageKey::Params),
-        ("result", MessageKey::Answer),
-        ("error", MessageKey::Answer),
-    ];
 
     fn read<A: MapAccess<'de>>(
         &mut self,
@@ -62,7 +57,7 @@ impl<'de> Object<'de> for Message<'de> {
                 Given::Is(()) | Given::Null => {}
                 Given::Other => return Err(reading.refuse(Reason::BodyUnparsable)),
             },
-            MessageKey::Answer => {
+            MessageKey::Result | MessageKey::Error => {
                 reading.skip(map)?;
                 self.answers = true;
             }
@@ -120,26 +115,19 @@ pub(in crate::call) struct Params<'a> {
     pub(in crate::call) meta: Meta<'a>,
 }
 
-#[derive(Debug, Clone, Copy)]
-pub(in crate::call) enum ParamsKey {
-    Name,
-    Uri,
-    TaskId,
-    Reference,
-    Notifications,
-    Meta,
+keys! {
+    pub(in crate::call) enum ParamsKey {
+        Name = "name",
+        Uri = "uri",
+        TaskId = "taskId",
+        Reference = "ref",
+        Notifications = "notifications",
+        Meta = "_meta",
+    }
 }
 
 impl<'de> Object<'de> for Params<'de> {
     type Key = ParamsKey;
-    const KEYS: &'static [(&'static str, ParamsKey)] = &[
-        ("name", ParamsKey::Name),
-        ("uri", ParamsKey::Uri),
-        ("taskId", ParamsKey::TaskId),
-        ("ref", ParamsKey::Reference),
-        ("notifications", ParamsKey::Notifications),
-        ("_meta", ParamsKey::Meta),
-    ];
 
     fn read<A: MapAccess<'de>>(
         &mut self,
@@ -178,17 +166,16 @@ pub(in crate::call) struct Reference<'a> {
     pub(in crate::call) uri: Given<Cow<'a, str>>,
 }
 
-#[derive(Debug, Clone, Copy)]
-pub(in crate::call) enum ReferenceKey {
-    Kind,
-    Name,
-    Uri,
+keys! {
+    pub(in crate::call) enum ReferenceKey {
+        Kind = "type",
+        Name = "name",
+        Uri = "uri",
+    }
 }
 
 impl<'de> Object<'de> for Reference<'de> {
     type Key = ReferenceKey;
-    const KEYS: &'static [(&'static str, ReferenceKey)] =
-        &[("type", ReferenceKey::Kind), ("name", ReferenceKey::Name), ("uri", ReferenceKey::Uri)];
 
     fn read<A: MapAccess<'de>>(
         &mut self,
@@ -211,17 +198,18 @@ pub(in crate::call) struct Notifications<'a> {
     pub(in crate::call) resource_subscriptions: Given<Vec<Cow<'a, str>>>,
 }
 
-#[derive(Debug, Clone, Copy)]
-pub(in crate::call) struct ResourceSubscriptionsKey;
+keys! {
+    pub(in crate::call) enum NotificationsKey {
+        ResourceSubscriptions = "resourceSubscriptions",
+    }
+}
 
 impl<'de> Object<'de> for Notifications<'de> {
-    type Key = ResourceSubscriptionsKey;
-    const KEYS: &'static [(&'static str, ResourceSubscriptionsKey)] =
-        &[("resourceSubscriptions", ResourceSubscriptionsKey)];
+    type Key = NotificationsKey;
 
     fn read<A: MapAccess<'de>>(
         &mut self,
-        _: ResourceSubscriptionsKey,
+        NotificationsKey::ResourceSubscriptions: NotificationsKey,
         map: &mut A,
         reading: Reading<'_>,
     ) -> Result<(), A::Error> {
@@ -236,17 +224,18 @@ pub(in crate::call) struct Meta<'a> {
     pub(in crate::call) protocol_version: Option<Cow<'a, str>>,
 }
 
-#[derive(Debug, Clone, Copy)]
-pub(in crate::call) struct ProtocolVersionKey;
+keys! {
+    pub(in crate::call) enum MetaKey {
+        ProtocolVersion = "io.modelcontextprotocol/protocolVersion",
+    }
+}
 
 impl<'de> Object<'de> for Meta<'de> {
-    type Key = ProtocolVersionKey;
-    const KEYS: &'static [(&'static str, ProtocolVersionKey)] =
-        &[("io.modelcontextprotocol/protocolVersion", ProtocolVersionKey)];
+    type Key = MetaKey;
 
     fn read<A: MapAccess<'de>>(
         &mut self,
-        _: ProtocolVersionKey,
+        MetaKey::ProtocolVersion: MetaKey,
         map: &mut A,
         reading: Reading<'_>,
     ) -> Result<(), A::Error> {

@@ -8,10 +8,12 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::convert::Infallible;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::keys::{Key, Keys};
 use crate::refusal::Reason;
 
 /// The value of a deciding key.
@@ -37,8 +39,7 @@ impl<T> Given<T> {
 
 /// An object of which some keys decide.
 pub(super) trait Object<'de> {
-    type Key: Copy + 'static;
-    const KEYS: &'static [(&'static str, Self::Key)];
+    type Key: Keys;
 
     fn read<A: MapAccess<'de>>(
         &mut self,
@@ -78,15 +79,15 @@ impl<'s> Reading<'s> {
         mut map: A,
     ) -> Result<(), A::Error> {
         let mut seen = 0_u32;
-        while let Some(key) = map.next_key_seed(Key(self, T::KEYS))? {
-            let Some((position, key)) = key else {
+        while let Some(key) = map.next_key_seed(Key::<T::Key>::new(self))? {
+            let Some(key) = key else {
                 self.skip(&mut map)?;
                 continue;
             };
-            if seen & (1 << position) != 0 {
+            if seen & key.bit() != 0 {
                 return Err(self.refuse(Reason::DuplicateKey));
             }
-            seen |= 1 << position;
+            seen |= key.bit();
             object.read(key, &mut map, self)?;
         }
         Ok(())
@@ -115,7 +116,7 @@ pub(super) trait Wanted<'de>: Sized {
         mut map: A,
         reading: Reading<'_>,
     ) -> Result<Given<Self::Read>, A::Error> {
-        while map.next_key_seed(Key::<()>(reading, &[]))?.is_some() {
+        while map.next_key_seed(Key::<Infallible>::new(reading))?.is_some() {
             reading.skip(&mut map)?;
         }
         Ok(Given::Other)
@@ -222,64 +223,4 @@ impl<'de, W: Wanted<'de>> Visitor<'de> for Value<'_, W> {
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
         self.wanted.object(map, self.reading)
     }
-}
-
-/// Reads a key: which of the deciding ones it is, if any.
-struct Key<'s, K: 'static>(Reading<'s>, &'static [(&'static str, K)]);
-
-impl<'de, K: Copy> DeserializeSeed<'de> for Key<'_, K> {
-    type Value = Option<(usize, K)>;
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
-        json.deserialize_str(self)
-    }
-}
-
-impl<K: Copy> Visitor<'_> for Key<'_, K> {
-    type Value = Option<(usize, K)>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        for (position, (name, key)) in self.1.iter().enumerate() {
-            if *name == text {
-                return Ok(Some((position, *key)));
-            }
-        }
-        if text.starts_with("$serde_json::private::") {
-            return Err(self.0.refuse(Reason::BodyUnparsable));
-        }
-        if could_be_taken_for_one_of(self.1, text) {
-            return Err(self.0.refuse(Reason::DuplicateKey));
-        }
-        Ok(None)
-    }
-}
-
-/// Whether a server might take the key for one of these, though it is another: Go compares without
-/// regard to case (`ſ` is an `s`, the Kelvin sign a `k`), Java also without regard to the dots of İ and ı,
-/// Python's SDK takes `task_id` for `taskId`, and what reads C strings ends them at a NUL.
-fn could_be_taken_for_one_of<K>(known: &[(&str, K)], key: &str) -> bool {
-    let mut names = known.iter().map(|(name, _)| *name);
-    // Nearly every key is ASCII, for which both foldings say the same, and one is much quicker.
-    if key.bytes().all(|byte| byte != 0 && byte.is_ascii()) {
-        names.any(|name| fold_ascii(name).eq(fold_ascii(key)))
-    } else {
-        names.any(|name| key.contains('\0') || fold(name).eq(fold(key)))
-    }
-}
-
-fn fold_ascii(text: &str) -> impl Iterator<Item = u8> {
-    text.bytes().filter(|byte| !matches!(byte, b'_' | b'-')).map(|byte| byte.to_ascii_uppercase())
-}
-
-/// Upper case of lower case, which is where all spellings of a letter meet; `İ` is an `i` and a dot.
-/// What joins words counts for nothing.
-fn fold(text: &str) -> impl Iterator<Item = char> {
-    text.chars()
-        .flat_map(char::to_lowercase)
-        .flat_map(char::to_uppercase)
-        .filter(|character| !matches!(character, '\u{307}' | '_' | '-'))
 }
