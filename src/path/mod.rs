@@ -220,23 +220,23 @@ impl Gate {
         }
         let max_bytes = if principal.is_some() { self.max_body_bytes } else { self.anonymous_body_bytes };
         let bytes = call::collect(body, max_bytes, self.body_time).await?;
-        let (calls, answering) = self.judge_by_rules(principal, session, parts, &bytes, decision)?;
+        let answering = self.judge_by_rules(principal, session, parts, &bytes, decision)?;
 
         // 7. an operator's own decision about what the rules let pass
         if let Some(own) = &self.decision {
-            Box::pin(self.judge_by(own, principal, calls, &bytes)).await?;
+            Box::pin(self.judge_by(own, principal, parts, &bytes)).await?;
         }
         Ok((bytes, answering))
     }
 
-    fn judge_by_rules<'b>(
+    fn judge_by_rules(
         &self,
         principal: Option<&Principal>,
         session: Result<(), Refusal>,
         parts: &Parts,
-        bytes: &'b [u8],
+        bytes: &[u8],
         decision: &Decision<'_>,
-    ) -> Result<(Calls<'b>, Answering), Refusal> {
+    ) -> Result<Answering, Refusal> {
         let calls = Calls::read(parts, bytes)?;
         decision.about(&calls);
         session.map_err(|refusal| refusal.answering(calls.request_id()))?;
@@ -246,17 +246,18 @@ impl Gate {
             Some(principal) => self.policy.judge(principal.scopes(), &calls)?,
             None => self.policy.judge_without_token(&calls)?,
         }
-        let answering = calls.answering(self.policy.filters_lists());
-        Ok((calls, answering))
+        Ok(calls.answering(self.policy.filters_lists()))
     }
 
     async fn judge_by(
         &self,
         own: &OwnDecision,
         principal: Option<&Principal>,
-        calls: Calls<'_>,
+        parts: &Parts,
         bytes: &[u8],
     ) -> Result<(), Refusal> {
+        // Read once more: to keep the calls for this would cost everybody who has no decision of their own.
+        let calls = Calls::read(parts, bytes)?;
         let arguments = call::arguments(bytes)?;
         let needed = own.judge(principal, &calls, &arguments).await?;
         match principal {
