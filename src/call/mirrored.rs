@@ -104,7 +104,8 @@ fn mirrored_name<'c>(call: &'c Call<'_>) -> Option<MirroredName<'c>> {
 }
 
 fn visible_ascii(line: &[u8]) -> Result<&[u8], Refusal> {
-    let is_visible = line.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    // Without a way out of the loop it is done for many bytes at a time.
+    let is_visible = line.iter().fold(true, |all, byte| all & matches!(byte, b' '..=b'~'));
     if is_visible { Ok(line) } else { Err(mismatch("visible ASCII", line)) }
 }
 
@@ -118,11 +119,8 @@ fn decoded(written: &[u8]) -> Option<Cow<'_, [u8]>> {
 
 /// Dates compare as text. What is not a date is for the service inside to refuse.
 fn is_modern(version: &[u8]) -> bool {
-    let is_date = version.len() == FIRST_MODERN_REVISION.len()
-        && version.iter().enumerate().all(|(position, byte)| match position {
-            4 | 7 => *byte == b'-',
-            _ => byte.is_ascii_digit(),
-        });
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = version else { return false };
+    let is_date = [y1, y2, y3, y4, m1, m2, d1, d2].into_iter().all(u8::is_ascii_digit);
     is_date && version >= FIRST_MODERN_REVISION
 }
 

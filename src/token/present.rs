@@ -44,14 +44,12 @@ impl<'a> PresentedToken<'a> {
     }
 
     fn read_line(line: &'a [u8]) -> Result<Self, Refusal> {
-        let (scheme, credentials) = split_at_whitespace(line);
-        if !scheme.eq_ignore_ascii_case(b"bearer") {
+        let Some(credentials) = behind_bearer(line) else {
             // A proxy that joins two `Authorization` lines leaves a comma between them.
-            let joined =
-                |piece: &[u8]| split_at_whitespace(piece.trim_ascii()).0.eq_ignore_ascii_case(b"bearer");
+            let joined = |piece: &[u8]| behind_bearer(piece.trim_ascii()).is_some();
             let hidden = line.split(|&byte| byte == b',').any(joined);
             return Err(if hidden { Reason::MultipleCredentials } else { Reason::WrongScheme }.into());
-        }
+        };
         if credentials.first() == Some(&b'\t') {
             return Err(Reason::MalformedHeader.into());
         }
@@ -95,9 +93,10 @@ impl fmt::Debug for KeptToken {
 
 /// The scheme ends at the first blank. A tab is no separator (RFC 9110 §11.4 has `1*SP`), but it must
 /// end the scheme here, or `Bearer<TAB>token` would read as a scheme that is not ours.
-fn split_at_whitespace(line: &[u8]) -> (&[u8], &[u8]) {
-    let blank = line.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(line.len());
-    line.split_at_checked(blank).unwrap_or((line, b""))
+fn behind_bearer(line: &[u8]) -> Option<&[u8]> {
+    let (scheme, credentials) = line.split_at_checked(b"bearer".len())?;
+    let ends_there = matches!(credentials.first(), None | Some(b' ' | b'\t'));
+    (ends_there && scheme.eq_ignore_ascii_case(b"bearer")).then_some(credentials)
 }
 
 /// RFC 9110 §11.2: `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.

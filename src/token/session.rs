@@ -49,7 +49,7 @@ impl Sessions {
     /// Puts the service's own id in the place of the one it was sealed as; for its owner alone.
     pub(crate) fn open(&self, headers: &mut HeaderMap, caller: Option<&Principal>) -> Result<(), Refusal> {
         // Most requests have neither, and looking at their few names is cheaper than looking up two.
-        let concerns = |name: &HeaderName| matches!(name.as_str(), "mcp-session-id" | "last-event-id");
+        let concerns = |name: &HeaderName| *name == SESSION_ID || *name == LAST_EVENT_ID;
         if self.binding == Binding::Off || !headers.keys().any(concerns) {
             return Ok(());
         }
