@@ -26,7 +26,9 @@ pub(crate) struct Object<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
 impl<'a> Object<'a> {
     pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, Unreadable> {
         let text = std::str::from_utf8(bytes).map_err(|_| Unreadable::Syntax)?;
-        match serde_json::from_str(text) {
+        let mut json = serde_json::Deserializer::from_str(text);
+        let read = json.deserialize_any(JsonVisitor { room: USUAL_MEMBERS });
+        match read.and_then(|value| json.end().map(|()| value)) {
             Ok(Json::Object(object)) => Ok(object),
             Ok(_) => Err(Unreadable::Syntax),
             // serde_json hands a visitor's own error back as text only.
@@ -74,6 +76,10 @@ pub(crate) enum Unreadable {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WrongType;
 
+/// Most tokens have no more claims than these. Objects inside get no room before they need it, or a token of many
+/// small ones would take a hundred times its length.
+const USUAL_MEMBERS: usize = 16;
+
 const DUPLICATE: &str = "member named twice";
 
 /// serde_json's private names for numbers and raw values. With its feature `arbitrary_precision`,
@@ -84,11 +90,14 @@ const PRIVATE_NUMBER: &str = "$serde_json::private::Number";
 
 impl<'de: 'a, 'a> Deserialize<'de> for Json<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(JsonVisitor)
+        deserializer.deserialize_any(JsonVisitor { room: 0 })
     }
 }
 
-struct JsonVisitor;
+struct JsonVisitor {
+    /// For so many members at first.
+    room: usize,
+}
 
 impl<'de> Visitor<'de> for JsonVisitor {
     type Value = Json<'de>;
@@ -138,7 +147,7 @@ impl<'de> Visitor<'de> for JsonVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json<'de>, A::Error> {
-        let mut members: Vec<(Cow<'de, str>, Json<'de>)> = Vec::new();
+        let mut members: Vec<(Cow<'de, str>, Json<'de>)> = Vec::with_capacity(self.room);
         while let Some(Name(name)) = map.next_key()? {
             if name.starts_with(PRIVATE) {
                 if name == PRIVATE_NUMBER && members.is_empty() && *NUMBERS_ARRIVE_AS_MAPS {
@@ -153,13 +162,24 @@ impl<'de> Visitor<'de> for JsonVisitor {
             }
             members.push((name, map.next_value()?));
         }
-        let mut names: Vec<&str> = members.iter().map(|(name, _)| name.as_ref()).collect();
-        names.sort_unstable();
-        if names.windows(2).any(|pair| matches!(pair, [left, right] if left == right)) {
+        if has_twins(&members) {
             return Err(A::Error::custom(DUPLICATE));
         }
         Ok(Json::Object(Object(members)))
     }
+}
+
+/// Whether two members have one name. Comparing few with each other is quicker than sorting them.
+fn has_twins(members: &[(Cow<'_, str>, Json<'_>)]) -> bool {
+    const FEW: usize = 16;
+    let names = members.iter().map(|(name, _)| name.as_ref());
+    if members.len() <= FEW {
+        let is_twin = |(before, name)| names.clone().take(before).any(|other| other == name);
+        return names.clone().enumerate().any(is_twin);
+    }
+    let mut sorted: Vec<&str> = names.collect();
+    sorted.sort_unstable();
+    sorted.windows(2).any(|pair| matches!(pair, [left, right] if left == right))
 }
 
 /// A member's name, borrowed where it can be: `Cow` alone always copies.
@@ -211,6 +231,21 @@ mod tests {
             assert_eq!(refusal(text), Some(Unreadable::Duplicate), "{text}");
         }
         assert_eq!(refusal(r#"{"a":{"x":1},"b":{"x":1}}"#), None);
+    }
+
+    #[test]
+    fn a_member_named_twice_is_refused_among_few_and_among_many() {
+        for count in 2..40 {
+            let members = |twin: usize| {
+                let names = (0..count).map(|at| if at + 1 == count { twin } else { at });
+                let members: Vec<String> = names.map(|name| format!(r#""m{name}":{name}"#)).collect();
+                format!("{{{}}}", members.join(","))
+            };
+            for twin in [0, (count - 1) / 2, count - 2] {
+                assert_eq!(refusal(&members(twin)), Some(Unreadable::Duplicate), "{}", members(twin));
+            }
+            assert_eq!(refusal(&members(count)), None);
+        }
     }
 
     #[test]

@@ -78,9 +78,9 @@ fn decode(part: &str) -> Result<Vec<u8>, Refusal> {
 /// What the header says, as far as we let it say anything: `jku`, `jwk`, `x5u` and `x5c` are not read,
 /// so they can neither cause a request nor supply a key (RFC 8725bis §3.10).
 #[derive(Debug)]
-pub(crate) struct Header {
+pub(crate) struct Header<'h> {
     pub(crate) algorithm: Algorithm,
-    pub(crate) kid: Option<String>,
+    pub(crate) kid: Option<&'h str>,
     pub(crate) kind: TokenType,
 }
 
@@ -93,8 +93,8 @@ pub(crate) enum TokenType {
     Unspecified,
 }
 
-impl Header {
-    pub(crate) fn read(header: &Object<'_>, allowed: &Algorithms) -> Result<Self, Refusal> {
+impl<'h> Header<'h> {
+    pub(crate) fn read(header: &'h Object<'_>, allowed: &Algorithms) -> Result<Self, Refusal> {
         let name = header.text("alg").ok().flatten().unwrap_or_default();
         let algorithm = match Algorithm::named(name) {
             Some(algorithm) if allowed.allow(algorithm) => algorithm,
@@ -104,7 +104,7 @@ impl Header {
         if header.has("crit") || header.has("b64") {
             return Err(Reason::CritUnsupported.into());
         }
-        let kid = header.text("kid").map_err(|_| Refusal::from(Reason::KeyUnusable))?.map(str::to_owned);
+        let kid = header.text("kid").map_err(|_| Refusal::from(Reason::KeyUnusable))?;
         Ok(Self { algorithm, kid, kind: TokenType::read(header)? })
     }
 }

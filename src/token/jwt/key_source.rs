@@ -55,7 +55,7 @@ impl KeySource {
     /// The issuer's key that signed, fetching the set when that is what it takes to know.
     pub(crate) async fn prove(
         self: &Arc<Self>,
-        header: &Header,
+        header: &Header<'_>,
         message: &[u8],
         signature: &[u8],
         issued_at: Option<Timestamp>,
@@ -84,12 +84,12 @@ impl KeySource {
     }
 }
 
-fn refused(why: NotSigned, header: &Header) -> Refusal {
+fn refused(why: NotSigned, header: &Header<'_>) -> Refusal {
     let reason = match why {
         NotSigned::UnknownKey => Reason::KidUnknown,
         NotSigned::Ambiguous => Reason::NoKidAmbiguous,
         NotSigned::UnfitKey => Reason::KeyUnusable,
         NotSigned::BadSignature => Reason::BadSignature,
     };
-    Refusal::from(reason).got(header.kid.as_deref().unwrap_or("no kid"))
+    Refusal::from(reason).got(header.kid.unwrap_or("no kid"))
 }

@@ -77,26 +77,22 @@ impl KeySet {
     /// The key that signed the message.
     pub(crate) fn verify(
         &self,
-        header: &Header,
+        header: &Header<'_>,
         message: &[u8],
         signature: &[u8],
     ) -> Result<Arc<Key>, NotSigned> {
-        let named = |key: &&Named| header.kid.is_none() || key.kid == header.kid;
-        let mut candidates = self.keys.iter().filter(named).peekable();
-        if header.kid.is_some() && candidates.peek().is_none() {
-            return Err(NotSigned::UnknownKey);
-        }
-        let fitting: Vec<_> = candidates
-            .filter_map(|named| Some((&named.key, named.key.verifier(header.algorithm)?)))
-            .collect();
-        match (&header.kid, fitting.len()) {
+        let named = |key: &&Named| header.kid.is_none() || key.kid.as_deref() == header.kid;
+        let candidates = || self.keys.iter().filter(named);
+        let fitting =
+            || candidates().filter_map(|named| Some((&named.key, named.key.verifier(header.algorithm)?)));
+        match (header.kid, fitting().take(2).count()) {
+            (Some(_), 0) if candidates().next().is_none() => return Err(NotSigned::UnknownKey),
             (Some(_), 0) => return Err(NotSigned::UnfitKey),
             (None, 0) => return Err(NotSigned::UnknownKey),
             (None, 2..) => return Err(NotSigned::Ambiguous),
             _ => {}
         }
-        let signed =
-            fitting.into_iter().find(|(_, verifier)| verifier.verify_sig(message, signature).is_ok());
+        let signed = fitting().find(|(_, verifier)| verifier.verify_sig(message, signature).is_ok());
         signed.map(|(key, _)| key.clone()).ok_or(NotSigned::BadSignature)
     }
 }
