@@ -5,11 +5,15 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use super::target::Target;
 use super::{Call, MessageKind};
 use crate::refusal::{Reason, Refusal};
+
+static PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+static METHOD: HeaderName = HeaderName::from_static("mcp-method");
+static NAME: HeaderName = HeaderName::from_static("mcp-name");
 
 /// The revision from which requests must carry the mirrored headers.
 const FIRST_MODERN_REVISION: &[u8] = b"2026-07-28";
@@ -30,11 +34,14 @@ impl<'h> Mirrored<'h> {
         let mut mirrored = Self { protocol_version: None, method: None, name: None };
         // Requests have few headers: going through them is cheaper than looking up three.
         for (name, line) in headers {
-            let place = match name.as_str() {
-                "mcp-protocol-version" => &mut mirrored.protocol_version,
-                "mcp-method" => &mut mirrored.method,
-                "mcp-name" => &mut mirrored.name,
-                _ => continue,
+            let place = if *name == PROTOCOL_VERSION {
+                &mut mirrored.protocol_version
+            } else if *name == METHOD {
+                &mut mirrored.method
+            } else if *name == NAME {
+                &mut mirrored.name
+            } else {
+                continue;
             };
             // RFC 9110 §5.3: a field that is no list has one line, and whoever picks one of two may pick the other.
             if place.replace(line.as_bytes().trim_ascii()).is_some() {
