@@ -91,8 +91,8 @@ impl fmt::Debug for KeptToken {
     }
 }
 
-/// The scheme ends at the first blank. A tab is no separator (RFC 9110 §11.4 has `1*SP`), but it must
-/// end the scheme here, or `Bearer<TAB>token` would read as a scheme that is not ours.
+/// What follows the scheme, where that is `Bearer`. It ends at the first blank. A tab is no separator (RFC 9110 §11.4
+/// has `1*SP`), but it must end the scheme here, or `Bearer<TAB>token` would read as a scheme that is not ours.
 fn behind_bearer(line: &[u8]) -> Option<&[u8]> {
     let (scheme, credentials) = line.split_at_checked(b"bearer".len())?;
     let ends_there = matches!(credentials.first(), None | Some(b' ' | b'\t'));

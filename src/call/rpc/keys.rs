@@ -12,6 +12,7 @@ use crate::refusal::Reason;
 /// The keys of an object that decide.
 pub(super) trait Keys: Copy + 'static {
     const NAMES: &'static [&'static str];
+    /// Of all names together; see [`initials`].
     const INITIALS: u32 = initials(Self::NAMES);
 
     fn named(name: &str) -> Option<Self>;
@@ -122,9 +123,12 @@ const fn initials(mut names: &[&str]) -> u32 {
     initials
 }
 
-const fn initial(text: &[u8]) -> u32 {
+const fn initial(mut text: &[u8]) -> u32 {
+    // Not by recursion: the caller chooses how long a key is.
+    while let [b'_' | b'-', rest @ ..] = text {
+        text = rest;
+    }
     match text {
-        [b'_' | b'-', rest @ ..] => initial(rest),
         // The five bits that the cases of a letter have in common.
         [first, ..] => 1 << (*first & 0x1f),
         [] => 0,

@@ -197,3 +197,14 @@ fn depth_costs_no_stack_and_hides_nothing() {
     assert_eq!(refused(&deep), Some(Reason::BodyUnparsable));
     assert_eq!(refused(&"[".repeat(1_000_000)), Some(Reason::BodyNotJson));
 }
+
+#[test]
+fn the_length_of_a_key_costs_no_stack() {
+    for joiner in ["_", "-", "a"] {
+        let key = joiner.repeat(3_000_000);
+        assert_eq!(refused(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","{key}":1}}"#)), None);
+        let twin = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","{key}id":1}}"#);
+        let expected = (joiner != "a").then_some(Reason::DuplicateKey);
+        assert_eq!(refused(&twin), expected, "{joiner}");
+    }
+}
