@@ -7,16 +7,19 @@
 #![allow(missing_docs, clippy::print_stdout, reason = "a program of its own, for people to read")]
 #![allow(clippy::unwrap_used, reason = "a benchmark may stop where it cannot go on")]
 
-#[path = "shared/floor.rs"]
-mod floor;
+#[path = "shared/parts.rs"]
+mod parts;
 mod shared;
+#[path = "shared/signature.rs"]
+mod signature;
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use floor::{Parts, Signature};
+use parts::Parts;
 use serde_json::json;
-use shared::{Called, RESOURCE, alone, gated, gated_by, gated_with, request, send, sized_token};
+use shared::{BODY, Called, RESOURCE, alone, gated, gated_by, gated_with, request, send, sized_token};
+use signature::Signature;
 use tokio::runtime::Runtime;
 use toolgate::testing::{Algorithm, AuthorizationServer, Endpoint, SigningKey};
 use toolgate::{Introspection, Issuer, Limits, ScopeMap, Toolgate};
@@ -44,7 +47,7 @@ fn time_remembered_tokens(runtime: &Runtime) {
     for bytes in [530, 700] {
         let token = sized_token(&server, bytes);
         let (mut gate, mut floor) = (warm(runtime, &server), alone());
-        let (signature, parts) = (Signature::of(&token, &server.signing_key()), Parts::of(&token));
+        let (signature, parts) = (Signature::of(&token, &server.signing_key()), Parts::of(&token, BODY));
         let new_request = || request(Some(&token));
         let [gate, floor, signature, parts] = quickest([
             &mut turn(new_request, |request| assert_eq!(send(&mut gate, request), 200)),

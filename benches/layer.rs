@@ -6,15 +6,18 @@
 #![allow(missing_docs, reason = "criterion's macros make functions without any")]
 #![allow(clippy::unwrap_used, reason = "a benchmark may stop where it cannot go on")]
 
-#[path = "shared/floor.rs"]
-mod floor;
+#[path = "shared/parts.rs"]
+mod parts;
 mod shared;
+#[path = "shared/signature.rs"]
+mod signature;
 
 use std::cell::Cell;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use floor::{Parts, Signature};
-use shared::{Called, alone, gated, request, send, sized_token};
+use parts::Parts;
+use shared::{BODY, Called, alone, gated, request, send, sized_token};
+use signature::Signature;
 use tokio::runtime::Runtime;
 use toolgate::Limits;
 use toolgate::testing::{Algorithm, AuthorizationServer, SigningKey};
@@ -29,7 +32,7 @@ fn benchmark(criterion: &mut Criterion) {
     let (gate, mut gated) = gated(&server, Limits::default());
     runtime.block_on(gate.warm_up());
     let token = sized_token(&server, 700);
-    let (signature, parts) = (Signature::of(&token, &server.signing_key()), Parts::of(&token));
+    let (signature, parts) = (Signature::of(&token, &server.signing_key()), Parts::of(&token, BODY));
 
     let mut group = criterion.benchmark_group("layer");
     group.bench_function("floor: the service alone", |bencher| {

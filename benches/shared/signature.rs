@@ -1,4 +1,4 @@
-//! What no gate can get under.
+//! What no gate can get under for a new token: its signature.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,37 +8,12 @@
 
 use std::hint::black_box;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{self, ParsedPublicKey};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use moka::sync::Cache;
-use serde::de::IgnoredAny;
 use toolgate::testing::{Algorithm, SigningKey};
 
-use crate::shared::BODY;
-
-/// For a remembered token: one SHA-256, one look-up, the body read as JSON.
-pub(crate) struct Parts {
-    token: String,
-    remembered: Cache<Vec<u8>, u64>,
-}
-
-impl Parts {
-    pub(crate) fn of(token: &str) -> Self {
-        let remembered = Cache::new(1000);
-        remembered.insert(digest(&SHA256, token.as_bytes()).as_ref().to_vec(), 7);
-        Self { token: token.to_owned(), remembered }
-    }
-
-    pub(crate) fn run(&self) {
-        let hash = digest(&SHA256, black_box(self.token.as_bytes()));
-        assert_eq!(self.remembered.get(hash.as_ref()), Some(7));
-        serde_json::from_str::<IgnoredAny>(black_box(BODY)).unwrap();
-    }
-}
-
-/// For a new token: its signature, and the key to check it with.
+/// Of one token, and the key to check it with.
 pub(crate) struct Signature {
     key: ParsedPublicKey,
     signed: String,
