@@ -1,9 +1,9 @@
 //! How much of a server's throughput is left behind the gate: `cargo bench --bench throughput`.
 //!
-//! Server and client share one runtime on two cores, so that neither ever waits for the other, and waking up is no
-//! part of what is measured. The same server with the gate, without it, and with only what no gate can do without take
-//! turns; the medians of the ratios count. Every round begins with new servers, since some run slower than their likes
-//! for as long as they run.
+//! Server and client share one runtime on two cores, so that neither waits for the other, and waking up is no part of
+//! what is measured. The same server takes turns without a gate, with one, with one that leaves bodies unread, and with
+//! a layer that does only what no gate can do without; the medians of the ratios count. Every round begins with new
+//! servers, since some run slower than their likes for as long as they run.
 
 #![allow(missing_docs, clippy::print_stdout, reason = "a program of its own, for people to read")]
 #![allow(
@@ -42,7 +42,7 @@ const CONNECTIONS: usize = 16;
 const TURN: Duration = Duration::from_millis(50);
 const TURNS: usize = 12;
 const ROUNDS: usize = 8;
-/// Without a gate, with one, with one that leaves bodies unread, and with only the parts.
+/// That take turns.
 const SERVERS: usize = 4;
 
 const RESOURCE: &str = "http://localhost/mcp";
