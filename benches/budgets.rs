@@ -57,7 +57,7 @@ fn time_remembered_tokens(runtime: &Runtime) {
         ]);
         let own = gate - floor;
         println!("a remembered token of {} bytes: {}", token.len(), micros(own));
-        println!("  one SHA-256, one look-up, the body read: {}", micros(parts));
+        println!("  one AES-GMAC, one look-up, the body read: {}", micros(parts));
         let share = signature / own;
         println!("  ES256, bare: {}, so 1/{share:.1} of that (at most 1/25)", micros(signature));
     }

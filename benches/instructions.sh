@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # How many instructions the gate adds to a request whose token is remembered, counted with valgrind's callgrind:
-# a figure that no busy machine blurs. SHA-256 is counted apart, since each processor has its own way with it.
+# a figure that no busy machine blurs. The token's AES-GMAC is counted apart, since each processor has its own way with it.
 #
 # Fails when the figure has risen by more than a twentieth over the one in benches/instructions.txt.
 # `benches/instructions.sh record` writes that one anew.
@@ -21,13 +21,13 @@ instructions_in() {
 
 through=$(instructions_in through_the_gate)
 past=$(instructions_in past_the_gate)
-hash=$(instructions_in only_the_hash)
-[[ $through && $past && $hash ]] || { echo 'nothing was counted' >&2; exit 1; }
-own=$((through - past - hash))
+fingerprint=$(instructions_in only_the_fingerprint)
+[[ $through && $past && $fingerprint ]] || { echo 'nothing was counted' >&2; exit 1; }
+own=$((through - past - fingerprint))
 
 if [[ ${1-} == record ]]; then
     echo "$own" >benches/instructions.txt
 fi
 recorded=$(<benches/instructions.txt)
-echo "a remembered token costs $own instructions besides one SHA-256; $recorded are recorded"
+echo "a remembered token costs $own instructions besides its fingerprint's $fingerprint; $recorded are recorded"
 ((own * 20 <= recorded * 21)) || { echo 'that is too many' >&2; exit 1; }

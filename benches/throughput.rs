@@ -106,7 +106,7 @@ async fn compare(name: &str, allowed: f64, server: &AuthorizationServer, inner: 
     let left = |which: usize| median(turns.iter().map(|turn| turn[0] / turn[which]));
     println!("around {name}, {open:.0} us of both cores a request: {:.2} (at least {allowed})", left(1));
     println!("  where no rule depends on the body: {:.2}", left(2));
-    println!("  with only the body, one SHA-256, one look-up and the JSON: {:.2}", left(3));
+    println!("  with only the body, one AES-GMAC, one look-up and the JSON: {:.2}", left(3));
 }
 
 /// What no gate can do without, around a service, and nothing else.

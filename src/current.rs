@@ -1,24 +1,39 @@
 //! A value that is replaced as a whole while others use it.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
-/// Whoever took the value keeps what they took, however often it is replaced.
+use arc_swap::{ArcSwap, Guard};
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
+/// The value of now. A reader keeps the one it took, however often it is replaced.
 #[derive(Debug)]
-pub(crate) struct Current<T>(RwLock<Arc<T>>);
+pub(crate) struct Current<T> {
+    value: ArcSwap<T>,
+    replaced: Notify,
+}
 
 impl<T> Current<T> {
     pub(crate) fn new(value: Arc<T>) -> Self {
-        Self(RwLock::new(value))
+        Self { value: ArcSwap::new(value), replaced: Notify::new() }
     }
 
     pub(crate) fn get(&self) -> Arc<T> {
-        // Held for as long as it takes to count one more.
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.value.load_full()
+    }
+
+    /// Borrows the value without counting a reference: for a moment only, and never across an await.
+    pub(crate) fn look(&self) -> Guard<Arc<T>> {
+        self.value.load()
     }
 
     pub(crate) fn replace(&self, value: Arc<T>) {
-        let older = std::mem::replace(&mut *self.0.write().unwrap_or_else(PoisonError::into_inner), value);
-        // Not under the lock: it may be much that goes with it.
-        drop(older);
+        self.value.store(value);
+        self.replaced.notify_waiters();
+    }
+
+    /// Completes with the next replacement after this call, whenever it is polled first.
+    pub(crate) fn replaced(&self) -> Notified<'_> {
+        self.replaced.notified()
     }
 }

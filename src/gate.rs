@@ -1,7 +1,7 @@
 //! The built gate: a cheap handle on everything a request is held against.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -47,6 +47,7 @@ struct Fixed {
     resource: Arc<ResourceUri>,
     metadata_url: String,
     lasting: Lasting,
+    reloading: Mutex<()>,
 }
 
 impl Toolgate {
@@ -177,9 +178,13 @@ impl Toolgate {
     }
 
     /// Puts another configuration in the place of this one, for this gate and all of its layers at once: issuers,
-    /// rules, metadata, origins, sessions and limits. Requests under way end under what they began with. Keys are
-    /// fetched anew, and what was remembered of tokens is forgotten, but not what was [revoked](Self::revoke). Sessions
-    /// go on, unless their key is gone.
+    /// rules, metadata, origins, sessions and limits. Requests under way end under what they began with; a stream of
+    /// events ends at once where a new request with its token would now be refused, as far as
+    /// [`Streams`](crate::Streams) says.
+    ///
+    /// Verified tokens are forgotten, and [revocations](Self::revoke) are not. Keys of an issuer about which nothing
+    /// has changed go on serving, and newer ones are fetched with their next use. Sessions go on, unless their key is
+    /// gone.
     ///
     /// The resource stays, and so does what only code can give.
     ///
@@ -194,7 +199,9 @@ impl Toolgate {
     /// On the first value that no gate can be made from, and where the resource is another. The configuration
     /// there was then stays, whole.
     pub fn reload(&self, config: Config) -> Result<(), ConfigError> {
-        let gate = config::gate(&config, &self.fixed.lasting)?;
+        // One at a time, or the metadata of one could stand beside the gate of another.
+        let _alone = self.fixed.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let gate = config::gate(&config, &self.fixed.lasting, Some(&self.gate.get().verifier))?;
         if gate.resource.as_str() != self.resource() {
             let mend = format!(
                 "a gate keeps its resource, {:?}: tokens are for it, and clients were told it; build another one",
@@ -211,7 +218,8 @@ impl Toolgate {
     pub(crate) fn new(gate: Gate, lasting: Lasting) -> Self {
         announce(&gate);
         let metadata_url = gate.answers.resource_metadata().to_owned();
-        let fixed = Fixed { resource: gate.resource.clone(), metadata_url, lasting };
+        let fixed =
+            Fixed { resource: gate.resource.clone(), metadata_url, lasting, reloading: Mutex::default() };
         Self {
             well_known: Arc::new(Current::new(gate.well_known.clone())),
             gate: Arc::new(Current::new(Arc::new(gate))),
@@ -233,8 +241,18 @@ fn announce(gate: &Gate) {
     let listed = issuers.iter().flat_map(|issuer| &issuer.audiences).map(String::as_str);
     let audiences: Vec<&str> = std::iter::once(gate.resource.as_str()).chain(listed).collect();
     let asked = |introspection: &Arc<Introspection>| {
-        let which = if introspection.when() == When::Always { "every token" } else { "opaque tokens" };
-        format!("{}: {which}", introspection.issuer().name)
+        let which = match (introspection.when(), introspection.token_prefix()) {
+            (When::Always, None) => "every token".to_owned(),
+            (When::Opaque, None) => "opaque tokens".to_owned(),
+            (When::Always, Some(prefix)) => format!("JWTs, and opaque tokens that begin with {prefix:?}"),
+            (When::Opaque, Some(prefix)) => format!("opaque tokens that begin with {prefix:?}"),
+        };
+        // Every other string that a stranger makes up is a question at the issuer.
+        let hint = match introspection.token_prefix() {
+            None => " (any string may be one: if they have a prefix in common, set token_prefix)",
+            Some(_) => "",
+        };
+        format!("{}: {which}{hint}", introspection.issuer().name)
     };
     let introspected: Vec<String> = gate.verifier.introspections.iter().map(asked).collect();
     tracing::info!(

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use arc_swap::Guard;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
@@ -61,11 +62,12 @@ where
         // with it, if the request is refused.
         let unready = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, unready);
-        let gate = self.gate.get();
+        let gate = self.gate.look();
         let (parts, body) = request.into_parts();
         match gate.greet(&parts) {
             ControlFlow::Continue(origin) => {
-                ToolgateFuture(Outcome::Awaited(Box::pin(gate.pass(inner, parts, body, origin))))
+                let (gate, current) = (Guard::into_inner(gate), self.gate.clone());
+                ToolgateFuture(Outcome::Awaited(Box::pin(gate.pass(current, inner, parts, body, origin))))
             }
             ControlFlow::Break(answer) => {
                 path::drain(&parts, body);

@@ -291,6 +291,7 @@ reasons! {
     DecisionDenied         "decision_denied"          Forbidden            Suspicious
     OriginNotAllowed       "origin_not_allowed"       OriginNotAllowed     Suspicious
 
+    FingerprintFailed      "fingerprint_failed"      Unavailable          Outage
     JwksUnavailable        "jwks_unavailable"         Unavailable          Outage
     JwksUnusable           "jwks_unusable"            Unavailable          Outage
     KidUndecided           "kid_undecided"            Unavailable          Suspicious

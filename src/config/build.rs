@@ -17,7 +17,7 @@ use crate::path::Gate;
 use crate::policy::{Callers, Decider, Origins, OwnDecision, Policy, published_scopes};
 use crate::resource_uri::{HttpUrl, ResourceUri};
 use crate::scope::Scopes;
-use crate::token::{Fetcher, Revocations, SealingKey, Verifier, metadata_urls};
+use crate::token::{Fetcher, FingerprintKey, RecentlyGood, Revocations, SealingKey, Verifier, metadata_urls};
 
 pub(super) fn build(builder: Builder) -> Result<Toolgate, ConfigError> {
     let Builder { config, http_client, clock, decider } = builder;
@@ -25,11 +25,16 @@ pub(super) fn build(builder: Builder) -> Result<Toolgate, ConfigError> {
         let source = std::error::Error::source(&why).map(ToString::to_string).unwrap_or_default();
         ConfigError::new("http_client", source, "the HTTP client cannot be built from these settings")
     })?;
-    let key = SealingKey::random().ok_or_else(|| {
-        ConfigError::about("sessions.keys", "the system has no randomness to make a key of: start later")
-    })?;
-    let lasting = Lasting { fetcher, clock, decider, revocations: Arc::default(), key: Arc::new(key) };
-    Ok(Toolgate::new(gate(&config, &lasting)?, lasting))
+    let key = SealingKey::random().ok_or_else(no_randomness)?;
+    let lasting = Lasting {
+        fetcher,
+        clock,
+        decider,
+        revocations: Arc::default(),
+        recently_good: Arc::default(),
+        key: Arc::new(key),
+    };
+    Ok(Toolgate::new(gate(&config, &lasting, None)?, lasting))
 }
 
 /// What stays when a configuration takes the place of another.
@@ -38,12 +43,18 @@ pub(crate) struct Lasting {
     clock: Clock,
     decider: Option<Arc<dyn Decider>>,
     revocations: Arc<Revocations>,
+    recently_good: Arc<RecentlyGood>,
     /// What is sealed with, where no key is given.
     key: Arc<SealingKey>,
 }
 
-pub(crate) fn gate(config: &Config, lasting: &Lasting) -> Result<Gate, ConfigError> {
-    let Lasting { fetcher, clock, decider, revocations, key } = lasting;
+/// What a configuration makes. Of the `earlier` one it keeps what issuers publish, where nothing about that has changed.
+pub(crate) fn gate(
+    config: &Config,
+    lasting: &Lasting,
+    earlier: Option<&Verifier>,
+) -> Result<Gate, ConfigError> {
+    let Lasting { fetcher, clock, decider, revocations, recently_good, key } = lasting;
     let resource = ResourceUri::parse(&config.resource)
         .map_err(|mend| ConfigError::new("resource", &config.resource, mend))
         .map(Arc::new)?;
@@ -57,7 +68,7 @@ pub(crate) fn gate(config: &Config, lasting: &Lasting) -> Result<Gate, ConfigErr
     })?;
     let policy = Policy::compile(scopes)?;
     let (lifetimes, fetcher) = (config.limits.lifetimes(), fetcher.clone());
-    let memory = Arc::new(config.limits.memory(revocations.clone()));
+    let memory = Arc::new(config.limits.memory(revocations.clone(), recently_good.clone()));
     let seal = config.sessions.seal(&resource, key)?;
     let trust = Trust {
         resource: &resource,
@@ -65,10 +76,13 @@ pub(crate) fn gate(config: &Config, lasting: &Lasting) -> Result<Gate, ConfigErr
         lifetimes: lifetimes.clone(),
         clock,
         seal: &seal,
+        earlier: earlier.map(|earlier| earlier.issuers.as_slice()).unwrap_or_default(),
     };
     let issuers = trust.issuers(&config.issuers)?;
     let active_for = config.limits.introspection_active();
-    let questions = Questions { fetcher, lifetimes, active_for, memory: &memory, clock };
+    let earlier = earlier.map(|earlier| earlier.introspections.as_slice()).unwrap_or_default();
+    let questions = Questions { fetcher, lifetimes, active_for, memory: &memory, clock, earlier };
+    let fingerprints = FingerprintKey::random().ok_or_else(no_randomness)?;
     let introspections = questions.introspections(&config.issuers, &issuers)?;
     let mut callers = Callers::default();
     for (position, (issuer, trusted)) in config.issuers.iter().zip(&issuers).enumerate() {
@@ -96,7 +110,7 @@ pub(crate) fn gate(config: &Config, lasting: &Lasting) -> Result<Gate, ConfigErr
         log: DecisionLog::new(clock.clone()),
         origins: origins(&resource, &config.origins, &policy)?,
         cors: if config.origins.cors_headers { Cors::Ours } else { Cors::LeftToOthers },
-        verifier: Verifier { issuers, introspections, memory, clock: clock.clone() },
+        verifier: Verifier { issuers, introspections, memory, fingerprints, clock: clock.clone() },
         callers,
         streams: config.sessions.stream_policy()?,
         sessions: config.sessions.with(seal),
@@ -107,6 +121,10 @@ pub(crate) fn gate(config: &Config, lasting: &Lasting) -> Result<Gate, ConfigErr
         body_time: config.limits.body_time(),
         resource,
     })
+}
+
+fn no_randomness() -> ConfigError {
+    ConfigError::about("(the system)", "it has no randomness to make a key of: start later")
 }
 
 fn requested_list(scopes: &Scopes, prefix: &str) -> Vec<String> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::config_error::ConfigError;
-use crate::token::{Lifetimes, Memory, RejectedCache, Revocations, VerifiedCache};
+use crate::token::{Lifetimes, Memory, RecentlyGood, RejectedCache, Revocations, VerifiedCache};
 
 /// Bounds that an operator may need to move. What is not set keeps its default.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -162,13 +162,14 @@ impl Limits {
         Duration::from_secs(self.body_seconds.unwrap_or(BODY_SECONDS))
     }
 
-    pub(super) fn memory(&self, revocations: Arc<Revocations>) -> Memory {
+    pub(super) fn memory(&self, revocations: Arc<Revocations>, recently_good: Arc<RecentlyGood>) -> Memory {
         let seconds = |set: Option<u64>, default| Duration::from_secs(set.unwrap_or(default));
         let bytes = self.verified_cache_bytes.unwrap_or(VERIFIED_CACHE_BYTES);
         let inactive = seconds(self.introspection_inactive_seconds, INTROSPECTION_INACTIVE_SECONDS);
         Memory {
             verified: VerifiedCache::new(bytes, seconds(self.verified_seconds, VERIFIED_SECONDS)),
             rejected: RejectedCache::new(inactive),
+            recently_good,
             revocations,
         }
     }

@@ -21,6 +21,8 @@ pub(super) struct Questions<'a> {
     pub(super) active_for: Duration,
     pub(super) memory: &'a Arc<Memory>,
     pub(super) clock: &'a Clock,
+    /// Of the configuration that this one replaces.
+    pub(super) earlier: &'a [Arc<token::Introspection>],
 }
 
 impl Questions<'_> {
@@ -54,7 +56,7 @@ impl Questions<'_> {
         let endpoint = match &table.endpoint {
             Some(url) => {
                 HttpUrl::parse(url).map_err(|mend| ConfigError::new(field("endpoint"), url, mend))?;
-                Source::fixed(Endpoint(url.clone()), self.lifetimes.clone(), self.clock.clone())
+                Arc::new(Source::fixed(Endpoint(url.clone()), self.lifetimes.clone(), self.clock.clone()))
             }
             None => {
                 let metadata_urls = metadata_urls(&issuer.name).map_err(|mend| {
@@ -63,7 +65,12 @@ impl Questions<'_> {
                 })?;
                 let (issuer, fetcher) = (issuer.name.clone(), self.fetcher.clone());
                 let fetch = EndpointFetch { issuer, metadata_urls, fetcher };
-                Source::fetched(fetch, self.lifetimes.clone(), self.clock.clone())
+                let mut earlier = self.earlier.iter();
+                earlier
+                    .find_map(|earlier| earlier.endpoint().kept_for(&fetch, &self.lifetimes))
+                    .unwrap_or_else(|| {
+                        Arc::new(Source::fetched(fetch, self.lifetimes.clone(), self.clock.clone()))
+                    })
             }
         };
         let when = match table.when {
@@ -75,7 +82,7 @@ impl Questions<'_> {
             token_prefix: table.token_prefix.clone(),
             when,
             active_for: self.active_for,
-            endpoint: Arc::new(endpoint),
+            endpoint,
             client: client(&field, table, &issuer.name)?,
             fetcher: self.fetcher.clone(),
             memory: self.memory.clone(),

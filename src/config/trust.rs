@@ -27,6 +27,8 @@ pub(super) struct Trust<'a> {
     pub(super) lifetimes: Lifetimes,
     pub(super) clock: &'a Clock,
     pub(super) seal: &'a Arc<Seal>,
+    /// Of the configuration that this one replaces.
+    pub(super) earlier: &'a [Arc<TrustedIssuer>],
 }
 
 impl Trust<'_> {
@@ -86,12 +88,17 @@ impl Trust<'_> {
         let algorithms = algorithms(&field("algorithms"), issuer)?;
         let name: Arc<str> = issuer.issuer.as_str().into();
         let keys = match keys_at(&field, issuer, &algorithms)? {
-            KeysAt::Fixed(keys) => KeySource::fixed(keys, self.lifetimes.clone(), self.clock.clone()),
+            KeysAt::Fixed(keys) => {
+                Arc::new(KeySource::fixed(keys, self.lifetimes.clone(), self.clock.clone()))
+            }
             KeysAt::Location(location) => {
                 let fetcher = self.fetcher.clone();
                 let fetch =
                     KeyFetch { issuer: name.clone(), location, algorithms: algorithms.clone(), fetcher };
-                KeySource::fetched(fetch, self.lifetimes.clone(), self.clock.clone())
+                let mut earlier = self.earlier.iter().filter(|issuer| issuer.name == name);
+                earlier.find_map(|issuer| issuer.keys.kept_for(&fetch, &self.lifetimes)).unwrap_or_else(
+                    || Arc::new(KeySource::fetched(fetch, self.lifetimes.clone(), self.clock.clone())),
+                )
             }
         };
         Ok(Arc::new(TrustedIssuer {
@@ -109,7 +116,7 @@ impl Trust<'_> {
             request_prefix: prefix.as_str().into(),
             unbound_clients,
             machine_suffix: preset.map_or("", |preset| preset.machine_suffix),
-            keys: Arc::new(keys),
+            keys,
             seal: self.seal.clone(),
         }))
     }

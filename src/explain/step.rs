@@ -74,7 +74,8 @@ impl Step {
         use Reason::*;
         match reason {
             NoToken | WrongScheme | MalformedHeader | MultipleCredentials => Self::Credentials,
-            TokenTooLarge | NotAJwt | EncryptedJwt | BadBase64 | BadJson | DuplicateClaim => Self::Form,
+            FingerprintFailed | TokenTooLarge | NotAJwt | EncryptedJwt | BadBase64 | BadJson
+            | DuplicateClaim => Self::Form,
             IssuerMismatch => Self::Issuer,
             AlgNotAllowed | CritUnsupported | WrongTyp => Self::Header,
             KidUnknown

@@ -1,5 +1,6 @@
 //! The path of a request, and its way back.
 
+mod stream_watch;
 mod way_back;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use tower::Service;
 
 use crate::answer::{Answers, Cors, ResponseBody, StreamPolicy, WellKnown};
 use crate::call::{self, Answering, Calls, RequestBody};
+use crate::current::Current;
 use crate::decision::{Decision, DecisionLog};
 use crate::policy::{Callers, Origins, OwnDecision, Policy};
 use crate::refusal::{Reason, Refusal, RefusalKind};
@@ -74,6 +76,7 @@ impl Gate {
     #[allow(clippy::manual_async_fn, reason = "one would keep room for all of its arguments twice")]
     pub(crate) fn pass<S, B, R>(
         self: Arc<Self>,
+        current: Arc<Current<Self>>,
         mut inner: S,
         mut parts: Parts,
         body: B,
@@ -98,7 +101,7 @@ impl Gate {
             let answer = inner.call(Request::from_parts(parts, body)).await?;
 
             // 9. on the way back
-            let mut answer = match back.bring(&self, answer) {
+            let mut answer = match back.bring(&self, &current, answer) {
                 Brought::Back(answer) => answer,
                 Brought::Filtering(answer) => answer.await,
             };

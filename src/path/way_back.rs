@@ -11,8 +11,10 @@ use http::{HeaderValue, Response};
 use http_body::Body;
 
 use super::Gate;
+use super::stream_watch::until_refused;
 use crate::answer::{self, ListFilter, ResponseBody};
 use crate::call::Answering;
+use crate::current::Current;
 use crate::list::Asked;
 use crate::token::{KeptToken, Principal, Unbindable};
 
@@ -52,7 +54,12 @@ impl WayBack {
     }
 
     /// Sessions are bound to their owners, lists filtered where that is asked for, and streams end with their token.
-    pub(super) fn bring<R>(mut self, gate: &Arc<Gate>, mut answer: Response<R>) -> Brought<R>
+    pub(super) fn bring<R>(
+        mut self,
+        gate: &Gate,
+        current: &Arc<Current<Gate>>,
+        mut answer: Response<R>,
+    ) -> Brought<R>
     where
         R: Body<Data = Bytes> + Send + 'static,
     {
@@ -61,30 +68,34 @@ impl WayBack {
         }
         match self.filter.take() {
             None if answer::is_stream(answer.headers()) => {
-                Brought::Back(self.end(gate.clone(), answer.map(ResponseBody::theirs)))
+                Brought::Back(self.end(current.clone(), answer.map(ResponseBody::theirs)))
             }
             None => Brought::Back(answer.map(ResponseBody::theirs)),
             Some(filter) => {
-                let gate = gate.clone();
-                Brought::Filtering(Box::pin(async { self.end(gate, filter.apply(answer).await) }))
+                let current = current.clone();
+                Brought::Filtering(Box::pin(async { self.end(current, filter.apply(answer).await) }))
             }
         }
     }
 
     /// Ends a stream of events with the token that it was opened with.
-    fn end<R>(self, gate: Arc<Gate>, answer: Response<ResponseBody<R>>) -> Response<ResponseBody<R>> {
+    fn end<R>(
+        self,
+        current: Arc<Current<Gate>>,
+        answer: Response<ResponseBody<R>>,
+    ) -> Response<ResponseBody<R>> {
         let Self { principal: Some(principal), token: Some(line), .. } = self else {
             return answer;
         };
         if !answer::is_stream(answer.headers()) {
             return answer;
         }
-        let Some(grace) = gate.streams.grace(self.listens) else {
+        let Some(grace) = current.look().streams.grace(self.listens) else {
             return answer;
         };
         let over = async move {
             if let Some(token) = KeptToken::of(&line) {
-                gate.verifier.until_over(token, principal).await;
+                until_refused(current, token, principal).await;
             }
         };
         answer::end(answer, over, grace)

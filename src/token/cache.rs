@@ -11,10 +11,12 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 
-use super::fingerprint::{AlreadyHashed, Fingerprint};
+use super::fingerprint::{AlreadyHashed, Fingerprint, Fingerprinted};
 use super::jwt::{Key, KeySource};
+use super::present::PresentedToken;
 use super::principal::Principal;
 use super::revocation::Revocations;
+use super::token_hash::TokenHash;
 use crate::clock::Timestamp;
 use crate::refusal::{Reason, Refusal};
 
@@ -24,6 +26,12 @@ const ENTRY_OVERHEAD_BYTES: usize = 704;
 /// Tokens that their issuer was asked about and did not stand by; some 2 MiB. About more than these it is asked
 /// again.
 const MAX_REJECTED: u64 = 10_000;
+
+/// Tokens that are remembered to have been good; some 8 MiB.
+const MAX_RECENTLY_GOOD: u64 = 50_000;
+
+/// A token that was good within this time is no stranger's.
+const RECENTLY: Duration = Duration::from_secs(60 * 60);
 
 /// The good tokens of one gate.
 #[derive(Debug)]
@@ -66,15 +74,15 @@ impl VerifiedCache {
     /// revoked.
     pub(super) fn get(
         &self,
-        token: &Fingerprint,
+        Fingerprinted { token, fingerprint }: Fingerprinted<'_>,
         now: Timestamp,
         revocations: &Revocations,
     ) -> Result<Option<Principal>, Refusal> {
-        let Some(verified) = self.entries.get(token) else {
+        let Some(verified) = self.entries.get(&fingerprint) else {
             return Ok(None);
         };
         if now >= verified.dies_at || verified.proof.as_ref().is_some_and(|proof| proof.key.is_retired()) {
-            self.entries.invalidate(token);
+            self.entries.invalidate(&fingerprint);
             return Ok(None);
         }
         if let Some(proof) = &verified.proof {
@@ -82,7 +90,7 @@ impl VerifiedCache {
         }
         if verified.judged_in.load(Ordering::Relaxed) != revocations.generation() {
             let judged = revocations.judge(&verified.principal, token, now);
-            let generation = judged.inspect_err(|_| self.entries.invalidate(token))?;
+            let generation = judged.inspect_err(|_| self.entries.invalidate(&fingerprint))?;
             verified.judged_in.store(generation, Ordering::Relaxed);
         }
         Ok(Some(verified.principal.clone()))
@@ -119,5 +127,26 @@ impl RejectedCache {
 
     pub(super) fn insert(&self, token: Fingerprint, reason: Reason, now: Timestamp) {
         self.entries.insert(token, Rejected { reason, until: now.plus(self.max_age) });
+    }
+}
+
+/// Introspected tokens that were good lately, by their hash. Nothing is allowed because of it: they only need not queue
+/// behind strangers' when they are introspected again.
+#[derive(Debug)]
+pub(crate) struct RecentlyGood(Cache<TokenHash, Timestamp>);
+
+impl RecentlyGood {
+    pub(super) fn has(&self, token: PresentedToken<'_>, now: Timestamp) -> bool {
+        self.0.get(&TokenHash::of(token.as_bytes())).is_some_and(|since| now < since.plus(RECENTLY))
+    }
+
+    pub(super) fn note(&self, token: PresentedToken<'_>, now: Timestamp) {
+        self.0.insert(TokenHash::of(token.as_bytes()), now);
+    }
+}
+
+impl Default for RecentlyGood {
+    fn default() -> Self {
+        Self(Cache::builder().max_capacity(MAX_RECENTLY_GOOD).time_to_live(RECENTLY).build())
     }
 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::fingerprint::Fingerprint;
 use super::issuer::{Profile, TrustedIssuer};
 use super::json::{Json, Object, WrongType};
 use super::jwt::TokenType;
+use super::present::PresentedToken;
 use super::principal::{Facts, Principal};
+use super::token_hash::{TokenHash, is_shown_whole, token_id};
 use crate::clock::Timestamp;
 use crate::refusal::{Reason, Refusal};
 use crate::scope::{Scope, Scopes};
@@ -60,14 +61,14 @@ impl Claims<'_> {
         &self,
         word: Word,
         issuer: &TrustedIssuer,
-        token: Fingerprint,
+        token: PresentedToken<'_>,
         now: Timestamp,
     ) -> Result<Principal, Refusal> {
         self.accept(word, issuer, token, now).map_err(|refusal| {
             let subject = self.object.text("sub").ok().flatten();
             let client_id = self.first_text(CLIENT_CLAIMS).ok().flatten();
             let refusal = refusal.of(&issuer.name, subject, client_id);
-            refusal.token_id(token.name(self.object.text("jti").ok().flatten()))
+            refusal.token_id(token_id(self.object.text("jti").ok().flatten(), token.as_bytes()))
         })
     }
 
@@ -75,7 +76,7 @@ impl Claims<'_> {
         &self,
         word: Word,
         issuer: &TrustedIssuer,
-        token: Fingerprint,
+        token: PresentedToken<'_>,
         now: Timestamp,
     ) -> Result<Principal, Refusal> {
         if self.issuer() != Some(&issuer.name) && (word != Word::Told || self.object.has("iss")) {
@@ -94,17 +95,18 @@ impl Claims<'_> {
         if issuer.profile != Profile::Compatible {
             self.require_profile(word, issuer.profile)?;
         }
-        let subject = self.text("sub")?;
+        let (subject, jti) = (self.text("sub")?, self.text("jti")?);
+        let is_nameless = (subject.is_none() && client_id.is_none()) || !jti.is_some_and(is_shown_whole);
         Ok(Principal::new(Facts {
             issuer: issuer.name.clone(),
             request_prefix: issuer.request_prefix.clone(),
             seal: issuer.seal.clone(),
-            nameless: (subject.is_none() && client_id.is_none()).then(|| Box::new(token)),
+            hash: is_nameless.then(|| Box::new(TokenHash::of(token.as_bytes()))),
             subject: subject.map(str::to_owned),
             client_id: client_id.map(str::to_owned),
             is_machine: issuer.is_machine(self.text("sub")?, client_id),
             actor: self.actor()?,
-            token_id: self.text("jti")?.map(str::to_owned),
+            token_id: jti.map(str::to_owned),
             scopes: self.scopes(issuer)?,
             audience,
             issued_at: self.issued_at(),

@@ -1,44 +1,93 @@
-//! A token's hash: what it is remembered and logged by.
+//! What this process remembers a token by: a MAC of it, under a key that exists nowhere else.
+//!
+//! A hit costs one MAC, and AES-GMAC takes a quarter of the time of SHA-256 where the processor helps with both, a
+//! twelfth where it helps with AES alone. What the log and revocations call a token is `token_hash`.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::rand;
 
 use super::present::PresentedToken;
+use crate::refusal::{Reason, Refusal};
 
-/// SHA-256 of a token. Tokens themselves are stored nowhere (RFC 9700 §4.9.3).
+/// A token's MAC under the key of one configuration of one gate. Two tokens have the same with a chance below 2⁻¹¹⁰.
+///
+/// It can be compared and hashed, and nothing else: two MACs that someone knows give away the hash key, and with it a
+/// token that would hit another's entry.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Fingerprint([u8; 32]);
+pub(crate) struct Fingerprint([u8; FINGERPRINT_BYTES]);
 
-/// An id that the log shows whole.
-const MAX_SHOWN_ID_BYTES: usize = 128;
+const FINGERPRINT_BYTES: usize = 16;
 
-impl Fingerprint {
-    pub(crate) fn of(token: PresentedToken<'_>) -> Self {
-        let mut hash = [0; 32];
-        hash.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
-        Self(hash)
+/// A presented token, and what it is remembered by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fingerprinted<'a> {
+    pub(super) token: PresentedToken<'a>,
+    pub(super) fingerprint: Fingerprint,
+}
+
+/// Makes the fingerprints of one configuration.
+pub(crate) struct FingerprintKey(Mac);
+
+enum Mac {
+    Gmac(LessSafeKey),
+    /// In a FIPS build, where no IV may repeat under one key.
+    Sha256(Context),
+}
+
+impl FingerprintKey {
+    /// A new key; `None` only where the system has no randomness to give.
+    pub(crate) fn random() -> Option<Self> {
+        let mut key = [0; 16];
+        rand::fill(&mut key).ok()?;
+        Self::new(key, aws_lc_rs::try_fips_mode().is_ok())
     }
 
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// What the log calls the token, so that it can be revoked by that: its `jti`, unless the log would have to
-    /// cut or escape it, or else the beginning of the hash.
-    pub(crate) fn name(&self, jti: Option<&str>) -> String {
-        let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\');
-        match jti {
-            Some(id) if !id.is_empty() && id.len() <= MAX_SHOWN_ID_BYTES && id.bytes().all(is_plain) => {
-                id.to_owned()
-            }
-            _ => self.to_string(),
+    fn new(key: [u8; 16], is_fips: bool) -> Option<Self> {
+        if is_fips {
+            let mut keyed = Context::new(&SHA256);
+            keyed.update(&key);
+            return Some(Self(Mac::Sha256(keyed)));
         }
+        Some(Self(Mac::Gmac(LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &key).ok()?))))
+    }
+
+    /// Fails with a refusal, and never with some default: two tokens with one fingerprint would be one caller.
+    pub(crate) fn fingerprint<'a>(&self, token: PresentedToken<'a>) -> Result<Fingerprinted<'a>, Refusal> {
+        let mac = match &self.0 {
+            Mac::Gmac(key) => {
+                // Nothing is encrypted, and no MAC leaves the process: one nonce under one random key is enough.
+                let nonce = Nonce::assume_unique_for_key([0; NONCE_LEN]);
+                let tag = key.seal_in_place_separate_tag(nonce, Aad::from(token.as_bytes()), &mut []);
+                tag.ok().and_then(|tag| tag.as_ref().try_into().ok())
+            }
+            Mac::Sha256(keyed) => {
+                let mut context = keyed.clone();
+                context.update(token.as_bytes());
+                context.finish().as_ref().first_chunk().copied()
+            }
+        };
+        let fingerprint = Fingerprint(mac.ok_or(Reason::FingerprintFailed)?);
+        Ok(Fingerprinted { token, fingerprint })
     }
 }
 
-/// A part of a hash is a hash: nothing better is made by hashing it again.
+impl fmt::Debug for FingerprintKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FingerprintKey(…)")
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fingerprint(…)")
+    }
+}
+
+/// A part of a MAC under a secret key is as good a hash as any made of it.
 impl Hash for Fingerprint {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
@@ -62,15 +111,40 @@ impl Hasher for AlreadyHashed {
     }
 }
 
-/// The first 8 bytes: enough to find a token's other events, nothing to attack it with.
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().take(8).try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
+#[cfg(test)]
+mod tests {
+    use http::header::AUTHORIZATION;
 
-impl fmt::Debug for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+    use super::*;
+
+    fn fingerprint(key: &FingerprintKey, token: &str) -> Fingerprint {
+        let (parts, ()) = http::Request::get("/")
+            .header(AUTHORIZATION, format!("Bearer {token}"))
+            .body(())
+            .unwrap()
+            .into_parts();
+        key.fingerprint(PresentedToken::read(&parts).unwrap()).unwrap().fingerprint
+    }
+
+    #[test]
+    fn one_token_has_one_fingerprint_under_one_key_and_another_under_another() {
+        for is_fips in [false, true] {
+            let [own, other] = [[1; 16], [2; 16]].map(|key| FingerprintKey::new(key, is_fips).unwrap());
+            for token in ["a", "b", &"a".repeat(16), &"a".repeat(17), &"a".repeat(16 * 1024 - 1)] {
+                assert_eq!(fingerprint(&own, token), fingerprint(&own, token));
+                assert_ne!(fingerprint(&own, token), fingerprint(&other, token));
+                let longer = format!("{token}=");
+                assert_ne!(fingerprint(&own, token), fingerprint(&own, &longer));
+            }
+            assert_ne!(fingerprint(&own, "a"), fingerprint(&own, "b"));
+        }
+    }
+
+    #[test]
+    fn each_key_is_new_and_shows_nothing_of_itself_or_what_it_makes() {
+        let [one, another] = [(); 2].map(|()| FingerprintKey::random().unwrap());
+        assert_ne!(fingerprint(&one, "token"), fingerprint(&another, "token"));
+        let shown = format!("{one:?} {:?}", fingerprint(&one, "token"));
+        assert_eq!(shown, "FingerprintKey(…) Fingerprint(…)");
     }
 }

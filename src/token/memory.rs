@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use super::cache::{KeyProof, RejectedCache, Verified, VerifiedCache};
-use super::fingerprint::Fingerprint;
+use super::cache::{KeyProof, RecentlyGood, RejectedCache, Verified, VerifiedCache};
+use super::fingerprint::{Fingerprint, Fingerprinted};
 use super::principal::Principal;
 use super::revocation::Revocations;
 use crate::clock::Timestamp;
@@ -14,31 +14,36 @@ use crate::refusal::{Refusal, RefusalKind};
 pub(crate) struct Memory {
     pub(crate) verified: VerifiedCache,
     pub(crate) rejected: RejectedCache,
-    /// These outlive the configuration.
+    /// These two outlive the configuration.
+    pub(crate) recently_good: Arc<RecentlyGood>,
     pub(crate) revocations: Arc<Revocations>,
 }
 
 impl Memory {
     /// What is known of the token already: whose it is, or that it was refused, or nothing.
-    pub(crate) fn recall(&self, token: &Fingerprint, now: Timestamp) -> Result<Option<Principal>, Refusal> {
+    pub(crate) fn recall(
+        &self,
+        token: Fingerprinted<'_>,
+        now: Timestamp,
+    ) -> Result<Option<Principal>, Refusal> {
         if let Some(principal) = self.verified.get(token, now, &self.revocations)? {
             return Ok(Some(principal));
         }
-        self.rejected.get(token, now).map_or(Ok(None), |reason| Err(reason.into()))
+        self.rejected.get(&token.fingerprint, now).map_or(Ok(None), |reason| Err(reason.into()))
     }
 
     /// Remembers a token that was found good, unless it was revoked here meanwhile.
     pub(crate) fn keep(
         &self,
-        token: Fingerprint,
+        token: Fingerprinted<'_>,
         principal: &Principal,
         dies_at: Timestamp,
         proof: Option<KeyProof>,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        let judged_in = self.revocations.judge(principal, &token, now)?;
+        let judged_in = self.revocations.judge(principal, token.token, now)?;
         let verified = Verified { principal: principal.clone(), dies_at, proof, judged_in: judged_in.into() };
-        self.verified.insert(token, verified, now);
+        self.verified.insert(token.fingerprint, verified, now);
         Ok(())
     }
 

@@ -27,10 +27,12 @@ mod seal;
 mod session;
 mod source;
 mod standing;
+mod token_hash;
 mod unverified;
 mod verify;
 
-pub(crate) use cache::{RejectedCache, VerifiedCache};
+pub(crate) use cache::{RecentlyGood, RejectedCache, VerifiedCache};
+pub(crate) use fingerprint::FingerprintKey;
 pub use health::IssuerHealth;
 pub(crate) use introspection::{
     Asked, AssertionKey, AssertionSigner, Client, Endpoint, EndpointFetch, FileSecret, Introspection, Secret,

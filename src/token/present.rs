@@ -30,6 +30,11 @@ impl<'a> PresentedToken<'a> {
         Self::read_line(line.as_bytes())
     }
 
+    /// A token that was presented, and found to be well-formed.
+    pub(super) fn again(text: &'a str) -> Self {
+        Self(text.as_bytes())
+    }
+
     pub(crate) fn as_bytes(self) -> &'a [u8] {
         self.0
     }

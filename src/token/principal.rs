@@ -8,8 +8,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 
-use super::fingerprint::Fingerprint;
 use super::seal::{Owner, OwnerKind, Purpose, Seal};
+use super::token_hash::{TokenHash, is_shown_whole};
 use crate::clock::Timestamp;
 use crate::scope::Scopes;
 
@@ -34,8 +34,8 @@ pub(crate) struct Facts {
     pub(crate) issuer: Arc<str>,
     pub(crate) request_prefix: Arc<str>,
     pub(crate) seal: Arc<Seal>,
-    /// The token, where it names nobody.
-    pub(crate) nameless: Option<Box<Fingerprint>>,
+    /// Of the token, where its claims do not name its owner, or have no id that the log can show.
+    pub(crate) hash: Option<Box<TokenHash>>,
     pub(crate) subject: Option<String>,
     pub(crate) client_id: Option<String>,
     pub(crate) is_machine: bool,
@@ -152,12 +152,21 @@ impl Principal {
         URL_SAFE_NO_PAD.decode(text).ok()
     }
 
+    /// What the log calls the token: its `jti`, or else the beginning of its hash.
+    pub(crate) fn logged_token_id(&self) -> String {
+        let jti = self.token_id().filter(|jti| is_shown_whole(jti));
+        match (jti, &self.0.hash) {
+            (Some(jti), _) => jti.to_owned(),
+            (None, hash) => hash.as_ref().map(ToString::to_string).unwrap_or_default(),
+        }
+    }
+
     /// For whom something of theirs is sealed.
     pub(super) fn owner(&self) -> Owner<'_> {
         let (kind, name) = match self.name() {
             Some((Kind::User, name)) => (OwnerKind::User, name.as_bytes()),
             Some((Kind::Machine, name)) => (OwnerKind::Machine, name.as_bytes()),
-            None => (OwnerKind::Token, self.0.nameless.as_deref().map_or(&[][..], Fingerprint::as_bytes)),
+            None => (OwnerKind::Token, self.0.hash.as_deref().map_or(&[][..], TokenHash::as_bytes)),
         };
         Owner { kind, issuer: self.issuer(), name }
     }

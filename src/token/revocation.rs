@@ -8,8 +8,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-use super::fingerprint::Fingerprint;
+use super::present::PresentedToken;
 use super::principal::Principal;
+use super::token_hash::{TokenHash, token_id};
 use crate::clock::Timestamp;
 use crate::refusal::{Reason, Refusal};
 
@@ -124,8 +125,8 @@ impl Revocations {
         Ok(())
     }
 
-    /// Waits for the next one after now, whenever it is waited for.
-    pub(super) fn next(&self) -> Notified<'_> {
+    /// Completes with the next one after this call, whenever it is polled first.
+    pub(crate) fn next(&self) -> Notified<'_> {
         self.added.notified()
     }
 
@@ -133,7 +134,7 @@ impl Revocations {
     pub(super) fn judge(
         &self,
         principal: &Principal,
-        token: &Fingerprint,
+        token: PresentedToken<'_>,
         now: Timestamp,
     ) -> Result<u64, Refusal> {
         // Seen before it is looked up: who revokes later is not in it, and makes a newer one.
@@ -152,20 +153,20 @@ impl Revocations {
         if candidates.iter().flatten().any(|candidate| self.concerns(candidate, principal.issued_at(), now)) {
             let refusal = Refusal::from(Reason::Revoked);
             let refusal = refusal.of(issuer, principal.subject(), principal.client_id());
-            return Err(refusal.token_id(token.name(principal.token_id())));
+            return Err(refusal.token_id(token_id(principal.token_id(), token.as_bytes())));
         }
         Ok(generation)
     }
 
-    /// The same for a token of which nothing is known but what the log calls it.
+    /// Refuses a token of which nothing is known yet, if it is revoked by its hash.
     pub(super) fn judge_unread(
         &self,
         issuer: &str,
-        token: &Fingerprint,
+        token: PresentedToken<'_>,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        if self.generation() == 0 || !self.concerns(&Revocation::token(issuer, token.to_string()), None, now)
-        {
+        let by_hash = || Revocation::token(issuer, TokenHash::of(token.as_bytes()).to_string());
+        if self.generation() == 0 || !self.concerns(&by_hash(), None, now) {
             return Ok(());
         }
         Err(Reason::Revoked.into())

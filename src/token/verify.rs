@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::cache::KeyProof;
 use super::claims::{Claims, Word};
-use super::fingerprint::Fingerprint;
+use super::fingerprint::{FingerprintKey, Fingerprinted};
 use super::health::IssuerHealth;
 use super::introspection::{Introspection, SignedClaims, When};
 use super::issuer::TrustedIssuer;
@@ -18,6 +18,7 @@ use super::present::PresentedToken;
 use super::principal::Principal;
 use super::revocation::{Revocation, RevocationError};
 use super::source::MAX_WAIT;
+use super::token_hash::TokenHash;
 use crate::clock::{Clock, Timestamp};
 use crate::refusal::{Reason, Refusal, RefusalKind};
 
@@ -27,6 +28,7 @@ pub(crate) struct Verifier {
     /// Of those issuers that are asked about tokens.
     pub(crate) introspections: Vec<Arc<Introspection>>,
     pub(crate) memory: Arc<Memory>,
+    pub(crate) fingerprints: FingerprintKey,
     pub(crate) clock: Clock,
 }
 
@@ -35,29 +37,21 @@ pub(crate) struct Verifier {
 pub(crate) struct Known {
     pub(crate) principal: Principal,
     pub(crate) remembered: bool,
-    fingerprint: Fingerprint,
-}
-
-impl Known {
-    /// What the log calls the token.
-    pub(crate) fn token_id(&self) -> String {
-        self.fingerprint.name(self.principal.token_id())
-    }
 }
 
 impl Verifier {
     /// Three outcomes, never two: a caller, a refusal of the token (401), or "cannot tell right now" (503).
     pub(crate) async fn verify(&self, token: PresentedToken<'_>, now: Timestamp) -> Result<Known, Refusal> {
-        let fingerprint = Fingerprint::of(token);
-        let named = |refusal: Refusal| refusal.token_id(fingerprint.to_string());
-        if let Some(principal) = self.memory.recall(&fingerprint, now).map_err(named)? {
-            return Ok(Known { principal, remembered: true, fingerprint });
+        let named = |refusal: Refusal| refusal.token_id(TokenHash::of(token.as_bytes()).to_string());
+        let token = self.fingerprints.fingerprint(token)?;
+        if let Some(principal) = self.memory.recall(token, now).map_err(named)? {
+            return Ok(Known { principal, remembered: true });
         }
         // What was remembered was well-formed.
-        let token = token.well_formed()?;
+        let text = token.token.well_formed()?;
         // Boxed: what a new token needs is much, and room would have to be made for it on every request.
-        let principal = Box::pin(self.judge(token, fingerprint)).await.map_err(named)?;
-        Ok(Known { principal, remembered: false, fingerprint })
+        let principal = Box::pin(self.judge(text, token)).await.map_err(named)?;
+        Ok(Known { principal, remembered: false })
     }
 
     /// Fetches keys where it is time to, and waits where tokens would wait too.
@@ -93,23 +87,23 @@ impl Verifier {
         Ok(())
     }
 
-    async fn judge(&self, token: &str, fingerprint: Fingerprint) -> Result<Principal, Refusal> {
-        if let Some(jws) = Jws::cut(token)?
+    async fn judge(&self, text: &str, token: Fingerprinted<'_>) -> Result<Principal, Refusal> {
+        if let Some(jws) = Jws::cut(text)?
             && let Some(header) = jws.header()?
         {
-            return self.judge_jwt(&jws, &header, token, fingerprint).await;
+            return self.judge_jwt(&jws, &header, text, token).await;
         }
         let mut introspections = self.introspections.iter();
-        let introspection = introspections.find(|introspection| introspection.may_be_asked_about(token));
-        introspection.ok_or(Reason::NotAJwt)?.look_up(token, fingerprint, None).await
+        let introspection = introspections.find(|introspection| introspection.may_be_asked_about(text));
+        introspection.ok_or(Reason::NotAJwt)?.look_up(text, token, None).await
     }
 
     async fn judge_jwt(
         &self,
         jws: &Jws<'_>,
         header: &Object<'_>,
-        token: &str,
-        fingerprint: Fingerprint,
+        text: &str,
+        token: Fingerprinted<'_>,
     ) -> Result<Principal, Refusal> {
         let payload = jws.payload()?;
         let claims =
@@ -130,14 +124,18 @@ impl Verifier {
             None => Word::Signed(header.kind),
             Some(_) => Word::SignedInPart(header.kind),
         };
-        let principal = claims.judge(word, issuer, fingerprint, now)?;
+        let principal = claims.judge(word, issuer, token.token, now)?;
         let dies_at = principal.expiry().map_or(now, |expiry| expiry.plus(issuer.leeway));
         if let Some(introspection) = introspection {
-            self.memory.revocations.judge(&principal, &fingerprint, now)?;
+            self.memory.revocations.judge(&principal, token.token, now)?;
             let signed = SignedClaims { text: claims.text.into(), proof, dies_at };
-            return introspection.look_up(token, fingerprint, Some(&signed)).await;
+            let told = introspection.look_up(text, token, Some(&signed)).await;
+            // Its signature held, whatever the issuer says of it now.
+            let whose =
+                |refusal: Refusal| refusal.of(&issuer.name, principal.subject(), principal.client_id());
+            return told.map_err(whose);
         }
-        self.memory.keep(fingerprint, &principal, dies_at, Some(proof), now)?;
+        self.memory.keep(token, &principal, dies_at, Some(proof), now)?;
         Ok(principal)
     }
 

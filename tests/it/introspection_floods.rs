@@ -15,8 +15,10 @@ use toolgate::testing::{AuthorizationServer, Endpoint, Fault};
 use crate::introspection::{asked, asking, asking_as};
 use crate::world::{Answer, PATIENCE, RESOURCE, World, pass, until};
 
-/// What may be under way at one issuer.
-const MAX_QUESTIONS: usize = 64;
+/// What may be under way at one issuer at once, of it for tokens that were not good lately, and what may wait.
+const MAX_AT_ONCE: usize = 64;
+const MAX_OF_STRANGERS: usize = 32;
+const MAX_WAITING: usize = 256;
 
 async fn all_at_once(world: &Arc<World>, tokens: impl IntoIterator<Item = String>) -> Vec<Answer> {
     let mut requests = JoinSet::new();
@@ -73,7 +75,7 @@ async fn bad_tokens_are_asked_about_once_too_and_displace_no_good_one() {
 }
 
 #[tokio::test]
-async fn no_more_than_sixty_four_questions_are_under_way_and_the_others_wait_their_turn() {
+async fn no_more_than_thirty_two_unknown_tokens_are_introspected_at_once_and_the_others_wait_their_turn() {
     let world = Arc::new(asking().await);
     world.gate.warm_up().await;
     world.server.fail(Endpoint::Introspect, Some(Fault::Hang));
@@ -83,11 +85,7 @@ async fn no_more_than_sixty_four_questions_are_under_way_and_the_others_wait_the
         let world = world.clone();
         requests.spawn(async move { world.list_with(&token).await });
     }
-    until(|| asked(&world) == MAX_QUESTIONS).await;
-    for _ in 0..1000 {
-        tokio::task::yield_now().await;
-    }
-    assert_eq!(asked(&world), MAX_QUESTIONS);
+    asks_for_no_more_than(&world, MAX_OF_STRANGERS).await;
 
     // Those under way are given up, and those who waited get their turn, with an answer.
     world.server.fail(Endpoint::Introspect, None);
@@ -95,11 +93,104 @@ async fn no_more_than_sixty_four_questions_are_under_way_and_the_others_wait_the
     let answers = requests.join_all().await;
     let mut codes = HashMap::new();
     answers.iter().for_each(|answer| *codes.entry(answer.code).or_insert(0) += 1);
-    let expected = [(None, 100 - MAX_QUESTIONS), (Some("introspection_unavailable"), MAX_QUESTIONS)];
+    let expected = [(None, 100 - MAX_OF_STRANGERS), (Some("introspection_unavailable"), MAX_OF_STRANGERS)];
     assert_eq!(codes, HashMap::from(expected));
     for answer in all_at_once(&world, tokens).await {
         answer.assert_served();
     }
+}
+
+/// Lets everything go on that can, and holds how much was asked.
+async fn asks_for_no_more_than(world: &World, asked_at_most: usize) {
+    until(|| asked(world) >= asked_at_most).await;
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(asked(world), asked_at_most);
+}
+
+#[tokio::test]
+async fn all_of_the_room_is_for_tokens_that_were_good_lately_and_for_those_whose_signature_holds() {
+    for every_token in [false, true] {
+        let configure = if every_token { Introspection::every_token } else { std::convert::identity };
+        let world = Arc::new(asking_as(configure).await);
+        let mint = |_| match every_token {
+            true => world.token().mint(),
+            false => world.server.mint_opaque(&world.token()),
+        };
+        let tokens: Vec<_> = (0..100).map(mint).collect();
+        if !every_token {
+            for answer in all_at_once(&world, tokens.clone()).await {
+                answer.assert_served();
+            }
+            world.clock.advance(Duration::from_secs(61));
+        }
+        let before = asked(&world);
+        world.gate.warm_up().await;
+        world.server.fail(Endpoint::Introspect, Some(Fault::Hang));
+        let requests = tokens.into_iter().map(|token| {
+            let world = world.clone();
+            async move { world.list_with(&token).await }
+        });
+        let _requests: JoinSet<_> = requests.collect();
+        asks_for_no_more_than(&world, before + MAX_AT_ONCE).await;
+    }
+}
+
+#[tokio::test]
+async fn strangers_do_not_keep_out_a_caller_whose_token_was_good_lately() {
+    let world = Arc::new(asking().await);
+    let token = world.server.mint_opaque(&world.token());
+    world.list_with(&token).await.assert_served();
+    world.clock.advance(Duration::from_secs(61));
+    world.server.fail(Endpoint::Introspect, Some(Fault::Delay(Duration::from_millis(500))));
+    let flood = (0..1400).map(|number| {
+        let world = world.clone();
+        async move { world.list_with(&format!("garbage-{number}")).await }
+    });
+    let mut flood: JoinSet<_> = flood.collect();
+    until(|| asked(&world) == 1 + MAX_OF_STRANGERS).await;
+    let before = std::time::Instant::now();
+    world.list_with(&token).await.assert_served();
+    assert!(before.elapsed() < Duration::from_secs(4), "{:?}", before.elapsed());
+
+    // What the queue has no room for is refused at once.
+    let mut refused = 0;
+    while let Some(Ok(answer)) = flood.try_join_next() {
+        if answer.code == Some("introspection_busy") {
+            answer.assert_unavailable("introspection_busy");
+            refused += 1;
+        }
+    }
+    assert!(refused >= 1400 - 2 * MAX_OF_STRANGERS - MAX_WAITING, "{refused}");
+}
+
+#[tokio::test]
+async fn a_token_whose_caller_hangs_up_leaves_its_place_in_the_queue() {
+    let world = Arc::new(asking().await);
+    world.gate.warm_up().await;
+    world.server.fail(Endpoint::Introspect, Some(Fault::Hang));
+    let flood = |name: &'static str| -> JoinSet<Answer> {
+        let requests = (0..MAX_OF_STRANGERS + MAX_WAITING).map(|number| {
+            let world = world.clone();
+            async move { world.list_with(&format!("{name}-{number}")).await }
+        });
+        requests.collect()
+    };
+    let first = flood("first");
+    asks_for_no_more_than(&world, MAX_OF_STRANGERS).await;
+    let mut late = pin!(world.list_with("late"));
+    let refused = poll!(&mut late);
+    assert!(refused.is_ready(), "there is no room, and no time to wait for it");
+
+    drop(first);
+    tokio::task::yield_now().await;
+    let mut later = pin!(world.list_with("later"));
+    assert!(poll!(&mut later).is_pending(), "there is room to wait again");
+    world.server.fail(Endpoint::Introspect, None);
+    pass(Duration::from_secs(5)).await;
+    later.await.assert_invalid_token("inactive");
+    assert_eq!(asked(&world), MAX_OF_STRANGERS + 1, "no caller waits for the others any more");
 }
 
 #[tokio::test]
@@ -108,19 +199,19 @@ async fn who_waits_in_vain_for_a_turn_is_told_to_come_back() {
     world.gate.warm_up().await;
     world.server.fail(Endpoint::Introspect, Some(Fault::Slow(Duration::from_secs(1))));
     let mut requests = JoinSet::new();
-    for number in 0..MAX_QUESTIONS * 3 {
+    for number in 0..MAX_OF_STRANGERS * 3 {
         let world = world.clone();
         requests.spawn(async move { world.list_with(&format!("opaque-{number}")).await });
     }
-    until(|| asked(&world) == MAX_QUESTIONS).await;
+    until(|| asked(&world) == MAX_OF_STRANGERS).await;
     // Given up after 5 s, and so are those that came next; for the last there is no time left.
     pass(Duration::from_secs(5)).await;
-    until(|| asked(&world) == 2 * MAX_QUESTIONS).await;
+    until(|| asked(&world) == 2 * MAX_OF_STRANGERS).await;
     pass(Duration::from_secs(5)).await;
     let answers = requests.join_all().await;
     let busy = answers.iter().filter(|answer| answer.code == Some("introspection_busy"));
     assert!(
-        busy.count() >= MAX_QUESTIONS,
+        busy.count() >= MAX_OF_STRANGERS,
         "{:?}",
         answers.iter().map(|answer| answer.code).collect::<Vec<_>>()
     );

@@ -30,6 +30,7 @@ mod listing;
 mod logs;
 mod metadata;
 mod origins;
+mod other_signatures;
 mod outages;
 mod placeholders;
 mod policy;
@@ -45,6 +46,7 @@ mod sessions;
 #[cfg(target_os = "linux")]
 mod soak;
 mod streams;
+mod streams_model;
 mod tokens;
 mod transports;
 mod walls;

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use futures_util::poll;
 use serde_json::json;
-use toolgate::testing::{AuthorizationServer, Endpoint, Fault};
+use toolgate::testing::{Algorithm, AuthorizationServer, Endpoint, Fault, SigningKey};
 use toolgate::{Config, Revocation};
 
+use crate::logs::listen;
 use crate::world::{RESOURCE, World, call, post, until};
 
 fn config(issuer: &str, scopes: &str) -> Config {
@@ -88,7 +89,74 @@ async fn what_was_remembered_is_forgotten_but_not_what_was_revoked() {
     world.gate.reload(config(issuer, "unlisted = \"allow\"")).unwrap();
     world.list_with(&revoked).await.assert_invalid_token("revoked");
     world.list_with(&token).await.assert_served();
-    assert_eq!(world.server.hits(Endpoint::Jwks), fetched + 1, "keys are fetched anew");
+    until(|| world.server.hits(Endpoint::Jwks) == fetched + 1).await;
+}
+
+#[tokio::test]
+async fn a_reload_while_an_issuer_is_down_throws_no_good_keys_away() {
+    let (log, _guard) = listen();
+    let world = World::new().await;
+    let issuer = world.server.issuer();
+    world.list_with(&world.token().mint()).await.assert_served();
+    world.server.fail(Endpoint::Rfc8414, Some(Fault::Status(503)));
+    world.server.fail(Endpoint::Jwks, Some(Fault::Status(503)));
+    let changed = "every_request = [\"mcp:use\"]\nunlisted = \"allow\"";
+    for _ in 0..3 {
+        world.gate.reload(config(issuer, changed)).unwrap();
+        world.list_with(&world.token().mint()).await.assert_served();
+    }
+    // It is found out in the background that nothing newer is to be had.
+    until(|| log.text().contains("not fetched")).await;
+    world.list_with(&world.token().mint()).await.assert_served();
+
+    // Keys of another place, or for other algorithms, are other keys.
+    let moved = format!("jwks_uri = {:?}", world.server.url(Endpoint::Jwks));
+    let text = format!(
+        "resource = {RESOURCE:?}\n[[issuers]]\nissuer = {issuer:?}\n{moved}\n[scopes]\nunlisted = \"allow\""
+    );
+    world.gate.reload(toml::from_str(&text).unwrap()).unwrap();
+    world.list_with(&world.token().mint()).await.assert_unavailable("jwks_unavailable");
+}
+
+#[tokio::test]
+async fn a_reload_does_not_keep_a_key_that_was_withdrawn() {
+    let world = World::new().await;
+    let issuer = world.server.issuer();
+    let token = world.token().mint();
+    world.list_with(&token).await.assert_served();
+    world.server.rotate(SigningKey::generate(Algorithm::Es256));
+    world.server.publish(vec![world.server.signing_key().jwk()]);
+    let fetched = world.server.hits(Endpoint::Jwks);
+    world.gate.reload(config(issuer, "unlisted = \"allow\"")).unwrap();
+    world.list_with(&token).await;
+    until(|| world.server.hits(Endpoint::Jwks) == fetched + 1).await;
+    while world.list_with(&token).await.code.is_none() {
+        tokio::task::yield_now().await;
+    }
+    world.list_with(&token).await.assert_invalid_token("kid_unknown");
+}
+
+#[test]
+fn two_reloads_at_once_leave_the_metadata_and_the_gate_of_one_of_them() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let world = runtime.block_on(World::new());
+    let issuer = world.server.issuer().to_owned();
+    let mounted = world.gate.metadata_service();
+    for _ in 0..200 {
+        std::thread::scope(|scope| {
+            for scopes in ["one:use", "two:use"] {
+                let (gate, issuer) = (&world.gate, &issuer);
+                let map = format!("unlisted = \"allow\"\nevery_request = [{scopes:?}]");
+                scope.spawn(move || gate.reload(config(issuer, &map)).unwrap());
+            }
+        });
+        let request = crate::world::bare(http::Method::GET, "/.well-known/oauth-protected-resource/mcp");
+        let document =
+            runtime.block_on(tower::ServiceExt::oneshot(mounted.clone(), request.clone())).unwrap();
+        let document = runtime.block_on(http_body_util::BodyExt::collect(document.into_body())).unwrap();
+        let of_layer = runtime.block_on(world.send(request)).body;
+        assert_eq!(document.to_bytes(), of_layer);
+    }
 }
 
 #[tokio::test]

@@ -15,16 +15,16 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use toolgate::testing::{AuthorizationServer, Endpoint, Fault};
-use toolgate::{Introspection, Issuer, ResponseBody, Revocation, ScopeMap, Sessions, Streams};
+use toolgate::{Config, Introspection, Issuer, ResponseBody, Revocation, ScopeMap, Sessions, Streams};
 
 use crate::listing::through;
 use crate::logs::listen;
-use crate::world::{PATIENCE, World, bare, call, clock, pass, post};
+use crate::world::{PATIENCE, RESOURCE, World, bare, call, clock, pass, post};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// What a service answers a stream of events with.
-struct Events {
+pub struct Events {
     receiver: mpsc::UnboundedReceiver<Result<Frame<Bytes>, Infallible>>,
     /// As many hold it as there are streams of this kind.
     _alive: Arc<()>,
@@ -42,15 +42,15 @@ impl futures_util::Stream for Events {
 }
 
 /// A stream that was opened through the gate, and the service's end of it.
-struct Stream {
+pub struct Stream {
     events: mpsc::UnboundedSender<Result<Frame<Bytes>, Infallible>>,
     headers: HeaderMap,
-    body: ResponseBody<StreamBody<Events>>,
+    pub body: ResponseBody<StreamBody<Events>>,
     alive: Arc<()>,
 }
 
 impl Stream {
-    async fn open(world: &World, request: Request<Full<Bytes>>) -> Self {
+    pub async fn open(world: &World, request: Request<Full<Bytes>>) -> Self {
         let (events, receiver) = mpsc::unbounded_channel();
         let alive = Arc::new(());
         let mut answer = Response::new(StreamBody::new(Events { receiver, _alive: alive.clone() }));
@@ -102,12 +102,12 @@ impl Stream {
 }
 
 /// Lets time pass by every clock.
-async fn later(world: &World, time: Duration) {
+pub async fn later(world: &World, time: Duration) {
     world.clock.advance(time);
     pass(time).await;
 }
 
-fn get(token: &str) -> Request<Full<Bytes>> {
+pub fn get(token: &str) -> Request<Full<Bytes>> {
     let mut request = bare(Method::GET, "/mcp");
     request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
     request
@@ -299,4 +299,64 @@ async fn what_is_no_stream_of_events_is_left_alone() {
     later(&world, HOUR).await;
     events.send(Ok(Frame::data(Bytes::from_static(b"a download")))).unwrap();
     assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "a download");
+}
+
+/// A configuration that trusts this issuer, with something more.
+fn config(issuer: &str, more: &str) -> Config {
+    let text = format!("resource = {RESOURCE:?}\n[[issuers]]\nissuer = {issuer:?}\n{more}");
+    toml::from_str(&text).unwrap()
+}
+
+#[tokio::test]
+async fn a_reload_ends_the_streams_of_those_whom_it_would_refuse_and_of_no_others() {
+    let world = World::new().await;
+    let other = AuthorizationServer::builder().clock(world.clock.clone()).start().await;
+    let issuer = world.server.issuer();
+    let open = "[scopes]\nunlisted = \"allow\"";
+    for (issuer, more, code) in [
+        (other.issuer(), open.to_owned(), "issuer_mismatch"),
+        (issuer, format!("[issuers.clients]\ndenied = [\"test-client\"]\n{open}"), "client_denied"),
+        (issuer, format!("[issuers.claims]\ntenant = \"another\"\n{open}"), "claim_not_met"),
+        (issuer, format!("{open}\nevery_request = [\"mcp:more\"]"), "insufficient_scope"),
+        (issuer, format!("algorithms = [\"RS256\"]\n{open}"), "alg_not_allowed"),
+    ] {
+        let (log, _guard) = listen();
+        let token = world.token().mint();
+        let mut stream = Stream::open(&world, get(&token)).await;
+        world.gate.reload(config(world.server.issuer(), open)).unwrap();
+        stream.assert_open("data: still good\n\n").await;
+        world.gate.reload(config(issuer, &more)).unwrap();
+        stream.assert_over().await;
+        let told = log.events().into_iter().rfind(|event| event["fields"].get("token_id").is_some()).unwrap();
+        assert_eq!(told["fields"]["reason"], code);
+        assert_eq!(world.list_with(&token).await.code, Some(code));
+        world.gate.reload(config(world.server.issuer(), open)).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_introspected_token_that_lost_what_let_it_in_loses_its_stream_within_a_minute() {
+    let clock = clock();
+    let server = AuthorizationServer::builder().clock(clock.clone()).client("rs", "secret").start().await;
+    let world = World::around(server, clock, |builder, server| {
+        let issuer = Issuer::new(server.issuer()).introspection(Introspection::basic("rs", "secret"));
+        let issuer = issuer.require_claim("tenant", ["a"]);
+        builder.issuer(issuer).scopes(ScopeMap::allow_unlisted().every_request("mcp:use"))
+    });
+    let answer = |scope: &str, tenant: &str| json!({ "active": true, "aud": RESOURCE, "sub": "alice", "client_id": "c", "scope": scope, "tenant": tenant });
+    for (scope, tenant, code) in [("mcp:less", "a", "insufficient_scope"), ("mcp:use", "b", "claim_not_met")]
+    {
+        world.server.introspect_as("opaque", answer("mcp:use", "a"));
+        let mut stream = Stream::open(&world, get("opaque")).await;
+        world.server.introspect_as("opaque", answer(scope, tenant));
+        // The answer arrives over a socket, in its own time.
+        for _ in 0..10 {
+            if stream.look_again(&world).await.is_none() {
+                break;
+            }
+        }
+        stream.assert_over().await;
+        assert_eq!(world.list_with("opaque").await.code, Some(code));
+        world.clock.advance(HOUR);
+    }
 }

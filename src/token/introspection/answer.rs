@@ -6,9 +6,9 @@ use super::failure::IntrospectionFailure;
 use crate::clock::Timestamp;
 use crate::refusal::{Reason, Refusal};
 use crate::token::claims::{CLIENT_CLAIMS, Claims, Word};
-use crate::token::fingerprint::Fingerprint;
 use crate::token::issuer::TrustedIssuer;
 use crate::token::json::{Json, Object};
+use crate::token::present::PresentedToken;
 use crate::token::principal::Principal;
 use crate::token::source::Answered;
 
@@ -53,7 +53,7 @@ impl<'a> Answer<'a> {
         &self,
         issuer: &TrustedIssuer,
         signed: Option<&str>,
-        token: Fingerprint,
+        token: PresentedToken<'_>,
         now: Timestamp,
     ) -> Result<Principal, Refusal> {
         if !self.active {

@@ -25,6 +25,10 @@ impl Fetch for EndpointFetch {
         &self.issuer
     }
 
+    fn is_same(&self, other: &Self) -> bool {
+        (&self.issuer, &self.metadata_urls) == (&other.issuer, &other.metadata_urls)
+    }
+
     async fn fetch(&self, now: Timestamp) -> Result<Fetched<Endpoint>, Unavailable> {
         let (urls, member) = (&self.metadata_urls, "introspection_endpoint");
         let Fetched { item, lifetime, age } =

@@ -34,6 +34,11 @@ impl Fetch for KeyFetch {
         &self.issuer
     }
 
+    fn is_same(&self, other: &Self) -> bool {
+        (&self.issuer, &self.location, &self.algorithms)
+            == (&other.issuer, &other.location, &other.algorithms)
+    }
+
     /// Metadata is read anew each time: an issuer may move its keys.
     async fn fetch(&self, now: Timestamp) -> Result<Fetched<KeySet>, Unavailable> {
         let discovered;

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::resource_uri::HttpUrl;
 
 /// Where something of an issuer's is.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Location {
     /// Named by the first of these metadata documents that is the issuer's.
     Discovered(Vec<String>),

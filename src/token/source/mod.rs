@@ -49,6 +49,9 @@ pub(crate) trait Fetch: Send + Sync + 'static {
 
     fn issuer(&self) -> &str;
 
+    /// Whether it fetches the same from the same place.
+    fn is_same(&self, other: &Self) -> bool;
+
     fn fetch(&self, now: Timestamp) -> impl Future<Output = Result<Fetched<Self::Item>, Unavailable>> + Send;
 }
 
@@ -115,6 +118,20 @@ impl<F: Fetch> Source<F> {
         let fresh = Span::default();
         fresh.set(state.fresh());
         Self { fetch, clock, shared: Mutex::new(Shared { state, flight: None, flights: 0 }), fresh }
+    }
+
+    /// What this source has, for a configuration in which nothing about it has changed. A newer one is fetched with
+    /// its next use, in the background: an issuer that is down meanwhile costs no good keys.
+    pub(crate) fn kept_for(self: &Arc<Self>, fetch: &F, lifetimes: &Lifetimes) -> Option<Arc<Self>> {
+        let mut turn = self.turn();
+        if !self.fetch.as_ref().is_some_and(|own| own.is_same(fetch))
+            || turn.shared.state.lifetimes() != lifetimes
+        {
+            return None;
+        }
+        turn.shared.state.make_due();
+        self.fresh.set(turn.shared.state.fresh());
+        Some(self.clone())
     }
 
     /// Whether what this once proved may be taken as proved still: not when the last good one is too old

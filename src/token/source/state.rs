@@ -15,7 +15,7 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 const REFRESH_AT: f64 = 0.8;
 
 /// How long what was fetched lives.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Lifetimes {
     pub(crate) min: Duration,
     pub(crate) default: Duration,
@@ -59,6 +59,8 @@ pub(super) struct SourceState<T> {
     /// Failed attempts since the last success.
     failures: u32,
     last_failure: Option<Unavailable>,
+    /// Whether a newer one is due before its time.
+    is_due: bool,
 }
 
 /// What was fetched, and how old it is.
@@ -75,7 +77,7 @@ pub(crate) struct Loaded<T> {
 
 impl<T: Renewed> SourceState<T> {
     pub(super) fn new(lifetimes: Lifetimes) -> Self {
-        Self { lifetimes, loaded: None, last_attempt: None, failures: 0, last_failure: None }
+        Self { lifetimes, loaded: None, last_attempt: None, failures: 0, last_failure: None, is_due: false }
     }
 
     /// One that no fetch could make newer.
@@ -102,8 +104,17 @@ impl<T: Renewed> SourceState<T> {
 
     /// While nobody need ask for a newer one.
     pub(super) fn fresh(&self) -> Range<Timestamp> {
-        let loaded = self.loaded.as_ref();
+        let loaded = self.loaded.as_ref().filter(|_| !self.is_due);
         loaded.map_or(Timestamp::EPOCH..Timestamp::EPOCH, |loaded| loaded.asked_at..loaded.refresh_from())
+    }
+
+    /// Has a newer one fetched with the next use, in the background.
+    pub(super) fn make_due(&mut self) {
+        self.is_due = true;
+    }
+
+    pub(super) fn lifetimes(&self) -> &Lifetimes {
+        &self.lifetimes
     }
 
     pub(super) fn last_failure(&self) -> Option<&Unavailable> {
@@ -139,6 +150,7 @@ impl<T: Renewed> SourceState<T> {
         let lifetime = lifetime.unwrap_or(self.lifetimes.default);
         let lifetime = lifetime.clamp(self.lifetimes.min, self.lifetimes.max);
         self.failures = 0;
+        self.is_due = false;
         self.last_failure = None;
         let known_at = asked_at.minus(age);
         self.loaded = Some(Loaded { item: Arc::new(item), asked_at, known_at, lifetime });

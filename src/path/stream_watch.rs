@@ -1,0 +1,119 @@
+//! Watches over a stream: it ends as soon as a new request with its token would be refused.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::Gate;
+use crate::current::Current;
+use crate::refusal::{Refusal, RefusalKind};
+use crate::token::{KeptToken, Principal};
+
+/// How often a stream is judged again, besides when its token expires, when something is revoked here and when the
+/// configuration changes. So late may it be noticed that a key is gone, or that the issuer takes the token back.
+const RECHECK_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Waits until a new request with this token would be refused. While that cannot be told, the token is good until it
+/// expires.
+///
+/// The configuration is always that of now: the one that let the stream in is gone with its caches once it is replaced.
+pub(super) async fn until_refused(gate: Arc<Current<Gate>>, token: KeptToken, mut principal: Principal) {
+    // These outlive every configuration.
+    let revocations = gate.get().verifier.memory.revocations.clone();
+    loop {
+        // Before the stream is judged: what changes meanwhile must not be missed.
+        let (replaced, revoked) = (gate.replaced(), revocations.next());
+        let now = gate.get();
+        match judge(&now, &token, &principal).await {
+            Ok(known) => principal = known,
+            Err(refusal) if refusal.kind() == RefusalKind::Unavailable => {}
+            Err(refusal) => return tell(&refusal, &principal),
+        }
+        let left = now.verifier.time_left(&principal).unwrap_or(RECHECK_INTERVAL);
+        drop(now);
+        let changed = async {
+            tokio::select! {
+                () = replaced => {}
+                () = revoked => {}
+            }
+        };
+        let _ = timeout(left.min(RECHECK_INTERVAL), changed).await;
+    }
+}
+
+/// Steps 4 and 5 of a new request's path.
+async fn judge(gate: &Gate, token: &KeptToken, principal: &Principal) -> Result<Principal, Refusal> {
+    let known = gate.verifier.verify_again(token, principal).await?;
+    gate.let_ask(&known.principal)?;
+    Ok(known.principal)
+}
+
+fn tell(refusal: &Refusal, principal: &Principal) {
+    tracing::info!(
+        target: "toolgate",
+        reason = refusal.code(),
+        issuer = principal.issuer(),
+        token_id = principal.logged_token_id(),
+        "a stream ends: a new request with its token would be refused",
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use bytes::Bytes;
+    use futures_util::{poll, stream};
+    use http::{Request, Response};
+    use http_body::Frame;
+    use http_body_util::{BodyExt, Full, StreamBody};
+    use tower::{Layer, ServiceExt, service_fn};
+
+    use super::*;
+    use crate::call::RequestBody;
+    use crate::gate::Toolgate;
+    use crate::policy::ScopeMap;
+    use crate::testing::AuthorizationServer;
+
+    const RESOURCE: &str = "https://mcp.example.com/mcp";
+
+    #[tokio::test]
+    async fn an_open_stream_keeps_no_configuration_that_was_replaced() {
+        let server = AuthorizationServer::start().await;
+        let scopes = ScopeMap::allow_unlisted().list_callable();
+        let gate = Toolgate::builder(RESOURCE).issuer(server.issuer()).scopes(scopes).build().unwrap();
+        let file = format!(
+            "resource = {RESOURCE:?}\n[[issuers]]\nissuer = {:?}\n[scopes]\nunlisted = \"allow\"\nlisting = \"callable\"",
+            server.issuer()
+        );
+        let inner = service_fn(|_: Request<RequestBody<Full<Bytes>>>| async {
+            let silent = stream::pending::<Result<Frame<Bytes>, Infallible>>();
+            let answer = Response::builder().header("content-type", "text/event-stream");
+            Ok::<_, Infallible>(answer.body(StreamBody::new(silent)).unwrap())
+        });
+        let token = server.token().audience(RESOURCE).mint();
+        let request = Request::get("/mcp").header("authorization", format!("Bearer {token}"));
+        let answer = gate.layer().layer(inner).oneshot(request.body(Full::default()).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let mut body = answer.into_body();
+        for _ in 0..3 {
+            let replaced = Arc::downgrade(&gate.layer().gate.get());
+            gate.reload(toml::from_str(&file).unwrap()).unwrap();
+            let waiting = std::pin::pin!(body.frame());
+            assert!(poll!(waiting).is_pending(), "the stream goes on");
+            // Its judgement under the new configuration may wait for keys.
+            until(|| replaced.strong_count() == 0).await;
+        }
+    }
+
+    async fn until(mut holds: impl FnMut() -> bool) {
+        for _ in 0..10_000 {
+            if holds() {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+        panic!("waited in vain");
+    }
+}

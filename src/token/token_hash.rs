@@ -1,0 +1,83 @@
+//! What the log, revocations and seals call a token that has no name of its own.
+
+use std::fmt;
+
+use aws_lc_rs::digest::{SHA256, digest};
+
+use super::jwt::Jws;
+
+/// The SHA-256 of a token; of a JWT without its signature.
+///
+/// An ECDSA signature has a second valid form, (r, n − s) beside (r, s), so one JWT has two texts. It must not come
+/// back with the other one once it is revoked.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct TokenHash([u8; 32]);
+
+/// The longest id that the log shows whole.
+const MAX_SHOWN_ID_BYTES: usize = 128;
+
+impl TokenHash {
+    pub(crate) fn of(token: &[u8]) -> Self {
+        let text = std::str::from_utf8(token).unwrap_or_default();
+        let hashed = match Jws::cut(text) {
+            // As where tokens are told apart: from here on every defect is a JWT's.
+            Ok(Some(jws)) if !matches!(jws.header(), Ok(None)) => jws.signed.as_bytes(),
+            _ => token,
+        };
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest(&SHA256, hashed).as_ref());
+        Self(hash)
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// What the log calls a token, so that it can be revoked by that: its `jti`, or else the beginning of its hash.
+pub(super) fn token_id(jti: Option<&str>, token: &[u8]) -> String {
+    match jti.filter(|jti| is_shown_whole(jti)) {
+        Some(jti) => jti.to_owned(),
+        None => TokenHash::of(token).to_string(),
+    }
+}
+
+/// Whether the log need neither cut nor escape the `jti`.
+pub(super) fn is_shown_whole(jti: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\');
+    !jti.is_empty() && jti.len() <= MAX_SHOWN_ID_BYTES && jti.bytes().all(is_plain)
+}
+
+/// The first 8 bytes: enough to find a token's other events, nothing to attack it with.
+impl fmt::Display for TokenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().take(8).try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(token: &str) -> String {
+        TokenHash::of(token.as_bytes()).to_string()
+    }
+
+    #[test]
+    fn a_jwt_is_one_token_whatever_its_signature_and_an_opaque_token_is_all_of_its_text() {
+        let header = "eyJhbGciOiJFUzI1NiJ9";
+        assert_eq!(hash(&format!("{header}.e30.one")), hash(&format!("{header}.e30.two")));
+        assert_ne!(hash(&format!("{header}.e30.one")), hash(&format!("{header}.e31.one")));
+        for opaque in ["a", "a.b", "a.b.c", "bnVsbA.b.c", "W10.b.c", "a.b.c.d"] {
+            assert_ne!(hash(opaque), hash(&format!("{opaque}x")), "{opaque}");
+        }
+        // SHA-256 of "abc", FIPS 180-2.
+        assert_eq!(hash("abc"), "ba7816bf8f01cfea");
+    }
+}
