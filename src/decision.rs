@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tracing::Level;
 
@@ -14,14 +14,31 @@ use crate::token::{Known, Principal};
 /// Text that an attacker may have chosen is cut here.
 const MAX_LOGGED_BYTES: usize = 128;
 
-/// Between two warnings or errors with the same reason about callers nobody knows; the rest goes to DEBUG.
-const LOUD_PAUSE: Duration = Duration::from_secs(10);
+/// Between two loud events with the same reason about requests that no signature speaks for. Anyone can cause these at
+/// will, and must not be able to fill the log; the rest goes to DEBUG.
+const REPEAT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Writes the decisions of one gate.
 #[derive(Debug)]
 pub(crate) struct DecisionLog {
     clock: Clock,
-    last_events: Mutex<HashMap<&'static str, Instant>>,
+    /// The last loud event for each reason, and how many were held back since.
+    rations: Mutex<HashMap<&'static str, Ration>>,
+}
+
+#[derive(Debug)]
+struct Ration {
+    since: Timestamp,
+    suppressed: u64,
+}
+
+/// How an event is logged.
+struct Loudly {
+    level: Level,
+    /// Whether it would be louder, but for the many others like it.
+    is_rationed: bool,
+    /// How many others like it were held back before it.
+    suppressed: Option<u64>,
 }
 
 /// One request on its way to a decision.
@@ -45,7 +62,7 @@ struct Asked {
 
 impl DecisionLog {
     pub(crate) fn new(clock: Clock) -> Self {
-        Self { clock, last_events: Mutex::default() }
+        Self { clock, rations: Mutex::default() }
     }
 
     pub(crate) fn begin<'g>(&'g self, resource: &'g str) -> Decision<'g> {
@@ -57,14 +74,19 @@ impl DecisionLog {
         Decision { log: self, resource, began: None, known: None, asked: OnceLock::new() }
     }
 
-    fn may_be_loud(&self, code: &'static str) -> bool {
-        let mut last = self.last_events.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        match last.get(code) {
-            Some(before) if now.duration_since(*before) < LOUD_PAUSE => false,
+    /// Takes a turn to be loud: how many were held back since the last one; or `None`, where this is held back too.
+    fn take_turn(&self, code: &'static str) -> Option<u64> {
+        let now = self.clock.now();
+        let mut rations = self.rations.lock().unwrap_or_else(PoisonError::into_inner);
+        match rations.get_mut(code) {
+            // A clock that was set back holds nothing up.
+            Some(ration) if ration.since <= now && now.since(ration.since) < REPEAT_INTERVAL => {
+                ration.suppressed += 1;
+                None
+            }
             _ => {
-                last.insert(code, now);
-                true
+                let before = rations.insert(code, Ration { since: now, suppressed: 0 });
+                Some(before.map_or(0, |ration| ration.suppressed))
             }
         }
     }
@@ -116,7 +138,7 @@ impl Decision<'_> {
     }
 
     fn token_id(&self) -> Option<String> {
-        self.known.as_ref().map(|known| clean(&known.token_id()))
+        self.principal().map(|principal| clean(&principal.logged_token_id()))
     }
 
     fn cache(&self) -> Option<&'static str> {
@@ -145,22 +167,37 @@ impl Decision<'_> {
     }
 
     pub(crate) fn refuse(&self, refusal: &Refusal) {
-        match self.level_of(refusal) {
-            Level::ERROR => self.event_at_error(refusal),
-            Level::WARN => self.event_at_warn(refusal),
-            Level::INFO => self.event_at_info(refusal),
-            _ => self.event_at_debug(refusal),
+        let level = match refusal.reason().loudness() {
+            Loudness::Outage => Level::ERROR,
+            Loudness::Suspicious => Level::WARN,
+            Loudness::Daily => Level::INFO,
+        };
+        // What is not logged takes no turn, and no lock.
+        let is_logged = match level {
+            Level::ERROR => tracing::enabled!(target: "toolgate", Level::ERROR),
+            Level::WARN => tracing::enabled!(target: "toolgate", Level::WARN),
+            _ => tracing::enabled!(target: "toolgate", Level::INFO),
+        };
+        if !is_logged {
+            return;
+        }
+        let turn = if self.is_of_a_stranger(refusal) { self.log.take_turn(refusal.code()) } else { Some(0) };
+        let loudly = Loudly {
+            level: if turn.is_some() { level } else { Level::DEBUG },
+            is_rationed: turn.is_none(),
+            suppressed: turn.filter(|suppressed| *suppressed > 0),
+        };
+        match loudly.level {
+            Level::ERROR => self.event_at_error(refusal, &loudly),
+            Level::WARN => self.event_at_warn(refusal, &loudly),
+            Level::INFO => self.event_at_info(refusal, &loudly),
+            _ => self.event_at_debug(refusal, &loudly),
         }
     }
 
-    fn level_of(&self, refusal: &Refusal) -> Level {
-        match refusal.reason().loudness() {
-            Loudness::Daily => Level::INFO,
-            // Strangers must not be able to fill the log.
-            _ if self.known.is_none() && !self.log.may_be_loud(refusal.code()) => Level::DEBUG,
-            Loudness::Outage => Level::ERROR,
-            Loudness::Suspicious => Level::WARN,
-        }
+    /// Whether no signature speaks for the request: an issuer is named only where one held.
+    fn is_of_a_stranger(&self, refusal: &Refusal) -> bool {
+        self.known.is_none() && refusal.log_fact(Fact::Issuer).is_none()
     }
 
     fn elapsed_us(&self) -> u64 {
@@ -173,7 +210,7 @@ impl Decision<'_> {
 macro_rules! event_at {
     ($name:ident, $level:expr) => {
         impl Decision<'_> {
-            fn $name(&self, refusal: &Refusal) {
+            fn $name(&self, refusal: &Refusal, loudly: &Loudly) {
                 if !tracing::enabled!(target: "toolgate", $level) {
                     return;
                 }
@@ -199,6 +236,8 @@ macro_rules! event_at {
                     expected = fact(Fact::Expected),
                     got = fact(Fact::Got),
                     source,
+                    rationed = loudly.is_rationed.then_some(true),
+                    suppressed = loudly.suppressed,
                     cache = self.cache(),
                     elapsed_us = self.elapsed_us(),
                 );
@@ -242,13 +281,5 @@ mod tests {
     fn text_in_a_log_stays_on_its_line_and_short() {
         assert_eq!(clean("a\r\nb\u{1b}[31m"), "a\\r\\nb\\u{1b}[31m");
         assert!(clean(&"x".repeat(10_000)).len() < MAX_LOGGED_BYTES + 10);
-    }
-
-    #[test]
-    fn the_second_warning_of_a_kind_within_the_pause_is_held_back() {
-        let log = DecisionLog::new(Clock::default());
-        assert!(log.may_be_loud("bad_signature"));
-        assert!(!log.may_be_loud("bad_signature"));
-        assert!(log.may_be_loud("kid_unknown"));
     }
 }

@@ -10,6 +10,7 @@ use tracing::subscriber::Interest;
 use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::introspection::{asking, asking_as};
 use crate::world::{World, bare, call, post};
 
 /// Collects events as JSON lines.
@@ -173,6 +174,8 @@ async fn an_outage_is_an_error() {
     for _ in 0..20 {
         world.list_with(&world.token().mint()).await.assert_unavailable("jwks_unavailable");
     }
+    let event = log.decision();
+    assert_eq!((&event["level"], &event["fields"]["rationed"]), (&json!("DEBUG"), &json!(true)));
     let loud = log.events().into_iter().filter(|event| event["level"] == "ERROR");
     assert_eq!(loud.count(), 2, "one of the fetch, one of the decisions: strangers must not fill the log");
 }
@@ -203,6 +206,66 @@ async fn warnings_about_strangers_are_rationed_and_those_about_known_callers_are
         events.filter(|event| event["level"] == "WARN" && event["fields"]["reason"] == reason).count()
     };
     assert_eq!((warned("not_a_jwt"), warned("tool_unmapped")), (1, 20));
+}
+
+#[tokio::test]
+async fn what_strangers_can_cause_at_will_is_logged_once_in_a_while_with_the_number_of_the_others() {
+    let (log, _guard) = listen();
+    let world = asking().await;
+    world.server.introspect_as("garbage", json!({ "active": false }));
+    let expired = world.token().expires_in(-100).mint();
+    let forged = format!("{}AAAA", &expired[..expired.len() - 4]);
+    world.list_with(&expired).await.assert_invalid_token("expired");
+    for round in 0..2 {
+        for _ in 0..20 {
+            world.send(bare(http::Method::POST, "/mcp")).await.assert_asks_for_a_token();
+            world.list_with("garbage").await.assert_invalid_token("inactive");
+            world.list_with(&forged).await.assert_invalid_token("bad_signature");
+        }
+        let suppressed = if round == 0 { Value::Null } else { json!(19) };
+        for (reason, level) in [("no_token", "INFO"), ("inactive", "INFO"), ("bad_signature", "WARN")] {
+            let of_reason = log.events().into_iter().filter(|event| event["fields"]["reason"] == reason);
+            let (quiet, loud): (Vec<_>, Vec<_>) = of_reason.partition(|event| event["level"] == "DEBUG");
+            assert_eq!((loud.len(), quiet.len()), (round + 1, 19 * (round + 1)), "{reason}");
+            let last = &loud.last().unwrap();
+            assert_eq!(
+                (&last["level"], &last["fields"]["suppressed"]),
+                (&json!(level), &suppressed),
+                "{reason}"
+            );
+            assert!(quiet.iter().all(|event| event["fields"]["rationed"] == true));
+        }
+        world.clock.advance(std::time::Duration::from_secs(11));
+    }
+}
+
+#[tokio::test]
+async fn no_denial_of_a_token_whose_signature_held_is_rationed() {
+    let (log, _guard) = listen();
+    let world = asking_as(toolgate::Introspection::every_token).await;
+    let spoilt = [
+        (world.token().expires_in(-100).mint(), "expired"),
+        (world.token().audience("https://other").mint(), "audience_mismatch"),
+        (world.token().claim("cnf", json!({ "jkt": "x" })).mint(), "dpop_required"),
+    ];
+    for (token, reason) in &spoilt {
+        for _ in 0..5 {
+            world.list_with(token).await.assert_invalid_token(reason);
+            let event = log.decision();
+            assert_ne!(event["level"], "DEBUG", "{reason}");
+            assert_eq!(
+                (&event["fields"]["subject"], &event["fields"]["reason"]),
+                (&json!("alice"), &json!(reason))
+            );
+        }
+    }
+    for _ in 0..5 {
+        let token = world.token().mint();
+        world.server.introspect_as(&token, json!({ "active": false }));
+        world.list_with(&token).await.assert_invalid_token("inactive");
+        let event = log.decision();
+        assert_eq!((&event["level"], &event["fields"]["subject"]), (&json!("INFO"), &json!("alice")));
+    }
 }
 
 #[tokio::test]
