@@ -37,6 +37,7 @@ mod policy;
 mod presentation;
 mod providers;
 mod readme;
+mod recorded;
 mod reload;
 mod revocation;
 mod rmcp_client;
