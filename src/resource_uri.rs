@@ -131,6 +131,11 @@ impl<'a> HttpUrl<'a> {
         }
         Ok(Self { origin, path, query, fragment })
     }
+
+    /// Whether the URL is `https`; if not, it is an `http` one of this machine.
+    pub(crate) fn is_https(&self) -> bool {
+        self.origin.starts_with("https:")
+    }
 }
 
 fn cut(text: &str, at: char) -> (&str, Option<&str>) {

@@ -72,8 +72,12 @@ impl Builder {
         self
     }
 
-    /// Fetches keys and metadata with these client settings: a private CA, a proxy, a client
+    /// Speaks with authorization servers by these client settings: a private CA, a proxy, a client
     /// certificate. Redirects stay off and every fetch stays bounded in time and size.
+    ///
+    /// The settings are for `https`. Plain `http`, which is for this machine alone, goes by a client of the
+    /// gate's own: no proxy of these settings or of the environment can divert it, and `localhost` is
+    /// 127.0.0.1 or `[::1]` whatever a resolver says.
     pub fn http_client(mut self, client: HttpClientBuilder) -> Self {
         self.http_client = client;
         self

@@ -16,7 +16,7 @@ use toolgate::testing::{AuthorizationServer, Endpoint};
 use crate::challenge::Challenge;
 use crate::world::call;
 
-const RESOURCE: &str = "http://127.0.0.1:3000/mcp";
+pub const RESOURCE: &str = "http://127.0.0.1:3000/mcp";
 
 #[tokio::test]
 async fn a_server_made_from_a_file_serves_who_may_come_in_and_stops_when_told() {
@@ -370,7 +370,7 @@ async fn the_explanation_of_a_request_is_printed_check_by_check() {
 }
 
 /// An example that runs. It ends with the test, one way or the other.
-struct Example {
+pub struct Example {
     process: Child,
     lines: Lines<BufReader<ChildStdout>>,
     /// What `$TOKEN` stands for, once that was printed.
@@ -379,9 +379,14 @@ struct Example {
 
 impl Example {
     fn start(name: &str, arguments: &[&str]) -> Self {
+        Self::start_with(name, arguments, &[])
+    }
+
+    /// With these variables besides the environment of the tests.
+    pub fn start_with(name: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = example(name);
         // What goes wrong is seen; what is decided is not.
-        command.args(arguments).env("RUST_LOG", "off");
+        command.args(arguments).env("RUST_LOG", "off").envs(variables.iter().copied());
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
         Self { process, lines, token: String::new() }
@@ -402,7 +407,7 @@ impl Example {
     }
 
     /// The URL of `listening on …`.
-    async fn listening(&mut self) -> String {
+    pub async fn listening(&mut self) -> String {
         let line = self.line().await;
         line.strip_prefix("listening on ").expect(&line).to_owned()
     }
@@ -438,7 +443,7 @@ impl Example {
     }
 }
 
-fn example(name: &str) -> Command {
+pub fn example(name: &str) -> Command {
     let this = std::env::current_exe().unwrap();
     let profile = this.parent().and_then(Path::parent).expect("target/<profile>/deps");
     let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
@@ -526,7 +531,7 @@ fn json_rpc(mcp: &str, body: String) -> RequestBuilder {
 }
 
 /// As clients of the 2026-07-28 revision call it, which has no sessions.
-fn tool(mcp: &str, name: &str, arguments: Value) -> RequestBuilder {
+pub fn tool(mcp: &str, name: &str, arguments: Value) -> RequestBuilder {
     let call = call(
         "tools/call",
         json!({
@@ -543,7 +548,7 @@ fn tool(mcp: &str, name: &str, arguments: Value) -> RequestBuilder {
 }
 
 /// The text a tool answers with.
-async fn result(request: RequestBuilder) -> String {
+pub async fn result(request: RequestBuilder) -> String {
     let answer = request.send().await.unwrap();
     assert_eq!(answer.status(), 200);
     let answer = json_of(answer).await;
@@ -563,7 +568,7 @@ async fn vacant_address() -> std::net::SocketAddr {
     listener.local_addr().unwrap()
 }
 
-fn config(resource: &str, issuer: &str) -> String {
+pub fn config(resource: &str, issuer: &str) -> String {
     format!(
         r#"
             resource = {resource:?}
@@ -588,16 +593,16 @@ fn config(resource: &str, issuer: &str) -> String {
 }
 
 /// A file that goes with the test.
-struct File(PathBuf);
+pub struct File(PathBuf);
 
 impl File {
-    fn new(name: &str, content: &str) -> Self {
+    pub fn new(name: &str, content: &str) -> Self {
         let path = std::env::temp_dir().join(format!("toolgate-{}-{name}", std::process::id()));
         fs::write(&path, content).unwrap();
         Self(path)
     }
 
-    fn path(&self) -> &str {
+    pub fn path(&self) -> &str {
         self.0.to_str().expect("UTF-8")
     }
 }

@@ -36,6 +36,7 @@ mod placeholders;
 mod policy;
 mod presentation;
 mod providers;
+mod proxies;
 mod readme;
 mod recorded;
 mod reload;

@@ -65,7 +65,11 @@ fn endpoint(document: &[u8], issuer: &str, member: &'static str) -> Result<Strin
         None => return Err(NotItsMetadata::OtherIssuer("nobody".to_owned())),
     }
     let url = text(member).ok_or(NotItsMetadata::Lacks(member))?;
-    HttpUrl::parse(url).map_err(|why| NotItsMetadata::Unfit(member, why))?;
+    let parsed = HttpUrl::parse(url).map_err(|why| NotItsMetadata::Unfit(member, why))?;
+    // Something else on this machine may listen there, and would get tokens and our secret.
+    if !parsed.is_https() && HttpUrl::parse(issuer).map_or(true, |issuer| issuer.is_https()) {
+        return Err(NotItsMetadata::Unfit(member, "the metadata of an https issuer names https URLs only"));
+    }
     Ok(url.to_owned())
 }
 
@@ -119,5 +123,22 @@ mod tests {
         assert_eq!(jwks_uri(br#"{"issuer":"x"}"#, "x"), Err(NotItsMetadata::Lacks("jwks_uri")));
         let plain = br#"{"issuer":"x","jwks_uri":"http://keys.example/jwks"}"#;
         assert!(matches!(jwks_uri(plain, "x"), Err(NotItsMetadata::Unfit("jwks_uri", _))));
+    }
+
+    #[test]
+    fn an_https_issuer_names_https_urls_only() {
+        let names = |issuer: &str, url: &str| {
+            ["jwks_uri", "introspection_endpoint"].map(|member| {
+                let document = serde_json::json!({ "issuer": issuer, member: url }).to_string();
+                endpoint(document.as_bytes(), issuer, member).is_ok()
+            })
+        };
+        for plain in ["http://127.0.0.1:8080/x", "http://localhost/x", "http://[::1]/x"] {
+            assert_eq!(names("https://as.example", plain), [false; 2], "{plain}");
+            assert_eq!(names("https://127.0.0.1:8443", plain), [false; 2], "{plain}");
+            assert_eq!(names("http://127.0.0.1:4000", plain), [true; 2], "{plain}");
+        }
+        assert_eq!(names("https://as.example", "https://127.0.0.1/x"), [true; 2]);
+        assert_eq!(names("http://127.0.0.1:4000", "https://as.example/x"), [true; 2]);
     }
 }

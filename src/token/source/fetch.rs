@@ -1,5 +1,6 @@
 //! The one place that speaks HTTP to authorization servers. Every fetch is bounded in time, size and reach.
 
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
@@ -15,12 +16,23 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// No key set or metadata document comes near this.
 const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
 
+/// The one name that [`HttpUrl`] takes for this machine.
+const LOCALHOST: &str = "localhost";
+
+/// In an address that a name is resolved to, reqwest puts the URL's port in the place of this.
+const PORT_OF_THE_URL: u16 = 0;
+
 /// The user's own settings for the HTTP client.
 pub(crate) use reqwest::ClientBuilder as HttpClientBuilder;
 
 /// Fetches small documents, and asks questions with small answers.
 #[derive(Debug, Clone)]
-pub(crate) struct Fetcher(reqwest::Client);
+pub(crate) struct Fetcher {
+    /// Has the user's own settings, and fetches by https only.
+    remote: reqwest::Client,
+    /// Fetches by plain http, which must not leave this machine: no proxy and no resolver can divert it.
+    loopback: reqwest::Client,
+}
 
 /// What was fetched, and how long its server lets us keep it.
 #[derive(Debug)]
@@ -45,16 +57,18 @@ pub(crate) struct Answered {
 }
 
 impl Fetcher {
-    /// Takes the user's own client settings (custom CA, proxy, client certificate), but redirects stay
+    /// Takes the user's own client settings (custom CA, proxy, client certificate) for https. Redirects stay
     /// off and the time stays bounded: a redirect would let a compromised path choose whose keys we trust.
     pub(crate) fn new(client: HttpClientBuilder) -> Result<Self, NoClient> {
-        let client = client.redirect(reqwest::redirect::Policy::none()).timeout(TIMEOUT);
-        client.build().map(Self).map_err(NoClient)
+        // A proxy would see tokens and our secret in the clear, and any name can be resolved to anywhere.
+        let this_machine = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        let this_machine = this_machine.map(|address| SocketAddr::new(address, PORT_OF_THE_URL));
+        let loopback = HttpClientBuilder::new().no_proxy().resolve_to_addrs(LOCALHOST, &this_machine);
+        Ok(Self { remote: bounded(client)?, loopback: bounded(loopback)? })
     }
 
     pub(crate) async fn get(&self, url: &str, now: Timestamp) -> Result<Document, FetchFailure> {
-        HttpUrl::parse(url).map_err(FetchFailure::Url)?;
-        let response = self.0.get(url).header(ACCEPT, "application/json").send().await?;
+        let response = self.client(url)?.get(url).header(ACCEPT, "application/json").send().await?;
         if response.status() != StatusCode::OK {
             return Err(FetchFailure::Status(response.status().as_u16()));
         }
@@ -65,8 +79,7 @@ impl Fetcher {
 
     /// The token is in the body: a URL is logged all over the place (RFC 7662 §4).
     pub(crate) async fn post(&self, url: &str, form: Form) -> Result<Answered, FetchFailure> {
-        HttpUrl::parse(url).map_err(FetchFailure::Url)?;
-        let request = self.0.post(url).header(ACCEPT, "application/json");
+        let request = self.client(url)?.post(url).header(ACCEPT, "application/json");
         let mut request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         if let Some(authorization) = form.authorization {
             request = request.header(AUTHORIZATION, authorization);
@@ -75,6 +88,16 @@ impl Fetcher {
         let (status, is_json) = (response.status().as_u16(), is_json(response.headers()));
         Ok(Answered { status, is_json, bytes: whole(response).await? })
     }
+
+    fn client(&self, url: &str) -> Result<&reqwest::Client, FetchFailure> {
+        let url = HttpUrl::parse(url).map_err(FetchFailure::Url)?;
+        Ok(if url.is_https() { &self.remote } else { &self.loopback })
+    }
+}
+
+fn bounded(client: HttpClientBuilder) -> Result<reqwest::Client, NoClient> {
+    let client = client.redirect(reqwest::redirect::Policy::none()).timeout(TIMEOUT);
+    client.build().map_err(NoClient)
 }
 
 async fn whole(mut response: reqwest::Response) -> Result<Vec<u8>, FetchFailure> {
