@@ -264,6 +264,7 @@ reasons! {
     WrongTyp               "wrong_typ"                InvalidToken         Suspicious
     TokenUseNotAccess      "token_use_not_access"     InvalidToken         Suspicious
     IdToken                "id_token"                 InvalidToken         Suspicious
+    SecurityEvent          "security_event"           InvalidToken         Suspicious
     IssuerMismatch         "issuer_mismatch"          InvalidToken         Suspicious
     AudienceMissing        "audience_missing"         InvalidToken         Suspicious
     AudienceMismatch       "audience_mismatch"        InvalidToken         Suspicious

@@ -95,7 +95,7 @@ impl Step {
             BadClaim => Self::Claims,
             AudienceMissing | AudienceMismatch => Self::Audience,
             ExpMissing | Expired | NotYetValid | IssuedInFuture => Self::Time,
-            TokenUseNotAccess | IdToken => Self::Usage,
+            TokenUseNotAccess | IdToken | SecurityEvent => Self::Usage,
             DpopRequired | MtlsBinding | UnknownBinding => Self::Binding,
             ClaimMissing | ScopeTooLong => Self::Profile,
             Revoked => Self::Revocation,

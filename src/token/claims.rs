@@ -87,6 +87,7 @@ impl Claims<'_> {
         let audience = self.audience(word, client_id, issuer)?;
         let expires_at = self.judge_time(word, issuer, now)?;
         self.refuse_other_uses()?;
+        self.refuse_events()?;
         match word {
             Word::Signed(kind) | Word::SignedInPart(kind) => self.refuse_id_tokens(kind, issuer)?,
             Word::Told | Word::Completed { .. } => self.refuse_other_types()?,
@@ -197,6 +198,11 @@ impl Claims<'_> {
             Some(Json::Text(usage)) if matches!(usage.as_ref(), "access" | "access_token") => Ok(()),
             Some(_) => Err(Reason::TokenUseNotAccess.into()),
         }
+    }
+
+    /// Logout tokens and security events (RFC 8417 §2.2) often have the type `JWT`, and the audience of a client.
+    fn refuse_events(&self) -> Result<(), Refusal> {
+        if self.object.has("events") { Err(Reason::SecurityEvent.into()) } else { Ok(()) }
     }
 
     /// RFC 7662 §2.2 means the type of RFC 6749 §7.1, and some servers name the kind of token instead.

@@ -114,6 +114,8 @@ async fn the_answer_is_judged_like_the_claims_of_a_jwt() {
         ("bad_claim", |answer| answer["token_type"] = json!(["Bearer"])),
         ("token_use_not_access", |answer| answer["token_use"] = json!("refresh_token")),
         ("token_use_not_access", |answer| answer["token_use"] = json!("id")),
+        ("security_event", |answer| answer["events"] = json!({})),
+        ("security_event", |answer| answer["events"] = json!(null)),
         ("bad_claim", |answer| answer["sub"] = json!(7)),
         ("bad_claim", |answer| answer["scope"] = json!(7)),
         ("scope_too_long", |answer| answer["scope"] = json!("x".repeat(9000))),

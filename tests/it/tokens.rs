@@ -123,6 +123,15 @@ async fn every_defect_of_a_token_is_refused_alike_and_logged_apart() {
         ("id_token", |token| token.header("typ", json!("JWT")).claim("at_hash", "x")),
         ("id_token", |token| token.without_header("typ").claim("c_hash", "x")),
         ("id_token", |token| token.header("typ", json!("JWT")).claim("nonce", "x").without("scope")),
+        // A logout token (OpenID Connect Back-Channel Logout §2.4) and a security event (RFC 8417 §2.2).
+        ("security_event", |token| {
+            let event = "http://schemas.openid.net/event/backchannel-logout";
+            token.header("typ", json!("JWT")).claim("events", json!({ event: {} }))
+        }),
+        ("security_event", |token| token.without_header("typ").claim("events", json!({}))),
+        ("security_event", |token| token.header("typ", json!("JWT")).claim("events", json!(null))),
+        ("security_event", |token| token.claim("events", json!([]))),
+        ("security_event", |token| token.claim("events", "x").claim("cnf", json!({ "jkt": "x" }))),
         // bindings
         ("dpop_required", |token| token.claim("cnf", json!({ "jkt": "x" }))),
         ("mtls_binding", |token| token.claim("cnf", json!({ "x5t#S256": "x" }))),
