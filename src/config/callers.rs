@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::issuer::Issuer;
 use crate::config_error::ConfigError;
-use crate::policy::{CallerRules, ClaimRule, Clients};
+use crate::policy::{CallerRules, ClaimRule, Clients, NormalHost};
 use crate::resource_uri::HttpUrl;
 
 /// `[issuers.clients]`.
@@ -48,6 +48,13 @@ pub(super) fn caller_rules(position: usize, issuer: &Issuer) -> Result<CallerRul
                 let mend = "write the host alone, in lower case: client.example.com";
                 return Err(ConfigError::new(field, host, mend));
             }
+        }
+    }
+    for host in &table.denied_hosts {
+        if NormalHost::parse(host).is_none() {
+            let field = format!("issuers[{position}].clients.denied_hosts");
+            let mend = "write the host alone, as URLs have it: a denied host is denied on every port";
+            return Err(ConfigError::new(field, host, mend));
         }
     }
     let mut claims = Vec::new();

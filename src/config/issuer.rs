@@ -197,13 +197,15 @@ impl Issuer {
         self
     }
 
-    /// Keeps this client out. That wins over what lets it in.
+    /// Keeps this client out, however its id is spelled: in any case and, if it is a URL, in any of the forms that
+    /// name the same document. That wins over what lets it in.
     pub fn deny_client(mut self, client_id: impl Into<String>) -> Self {
         self.clients.denied.push(client_id.into());
         self
     }
 
-    /// Keeps clients out whose id is the URL of a metadata document on this host.
+    /// Keeps clients out whose id is the URL of a metadata document on this host, on every port and however the URL
+    /// is spelled; and those whose id looks like a URL of which the host cannot be told with certainty.
     pub fn deny_clients_of_host(mut self, host: impl Into<String>) -> Self {
         self.clients.denied_hosts.push(host.into());
         self

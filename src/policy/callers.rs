@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::client_host::{ClientHost, NormalHost, same_document};
 use crate::refusal::{Reason, Refusal};
 use crate::resource_uri::HttpUrl;
 use crate::token::Principal;
@@ -66,10 +67,10 @@ impl CallerRules {
     fn judge(&self, principal: &Principal) -> Result<(), Refusal> {
         let client = principal.client_id();
         let got = client.unwrap_or("no client");
-        if client.is_some_and(|client| self.denied.have(client)) {
+        if client.is_some_and(|client| self.denied.deny(client)) {
             return Err(Refusal::from(Reason::ClientDenied).got(got));
         }
-        if !self.allowed.is_empty() && !client.is_some_and(|client| self.allowed.have(client)) {
+        if !self.allowed.is_empty() && !client.is_some_and(|client| self.allowed.allow(client)) {
             return Err(Refusal::from(Reason::ClientNotAllowed).got(got));
         }
         if self.claims.is_empty() {
@@ -88,11 +89,31 @@ impl Clients {
         self.ids.is_empty() && self.hosts.is_empty()
     }
 
-    fn have(&self, client: &str) -> bool {
+    /// What allows is compared as written: another spelling is let in by nothing.
+    fn allow(&self, client: &str) -> bool {
         let origin = || HttpUrl::parse(client).ok()?.origin.strip_prefix("https://");
         self.ids.iter().any(|id| id == client)
             || (!self.hosts.is_empty()
                 && origin().is_some_and(|host| self.hosts.iter().any(|own| own == host)))
+    }
+
+    /// What denies is compared in a normal form, on every port, and an unreadable URL is denied by every rule about
+    /// URLs: another spelling must not get in.
+    fn deny(&self, client: &str) -> bool {
+        if self.ids.iter().any(|id| id.eq_ignore_ascii_case(client)) {
+            return true;
+        }
+        match ClientHost::of(client) {
+            ClientHost::None => false,
+            ClientHost::Unreadable => {
+                !self.hosts.is_empty() || self.ids.iter().any(|id| ClientHost::of(id) != ClientHost::None)
+            }
+            ClientHost::Host(host) => {
+                let is_there = |id: &str| ClientHost::of(id) == ClientHost::Host(host);
+                self.hosts.iter().any(|own| NormalHost::parse(own) == Some(host))
+                    || self.ids.iter().any(|id| is_there(id) && same_document(id, client))
+            }
+        }
     }
 }
 

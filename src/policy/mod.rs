@@ -4,10 +4,11 @@
 //! judges; `names` (with `pattern`, `prefixes` and `template`) and `hierarchy` are how it looks things up.
 //! `open` says what needs no token, `listing` what a filtered list may show, and `decide` is where an operator's own
 //! decision comes in.
-//! `callers` judges who may ask at all, whatever their scopes, and `origin` the one thing that is not about the
+//! `callers` judges who may ask at all, whatever their scopes (`client_host` reads where a client is at home), and `origin` the one thing that is not about the
 //! token: which web pages may talk to the server.
 
 mod callers;
+mod client_host;
 mod compile;
 mod decide;
 mod display;
@@ -28,6 +29,7 @@ mod tests;
 use std::borrow::Cow;
 
 pub(crate) use callers::{CallerRules, Callers, ClaimRule, Clients};
+pub(crate) use client_host::NormalHost;
 pub(crate) use compile::published_scopes;
 pub use decide::{ArgumentsError, AskedCall, Decide, DecisionFailed, Verdict};
 pub(crate) use decide::{Decider, OwnDecision};

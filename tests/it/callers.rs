@@ -76,6 +76,134 @@ async fn a_deny_list_keeps_its_clients_out_and_wins() {
 }
 
 #[tokio::test]
+async fn no_spelling_of_a_denied_host_gets_in() {
+    let world = world(|issuer| {
+        let issuer = issuer.deny_clients_of_host("rogue.example.com").deny_clients_of_host("192.0.2.1");
+        issuer.deny_clients_of_host("[2001:db8::1]").deny_clients_of_host("xn--rgue-5qa.example")
+    })
+    .await;
+    let denied = [
+        "https://rogue.example.com/x",
+        "https://rogue.example.com",
+        "https://rogue.example.com:443/x",
+        "https://rogue.example.com:/x",
+        "https://rogue.example.com:8443/x",
+        "https://ROGUE.example.COM/x",
+        "HTTPS://rogue.example.com/x",
+        "http://rogue.example.com/x",
+        "https://user@rogue.example.com/x",
+        "https://user:password@rogue.example.com/x",
+        "https://@rogue.example.com/x",
+        "https://rogue.example.com./x",
+        "https://rogue.example.com.:443?x",
+        "https://rogue.example.com#x",
+        "https://192.0.2.1/x",
+        "https://[::ffff:192.0.2.1]/x",
+        "https://[2001:DB8:0:0:0:0:0:1]/x",
+        "https://XN--RGUE-5QA.example/x",
+        // What reads as another host to another reader.
+        "https://r%6Fgue.example.com/x",
+        "https://rögue.example/x",
+        "https://rogue。example。com/x",
+        "https://good.example\\@rogue.example.com/x",
+        "https://rogue.example.com\\@good.example/x",
+        "https://good.example@rogue.example.com@good.example/x",
+        "https:\\\\rogue.example.com\\x",
+        "https:rogue.example.com/x",
+        "https:/rogue.example.com/x",
+        "https:///rogue.example.com/x",
+        "//rogue.example.com/x",
+        "\\\\rogue.example.com\\x",
+        " https://rogue.example.com/x",
+        "\thttps://rogue.example.com/x",
+        "ht\ntps://rogue.example.com/x",
+        "https://ro\tgue.example.com/x",
+        "https://rogue.example.com\t/x",
+        "https://rogue.example.com:0443x/",
+        "https://3221225985/x",
+        "https://0xc0000201/x",
+        "https://0300.0.02.01/x",
+        "https://192.0.513/x",
+        "https://192.0.2.1./x",
+        "https://[2001:db8::1%25eth0]/x",
+        "https://[2001:db8::1/x",
+        "https://rogue..example.com/x",
+        "https:///x",
+        "openid_federation:https://rogue.example.com/x",
+    ];
+    for client in denied {
+        let answer = world.list_with(&world.token().client_id(client).mint()).await;
+        assert_eq!(answer.code, Some("client_denied"), "{client:?}");
+        answer.assert_forbidden("client_denied");
+    }
+    let others = [
+        "agent-7",
+        "3f1c6b2e-8a5e-4c57-9d0a-0d8f6c1f7a11",
+        "rogue.example.com",
+        "urn:example:agent",
+        "com.example.app:client",
+        "https://good.example/x",
+        "https://GOOD.example:443/x",
+        "https://rogue.example.com.good.example/x",
+        "https://xrogue.example.com/x",
+        "https://good.example/https://rogue.example.com/x",
+        "https://good.example?https://rogue.example.com/x",
+        "https://good.example/é@rogue.example.com",
+        "https://192.0.2.10/x",
+        "https://[2001:db8::2]/x",
+        "http://localhost:8080/x",
+        "spiffe://good.example/agent",
+    ];
+    for client in others {
+        let answer = world.list_with(&world.token().client_id(client).mint()).await;
+        assert_eq!(answer.code, None, "{client:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_spelling_of_a_denied_client_gets_in() {
+    let world = world(|issuer| {
+        let issuer = issuer.deny_client("https://client.example.com/leaky?v=1");
+        issuer.deny_client("3F1C6B2E-8a5e-4c57-9d0a-0d8f6c1f7a11")
+    })
+    .await;
+    for client in [
+        "https://client.example.com/leaky?v=1",
+        "HTTPS://Client.Example.com:443/leaky?v=1",
+        "https://user@client.example.com./leaky?v=1",
+        "https://client.example.com:8443/leaky?v=1",
+        "https://client.example.com/x/../leaky?v=1",
+        "https://client.example.com/./%6Ceaky?v=1",
+        "https://client.example.com//leaky?v=%31#top",
+        "https://client.example.com\\leaky?v=1",
+        "https://cl%69ent.example.com/leaky?v=1",
+        "3f1c6b2e-8a5e-4c57-9d0a-0d8f6c1f7a11",
+    ] {
+        let answer = world.list_with(&world.token().client_id(client).mint()).await;
+        assert_eq!(answer.code, Some("client_denied"), "{client:?}");
+        answer.assert_forbidden("client_denied");
+    }
+    for client in [
+        "https://client.example.com/leaky",
+        "https://client.example.com/other?v=1",
+        "https://other.example.com/leaky?v=1",
+        "agent-7",
+    ] {
+        let answer = world.list_with(&world.token().client_id(client).mint()).await;
+        assert_eq!(answer.code, None, "{client:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_id_that_no_rule_can_read_is_denied_by_rules_about_urls_alone() {
+    let world = world(|issuer| issuer.deny_client("leaky")).await;
+    for client in ["https:\\\\rogue.example.com", "//rogue.example.com/x", "https://r%6Fgue.example/"] {
+        world.list_with(&world.token().client_id(client).mint()).await.assert_served();
+    }
+    world.list_with(&world.token().client_id("LEAKY").mint()).await.assert_forbidden("client_denied");
+}
+
+#[tokio::test]
 async fn a_required_claim_is_one_of_its_values_or_has_one_in_it() {
     let world = world(|issuer| {
         let issuer = issuer.require_claim("tenant", ["acme", "umbrella"]).require_claim("verified", [true]);
@@ -172,6 +300,9 @@ fn a_file_has_these_rules_and_every_slip_is_named() {
         ("[issuers.clients]\nallowed_hosts = [\"https://a.example\"]", "issuers[0].clients.allowed_hosts"),
         ("[issuers.clients]\ndenied_hosts = [\"A.example\"]", "lower case"),
         ("[issuers.clients]\ndenied_hosts = [\"a.example/x\"]", "host alone"),
+        ("[issuers.clients]\ndenied_hosts = [\"a.example:8443\"]", "every port"),
+        ("[issuers.clients]\ndenied_hosts = [\"192.0.513\"]", "issuers[0].clients.denied_hosts"),
+        ("[issuers.clients]\ndenied_hosts = [\"a..example\"]", "issuers[0].clients.denied_hosts"),
         ("[issuers.claims]\ntenant = []", "at least one"),
         ("[issuers.claims]\ntenant = {}", "contains"),
         ("[issuers.claims]\ntenant = { has = \"x\" }", "contains"),
