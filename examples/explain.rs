@@ -15,7 +15,10 @@ use std::process::ExitCode;
 use std::{env, fs};
 
 use serde_json::json;
-use toolgate::{Caller, Config};
+use toolgate::Caller;
+
+#[path = "shared/config.rs"]
+mod config;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -31,7 +34,7 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<bool, Box<dyn Error>> {
     let options = Options::parse(env::args().skip(1))?;
-    let config: Config = toml::from_str(&read(&options.config)?)?;
+    let config = config::read(&read(&options.config)?).map_err(|why| format!("{}: {why}", options.config))?;
     let gate = config.into_builder().build()?;
 
     let token = options.token_file.as_deref().map(read).transpose()?;

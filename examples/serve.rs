@@ -22,8 +22,10 @@ use rmcp::transport::StreamableHttpServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::time::timeout;
-use toolgate::{Config, Toolgate};
+use toolgate::Toolgate;
 
+#[path = "shared/config.rs"]
+mod config;
 mod shared;
 
 #[tokio::main]
@@ -58,7 +60,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
 
 /// An error says which field is wrong, and how to mend it.
 fn gate_from(file: &Path) -> Result<Toolgate, Box<dyn Error>> {
-    let config: Config = toml::from_str(&fs::read_to_string(file)?)?;
+    let config = config::read(&fs::read_to_string(file)?)?;
     Ok(config.into_builder().build()?)
 }
 
@@ -94,7 +96,7 @@ async fn listen_for_hangups(told: Arc<Notify>) {
 }
 
 fn reload(file: &Path, gate: &Toolgate) -> Result<(), Box<dyn Error>> {
-    Ok(gate.reload(toml::from_str(&fs::read_to_string(file)?)?)?)
+    Ok(gate.reload(config::read(&fs::read_to_string(file)?)?)?)
 }
 
 /// Where clients will look for the resource: right where nothing stands in between, as on a developer's machine.

@@ -20,11 +20,23 @@ impl ConfigError {
     }
 
     pub(crate) fn new(field: impl Into<String>, value: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { field: field.into(), value: Some(value.into()), mend: mend.into() }
+        Self { field: field.into(), value: Some(without_password(value.into())), mend: mend.into() }
     }
 
     /// For a value that is not there, or must not be shown.
     pub(crate) fn about(field: impl Into<String>, mend: impl Into<String>) -> Self {
         Self { field: field.into(), value: None, mend: mend.into() }
+    }
+}
+
+/// The value without what may be the user and the password of a URL (RFC 3986 §3.2.1).
+fn without_password(value: String) -> String {
+    let (scheme, rest) = match value.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), value.as_str()),
+    };
+    match rest.rsplit_once('@') {
+        Some((user, host)) if user.contains(':') => format!("{scheme}…@{host}"),
+        _ => value,
     }
 }

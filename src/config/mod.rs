@@ -3,6 +3,7 @@
 mod build;
 mod builder;
 mod callers;
+mod hushed;
 mod introspection;
 mod issuer;
 mod limits;
@@ -47,6 +48,20 @@ use crate::policy::ScopeMap;
 /// "#)?;
 /// let gate = config.into_builder().build()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors without secrets
+///
+/// No error that these types make shows a value of a table that may hold a secret. But a format may add the line it
+/// stopped at: the `Display` and the `Debug` of a `toml::de::Error` do. Print what it says and where instead:
+///
+/// ```
+/// # let file = "[sessions]\nkeys = \"a secret, where a list belongs\"";
+/// if let Err(why) = toml::from_str::<toolgate::Config>(file) {
+///     let line = why.span().map(|span| file.get(..span.start).unwrap_or(file).matches('\n').count() + 1);
+///     let shown = format!("line {}: {}", line.unwrap_or(1), why.message());
+///     assert!(!shown.contains("a secret"));
+/// }
 /// ```
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::introspection::{Authentication, Introspection, WhenName};
+use super::Introspection;
+use super::introspection::{Authentication, IntrospectionTable, WhenName};
 use super::issuer::Issuer;
 use super::secret::{secret_of, without_newline};
 use crate::clock::Clock;
@@ -35,7 +36,7 @@ impl Questions<'_> {
         check_prefixes(issuers)?;
         let mut introspections = Vec::new();
         for (position, (issuer, trusted)) in issuers.iter().zip(trusted).enumerate() {
-            if let Some(table) = &issuer.introspection {
+            if let Some(Introspection(table)) = &issuer.introspection {
                 introspections.push(self.introspection(position, table, trusted)?);
             }
         }
@@ -45,7 +46,7 @@ impl Questions<'_> {
     fn introspection(
         &self,
         position: usize,
-        table: &Introspection,
+        table: &IntrospectionTable,
         issuer: &Arc<TrustedIssuer>,
     ) -> Result<Arc<token::Introspection>, ConfigError> {
         let field = |name: &str| format!("issuers[{position}].introspection.{name}");
@@ -95,7 +96,7 @@ impl Questions<'_> {
 /// A token must never be shown to a server that did not issue it: how it begins says which one did.
 pub(super) fn check_prefixes(issuers: &[Issuer]) -> Result<(), ConfigError> {
     let tables =
-        issuers.iter().enumerate().filter_map(|(at, issuer)| Some((at, issuer.introspection.as_ref()?)));
+        issuers.iter().enumerate().filter_map(|(at, issuer)| Some((at, &issuer.introspection.as_ref()?.0)));
     let tables: Vec<_> = tables.collect();
     for (index, (position, table)) in tables.iter().enumerate() {
         let field = format!("issuers[{position}].introspection.token_prefix");
@@ -121,7 +122,7 @@ fn begins_alike(one: &str, other: &str) -> bool {
 
 fn client(
     field: &dyn Fn(&str) -> String,
-    table: &Introspection,
+    table: &IntrospectionTable,
     issuer: &str,
 ) -> Result<Client, ConfigError> {
     check_no_surplus(field, table)?;
@@ -156,7 +157,7 @@ fn client(
 
 fn key(
     field: &dyn Fn(&str) -> String,
-    table: &Introspection,
+    table: &IntrospectionTable,
 ) -> Result<token::Secret<AssertionKey>, ConfigError> {
     let Some(key) = &table.private_key else {
         return Err(ConfigError::about(field("private_key"), "it is needed to sign who asks"));
@@ -174,7 +175,7 @@ fn key(
 }
 
 /// What is there but not used is a slip: somebody thinks that it protects something.
-fn check_no_surplus(field: &dyn Fn(&str) -> String, table: &Introspection) -> Result<(), ConfigError> {
+fn check_no_surplus(field: &dyn Fn(&str) -> String, table: &IntrospectionTable) -> Result<(), ConfigError> {
     let has_secret =
         matches!(table.auth, Authentication::Basic | Authentication::Post | Authentication::Bearer);
     let has_key = table.auth == Authentication::PrivateKeyJwt;

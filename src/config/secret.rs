@@ -63,7 +63,6 @@ impl fmt::Debug for Secret {
 }
 
 const EXPECTED: &str = r#"a string, { env = "NAME" } or { file = "path" }"#;
-const NO_TEXT: &str = r#"a secret is a string, { env = "NAME" } or { file = "path" }"#;
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -80,38 +79,22 @@ impl<'de> Deserialize<'de> for Secret {
                 Ok(Secret::text(text))
             }
 
-            // What is no text may be a secret all the same, and serde would show it.
-            fn visit_bool<E: Error>(self, _: bool) -> Result<Secret, E> {
-                Err(E::custom(NO_TEXT))
-            }
-
-            fn visit_i64<E: Error>(self, _: i64) -> Result<Secret, E> {
-                Err(E::custom(NO_TEXT))
-            }
-
-            fn visit_u64<E: Error>(self, _: u64) -> Result<Secret, E> {
-                Err(E::custom(NO_TEXT))
-            }
-
-            fn visit_f64<E: Error>(self, _: f64) -> Result<Secret, E> {
-                Err(E::custom(NO_TEXT))
-            }
-
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Secret, A::Error> {
                 let secret = match map.next_key::<String>()?.as_deref() {
                     Some("env") => Secret::env(map.next_value::<String>()?),
                     Some("file") => Secret::file(map.next_value::<PathBuf>()?),
-                    Some(other) => return Err(A::Error::unknown_field(other, &["env", "file"])),
-                    None => return Err(A::Error::custom("say where the secret is: env or file")),
+                    _ => return Err(A::Error::custom(EXPECTED)),
                 };
                 match map.next_key::<String>()? {
                     None => Ok(secret),
-                    Some(_) => Err(A::Error::custom("a secret is in one place: env or file, nothing else")),
+                    Some(_) => Err(A::Error::custom(EXPECTED)),
                 }
             }
         }
 
-        deserializer.deserialize_any(SecretVisitor)
+        // What is no text, or a key that belongs to no secret, may be the secret itself, and serde would show it.
+        let read = deserializer.deserialize_any(SecretVisitor);
+        read.map_err(|_| D::Error::custom(format_args!("a secret is in one place: {EXPECTED}")))
     }
 }
 

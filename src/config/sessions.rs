@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer};
 
+use super::hushed::{Hushed, hushed, hushed_table};
 use super::limits::MAX_SECONDS;
 use super::secret::{Secret, secret_of, without_newline};
 use crate::answer::{StreamPolicy, Streams};
@@ -24,17 +25,21 @@ use crate::token::{self, Binding, Resumption, Seal, SealingKey};
 /// // Several processes that serve one resource need one key.
 /// let sessions = Sessions::bound().key(Secret::file("/run/secrets/sessions"));
 /// ```
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default)]
+pub struct Sessions(SessionsTable);
+
+#[derive(Debug, Clone, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Sessions {
-    #[serde(default)]
+struct SessionsTable {
+    #[serde(default, deserialize_with = "hushed")]
     binding: Binding,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "hushed")]
     keys: Vec<Secret>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "hushed")]
     resumption: Resumption,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "hushed")]
     streams: Streams,
+    #[serde(default, deserialize_with = "hushed")]
     grace_seconds: Option<u64>,
 }
 
@@ -51,7 +56,7 @@ impl Sessions {
     /// Passes session ids on as they are, and takes them from everybody: whoever learns one can use it with a good
     /// token of their own, unless the service inside sees to it.
     pub fn unbound() -> Self {
-        Self { binding: Binding::Off, ..Self::default() }
+        Self(SessionsTable { binding: Binding::Off, ..SessionsTable::default() })
     }
 
     /// Seals with this key: at least 32 random bytes, which everybody who can read it can seal with. Without one the
@@ -62,36 +67,36 @@ impl Sessions {
     /// everywhere, then first, and leave the old one out when its sessions are over. They are read by `build()`, and by
     /// [`Toolgate::reload`](crate::Toolgate::reload).
     pub fn key(mut self, key: impl Into<Secret>) -> Self {
-        self.keys.push(key.into());
+        self.0.keys.push(key.into());
         self
     }
 
     /// Lets streams of events be taken up again by `Last-Event-ID` alone, without a session. The gate cannot tell
     /// whose events these are: the service inside must.
     pub fn resume_without_session(mut self) -> Self {
-        self.resumption = Resumption::WithoutSession;
+        self.0.resumption = Resumption::WithoutSession;
         self
     }
 
     /// Says when streams of events end whose token is not good any more.
     pub fn streams(mut self, streams: Streams) -> Self {
-        self.streams = streams;
+        self.0.streams = streams;
         self
     }
 
     /// With [`Streams::FinishCalls`], the answer to a call may go on for this long after its token was good. Default 300.
     pub fn grace_seconds(mut self, seconds: u64) -> Self {
-        self.grace_seconds = Some(seconds);
+        self.0.grace_seconds = Some(seconds);
         self
     }
 
     pub(super) fn stream_policy(&self) -> Result<StreamPolicy, ConfigError> {
-        let seconds = self.grace_seconds.unwrap_or(GRACE_SECONDS);
+        let seconds = self.0.grace_seconds.unwrap_or(GRACE_SECONDS);
         if seconds > MAX_SECONDS {
             let mend = format!("write at most {MAX_SECONDS}, a year");
             return Err(ConfigError::new("sessions.grace_seconds", seconds.to_string(), mend));
         }
-        Ok(StreamPolicy { streams: self.streams, grace: Duration::from_secs(seconds) })
+        Ok(StreamPolicy { streams: self.0.streams, grace: Duration::from_secs(seconds) })
     }
 
     pub(super) fn seal(
@@ -100,7 +105,7 @@ impl Sessions {
         own: &Arc<SealingKey>,
     ) -> Result<Arc<Seal>, ConfigError> {
         let mut keys = Vec::new();
-        for (position, key) in self.keys.iter().enumerate() {
+        for (position, key) in self.0.keys.iter().enumerate() {
             let field = format!("sessions.keys[{position}]");
             let key = secret_of(&field, key, |text| SealingKey::read(without_newline(text)))?;
             keys.push(key.last_read());
@@ -111,6 +116,24 @@ impl Sessions {
     }
 
     pub(super) fn with(&self, seal: Arc<Seal>) -> token::Sessions {
-        token::Sessions { binding: self.binding, resumption: self.resumption, seal }
+        token::Sessions { binding: self.0.binding, resumption: self.0.resumption, seal }
     }
+}
+
+impl<'de> Deserialize<'de> for Sessions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        hushed_table(deserializer).map(Self)
+    }
+}
+
+impl Hushed for Binding {
+    const EXPECTED: &str = "`owner` or `off`";
+}
+
+impl Hushed for Resumption {
+    const EXPECTED: &str = "`in_session` or `without_session`";
+}
+
+impl Hushed for Streams {
+    const EXPECTED: &str = "`end_with_token`, `finish_calls` or `outlive_token`";
 }

@@ -195,7 +195,7 @@ fn every_slip_is_named_with_its_field_and_how_to_mend_it_and_no_secret_is_shown(
             "empty",
         ),
         (r#"client_id = "rs", client_secret = { path = "x" }"#.into(), "path", "env"),
-        (r#"client_id = "rs", client_secret = {}"#.into(), "client_secret", "env or file"),
+        (r#"client_id = "rs", client_secret = {}"#.into(), "client_secret", "one place"),
         (
             r#"client_id = "rs", client_secret = { env = "A", file = "b" }"#.into(),
             "client_secret",

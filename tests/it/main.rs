@@ -44,6 +44,7 @@ mod revocation;
 mod rmcp_client;
 mod rmcp_sessions;
 mod rust_version;
+mod secrets;
 mod sessions;
 #[cfg(target_os = "linux")]
 mod soak;

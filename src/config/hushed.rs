@@ -1,0 +1,72 @@
+//! Reading of what may hold a secret: no error shows a value.
+//!
+//! serde's own messages show what they found (`invalid type: string "…"`), in whatever format. A field or a table that
+//! an operator may put a secret in by mistake is read by these instead.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+
+use super::secret::Secret;
+
+/// What belongs in a field, which is all that an error says.
+pub(super) trait Hushed {
+    const EXPECTED: &str;
+}
+
+/// Reads a field.
+pub(super) fn hushed<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Hushed,
+{
+    T::deserialize(deserializer).map_err(|_| D::Error::custom(format_args!("expected {}", T::EXPECTED)))
+}
+
+/// Reads a table whose fields are hushed. Its errors show the name of a field, for that may be a slip.
+pub(super) fn hushed_table<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct TableVisitor<'a, T> {
+        is_table: &'a mut bool,
+        table: PhantomData<T>,
+    }
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for TableVisitor<'_, T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a table")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+            *self.is_table = true;
+            T::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+
+    let mut is_table = false;
+    let visitor = TableVisitor { is_table: &mut is_table, table: PhantomData };
+    let read = deserializer.deserialize_map(visitor);
+    read.map_err(|why| if is_table { why } else { D::Error::custom("expected a table") })
+}
+
+impl<T: Hushed> Hushed for Option<T> {
+    const EXPECTED: &str = T::EXPECTED;
+}
+
+impl Hushed for String {
+    const EXPECTED: &str = "a string";
+}
+
+impl Hushed for u64 {
+    const EXPECTED: &str = "a whole number";
+}
+
+impl Hushed for Vec<Secret> {
+    const EXPECTED: &str = r#"a list of secrets, each a string, { env = "NAME" } or { file = "path" }"#;
+}
