@@ -2,7 +2,7 @@
 
 use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, UPGRADE};
 use http::request::Parts;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method};
 
 use crate::refusal::{Reason, Refusal};
 
@@ -27,6 +27,54 @@ pub(crate) fn decline_upgrade(headers: &mut HeaderMap) {
 }
 
 const H2C: &str = "h2c";
+
+/// Takes off what a reader of CGI's kind takes for a header of ours: to it `Mcp_Session_Id`, which nothing here
+/// judges, is `Mcp-Session-Id` (RFC 3875 §4.1.18).
+pub(crate) fn remove_lookalikes(headers: &mut HeaderMap) {
+    // Requests have few headers, and hardly any request has one of these.
+    if headers.keys().any(is_lookalike) {
+        let lookalikes: Vec<_> = headers.keys().filter(|name| is_lookalike(name)).cloned().collect();
+        lookalikes.iter().for_each(|name| drop(headers.remove(name)));
+    }
+}
+
+/// The headers that the gate judges, rewrites or takes off, and that have more than one word.
+const OURS: [&str; 9] = [
+    "mcp-session-id",
+    "last-event-id",
+    "mcp-protocol-version",
+    "mcp-method",
+    "mcp-name",
+    "content-type",
+    "content-encoding",
+    "accept-encoding",
+    "transfer-encoding",
+];
+
+/// Bit n is set where one of ours has n bytes, which tells most names apart at once.
+const LENGTHS_OF_OURS: u32 = {
+    let (mut lengths, mut left) = (0, OURS.as_slice());
+    while let Some((name, rest)) = left.split_first() {
+        lengths |= 1 << name.len();
+        left = rest;
+    }
+    lengths
+};
+
+/// Whether the name is one of ours but for the characters between its words. Some readers change every one that is
+/// neither letter nor digit, not `_` alone.
+fn is_lookalike(name: &HeaderName) -> bool {
+    let name = name.as_str().as_bytes();
+    let length = u32::try_from(name.len()).unwrap_or(u32::MAX);
+    if LENGTHS_OF_OURS.checked_shr(length).is_none_or(|lengths| lengths & 1 == 0) {
+        return false;
+    }
+    let alike =
+        |(written, own): (&u8, u8)| *written == own || (own == b'-' && !written.is_ascii_alphanumeric());
+    OURS.iter().any(|own| {
+        own.len() == name.len() && own.as_bytes() != name && name.iter().zip(own.bytes()).all(alike)
+    })
+}
 
 /// Holds when the bytes we see are the JSON text that every layer behind us sees:
 /// a body that we cannot read but an inner layer could (gzip, UTF-16) is a way around the gate.

@@ -18,7 +18,7 @@ pub(crate) use answering::Answering;
 pub(crate) use arguments::arguments;
 pub use body::RequestBody;
 pub(crate) use body::{collect, expect_none, read_on, whole};
-pub(crate) use head::{decline_upgrade, expects_call};
+pub(crate) use head::{decline_upgrade, expects_call, remove_lookalikes};
 pub(crate) use target::Target;
 
 use std::borrow::Cow;

@@ -127,8 +127,8 @@ impl Gate {
         answer
     }
 
-    /// Step 8: not the token, but who it stands for; the same bytes that were judged; and, where bodies are judged, no
-    /// way to go on in another protocol.
+    /// Step 8: not the token, but who it stands for; the same bytes that were judged; no header that could be taken for
+    /// one that was judged; and, where bodies are judged, no way to go on in another protocol.
     fn hand_over(
         self: &Arc<Self>,
         parts: &mut Parts,
@@ -138,6 +138,7 @@ impl Gate {
         if self.depends_on_calls() {
             call::decline_upgrade(&mut parts.headers);
         }
+        call::remove_lookalikes(&mut parts.headers);
         match &principal {
             Some(principal) => drop(parts.extensions.insert(principal.clone())),
             None => drop(parts.extensions.remove::<Principal>()),

@@ -16,6 +16,7 @@ mod explain;
 mod faults;
 mod features;
 mod floods;
+mod header_names;
 mod health;
 mod hostile;
 mod interop;
