@@ -83,6 +83,9 @@ pub fn base_only() -> Rule {
 /// A tool is called, a prompt got and a resource read without a token where their own rule says so; whatever else
 /// is done with them needs its method opened too. A request is let in if all of its calls are open; any other
 /// without a token is told to get one, with the same 401 as everybody.
+///
+/// An open `initialize` lets strangers create sessions. The gate does not limit how many: what each costs, and for how
+/// long, is up to the service.
 pub fn without_token() -> Rule {
     Rule::needing(Need::NotEvenAToken)
 }
