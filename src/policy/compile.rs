@@ -128,6 +128,11 @@ fn scopes(field: &str, texts: &[String]) -> Result<Scopes, ConfigError> {
 }
 
 fn scope(field: &str, text: &str) -> Result<Scope, ConfigError> {
+    if Template::is_one(text) {
+        let mend = "there is no name here to fill a placeholder with: braces belong into the rules of tools, resources, \
+                    prompts and methods";
+        return Err(ConfigError::new(field, text, mend));
+    }
     let scope = Scope::parse(text).map_err(|why| {
         let mend = if text.contains(' ') {
             "a scope has no spaces: write several as a list of several".to_owned()

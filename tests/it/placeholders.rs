@@ -1,7 +1,7 @@
 //! Scopes that follow the name they are for.
 
 use serde_json::{Value, json};
-use toolgate::{Config, ScopeMap, Toolgate, all_of, any_of};
+use toolgate::{Builder, Config, Issuer, Metadata, ScopeMap, Toolgate, all_of, any_of};
 
 use crate::world::{Answer, RESOURCE, World, call, post};
 
@@ -99,6 +99,11 @@ fn a_placeholder_that_stands_for_nothing_is_a_slip() {
         (map().resource("db://x{table}/y", "db"), "between two slashes"),
         (map().resource("a://{x}/b", "x").resource("a://b/{y}", "y"), "make one say more"),
         (map().every_request("use:{name}"), "no name here"),
+        (map().initial(["tool:{name}"]), "no name here"),
+        (map().initial(["tool:}"]), "no name here"),
+        (map().implies("tool:{name}", ["a"]), "no name here"),
+        (map().implies("a", ["tool:{name}"]), "no name here"),
+        (map().implies("a", ["b", "{"]), "no name here"),
     ] {
         let why = build(map).expect_err(mend);
         assert!(why.contains(mend), "{why}");
@@ -107,6 +112,25 @@ fn a_placeholder_that_stands_for_nothing_is_a_slip() {
         build(map().tool("a{b}", "x").resource("a://{x}/b", "x").resource("a://{x}/c", "{x}")),
         Ok(())
     );
+}
+
+#[test]
+fn a_scope_that_is_advertised_or_requested_has_no_placeholder() {
+    let build = |builder: Builder| {
+        let built = builder.scopes(ScopeMap::allow_unlisted()).build();
+        built.map(drop).map_err(|why| why.to_string())
+    };
+    let issuer = || Issuer::new("https://auth.example.com");
+    let gate = || Toolgate::builder(RESOURCE);
+    let metadata = |scope: &str| Metadata::default().scopes_supported([scope]);
+    for (builder, field) in [
+        (gate().issuer(issuer()).metadata(metadata("tool:{name}")), "metadata.scopes_supported"),
+        (gate().issuer(issuer().scope_request_prefix("api://{tenant}/")), "issuers[0].scope_request_prefix"),
+    ] {
+        let why = build(builder).expect_err(field);
+        assert!(why.contains(field) && why.contains("no name here"), "{why}");
+    }
+    assert_eq!(build(gate().issuer(issuer()).metadata(metadata("tool:name"))), Ok(()));
 }
 
 #[test]
