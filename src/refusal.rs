@@ -311,6 +311,7 @@ reasons! {
     BodyNotJson            "body_not_json"            UnreadableCall       Suspicious
     BodyUnparsable         "body_unparsable"          UnreadableCall       Suspicious
     DuplicateKey           "duplicate_key"            UnreadableCall       Suspicious
+    NameTooLong            "name_too_long"            UnreadableCall       Suspicious
     BatchNotAllowed        "batch_not_allowed"        UnreadableCall       Suspicious
     BatchTooLong           "batch_too_long"           UnreadableCall       Suspicious
     ResumedWithoutSession  "resumed_without_session"  UnreadableCall       Suspicious

@@ -25,8 +25,16 @@ pub(crate) struct ResourceName<'a> {
     pub(crate) normalised: Option<String>,
 }
 
+/// The longest URI of a resource, in bytes.
+const MAX_URI_BYTES: usize = 8 * 1024;
+
 impl<'a> ResourceName<'a> {
-    pub(crate) fn new(written: Cow<'a, str>) -> Self {
+    /// Respells a URI, unless it is too long: that costs time with every byte.
+    pub(crate) fn parse(written: Cow<'a, str>) -> Result<Self, UriTooLong> {
+        if written.len() > MAX_URI_BYTES { Err(UriTooLong(written.len())) } else { Ok(Self::new(written)) }
+    }
+
+    fn new(written: Cow<'a, str>) -> Self {
         let normalised = Some(normalised(&written)).filter(|normalised| *normalised != written);
         Self { written, normalised }
     }
@@ -59,6 +67,11 @@ impl<'a> ResourceName<'a> {
         self.normalised.as_deref().unwrap_or(&self.written)
     }
 }
+
+/// The URI has so many bytes, which are too many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a URI has at most {MAX_URI_BYTES} bytes, and this one has {0}")]
+pub(crate) struct UriTooLong(usize);
 
 /// The scheme, and everything behind it as one path from the root.
 fn as_path(uri: &str) -> String {

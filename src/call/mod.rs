@@ -20,6 +20,7 @@ pub use body::RequestBody;
 pub(crate) use body::{collect, expect_none, read_on, whole};
 pub(crate) use head::{decline_upgrade, expects_call, remove_lookalikes};
 pub(crate) use target::Target;
+use target::{UriRoom, within_limit};
 
 use std::borrow::Cow;
 use std::slice;
@@ -38,7 +39,8 @@ impl<'a> Calls<'a> {
     pub(crate) fn read(parts: &Parts, body: &'a [u8]) -> Result<Self, Refusal> {
         head::plain_json(&parts.headers)?;
         let mirrored = Mirrored::read(&parts.headers)?;
-        let calls = Self(rpc::read(body, mirrored.may_batch(), Call::of)?);
+        let room = UriRoom::default();
+        let calls = Self(rpc::read(body, mirrored.may_batch(), |message| Call::of(message, &room))?);
         for call in calls.iter() {
             mirrored.agree_with(call).map_err(|refusal| refusal.answering(calls.request_id()))?;
         }
@@ -88,7 +90,7 @@ impl<'a> Call<'a> {
         Self { kind: MessageKind::Request, method: method.into(), target, id, task_id, protocol_version }
     }
 
-    fn of(message: Message<'a>) -> Result<Self, Refusal> {
+    fn of(message: Message<'a>, room: &UriRoom) -> Result<Self, Refusal> {
         let Message { jsonrpc, id, method, params, answers } = message;
         if !matches!(jsonrpc, Given::Is(version) if version == "2.0") {
             return Err(Reason::BodyUnparsable.into());
@@ -101,7 +103,9 @@ impl<'a> Call<'a> {
             (None, Some(Given::Is(_) | Given::Null)) if answers => (MessageKind::Response, None),
             _ => return Err(Reason::BodyUnparsable.into()),
         };
-        let method = method.unwrap_or_default();
+        // A client may wait for an error with its id: an id of null answers nobody.
+        let answered = |refusal: Refusal| refusal.answering(id.as_ref().and_then(Id::quoted));
+        let method = within_limit(method.unwrap_or_default()).map_err(answered)?;
         let task_id = match &params.task_id {
             _ if !method.starts_with("tasks/") => None,
             Given::Null => None,
@@ -109,7 +113,7 @@ impl<'a> Call<'a> {
             Given::Other => return Err(Reason::BodyUnparsable.into()),
         };
         let protocol_version = params.meta.protocol_version.clone();
-        let target = Target::of(&method, params)?;
+        let target = Target::of(&method, params, room).map_err(answered)?;
         Ok(Self { kind, method, target, id, task_id, protocol_version })
     }
 }

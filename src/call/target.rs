@@ -1,6 +1,7 @@
 //! What a call names: the part of it that rules are about.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use super::rpc::{Given, Params, Reference};
 use crate::refusal::{Reason, Refusal};
@@ -15,50 +16,105 @@ pub(crate) enum Target<'a> {
     Resources(Vec<ResourceName<'a>>),
 }
 
+/// The longest name of a tool or a prompt, and the longest method, in bytes.
+const MAX_NAME_BYTES: usize = 256;
+
+/// The most bytes of all URIs that one request names. Each is judged in several spellings, which costs more time than
+/// all else that is done with its bytes.
+const MAX_URI_BYTES_OF_ALL: usize = 64 * 1024;
+
 impl<'a> Target<'a> {
+    /// A tool, unless its name is too long to be called by.
+    pub(crate) fn tool(name: Cow<'a, str>) -> Result<Self, Refusal> {
+        within_limit(name).map(Self::Tool)
+    }
+
+    /// A prompt, unless its name is too long to be got by.
+    pub(crate) fn prompt(name: Cow<'a, str>) -> Result<Self, Refusal> {
+        within_limit(name).map(Self::Prompt)
+    }
+
+    /// A resource, unless its URI is too long to be read by.
+    pub(crate) fn resource(uri: Cow<'a, str>) -> Result<Self, Refusal> {
+        UriRoom::default().resource(uri)
+    }
+
     /// A method that MCP does not define is judged like its family when it names something:
     /// `resources/directory/read` of a `uri` is no way around the rules for that resource. So is one that not all
     /// revisions define, `resources/subscribe`: where it is gone, the service inside says so.
-    pub(super) fn of(method: &str, params: Params<'a>) -> Result<Self, Refusal> {
+    pub(super) fn of(method: &str, params: Params<'a>, room: &UriRoom) -> Result<Self, Refusal> {
         match method {
             "tools/list" | "prompts/list" | "resources/list" | "resources/templates/list" => Ok(Self::None),
-            "tools/call" => required(judgeable(params.name)?).map(Self::Tool),
-            "prompts/get" => required(judgeable(params.name)?).map(Self::Prompt),
-            "resources/read" => required(judgeable(params.uri)?).map(Self::resource),
-            "completion/complete" => required(reference(params.reference)?),
+            "tools/call" => Self::tool(required(judgeable(params.name)?)?),
+            "prompts/get" => Self::prompt(required(judgeable(params.name)?)?),
+            "resources/read" => room.resource(required(judgeable(params.uri)?)?),
+            "completion/complete" => required(reference(params.reference, room)?),
             _ => {
                 let named = match method.split_once('/').map(|(family, _)| family) {
-                    Some("tools") => judgeable(params.name)?.map(Self::Tool),
-                    Some("prompts") => judgeable(params.name)?.map(Self::Prompt),
-                    Some("resources") => judgeable(params.uri)?.map(Self::resource),
-                    Some("completion") => reference(params.reference)?,
-                    Some("subscriptions") => subscriptions(params)?,
+                    Some("tools") => judgeable(params.name)?.map(Self::tool).transpose()?,
+                    Some("prompts") => judgeable(params.name)?.map(Self::prompt).transpose()?,
+                    Some("resources") => judgeable(params.uri)?.map(|uri| room.resource(uri)).transpose()?,
+                    Some("completion") => reference(params.reference, room)?,
+                    Some("subscriptions") => subscriptions(params, room)?,
                     _ => None,
                 };
                 Ok(named.unwrap_or(Self::None))
             }
         }
     }
+}
 
-    fn resource(uri: Cow<'a, str>) -> Self {
-        Self::Resources(vec![ResourceName::new(uri)])
+/// The bytes that are left for the URIs of one request.
+#[derive(Debug)]
+pub(super) struct UriRoom(Cell<usize>);
+
+impl UriRoom {
+    fn resource<'a>(&self, uri: Cow<'a, str>) -> Result<Target<'a>, Refusal> {
+        Ok(Target::Resources(vec![self.name(uri)?]))
+    }
+
+    fn name<'a>(&self, uri: Cow<'a, str>) -> Result<ResourceName<'a>, Refusal> {
+        let Some(left) = self.0.get().checked_sub(uri.len()) else {
+            let expected = format!("at most {MAX_URI_BYTES_OF_ALL} bytes of URIs in one request");
+            return Err(Refusal::from(Reason::NameTooLong).expected(expected));
+        };
+        self.0.set(left);
+        ResourceName::parse(uri).map_err(|why| Refusal::from(Reason::NameTooLong).because(why))
     }
 }
 
+impl Default for UriRoom {
+    fn default() -> Self {
+        Self(Cell::new(MAX_URI_BYTES_OF_ALL))
+    }
+}
+
+/// Refuses a name or a method that is too long.
+pub(super) fn within_limit(name: Cow<'_, str>) -> Result<Cow<'_, str>, Refusal> {
+    if name.len() > MAX_NAME_BYTES {
+        let (expected, got) = (format!("at most {MAX_NAME_BYTES} bytes"), format!("{} bytes", name.len()));
+        return Err(Refusal::from(Reason::NameTooLong).expected(expected).got(got));
+    }
+    Ok(name)
+}
+
 /// A reference of another type, or one that names both, could be taken for either.
-fn reference(reference: Given<Box<Reference<'_>>>) -> Result<Option<Target<'_>>, Refusal> {
+fn reference<'a>(
+    reference: Given<Box<Reference<'a>>>,
+    room: &UriRoom,
+) -> Result<Option<Target<'a>>, Refusal> {
     let Some(reference) = judgeable(reference)? else {
         return Ok(None);
     };
     let Reference { kind, name, uri } = *reference;
     match (judgeable(kind)?.as_deref(), judgeable(name)?, judgeable(uri)?) {
-        (Some("ref/prompt"), Some(name), None) => Ok(Some(Target::Prompt(name))),
-        (Some("ref/resource"), None, Some(uri)) => Ok(Some(Target::resource(uri))),
+        (Some("ref/prompt"), Some(name), None) => Target::prompt(name).map(Some),
+        (Some("ref/resource"), None, Some(uri)) => room.resource(uri).map(Some),
         _ => Err(Reason::BodyUnparsable.into()),
     }
 }
 
-fn subscriptions(params: Params<'_>) -> Result<Option<Target<'_>>, Refusal> {
+fn subscriptions<'a>(params: Params<'a>, room: &UriRoom) -> Result<Option<Target<'a>>, Refusal> {
     let Some(notifications) = judgeable(params.notifications)? else {
         return Ok(None);
     };
@@ -66,7 +122,8 @@ fn subscriptions(params: Params<'_>) -> Result<Option<Target<'_>>, Refusal> {
     if names.is_empty() {
         return Ok(None);
     }
-    Ok(Some(Target::Resources(names.into_iter().map(ResourceName::new).collect())))
+    let names = names.into_iter().map(|uri| room.name(uri)).collect::<Result<_, _>>()?;
+    Ok(Some(Target::Resources(names)))
 }
 
 fn judgeable<T>(given: Given<T>) -> Result<Option<T>, Refusal> {

@@ -112,6 +112,7 @@ impl Step {
             | BodyNotJson
             | BodyUnparsable
             | DuplicateKey
+            | NameTooLong
             | BatchNotAllowed
             | BatchTooLong
             | HeaderMismatch

@@ -28,8 +28,9 @@ impl Policy {
         };
         let resources = rules("scopes.resources", &map.resources, Braces::ArePlaceholders)?;
         for (uri, _) in &map.resources {
-            let example = example_of(uri);
-            if let Some(normal) = ResourceName::new(example.into()).normalised {
+            let example = ResourceName::parse(example_of(uri).into())
+                .map_err(|why| ConfigError::new(format!("scopes.resources.{uri}"), uri, why.to_string()))?;
+            if let Some(normal) = example.normalised {
                 let mend =
                     format!("write the URI in its normal form, {normal:?}, as requests are compared with it");
                 return Err(ConfigError::new(format!("scopes.resources.{uri}"), uri, mend));

@@ -34,11 +34,13 @@ impl Policy {
         let Some(shown) = &self.shown else { return true };
         let name = Cow::Borrowed(name);
         let (method, target) = match list {
-            List::Tools => ("tools/call", Target::Tool(name)),
-            List::Prompts => ("prompts/get", Target::Prompt(name)),
-            List::Resources => ("resources/read", Target::Resources(vec![ResourceName::new(name)])),
+            List::Tools => ("tools/call", Target::tool(name)),
+            List::Prompts => ("prompts/get", Target::prompt(name)),
+            List::Resources => ("resources/read", Target::resource(name)),
             List::ResourceTemplates => return self.template_may_be_listed(granted, shown, &name),
         };
+        // No request may name it.
+        let Ok(target) = target else { return false };
         let call = Call::naming(method, target);
         let mut callable = true;
         let open =
@@ -80,8 +82,8 @@ impl Policy {
                 literal_beginning(name).unwrap_or(name).starts_with(beginning) && shows(name, rule)
             })
         };
-        open.is_ok()
-            && ResourceName::new(beginning.into()).spellings().all(|spelling| some_expansion(&spelling))
+        let Ok(beginning) = ResourceName::parse(beginning.into()) else { return false };
+        open.is_ok() && beginning.spellings().all(|spelling| some_expansion(&spelling))
     }
 
     fn lets_in(&self, needed: &Requirement, granted: Option<&Scopes>) -> bool {
@@ -173,6 +175,22 @@ mod tests {
             list,
             name,
         )
+    }
+
+    #[test]
+    fn what_no_request_may_name_is_not_listed() {
+        let map = || ScopeMap::allow_unlisted().tool("*", Rule::from("teased").listed());
+        for (list, before, longest) in [
+            (List::Tools, "", 256),
+            (List::Prompts, "", 256),
+            (List::Resources, "docs://", 8192),
+            (List::ResourceTemplates, "docs://", 8192),
+        ] {
+            let named = |length: usize| format!("{before}{}", "x".repeat(length - before.len()));
+            let end = if list == List::ResourceTemplates { "{id}" } else { "" };
+            assert!(listed(map(), "", list, &(named(longest) + end)), "{list:?}");
+            assert!(!listed(map(), "", list, &(named(longest + 1) + end)), "{list:?}");
+        }
     }
 
     #[test]

@@ -273,7 +273,7 @@ async fn text_that_a_caller_chose_is_escaped_and_cut() {
     let (log, _guard) = listen();
     let world = World::with_scopes(ScopeMap::deny_unlisted()).await;
     let token = world.token().claim("sub", "a\r\nforged line").mint();
-    let name = format!("x\n{}", "y".repeat(10_000));
+    let name = format!("x\n{}", "y".repeat(254));
     world
         .send(post(&token, &call("tools/call", json!({ "name": name }))))
         .await
@@ -282,6 +282,13 @@ async fn text_that_a_caller_chose_is_escaped_and_cut() {
     assert_eq!(event["fields"]["subject"], "a\\r\\nforged line");
     let tool = event["fields"]["tool"].as_str().unwrap();
     assert!(tool.starts_with("x\\ny") && tool.len() < 200, "{}", tool.len());
+
+    // A longer one is not even shown.
+    let name = "y".repeat(10_000);
+    let answer = world.send(post(&token, &call("tools/call", json!({ "name": name })))).await;
+    answer.assert_rpc_error("name_too_long", -32600, &json!(1));
+    let event = log.decision();
+    assert_eq!((&event["fields"]["got"], &event["fields"]["tool"]), (&json!("10000 bytes"), &Value::Null));
 }
 
 #[tokio::test]

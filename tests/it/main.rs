@@ -29,6 +29,7 @@ mod key_storm;
 mod keys;
 mod listing;
 mod logs;
+mod long_names;
 mod metadata;
 mod origins;
 mod other_signatures;

@@ -175,7 +175,7 @@ fn naive_target(method: &str, params: &Value) -> Option<String> {
 
 fn resources<'u>(uris: impl IntoIterator<Item = &'u str>) -> String {
     use crate::resource_name::ResourceName;
-    let names = uris.into_iter().map(|uri| ResourceName::new(uri.into())).collect();
+    let names = uris.into_iter().map(|uri| ResourceName::parse(uri.into()).unwrap()).collect();
     described(&Target::Resources(names))
 }
 
