@@ -290,6 +290,7 @@ reasons! {
     MethodUnmapped         "method_unmapped"          Forbidden            Suspicious
     NameNoScope            "name_no_scope"            Forbidden            Suspicious
     DecisionDenied         "decision_denied"          Forbidden            Suspicious
+    DecisionNoScope        "decision_no_scope"        Forbidden            Suspicious
     OriginNotAllowed       "origin_not_allowed"       OriginNotAllowed     Suspicious
 
     FingerprintFailed      "fingerprint_failed"      Unavailable          Outage

@@ -14,9 +14,34 @@ impl Scope {
         if !text.is_empty() && text.bytes().all(allowed) { Ok(Self(text.into())) } else { Err(NotAScope) }
     }
 
+    /// Reads a scope that a caller's text may be part of.
+    pub(crate) fn parse_plain(text: &str) -> Result<Self, NotAScope> {
+        if is_plain(text) { Self::parse(text) } else { Err(NotAScope) }
+    }
+
+    /// Whether a challenge may repeat a scope that only the token names: it is plain, but for the stars of a wildcard.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        self.0.len() <= MAX_PLAIN_BYTES && self.0.bytes().all(|byte| byte == b'*' || is_plain_byte(byte))
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// The most bytes of a caller's text that stand in a scope.
+const MAX_PLAIN_BYTES: usize = 128;
+
+/// Whether a text that a caller chose may stand in a scope, and so in a challenge.
+///
+/// RFC 6749 §3.3 allows more. But clients search a challenge for `resource_metadata=` and the like without regard to
+/// quotes, so a text with `=` or `,` could pass for a parameter of ours.
+pub(crate) fn is_plain(text: &str) -> bool {
+    text.len() <= MAX_PLAIN_BYTES && text.bytes().all(is_plain_byte)
+}
+
+fn is_plain_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b':' | b'/' | b'@' | b'~' | b'+' | b'-')
 }
 
 impl fmt::Debug for Scope {
@@ -122,6 +147,24 @@ mod tests {
         for bad in ["", "a b", "a\"b", "a\\b", "é", "a\n", "a\t", "\u{7f}"] {
             assert!(Scope::parse(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn plain_is_what_no_pattern_takes_for_a_parameter() {
+        for byte in u8::MIN..=u8::MAX {
+            let text = char::from(byte).to_string();
+            let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "_.:/@~+-".contains(c));
+            assert_eq!(is_plain(&text), plain, "{text:?}");
+            assert_eq!(Scope::parse_plain(&text).is_ok(), plain, "{text:?}");
+            if let Ok(scope) = Scope::parse(&text) {
+                assert_eq!(scope.is_repeatable(), plain || text == "*", "{text:?}");
+            }
+        }
+        for (length, fits) in [(128, true), (129, false)] {
+            let text = "x".repeat(length);
+            assert_eq!((is_plain(&text), Scope::parse(&text).unwrap().is_repeatable()), (fits, fits));
+        }
+        assert!(is_plain("") && Scope::parse_plain("").is_err());
     }
 
     #[test]

@@ -6,6 +6,9 @@ use http::HeaderValue;
 
 use crate::scope::Scopes;
 
+/// The most bytes of scopes that a 403 names. Servers and proxies bound headers, some at 8 KiB for all together.
+const MAX_CHALLENGE_SCOPE_BYTES: usize = 4 * 1024;
+
 /// RFC 6750 §3.1 error codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ErrorCode {
@@ -38,24 +41,26 @@ impl ErrorCode {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Challenge<'a> {
     pub(crate) error: Option<ErrorCode>,
-    pub(crate) scopes: Option<&'a Scopes>,
-    /// What clients must put before a scope to ask for it.
-    pub(crate) request_prefix: &'a str,
     pub(crate) resource_metadata: &'a str,
+    /// As clients ask for them.
+    pub(crate) scopes: Option<&'a str>,
 }
 
 impl Challenge<'_> {
-    /// Every value quoted, `, ` between, none twice, the description last.
+    /// Writes every value quoted, `, ` between them, none twice.
+    ///
+    /// Clients take the first match of a pattern in the whole header. So what they must not miss stands before the
+    /// scopes, which may hold text that a caller chose, and the description stands last.
     pub(crate) fn to_header(self) -> HeaderValue {
         let mut text = String::from("Bearer ");
         // Writing to a String cannot fail.
         if let Some(error) = self.error {
             let _ = write!(text, "error=\"{}\", ", error.as_str());
         }
-        if let Some(scopes) = self.scopes.filter(|scopes| !scopes.is_empty()) {
-            let _ = write!(text, "scope=\"{}\", ", requested(scopes, self.request_prefix));
-        }
         let _ = write!(text, "resource_metadata=\"{}\"", self.resource_metadata);
+        if let Some(scopes) = self.scopes.filter(|scopes| !scopes.is_empty()) {
+            let _ = write!(text, ", scope=\"{scopes}\"");
+        }
         if let Some(error) = self.error {
             let _ = write!(text, ", error_description=\"{}\"", error.description());
         }
@@ -80,27 +85,31 @@ pub(crate) fn requested(scopes: &Scopes, prefix: &str) -> String {
     text
 }
 
+/// The scopes of an operation as clients must ask for them, unless they are too many to name.
+pub(crate) fn requested_for_operation(scopes: &Scopes, prefix: &str) -> Option<String> {
+    Some(requested(scopes, prefix)).filter(|text| text.len() <= MAX_CHALLENGE_SCOPE_BYTES)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn parameters_are_quoted_in_order_and_the_description_comes_last() {
-        let scopes = Scopes::from_claim("a b");
+        let scopes = requested(&Scopes::from_claim("a b"), "api://x/");
         let challenge = Challenge {
             error: Some(ErrorCode::InsufficientScope),
-            scopes: Some(&scopes),
-            request_prefix: "api://x/",
             resource_metadata: "https://h.example/.well-known/oauth-protected-resource/mcp",
+            scopes: Some(&scopes),
         };
         assert_eq!(
             challenge.to_header(),
-            "Bearer error=\"insufficient_scope\", scope=\"api://x/a api://x/b\", \
+            "Bearer error=\"insufficient_scope\", \
              resource_metadata=\"https://h.example/.well-known/oauth-protected-resource/mcp\", \
+             scope=\"api://x/a api://x/b\", \
              error_description=\"The access token lacks scopes that this operation needs\""
         );
-        let bare =
-            Challenge { error: None, scopes: Some(&Scopes::default()), request_prefix: "", ..challenge };
+        let bare = Challenge { error: None, scopes: Some(""), ..challenge };
         assert_eq!(
             bare.to_header(),
             "Bearer resource_metadata=\"https://h.example/.well-known/oauth-protected-resource/mcp\""

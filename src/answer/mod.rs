@@ -62,8 +62,9 @@ impl Answers {
         for reason in [Reason::NoToken, Reason::MalformedHeader, Reason::BadSignature] {
             let refusal = Refusal::from(reason);
             let row = row(refusal.kind());
-            let challenge = answers.challenge(&refusal, &row, None).to_header();
-            let body = answers.body(&refusal, &row, None).into();
+            let scopes = answers.scopes(&refusal, &row, None);
+            let challenge = answers.challenge(&row, scopes.as_deref()).to_header();
+            let body = answers.body(&refusal, &row, scopes.as_deref()).into();
             answers.to_strangers.push(Prepared { kind: refusal.kind(), challenge, body });
         }
         answers
@@ -84,9 +85,10 @@ impl Answers {
         let (challenge, body) = match prepared.filter(|_| request_prefix.is_none()) {
             Some(prepared) => (Some(prepared.challenge.clone()), prepared.body.clone()),
             None => {
-                let challenge = self.challenge(&refusal, &row, request_prefix);
+                let scopes = self.scopes(&refusal, &row, request_prefix);
+                let challenge = self.challenge(&row, scopes.as_deref());
                 let is_sent = row.challenge != Challenged::Not;
-                let body = self.body(&refusal, &row, request_prefix);
+                let body = self.body(&refusal, &row, scopes.as_deref());
                 (is_sent.then(|| challenge.to_header()), body.into())
             }
         };
@@ -106,21 +108,21 @@ impl Answers {
         response
     }
 
-    fn challenge<'a>(&'a self, refusal: &'a Refusal, row: &Row, prefix: Option<&'a str>) -> Challenge<'a> {
-        let scopes = match row.challenge {
-            Challenged::ForInitial => Some(&self.initial),
-            Challenged::ForOperation => refusal.required(),
+    /// The scopes that the answer names, as the caller must ask for them.
+    fn scopes(&self, refusal: &Refusal, row: &Row, prefix: Option<&str>) -> Option<String> {
+        let prefix = prefix.unwrap_or(&self.request_prefix);
+        match row.challenge {
+            Challenged::ForInitial => Some(requested(&self.initial, prefix)),
+            Challenged::ForOperation => challenge::requested_for_operation(refusal.required()?, prefix),
             Challenged::ForNothing | Challenged::Not => None,
-        };
-        Challenge {
-            error: row.error,
-            scopes,
-            request_prefix: prefix.unwrap_or(&self.request_prefix),
-            resource_metadata: &self.resource_metadata,
         }
     }
 
-    fn body(&self, refusal: &Refusal, row: &Row, prefix: Option<&str>) -> String {
+    fn challenge<'a>(&'a self, row: &Row, scopes: Option<&'a str>) -> Challenge<'a> {
+        Challenge { error: row.error, resource_metadata: &self.resource_metadata, scopes }
+    }
+
+    fn body(&self, refusal: &Refusal, row: &Row, scopes: Option<&str>) -> String {
         if let Some(code) = json_rpc_code(refusal.reason()) {
             // The id is JSON text that was parsed before; nothing else of the request is repeated.
             let id = refusal.request_id().unwrap_or("null");
@@ -129,10 +131,9 @@ impl Answers {
         }
         let mut body = json!({ "error": row.word, "error_description": row.sentence });
         if row.challenge == Challenged::ForOperation
-            && let Some(scopes) = refusal.required()
+            && let Some(scopes) = scopes
             && let Some(members) = body.as_object_mut()
         {
-            let scopes = challenge::requested(scopes, prefix.unwrap_or(&self.request_prefix));
             members.insert("scope".to_owned(), scopes.into());
         }
         body.to_string()

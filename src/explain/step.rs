@@ -122,7 +122,7 @@ impl Step {
             | BodyTooSlow => Self::Body,
             InsufficientScope | Denied | ToolUnmapped | ResourceUnmapped | PromptUnmapped
             | MethodUnmapped | NameNoScope => Self::Rules,
-            DecisionDenied | DecisionUnavailable => Self::Decision,
+            DecisionDenied | DecisionNoScope | DecisionUnavailable => Self::Decision,
         }
     }
 }

@@ -86,6 +86,9 @@ pub enum Verdict {
     Allow,
     /// With all of these scopes, which the caller may have already. If not, the challenge names them, besides
     /// those that rules demand.
+    ///
+    /// A scope may follow from what the caller wrote, and stands in a header that clients read with crude patterns.
+    /// So it has 1 to 128 bytes of `[A-Za-z0-9_.:/@~+-]`; with any other, the call is refused whatever was granted.
     Need(Vec<String>),
     /// Whatever scopes there are. The code is for the log.
     Deny(&'static str),
@@ -194,8 +197,9 @@ impl OwnDecision {
                     Verdict::Deny(code) => return Err(Refusal::from(Reason::DecisionDenied).got(code)),
                 }
             }
-            let scopes = needed.iter().map(|scope| Scope::parse(scope)).collect::<Result<_, _>>();
-            scopes.map_err(|_| Failed::NoScope.into())
+            // A retry helps nobody, so it is no 503: the scope may follow from what the caller wrote.
+            let unfit = |scope| Refusal::from(Reason::DecisionNoScope).got(scope);
+            needed.into_iter().map(|scope| Scope::parse_plain(&scope).map_err(|_| unfit(scope))).collect()
         };
         timeout(self.time, all).await.unwrap_or(Err(Failed::TooSlow.into()))
     }
@@ -214,8 +218,6 @@ enum Failed {
     Error(DecisionFailed),
     #[error("it took too long")]
     TooSlow,
-    #[error("what it needs is no scope")]
-    NoScope,
 }
 
 impl From<Failed> for Refusal {

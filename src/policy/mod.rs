@@ -131,7 +131,7 @@ impl Policy {
         }
         let mut scopes = self.rendered(of_calls)?;
         if self.challenge == Challenge::Accumulate {
-            scopes.extend_from_slice(granted.as_slice());
+            scopes.extend(granted.as_slice().iter().filter(|scope| scope.is_repeatable()).cloned());
         }
         let scopes = scopes.into_iter().collect();
         Err(Refusal::from(Reason::InsufficientScope).requiring(scopes))

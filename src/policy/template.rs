@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Requirement;
 use super::pattern::Pattern;
-use crate::scope::{Scope, Scopes};
+use crate::scope::{Scope, Scopes, is_plain};
 
 /// Scopes with placeholders in them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,16 +44,21 @@ impl Template {
         Ok(Self { any, scopes })
     }
 
-    /// What the rule demands for this name; nothing, where no scope can be made of it.
+    /// What the rule demands for this name. `None` where no scope can be made of it, or only one that does not belong
+    /// into a challenge.
     pub(crate) fn fill(&self, name: &str, pattern: Option<&Pattern>) -> Option<Requirement> {
         let fill = |pieces: &Vec<Piece>| {
             let mut text = String::new();
             for piece in pieces {
-                text.push_str(match piece {
-                    Piece::Literal(literal) => literal,
+                let filler = match piece {
+                    Piece::Literal(literal) => {
+                        text.push_str(literal);
+                        continue;
+                    }
                     Piece::Name => name,
                     Piece::Of(placeholder) => pattern?.filled(name, placeholder)?,
-                });
+                };
+                text.push_str(Some(filler).filter(|filler| is_plain(filler))?);
             }
             Scope::parse(&text).ok()
         };

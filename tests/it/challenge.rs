@@ -74,12 +74,13 @@ fn assert_value(name: &str, value: &str) {
     }
 }
 
-/// Clients search with unanchored patterns, so what they look for comes before what may contain it.
+/// Clients search with unanchored patterns, so what they look for comes before what may contain it: a caller's text may
+/// be in scopes.
 fn assert_order(parameters: &[(String, String)], line: &str) {
     let rank = |name: &str| match name {
         "error" => 0,
-        "scope" => 1,
-        "resource_metadata" => 2,
+        "resource_metadata" => 1,
+        "scope" => 2,
         "error_description" => 9,
         _ => 5,
     };

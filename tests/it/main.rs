@@ -10,6 +10,7 @@ mod callers;
 mod calls;
 mod challenge;
 mod config;
+mod crude_clients;
 mod decisions;
 mod examples;
 mod explain;
