@@ -11,8 +11,19 @@
 // and answers each on stdout with `{"done":…}` or `{"failed":"why"}`. Before that it may ask, as often as its SDK
 // wants, for `{"open":"https://…"}`, and is told `{"landed":"http://…"}`: where the page sent the user back to.
 
+import { join } from 'node:path';
+
 import { browse } from './browser.mjs';
-import { freePort, Program } from './programs.mjs';
+import { freePort, Program, target } from './programs.mjs';
+
+/** The programs, by their SDKs. */
+export const commands = {
+  typescript: [process.execPath, join(import.meta.dirname, 'clients/typescript.mjs')],
+  page: [process.execPath, join(import.meta.dirname, 'clients/web_page.mjs')],
+  typescript1: [process.execPath, join(import.meta.dirname, 'clients/typescript_1.mjs')],
+  python: [join(import.meta.dirname, '.venv/bin/python'), join(import.meta.dirname, 'clients/python.py')],
+  rust: [join(target, 'debug/examples/interop_client')],
+};
 
 export class Client {
   /** How often its user was asked. */

@@ -1,14 +1,15 @@
 // Servers and clients that others wrote, each with each, around our gate: `run` beside this file starts it.
 //
-// A client is a file and a line here; what it has to do is in client.mjs. A server is a function that starts it, and
+// A client is a file and a line here (its command is in client.mjs); what it has to do is in client.mjs. A server is a function that starts it, and
 // returns its URL and its deeds (see journey.mjs).
 
 import { Console } from 'node:console';
 import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 
+import { commands } from './client.mjs';
 import { journey } from './journey.mjs';
-import { logs, target } from './programs.mjs';
+import { logs } from './programs.mjs';
 import { start as authlib } from './servers/authlib.mjs';
 import { start as nginx } from './servers/nginx.mjs';
 import { start as quickstart } from './servers/quickstart.mjs';
@@ -27,12 +28,7 @@ const servers = {
   'TypeScript server': typescriptServer,
 };
 
-const here = import.meta.dirname;
-const typescript = [process.execPath, `${here}/clients/typescript.mjs`];
-const page = [process.execPath, `${here}/clients/web_page.mjs`];
-const typescript1 = [process.execPath, `${here}/clients/typescript_1.mjs`];
-const python = [`${here}/.venv/bin/python`, `${here}/clients/python.py`];
-const rust = [join(target, 'debug/examples/interop_client')];
+const { typescript, page, typescript1, python, rust } = commands;
 const clients = [
   { client: 'TypeScript 2', revision: '2026-07-28', command: typescript },
   { client: 'TypeScript 2', revision: '2025-11-25', command: typescript },

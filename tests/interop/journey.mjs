@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export const stateless = '2026-07-28';
 
 /** What clients say of a 403 without a scope: the SDKs of TypeScript and Python, rmcp, the Inspector. */
-const denials = /not open to the caller|Server returned an error response|Insufficient scope|unauthorized/;
+export const denials = /not open to the caller|Server returned an error response|Insufficient scope|unauthorized/;
 
 export const journey = [
   {

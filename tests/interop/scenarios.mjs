@@ -9,6 +9,8 @@
 // nowhere else (metadata-var3), is no authorization server (2025-03-26-oauth-endpoint-fallback), and knows no dpop.
 // 2025-03-26-oauth-metadata-backcompat fails: the gate can send clients on to its issuer's metadata, but that is
 // another origin, and the SDKs here stay where they are.
+//
+// The last ones are not of the suite: every SDK calls tools whose names would send it to another server.
 
 import assert from 'node:assert/strict';
 import { Console } from 'node:console';
@@ -16,16 +18,17 @@ import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 
-import { Client } from './client.mjs';
-import { anywhere, whoami } from './journey.mjs';
+import { Client, commands } from './client.mjs';
+import { anywhere, denials, whoami } from './journey.mjs';
 import { freePort, logs } from './programs.mjs';
 import { proxy } from './proxy.mjs';
+import { Attacker } from './servers/attacker.mjs';
 import { start as authlib } from './servers/authlib.mjs';
 import { expiry, gated } from './servers/gated.mjs';
 import { Issuer } from './servers/oidc_provider.mjs';
 
 const revision = '2026-07-28';
-const command = [process.execPath, join(import.meta.dirname, 'clients/typescript.mjs'), revision];
+const command = [...commands.typescript, revision];
 
 const client_secret = randomUUID();
 const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -52,6 +55,14 @@ const key = { clientId: machine.client_id, algorithm: 'ES256', privateKey: priva
 // Where the metadata is looked for first, and how often it was.
 const nested = '/.well-known/oauth-protected-resource/mcp';
 let searches = 0;
+
+// A scope follows the name of each tool.
+const byName = `unlisted = "deny"
+every_request = ["mcp:use"]
+
+[scopes.tools]
+whoami = {}
+"*" = "tool:{name}"`;
 
 const scenarios = {
   // The challenge gets lost on the way, and with it what it says of scopes: the metadata has others.
@@ -145,7 +156,46 @@ const scenarios = {
       assert.equal(client.visits, 2);
     },
   },
+  // In a challenge a scope follows the name of a tool, and that looks like a parameter of the challenge.
+  ...Object.fromEntries([
+    ['TypeScript 2', [...commands.typescript, '2026-07-28']],
+    ['TypeScript 2 in a session', [...commands.typescript, '2025-11-25']],
+    ['TypeScript 1', [...commands.typescript1, '2025-11-25']],
+    ['Python 2', [...commands.python, '2026-07-28']],
+    ['Python 2 in a session', [...commands.python, '2025-11-25']],
+    ['rmcp 3', [...commands.rust, '2026-07-28']],
+    ['rmcp 3 in a session', [...commands.rust, '2025-11-25']],
+  ].map(([sdk, command]) => [`hostile names of ${sdk}`, { command, rules: byName, take: isNotSteered }])),
 };
+
+/** No scope helps, or the name is too long. */
+const refusals = new RegExp(`${denials.source}|cannot be read as one JSON-RPC call`);
+
+/** None of the names sends it to the server of an attacker. A `resource_link` in a tool's result can cause such a call. */
+async function isNotSteered(client, { resource }) {
+  const attacker = await Attacker.start();
+  attacker.resource = resource;
+  const metadata = `${attacker.url}/prm`;
+  await client.connect();
+  for (const name of [
+    `x,resource_metadata=${metadata},`,
+    `resource_metadata=${metadata}?`,
+    `x;Resource_Metadata=${metadata}#`,
+    `x,error=invalid_token,resource_metadata=${metadata},`,
+    `x,scope=everything,resource_metadata=${metadata},`,
+    `x",resource_metadata="${metadata}`,
+    `x\\",resource_metadata="${metadata}`,
+    `x, resource_metadata=${metadata}, `,
+    `x,resource_metadata=${metadata},${'x'.repeat(200)}`,
+    `x,resource_metadata=${metadata},${'x'.repeat(9000)}`,
+  ]) {
+    const failure = await client.call(name).then(() => undefined, ({ message }) => message);
+    assert.deepEqual(attacker.requests, [], `called ${name}`);
+    assert.match(failure, refusals);
+  }
+  assert.deepEqual((await whoami(client)).audience, [resource]);
+  assert.equal(client.visits, 1);
+}
 
 async function travel(client, visit) {
   for (const { take } of anywhere) await take(client, visit);
@@ -165,11 +215,11 @@ async function issuing(settings, callers = '') {
   return `issuer = "${url}"\n[issuers.clients]\n${callers}`;
 }
 
-async function start(name, { host = '127.0.0.1', between = {}, issuer, callers }) {
+async function start(name, { host = '127.0.0.1', between = {}, issuer, callers, rules }) {
   const listen = await freePort();
   const port = await proxy(listen, between);
   const resource = `http://${host}:${port}/mcp`;
-  const { change } = await gated(name, await issuing(issuer, callers), { resource, listen });
+  const { change } = await gated(name, await issuing(issuer, callers), { resource, listen, rules });
   return { resource: `http://127.0.0.1:${port}/mcp`, change };
 }
 
@@ -181,8 +231,8 @@ let failed = false;
 for (const [name, scenario] of Object.entries(scenarios)) {
   const [logged] = name.split(',');
   const started = await (scenario.start ?? start)(logged, scenario);
-  const known = JSON.stringify(scenario.known ?? {});
-  const client = await Client.start(`${logged}, client`, command, started.resource, known);
+  const known = scenario.known ? [JSON.stringify(scenario.known)] : [];
+  const client = await Client.start(`${logged}, client`, scenario.command ?? command, started.resource, ...known);
   const failure = await scenario.take(client, { revision, ...started }).then(() => undefined, (error) => error);
   log(failure ? `FAIL: ${name}: ${failure.message}` : `ok: ${name}`);
   failed ||= failure;
