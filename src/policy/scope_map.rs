@@ -99,6 +99,9 @@ impl ScopeMap {
 
     /// What calling a tool needs. In a scope `{name}` stands for the tool's name, as it does for prompts and
     /// methods: `.tool("*", "tool:{name}")`.
+    ///
+    /// What is filled in has at most 128 bytes of `[A-Za-z0-9_.:/@~+-]`, since it stands in a header that clients read
+    /// with crude patterns. No scope opens a call of any other name.
     pub fn tool(mut self, name: impl Into<String>, rule: impl Into<Rule>) -> Self {
         self.tools.push((name.into(), rule.into()));
         self
