@@ -38,41 +38,33 @@ pub(crate) fn remove_lookalikes(headers: &mut HeaderMap) {
     }
 }
 
-/// The headers that the gate judges, rewrites or takes off, and that have more than one word.
-const OURS: [&str; 9] = [
-    "mcp-session-id",
-    "last-event-id",
-    "mcp-protocol-version",
-    "mcp-method",
-    "mcp-name",
-    "content-type",
-    "content-encoding",
-    "accept-encoding",
-    "transfer-encoding",
-];
-
-/// Bit n is set where one of ours has n bytes, which tells most names apart at once.
-const LENGTHS_OF_OURS: u32 = {
-    let (mut lengths, mut left) = (0, OURS.as_slice());
-    while let Some((name, rest)) = left.split_first() {
-        lengths |= 1 << name.len();
-        left = rest;
-    }
-    lengths
-};
-
 /// Whether the name is one of ours but for the characters between its words. Some readers change every one that is
 /// neither letter nor digit, not `_` alone.
 fn is_lookalike(name: &HeaderName) -> bool {
     let name = name.as_str().as_bytes();
-    let length = u32::try_from(name.len()).unwrap_or(u32::MAX);
-    if LENGTHS_OF_OURS.checked_shr(length).is_none_or(|lengths| lengths & 1 == 0) {
-        return false;
-    }
+    let Some((own, hyphens)) = own_of_length(name.len()) else { return false };
+    // Of nearly every name these bytes are hyphens, or letters of a name that is none of ours.
+    let is_odd =
+        |at: &usize| name.get(*at).is_some_and(|byte| *byte != b'-' && !byte.is_ascii_alphanumeric());
     let alike =
-        |(written, own): (&u8, u8)| *written == own || (own == b'-' && !written.is_ascii_alphanumeric());
-    OURS.iter().any(|own| {
-        own.len() == name.len() && own.as_bytes() != name && name.iter().zip(own.bytes()).all(alike)
+        |(written, own): (&u8, &u8)| written == own || (*own == b'-' && !written.is_ascii_alphanumeric());
+    hyphens.iter().any(is_odd) && name.iter().zip(own).all(alike)
+}
+
+/// The one header with a name of this length that the gate judges, rewrites or takes off, and that has more than one
+/// word; and where its hyphens are.
+fn own_of_length(bytes: usize) -> Option<(&'static [u8], &'static [usize])> {
+    Some(match bytes {
+        8 => (b"mcp-name", &[3]),
+        10 => (b"mcp-method", &[3]),
+        12 => (b"content-type", &[7]),
+        13 => (b"last-event-id", &[4, 10]),
+        14 => (b"mcp-session-id", &[3, 11]),
+        15 => (b"accept-encoding", &[6]),
+        16 => (b"content-encoding", &[7]),
+        17 => (b"transfer-encoding", &[8]),
+        20 => (b"mcp-protocol-version", &[3, 12]),
+        _ => return None,
     })
 }
 
@@ -163,6 +155,20 @@ fn quoted_length(text: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
     use http::Request;
+
+    #[test]
+    fn our_own_names_have_their_hyphens_where_it_is_said_and_are_no_lookalikes_of_themselves() {
+        for (own, hyphens) in (0..64).filter_map(own_of_length) {
+            let found: Vec<usize> = (0..own.len()).filter(|at| own[*at] == b'-').collect();
+            assert_eq!(found, hyphens);
+            assert!(!is_lookalike(&HeaderName::from_bytes(own).unwrap()));
+            for at in found {
+                let mut name = own.to_vec();
+                name[at] = b'_';
+                assert!(is_lookalike(&HeaderName::from_bytes(&name).unwrap()));
+            }
+        }
+    }
 
     fn judged(lines: &[(&str, &str)]) -> Result<(), Reason> {
         let mut request = Request::new(());
