@@ -156,7 +156,8 @@ impl Toolgate {
     ///
     /// The body is that of a POST, one JSON-RPC message or a batch. It takes the path of every other one, so
     /// keys may be fetched, an issuer be asked, a decision of your own be made; but no service is called, and
-    /// nothing is logged as a decision. Origins and mirrored headers are not part of it.
+    /// nothing is logged as a decision. Origins are not part of it, and mirrored headers are those that a right client
+    /// sends with this body.
     ///
     /// ```
     /// # async fn ask(gate: &toolgate::Toolgate, token: &str) {

@@ -9,23 +9,26 @@ pub(crate) enum List {
     ResourceTemplates,
 }
 
-/// What each request of a body asks for, by the JSON text of its id; `None` for what is no list. Empty where
-/// no request says what will come.
-pub(crate) type Asked = Vec<(String, Option<List>)>;
-
 impl List {
     pub(crate) const ALL: [Self; 4] = [Self::Tools, Self::Prompts, Self::Resources, Self::ResourceTemplates];
 
-    pub(crate) fn asked_for_by(method: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|list| list.method() == method)
-    }
-
+    /// The method that asks for it.
     pub(crate) fn method(self) -> &'static str {
         match self {
             Self::Tools => "tools/list",
             Self::Prompts => "prompts/list",
             Self::Resources => "resources/list",
             Self::ResourceTemplates => "resources/templates/list",
+        }
+    }
+
+    /// The member of a result in which it stands.
+    pub(crate) fn member(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Prompts => "prompts",
+            Self::Resources => "resources",
+            Self::ResourceTemplates => "resourceTemplates",
         }
     }
 }

@@ -189,7 +189,7 @@ pub enum RefusalKind {
     Forbidden,
     /// The `Origin` is not allowed: 403 without a challenge.
     OriginNotAllowed,
-    /// Whether the token is good cannot be told right now: 503 with `Retry-After`.
+    /// The request cannot be judged right now, and its token may well be good: 503 with `Retry-After`.
     Unavailable,
     /// The body or the request around it cannot be judged: 400 with a JSON-RPC error.
     UnreadableCall,
@@ -323,4 +323,5 @@ reasons! {
     UnsupportedEncoding    "unsupported_encoding"     UnsupportedMediaType Suspicious
     BodyTooLarge           "body_too_large"           BodyTooLarge         Suspicious
     BodyTooSlow            "body_too_slow"            BodyTooSlow          Suspicious
+    BodiesBusy             "bodies_busy"              Unavailable          Suspicious
 }

@@ -11,7 +11,7 @@ use http_body_util::Full;
 use pin_project_lite::pin_project;
 
 use super::ending::Ending;
-use super::listing::FilteredEvents;
+use super::listing::{FilteredEvents, LongAnswer};
 
 pin_project! {
     /// The body of every response: what the inner service sent, untouched but for lists that are filtered, or
@@ -29,6 +29,7 @@ pin_project! {
         Theirs { #[pin] body: R },
         // In a box, so that nobody else pays for its size.
         Filtered { body: Pin<Box<FilteredEvents<R>>> },
+        Long { body: Pin<Box<LongAnswer<R>>> },
         Ending { body: Pin<Box<Ending<ResponseBody<R>>>> },
     }
 }
@@ -44,6 +45,10 @@ impl<R> ResponseBody<R> {
 
     pub(super) fn filtered(body: FilteredEvents<R>) -> Self {
         Self { source: Source::Filtered { body: Box::pin(body) } }
+    }
+
+    pub(super) fn long(body: LongAnswer<R>) -> Self {
+        Self { source: Source::Long { body: Box::pin(body) } }
     }
 
     pub(super) fn ending(body: Ending<Self>) -> Self {
@@ -65,6 +70,7 @@ impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
             }
             SourceProjection::Theirs { body } => body.poll_frame(cx),
             SourceProjection::Filtered { body } => body.as_mut().poll_frame(cx),
+            SourceProjection::Long { body } => body.as_mut().poll_frame(cx),
             SourceProjection::Ending { body } => body.as_mut().poll_frame(cx),
         }
     }
@@ -74,6 +80,7 @@ impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
             Source::Ours { body } => body.is_end_stream(),
             Source::Theirs { body } => body.is_end_stream(),
             Source::Filtered { body } => body.has_ended(),
+            Source::Long { body } => body.has_ended(),
             Source::Ending { body } => body.is_end_stream(),
         }
     }
@@ -82,7 +89,7 @@ impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
         match &self.source {
             Source::Ours { body } => body.size_hint(),
             Source::Theirs { body } => body.size_hint(),
-            Source::Filtered { .. } | Source::Ending { .. } => SizeHint::default(),
+            Source::Filtered { .. } | Source::Long { .. } | Source::Ending { .. } => SizeHint::default(),
         }
     }
 }

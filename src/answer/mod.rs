@@ -197,7 +197,7 @@ fn row(kind: RefusalKind) -> Row {
         RefusalKind::Unavailable => plain(
             StatusCode::SERVICE_UNAVAILABLE,
             "temporarily_unavailable",
-            "The access token cannot be checked right now; it may well be good",
+            "The request cannot be judged right now; the access token may well be good",
         ),
         RefusalKind::UnreadableCall => plain(
             StatusCode::BAD_REQUEST,

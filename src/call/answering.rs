@@ -1,53 +1,45 @@
-//! What kind of answer a request will get, as far as that is to be known before it comes.
+//! What the way back has to know of a request.
 
 use http::Method;
 use http::request::Parts;
 
 use super::Calls;
-use crate::list::{Asked, List};
 
 /// The one method that asks for a stream to listen to.
 const LISTEN: &str = "subscriptions/listen";
 
-/// What the answer will bring.
+/// What an answer answers. Which message comes in it, the request does not say: servers route answers by ids that
+/// callers choose.
 #[derive(Debug)]
 pub(crate) struct Answering {
-    /// Which lists, where lists are filtered.
-    pub(crate) lists: Option<Asked>,
     /// Whether it is a stream to listen to, and no answer to a call.
     pub(crate) listens: bool,
+    /// Whether it answers calls. `GET` and the like ask for pages and files as well.
+    pub(crate) calls: bool,
+    /// The JSON text of the id of a single request, for an error in the place of its answer.
+    pub(crate) id: Option<String>,
 }
 
 impl Answering {
-    /// To a request whose body nobody read: its header has to be believed.
+    /// Of a request whose body was not read: its header has to be believed.
     pub(crate) fn unread(parts: &Parts) -> Self {
         let listens = parts.headers.get("mcp-method").is_some_and(|method| method == LISTEN);
-        Self { lists: None, listens: listens || parts.method == Method::GET }
+        Self { listens: listens || parts.method == Method::GET, ..Self::bodiless(parts) }
     }
 
-    /// To GET and the like. Who takes up a stream of events where it broke off gets answers to requests that came in
-    /// other bodies, and so perhaps any list.
-    pub(crate) fn bodiless(parts: &Parts, filters_lists: bool) -> Self {
-        let resumes = || parts.method == Method::GET && parts.headers.contains_key("last-event-id");
-        Self { lists: (filters_lists && resumes()).then(Asked::new), listens: parts.method == Method::GET }
+    /// Of `GET` and the like.
+    pub(crate) fn bodiless(parts: &Parts) -> Self {
+        Self { listens: parts.method == Method::GET, calls: false, id: None }
     }
 }
 
 impl Calls<'_> {
+    /// The id is noted only where an answer may be withheld.
     pub(crate) fn answering(&self, filters_lists: bool) -> Answering {
         Answering {
-            lists: if filters_lists { self.lists() } else { None },
             listens: self.iter().any(|call| call.method == LISTEN),
+            calls: true,
+            id: if filters_lists { self.request_id() } else { None },
         }
-    }
-
-    /// Which answers will be lists, if any.
-    fn lists(&self) -> Option<Asked> {
-        let any = self.iter().any(|call| List::asked_for_by(&call.method).is_some());
-        let requests = || {
-            self.iter()
-                .filter_map(|call| Some((call.id.as_ref()?.to_json(), List::asked_for_by(&call.method))))
-        };
-        any.then(|| requests().collect())
     }
 }

@@ -1,5 +1,10 @@
-//! The arguments of calls, for those who decide by them: read only then, and refused where two readers could
+//! The arguments of calls, for an operator's own decision: read only then, and refused where two readers could
 //! read different ones.
+//!
+//! No object may have two keys with the same letters, at any depth: a Go server takes the last of `path` and `Path`
+//! without having been told to. Keys that differ in `_` or `-` are two. No server takes `userId` for `user_id`
+//! unless its author says so, and there the one that its schema names wins; names of files and words in arguments
+//! differ in nothing else.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -7,39 +12,36 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
+use super::rpc::{could_be_taken_for_arguments, letters};
 use crate::refusal::{Reason, Refusal};
 
 /// Of each message of a body that was judged already, in order.
 pub(crate) fn arguments(body: &[u8]) -> Result<Vec<Option<Value>>, Refusal> {
-    serde_json::from_slice::<OnlyOnce>(body).map_err(|_| Reason::DuplicateKey)?;
-    let body: Value = serde_json::from_slice(body).map_err(|_| Reason::BodyUnparsable)?;
+    serde_json::from_slice::<OnlyOnce>(body).map_err(|error| why(&error))?;
+    let body: Value = serde_json::from_slice(body).map_err(|error| why(&error))?;
     let messages = if let Value::Array(batch) = body { batch } else { vec![body] };
     messages.into_iter().map(of_message).collect()
+}
+
+/// The body is JSON (RFC 8259), as it was judged. Nesting beyond 128, half of a surrogate pair and a number that no float
+/// holds are for each reader to accept or not (§8.2, §9, §6), so nobody can tell what the server would make of them.
+fn why(error: &serde_json::Error) -> Reason {
+    // The only error that is not the parser's own.
+    if error.is_data() { Reason::DuplicateKey } else { Reason::BodyUnparsable }
 }
 
 fn of_message(mut message: Value) -> Result<Option<Value>, Refusal> {
     let Some(Value::Object(params)) = message.get_mut("params") else {
         return Ok(None);
     };
-    if params.keys().any(|name| name != "arguments" && folded(name) == "arguments") {
+    if params.keys().any(|name| could_be_taken_for_arguments(name)) {
         return Err(Reason::DuplicateKey.into());
     }
     let arguments = params.get_mut("arguments").map(Value::take);
-    if let Some(Value::Object(members)) = &arguments {
-        let mut seen = HashSet::new();
-        if !members.keys().all(|name| seen.insert(folded(name))) {
-            return Err(Reason::DuplicateKey.into());
-        }
-    }
     Ok(arguments.filter(|arguments| !arguments.is_null()))
 }
 
-/// Some servers match members whatever their case, and others stop at a NUL.
-fn folded(name: &str) -> String {
-    name.replace('\0', "").to_lowercase()
-}
-
-/// JSON in which no object has a member twice.
+/// JSON in which no object has a key that could be taken for another one of it.
 struct OnlyOnce;
 
 impl<'de> Deserialize<'de> for OnlyOnce {
@@ -87,11 +89,118 @@ impl<'de> Visitor<'de> for OnlyOnce {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
         let mut seen = HashSet::new();
         while let Some(name) = map.next_key::<String>()? {
-            if !seen.insert(name) {
-                return Err(A::Error::custom("a member twice"));
+            // What reads C strings ends them at a NUL.
+            if name.contains('\0') || !seen.insert(letters(&name).collect::<String>()) {
+                return Err(A::Error::custom("a key twice"));
             }
             map.next_value::<Self>()?;
         }
         Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// An object or an array, as it is written.
+    #[derive(Debug, Clone)]
+    enum Tree {
+        Leaf,
+        Object(Vec<(String, Tree)>),
+        Array(Vec<Tree>),
+    }
+
+    fn tree() -> impl Strategy<Value = Tree> {
+        Just(Tree::Leaf).prop_recursive(3, 12, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec((key(), inner.clone()), 0..4).prop_map(Tree::Object),
+                prop::collection::vec(inner, 0..3).prop_map(Tree::Array),
+            ]
+        })
+    }
+
+    fn key() -> impl Strategy<Value = String> {
+        prop_oneof![
+            4 => "[sS\u{17f}kK\u{212a}iI\u{130}\u{131}_-]{1,2}",
+            4 => "[a-c]{3}",
+            1 => "[\u{3c3}\u{3c2}\u{3a3}\u{df}\u{1e9e}\u{e9}\u{c9}\u{0}]",
+        ]
+    }
+
+    fn written(tree: &Tree, escaped: bool) -> String {
+        let key = |key: &str| {
+            let quoted = serde_json::to_string(key).unwrap();
+            if !escaped {
+                return quoted;
+            }
+            let units: String = key.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+            format!("\"{units}\"")
+        };
+        match tree {
+            Tree::Leaf => "1".to_owned(),
+            Tree::Array(items) => {
+                let items: Vec<String> = items.iter().map(|item| written(item, escaped)).collect();
+                format!("[{}]", items.join(","))
+            }
+            Tree::Object(members) => {
+                let members: Vec<String> = members
+                    .iter()
+                    .map(|(name, value)| format!("{}:{}", key(name), written(value, escaped)))
+                    .collect();
+                format!("{{{}}}", members.join(","))
+            }
+        }
+    }
+
+    /// The classes of letters, by hand: Unicode's simple case folding, Java's of the dots, and the double s.
+    fn slowly(key: &str) -> String {
+        let class = |letter: char| match letter {
+            's' | 'S' | '\u{17f}' => "s".to_owned(),
+            'k' | 'K' | '\u{212a}' => "k".to_owned(),
+            'i' | 'I' | '\u{130}' | '\u{131}' => "i".to_owned(),
+            '\u{3c3}' | '\u{3c2}' | '\u{3a3}' => "sigma".to_owned(),
+            '\u{df}' | '\u{1e9e}' => "ss".to_owned(),
+            '\u{e9}' | '\u{c9}' => "acute".to_owned(),
+            other => other.to_string(),
+        };
+        key.chars().map(class).collect()
+    }
+
+    fn has_twins(tree: &Tree) -> bool {
+        match tree {
+            Tree::Leaf => false,
+            Tree::Array(items) => items.iter().any(has_twins),
+            Tree::Object(members) => {
+                let twins = |(at, (name, _)): (usize, &(String, Tree))| {
+                    name.contains('\0')
+                        || members[..at].iter().any(|(other, _)| slowly(name) == slowly(other))
+                };
+                members.iter().enumerate().any(twins) || members.iter().any(|(_, value)| has_twins(value))
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_slow_comparison_of_all_pairs_finds_is_refused_and_nothing_else(tree in tree(), escaped: bool) {
+            let body = format!(r#"{{"method":"tools/call","params":{{"arguments":{}}}}}"#, written(&tree, escaped));
+            let judged = arguments(body.as_bytes()).map(drop).map_err(|refusal| refusal.reason());
+            let expected = if has_twins(&tree) { Err(Reason::DuplicateKey) } else { Ok(()) };
+            prop_assert_eq!(judged, expected, "{}", body);
+        }
+    }
+
+    #[test]
+    fn a_letter_and_its_cases_are_one_all_over_unicode() {
+        let folded = |letters_of: String| letters(&letters_of).collect::<String>();
+        for letter in '\0'..=char::MAX {
+            let own = folded(letter.to_string());
+            for case in [letter.to_lowercase().to_string(), letter.to_uppercase().to_string()] {
+                assert_eq!(folded(case), own, "{letter:?}");
+            }
+        }
     }
 }

@@ -13,6 +13,7 @@ use pin_project_lite::pin_project;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
+use super::bodies::Held;
 use crate::refusal::{Reason, Refusal};
 
 /// How much of a refused request's body is read and dropped, so that the client sees the answer.
@@ -22,11 +23,16 @@ pub(crate) const DISCARD_BYTES: usize = 1024 * 1024;
 pub(crate) const DISCARD_TIME: Duration = Duration::from_secs(5);
 
 /// The whole body, without trailers.
-pub(crate) async fn collect<B>(body: B, max_bytes: usize, within: Duration) -> Result<Bytes, Refusal>
+pub(super) async fn collect<B>(
+    body: B,
+    max_bytes: usize,
+    within: Duration,
+    held: Held<'_>,
+) -> Result<Bytes, Refusal>
 where
     B: Body<Data = Bytes>,
 {
-    let mut reading = pin!(read_whole(body, max_bytes));
+    let mut reading = pin!(read_whole(body, max_bytes, held));
     // Most bodies came along with their head; these cost no timer, and no room for one.
     if let Poll::Ready(whole) = poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await {
         return whole;
@@ -34,19 +40,7 @@ where
     Box::pin(timeout(within, reading)).await.unwrap_or_else(|_| Err(Reason::BodyTooSlow.into()))
 }
 
-/// No body, where there must be none. A stream need not know beforehand that it will be empty.
-pub(crate) async fn expect_none<B>(body: B, within: Duration) -> Result<(), Refusal>
-where
-    B: Body<Data = Bytes>,
-{
-    match collect(body, 0, within).await {
-        Ok(_) => Ok(()),
-        Err(refusal) if refusal.reason() == Reason::BodyTooLarge => Err(Reason::UnexpectedBody.into()),
-        Err(refusal) => Err(refusal),
-    }
-}
-
-async fn read_whole<B>(body: B, max_bytes: usize) -> Result<Bytes, Refusal>
+async fn read_whole<B>(body: B, max_bytes: usize, mut held: Held<'_>) -> Result<Bytes, Refusal>
 where
     B: Body<Data = Bytes>,
 {
@@ -57,7 +51,15 @@ where
     let mut body = pin!(body);
     let mut whole = Whole::One(Bytes::new());
     loop {
-        let data = match body.frame().await {
+        let next = poll_fn(|context| match body.as_mut().poll_frame(context) {
+            Poll::Ready(next) => Poll::Ready(Ok(next)),
+            // What came so far is held as long as this takes.
+            Poll::Pending => match held.hold(whole.len()) {
+                Ok(()) => Poll::Pending,
+                Err(refusal) => Poll::Ready(Err(refusal)),
+            },
+        });
+        let data = match next.await? {
             Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
             Some(Err(_)) => return Err(Reason::BodyIncomplete.into()),
             None => break,

@@ -5,10 +5,11 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::target::Target;
-use super::{Call, MessageKind};
+use super::rpc::{self, Messages};
+use super::target::{Target, UriRoom};
+use super::{Call, Calls, MessageKind};
 use crate::refusal::{Reason, Refusal};
 
 static PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -108,6 +109,42 @@ fn mirrored_name<'c>(call: &'c Call<'_>) -> Option<MirroredName<'c>> {
         _ => return None,
     };
     Some(MirroredName { name, is_required })
+}
+
+/// The headers that a right client sends with this body: those that the revision demands which the body names. What
+/// cannot be read has none, and what no header can say is left out.
+pub(crate) fn mirroring(body: &[u8]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let room = UriRoom::default();
+    let Ok(calls) = rpc::read(body, true, |message| Call::of(message, &room)).map(Calls) else {
+        return headers;
+    };
+    let mut versions = calls.iter().filter_map(|call| call.protocol_version.as_deref());
+    let Some(version) = versions.find(|version| is_modern(version.as_bytes())) else {
+        return headers;
+    };
+    let mut write = |name: &HeaderName, text: &str| {
+        if let Ok(value) = HeaderValue::from_str(text) {
+            headers.insert(name, value);
+        }
+    };
+    write(&PROTOCOL_VERSION, version);
+    if let Calls(Messages::Single(call)) = &calls {
+        write(&METHOD, &call.method);
+        if let Some(mirrored) = mirrored_name(call) {
+            write(&NAME, &encoded(mirrored.name));
+        }
+    }
+    headers
+}
+
+/// As [`decoded`] reads it: in base64 where a header cannot hold the text as it is, or it would be read as another one.
+fn encoded(name: &str) -> Cow<'_, str> {
+    let is_plain = name.bytes().all(|byte| matches!(byte, b' '..=b'~')) && name.trim_ascii() == name;
+    if is_plain && !name.starts_with("=?base64?") {
+        return Cow::Borrowed(name);
+    }
+    Cow::Owned(format!("=?base64?{}?=", BASE64_STANDARD.encode(name)))
 }
 
 fn visible_ascii(line: &[u8]) -> Result<&[u8], Refusal> {

@@ -5,6 +5,7 @@
 
 mod answering;
 mod arguments;
+mod bodies;
 mod body;
 mod head;
 mod mirrored;
@@ -16,9 +17,11 @@ mod tests;
 
 pub(crate) use answering::Answering;
 pub(crate) use arguments::arguments;
+pub(crate) use bodies::{Arriving, Bodies};
 pub use body::RequestBody;
-pub(crate) use body::{collect, expect_none, read_on, whole};
+pub(crate) use body::{read_on, whole};
 pub(crate) use head::{decline_upgrade, expects_call, remove_lookalikes};
+pub(crate) use mirrored::mirroring;
 pub(crate) use target::Target;
 use target::{UriRoom, within_limit};
 

@@ -15,6 +15,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 
 use crate::refusal::{Reason, Refusal};
+pub(super) use keys::{could_be_taken_for_arguments, letters};
 #[cfg(test)]
 pub(super) use message::MAX_SUBSCRIPTIONS;
 pub(super) use message::{Id, Message, Params, Reference};

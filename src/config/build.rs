@@ -9,6 +9,7 @@ use super::questions::Questions;
 use super::trust::Trust;
 use super::{Builder, Config};
 use crate::answer::{Answers, Cors, Publication, WellKnown, requested};
+use crate::call::Arriving;
 use crate::clock::Clock;
 use crate::config_error::ConfigError;
 use crate::decision::DecisionLog;
@@ -33,6 +34,7 @@ pub(super) fn build(builder: Builder) -> Result<Toolgate, ConfigError> {
         revocations: Arc::default(),
         recently_good: Arc::default(),
         key: Arc::new(key),
+        arriving: Arc::default(),
     };
     Ok(Toolgate::new(gate(&config, &lasting, None)?, lasting))
 }
@@ -46,6 +48,7 @@ pub(crate) struct Lasting {
     recently_good: Arc<RecentlyGood>,
     /// What is sealed with, where no key is given.
     key: Arc<SealingKey>,
+    arriving: Arc<Arriving>,
 }
 
 /// What a configuration makes. Of the `earlier` one it keeps what issuers publish, where nothing about that has changed.
@@ -54,7 +57,7 @@ pub(crate) fn gate(
     lasting: &Lasting,
     earlier: Option<&Verifier>,
 ) -> Result<Gate, ConfigError> {
-    let Lasting { fetcher, clock, decider, revocations, recently_good, key } = lasting;
+    let Lasting { fetcher, clock, decider, revocations, recently_good, key, arriving } = lasting;
     let resource = ResourceUri::parse(&config.resource)
         .map_err(|mend| ConfigError::new("resource", &config.resource, mend))
         .map(Arc::new)?;
@@ -116,9 +119,7 @@ pub(crate) fn gate(
         sessions: config.sessions.with(seal),
         policy,
         decision: decider.clone().map(|decider| OwnDecision { decider, time: config.limits.decision_time() }),
-        max_body_bytes: config.limits.body_bytes(),
-        anonymous_body_bytes: config.limits.anonymous_bytes(),
-        body_time: config.limits.body_time(),
+        bodies: config.limits.bodies(arriving.clone()),
         resource,
     })
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::call::{Arriving, Bodies};
 use crate::config_error::ConfigError;
 use crate::token::{Lifetimes, Memory, RecentlyGood, RejectedCache, Revocations, VerifiedCache};
 
@@ -15,6 +16,7 @@ pub struct Limits {
     max_body_bytes: Option<u64>,
     anonymous_body_bytes: Option<u64>,
     body_seconds: Option<u64>,
+    arriving_bodies_bytes: Option<u64>,
     decision_seconds: Option<u64>,
     jwks_min_seconds: Option<u64>,
     jwks_default_seconds: Option<u64>,
@@ -35,6 +37,8 @@ const MAX_BODY_BYTES: u64 = 4 * 1024 * 1024;
 const ANONYMOUS_BODY_BYTES: u64 = 64 * 1024;
 /// For the whole body to arrive.
 const BODY_SECONDS: u64 = 10;
+/// What all bodies together may hold that have not arrived in full: 4 MiB for each connection would have no end.
+const ARRIVING_BODIES_BYTES: u64 = 256 * 1024 * 1024;
 /// For an operator's own decision about a call, or a batch of them.
 const DECISION_SECONDS: u64 = 5;
 /// A key set lives at least this long, whatever its headers say: they must not make us a hammer.
@@ -77,6 +81,10 @@ setters! {
     anonymous_body_bytes
     /// Time for the whole body to arrive. Default 10.
     body_seconds
+    /// What all bodies together may hold that are read to judge the calls in them and have not arrived in full. One
+    /// more is answered with 503. At least `max_body_bytes`; those without a token have half of it. A body that comes
+    /// in one piece with its head does not count. Default 256 MiB.
+    arriving_bodies_bytes
     /// Time for the decision of [`Builder::decision`](crate::Builder::decision), then 503. Default 5.
     decision_seconds
     /// A key set lives at least this long, whatever its headers say. Default 60.
@@ -106,6 +114,7 @@ impl Limits {
             ("max_body_bytes", self.max_body_bytes),
             ("anonymous_body_bytes", self.anonymous_body_bytes),
             ("body_seconds", self.body_seconds),
+            ("arriving_bodies_bytes", self.arriving_bodies_bytes),
             ("decision_seconds", self.decision_seconds),
             ("jwks_min_seconds", self.jwks_min_seconds),
             ("jwks_default_seconds", self.jwks_default_seconds),
@@ -130,6 +139,11 @@ impl Limits {
                 format!("write at most {MAX_SECONDS}, a year"),
             ));
         }
+        if let Some(bytes) = self.arriving_bodies_bytes.filter(|bytes| *bytes < self.longest_body()) {
+            let fix =
+                format!("write at least max_body_bytes ({}), or no such body ever fits", self.longest_body());
+            return Err(ConfigError::new("limits.arriving_bodies_bytes", bytes.to_string(), fix));
+        }
         let [min, default, max] = [
             ("jwks_min_seconds", self.jwks_min_seconds.unwrap_or(JWKS_MIN_SECONDS)),
             ("jwks_default_seconds", self.jwks_default_seconds.unwrap_or(JWKS_DEFAULT_SECONDS)),
@@ -144,22 +158,25 @@ impl Limits {
         Ok(())
     }
 
-    pub(super) fn body_bytes(&self) -> usize {
-        usize::try_from(self.max_body_bytes.unwrap_or(MAX_BODY_BYTES)).unwrap_or(usize::MAX)
+    fn longest_body(&self) -> u64 {
+        self.max_body_bytes.unwrap_or(MAX_BODY_BYTES)
     }
 
-    /// Never more than from those who are known.
-    pub(super) fn anonymous_bytes(&self) -> usize {
-        let bytes = self.anonymous_body_bytes.unwrap_or(ANONYMOUS_BODY_BYTES);
-        usize::try_from(bytes).unwrap_or(usize::MAX).min(self.body_bytes())
+    pub(super) fn bodies(&self, arriving: Arc<Arriving>) -> Bodies {
+        let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        let longest = self.longest_body();
+        Bodies {
+            max_bytes: bytes(longest),
+            // Never more than from those who are known.
+            anonymous_bytes: bytes(self.anonymous_body_bytes.unwrap_or(ANONYMOUS_BODY_BYTES).min(longest)),
+            time: Duration::from_secs(self.body_seconds.unwrap_or(BODY_SECONDS)),
+            arriving_bytes: bytes(self.arriving_bodies_bytes.unwrap_or(ARRIVING_BODIES_BYTES.max(longest))),
+            arriving,
+        }
     }
 
     pub(super) fn decision_time(&self) -> Duration {
         Duration::from_secs(self.decision_seconds.unwrap_or(DECISION_SECONDS))
-    }
-
-    pub(super) fn body_time(&self) -> Duration {
-        Duration::from_secs(self.body_seconds.unwrap_or(BODY_SECONDS))
     }
 
     pub(super) fn memory(&self, revocations: Arc<Revocations>, recently_good: Arc<RecentlyGood>) -> Memory {

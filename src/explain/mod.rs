@@ -12,7 +12,7 @@ use std::fmt;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::request::Parts;
-use http::{HeaderValue, Request};
+use http::{HeaderValue, Method, Request};
 
 use crate::call;
 use crate::decision::Decision;
@@ -120,7 +120,7 @@ impl Gate {
             Caller::Principal(principal) => Some(principal),
             Caller::Token(_) | Caller::Anonymous => decision.principal(),
         };
-        let (parts, seen) = (head(), Seen::new(self, caller, principal));
+        let (parts, seen) = (head(&body), Seen::new(self, caller, principal));
         let seen = seen.asking(&parts, &body);
         let refusal = verdict.err();
         let failed = refusal.as_ref().map(|refusal| (seen.step_of(refusal), own(refusal)));
@@ -149,7 +149,7 @@ impl Gate {
         body: &Bytes,
         decision: &mut Decision<'_>,
     ) -> Result<(), Refusal> {
-        let (mut parts, body) = (head(), call::whole(body.clone()));
+        let (mut parts, body) = (head(body), call::whole(body.clone()));
         match caller {
             Caller::Principal(principal) => {
                 self.let_ask(principal)?;
@@ -168,13 +168,13 @@ impl Gate {
     }
 }
 
-/// The head of a request as a client sends it.
-fn head() -> Parts {
-    let mut request = Request::post("/");
-    if let Some(headers) = request.headers_mut() {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    }
-    request.body(()).unwrap_or_default().into_parts().0
+/// The head of a request as a right client sends it with this body.
+fn head(body: &[u8]) -> Parts {
+    let (mut parts, ()) = Request::new(()).into_parts();
+    parts.method = Method::POST;
+    parts.headers = call::mirroring(body);
+    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    parts
 }
 
 /// Who came without a token is told nothing but that; what it was about is behind it.

@@ -119,7 +119,8 @@ impl Step {
             | UnsupportedContentType
             | UnsupportedEncoding
             | BodyTooLarge
-            | BodyTooSlow => Self::Body,
+            | BodyTooSlow
+            | BodiesBusy => Self::Body,
             InsufficientScope | Denied | ToolUnmapped | ResourceUnmapped | PromptUnmapped
             | MethodUnmapped | NameNoScope => Self::Rules,
             DecisionDenied | DecisionNoScope | DecisionUnavailable => Self::Decision,

@@ -7,7 +7,6 @@ use std::fmt;
 use std::future::Future;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, EXPECT};
@@ -17,7 +16,7 @@ use http_body::Body;
 use tower::Service;
 
 use crate::answer::{Answers, Cors, ResponseBody, StreamPolicy, WellKnown};
-use crate::call::{self, Answering, Calls, RequestBody};
+use crate::call::{self, Answering, Bodies, Calls, RequestBody};
 use crate::current::Current;
 use crate::decision::{Decision, DecisionLog};
 use crate::policy::{Callers, Origins, OwnDecision, Policy};
@@ -37,11 +36,10 @@ pub(crate) struct Gate {
     pub(crate) callers: Callers,
     pub(crate) sessions: Sessions,
     pub(crate) streams: StreamPolicy,
+    /// Filtered streams keep it, and not the gate.
     pub(crate) policy: Policy,
     pub(crate) decision: Option<OwnDecision>,
-    pub(crate) max_body_bytes: usize,
-    pub(crate) anonymous_body_bytes: usize,
-    pub(crate) body_time: Duration,
+    pub(crate) bodies: Bodies,
     pub(crate) answers: Answers,
 }
 
@@ -97,7 +95,7 @@ impl Gate {
             decision.allow();
 
             // 8. hand over
-            let back = self.hand_over(&mut parts, answering, decision.into_principal());
+            let back = self.hand_over(&current, &mut parts, answering, decision.into_principal());
             let answer = inner.call(Request::from_parts(parts, body)).await?;
 
             // 9. on the way back
@@ -130,7 +128,8 @@ impl Gate {
     /// Step 8: not the token, but who it stands for; the same bytes that were judged; no header that could be taken for
     /// one that was judged; and, where bodies are judged, no way to go on in another protocol.
     fn hand_over(
-        self: &Arc<Self>,
+        &self,
+        current: &Arc<Current<Self>>,
         parts: &mut Parts,
         answering: Answering,
         principal: Option<Principal>,
@@ -143,7 +142,7 @@ impl Gate {
             Some(principal) => drop(parts.extensions.insert(principal.clone())),
             None => drop(parts.extensions.remove::<Principal>()),
         }
-        WayBack::of(self, parts, answering, principal)
+        WayBack::of(self, current, parts, answering, principal)
     }
 
     pub(crate) async fn judge<B>(
@@ -218,21 +217,23 @@ impl Gate {
         if !call::expects_call(parts)? {
             // GET and the like: nothing that could be open to anyone.
             principal.ok_or(Reason::NoToken)?;
-            Box::pin(call::expect_none(body, self.body_time)).await?;
+            Box::pin(self.bodies.expect_none(body)).await?;
             session?;
-            return Ok((Bytes::new(), Answering::bodiless(parts, self.policy.filters_lists())));
+            return Ok((Bytes::new(), Answering::bodiless(parts)));
         }
-        let max_bytes = if principal.is_some() { self.max_body_bytes } else { self.anonymous_body_bytes };
-        let bytes = call::collect(body, max_bytes, self.body_time).await?;
-        let answering = self.judge_by_rules(principal, session, parts, &bytes, decision)?;
+        let bytes = self.bodies.collect(body, principal.is_some()).await?;
+        let (answering, session) = self.judge_by_rules(principal, session, parts, &bytes, decision)?;
 
         // 7. an operator's own decision about what the rules let pass
         if let Some(own) = &self.decision {
             Box::pin(self.judge_by(own, principal, parts, &bytes)).await?;
         }
+        session?;
         Ok((bytes, answering))
     }
 
+    /// For a request without a token the session comes last: a call that is not open needs a token, whatever the session
+    /// is.
     fn judge_by_rules(
         &self,
         principal: Option<&Principal>,
@@ -240,17 +241,20 @@ impl Gate {
         parts: &Parts,
         bytes: &[u8],
         decision: &Decision<'_>,
-    ) -> Result<Answering, Refusal> {
+    ) -> Result<(Answering, Result<(), Refusal>), Refusal> {
         let calls = Calls::read(parts, bytes)?;
         decision.about(&calls);
-        session.map_err(|refusal| refusal.answering(calls.request_id()))?;
+        let mut session = session.map_err(|refusal| refusal.answering(calls.request_id()));
 
         // 7. call rule
         match principal {
-            Some(principal) => self.policy.judge(principal.scopes(), &calls)?,
+            Some(principal) => {
+                std::mem::replace(&mut session, Ok(()))?;
+                self.policy.judge(principal.scopes(), &calls)?;
+            }
             None => self.policy.judge_without_token(&calls)?,
         }
-        Ok(calls.answering(self.policy.filters_lists()))
+        Ok((calls.answering(self.policy.filters_lists()), session))
     }
 
     async fn judge_by(
@@ -262,7 +266,7 @@ impl Gate {
     ) -> Result<(), Refusal> {
         // Read once more: to keep the calls for this would cost everybody who has no decision of their own.
         let calls = Calls::read(parts, bytes)?;
-        let arguments = call::arguments(bytes)?;
+        let arguments = call::arguments(bytes).map_err(|refusal| refusal.answering(calls.request_id()))?;
         let needed = own.judge(principal, &calls, &arguments).await?;
         match principal {
             Some(principal) => self.policy.judge_with(principal.scopes(), &calls, needed),

@@ -15,16 +15,24 @@ use crate::token::{KeptToken, Principal};
 const RECHECK_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Waits until a new request with this token would be refused. While that cannot be told, the token is good until it
-/// expires.
+/// expires. A stream whose lists are not filtered also ends once lists are.
 ///
 /// The configuration is always that of now: the one that let the stream in is gone with its caches once it is replaced.
-pub(super) async fn until_refused(gate: Arc<Current<Gate>>, token: KeptToken, mut principal: Principal) {
+pub(super) async fn until_refused(
+    gate: Arc<Current<Gate>>,
+    token: KeptToken,
+    mut principal: Principal,
+    is_filtered: bool,
+) {
     // These outlive every configuration.
     let revocations = gate.get().verifier.memory.revocations.clone();
     loop {
         // Before the stream is judged: what changes meanwhile must not be missed.
         let (replaced, revoked) = (gate.replaced(), revocations.next());
         let now = gate.get();
+        if now.policy.filters_lists() && !is_filtered {
+            return;
+        }
         match judge(&now, &token, &principal).await {
             Ok(known) => principal = known,
             Err(refusal) if refusal.kind() == RefusalKind::Unavailable => {}

@@ -15,7 +15,6 @@ use super::stream_watch::until_refused;
 use crate::answer::{self, ListFilter, ResponseBody};
 use crate::call::Answering;
 use crate::current::Current;
-use crate::list::Asked;
 use crate::token::{KeptToken, Principal, Unbindable};
 
 /// What is kept of a request until it is answered.
@@ -36,21 +35,22 @@ pub(super) enum Brought<R> {
 impl WayBack {
     /// Takes what is needed from the head of a request, and what the service inside must not see.
     pub(super) fn of(
-        gate: &Arc<Gate>,
+        gate: &Gate,
+        current: &Arc<Current<Gate>>,
         parts: &mut Parts,
-        Answering { lists, listens }: Answering,
+        Answering { listens, calls, id }: Answering,
         principal: Option<Principal>,
     ) -> Self {
-        if lists.is_some() {
-            // What is to be filtered must not come compressed.
+        let filter = gate.policy.filters_lists().then(|| {
+            // What is looked at must not come compressed.
             parts.headers.remove(ACCEPT_ENCODING);
-        }
-        Self {
-            filter: lists.map(|asked| Box::new(list_filter(gate, asked, principal.clone()))),
-            principal,
-            token: parts.headers.remove(AUTHORIZATION),
-            listens,
-        }
+            let (current, principal) = (current.clone(), principal.clone());
+            Box::new(ListFilter::new(id, calls, move |list, name| {
+                let granted = principal.as_ref().map(Principal::scopes);
+                current.look().policy.may_be_listed(granted, list, name)
+            }))
+        });
+        Self { filter, principal, token: parts.headers.remove(AUTHORIZATION), listens }
     }
 
     /// Sessions are bound to their owners, lists filtered where that is asked for, and streams end with their token.
@@ -68,12 +68,12 @@ impl WayBack {
         }
         match self.filter.take() {
             None if answer::is_stream(answer.headers()) => {
-                Brought::Back(self.end(current.clone(), answer.map(ResponseBody::theirs)))
+                Brought::Back(self.end(current.clone(), false, answer.map(ResponseBody::theirs)))
             }
             None => Brought::Back(answer.map(ResponseBody::theirs)),
             Some(filter) => {
                 let current = current.clone();
-                Brought::Filtering(Box::pin(async { self.end(current, filter.apply(answer).await) }))
+                Brought::Filtering(Box::pin(async { self.end(current, true, filter.apply(answer).await) }))
             }
         }
     }
@@ -82,6 +82,7 @@ impl WayBack {
     fn end<R>(
         self,
         current: Arc<Current<Gate>>,
+        is_filtered: bool,
         answer: Response<ResponseBody<R>>,
     ) -> Response<ResponseBody<R>> {
         let Self { principal: Some(principal), token: Some(line), .. } = self else {
@@ -95,17 +96,9 @@ impl WayBack {
         };
         let over = async move {
             if let Some(token) = KeptToken::of(&line) {
-                until_refused(current, token, principal).await;
+                until_refused(current, token, principal, is_filtered).await;
             }
         };
         answer::end(answer, over, grace)
     }
-}
-
-/// What shows a list to this caller.
-fn list_filter(gate: &Arc<Gate>, asked: Asked, principal: Option<Principal>) -> ListFilter {
-    let gate = gate.clone();
-    ListFilter::new(asked, move |list, name| {
-        gate.policy.may_be_listed(principal.as_ref().map(Principal::scopes), list, name)
-    })
 }

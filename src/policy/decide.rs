@@ -2,9 +2,11 @@
 
 use std::error::Error;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -19,7 +21,10 @@ use crate::token::Principal;
 /// Decides about calls by more than their names: their arguments, the time of day, a database.
 ///
 /// It is asked when the scope map has let a call pass, once for each call of a batch, and both must agree. It
-/// has a time limit, and while it is not there to answer callers get 503.
+/// has a time limit. While it does not answer in time, fails or panics, callers get 503.
+///
+/// It is asked about messages with a method, which come in a body: requests and notifications. `GET`, `DELETE`,
+/// `HEAD` and `OPTIONS` have none, so that streams are opened and sessions are closed without it; so are responses sent.
 ///
 /// ```
 /// use toolgate::{AskedCall, Decide, DecisionFailed, Principal, Verdict};
@@ -140,7 +145,8 @@ impl<'a> AskedCall<'a> {
     }
 
     /// The arguments, read as a type of yours; none count as an empty object. No member is there twice, at any
-    /// depth, so the server reads the same ones.
+    /// depth and in any case of letters: a Go server takes `Path` for `path`, and reads the same one. Where the client
+    /// sends `Path` alone, it does so too, and you find no `path`: deny what lacks an argument that you decide by.
     ///
     /// # Errors
     /// Where they do not fit the type.
@@ -191,7 +197,7 @@ impl OwnDecision {
                     continue;
                 }
                 let asked = AskedCall { call, arguments: arguments.as_ref() };
-                match self.decider.decide(principal, &asked).await.map_err(Failed::Error)? {
+                match self.verdict(principal, &asked).await? {
                     Verdict::Allow => {}
                     Verdict::Need(scopes) => needed.extend(scopes),
                     Verdict::Deny(code) => return Err(Refusal::from(Reason::DecisionDenied).got(code)),
@@ -202,6 +208,23 @@ impl OwnDecision {
             needed.into_iter().map(|scope| Scope::parse_plain(&scope).map_err(|_| unfit(scope))).collect()
         };
         timeout(self.time, all).await.unwrap_or(Err(Failed::TooSlow.into()))
+    }
+
+    /// What it says of one call. A panic is caught: it would break the connection, and every other request on it.
+    async fn verdict(&self, principal: Option<&Principal>, asked: &AskedCall<'_>) -> Result<Verdict, Failed> {
+        let mut deciding: Option<Deciding<'_>> = None;
+        poll_fn(|context| {
+            let poll = || {
+                let deciding = deciding.get_or_insert_with(|| self.decider.decide(principal, asked));
+                deciding.as_mut().poll(context)
+            };
+            // Nothing of it is used after a panic.
+            match catch_unwind(AssertUnwindSafe(poll)) {
+                Ok(polled) => polled.map_err(Failed::Error),
+                Err(_) => Poll::Ready(Err(Failed::Panicked)),
+            }
+        })
+        .await
     }
 }
 
@@ -218,6 +241,8 @@ enum Failed {
     Error(DecisionFailed),
     #[error("it took too long")]
     TooSlow,
+    #[error("it panicked")]
+    Panicked,
 }
 
 impl From<Failed> for Refusal {

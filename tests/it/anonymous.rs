@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 use toolgate::{
-    AskedCall, Config, Decide, DecisionFailed, Limits, Principal, Rule, ScopeMap, Verdict, base_only, deny,
-    without_token,
+    AskedCall, Config, Decide, DecisionFailed, Limits, Principal, RefusalKind, Rule, ScopeMap, Verdict,
+    base_only, deny, without_token,
 };
 
 use crate::logs::listen;
@@ -336,6 +336,39 @@ async fn an_own_decision_has_a_say_in_what_is_open_and_unless_it_uses_it_nothing
     assert_eq!(waiting.elapsed().as_secs(), Duration::from_secs(5).as_secs());
     let twice = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"opening_hours","arguments":{"say":"please","say":"x"}}}"#;
     world.send(post_without_token(twice)).await.assert_asks_for_a_token();
+}
+
+#[tokio::test]
+async fn in_somebodys_session_what_is_closed_asks_for_a_token_and_what_is_open_begins_another_session() {
+    for own_decision in [false, true] {
+        let world = World::with(|builder, server| {
+            let builder = builder.issuer(server.issuer()).scopes(map());
+            if own_decision { builder.decision(Polite) } else { builder }
+        })
+        .await;
+        world.answer_with("mcp-session-id", ["theirs"]);
+        let answer =
+            world.send(post(&world.token().mint(), &call("tools/call", json!({ "name": "whoami" })))).await;
+        let sealed = answer.header("mcp-session-id").unwrap().to_owned();
+        for session in [sealed.as_str(), "theirs", "made-up"] {
+            let ask = async |params: Value| {
+                let mut request = post_without_token(&call("tools/call", params));
+                request.headers_mut().insert("mcp-session-id", session.parse().unwrap());
+                world.send(request).await
+            };
+            let please = json!({ "say": "please" });
+            let open = ask(json!({ "name": "opening_hours", "arguments": please })).await;
+            assert_eq!((open.status, open.kind), (StatusCode::NOT_FOUND, Some(RefusalKind::SessionNotFound)));
+            assert_eq!(open.json()["id"], 1);
+            for closed in ["whoami", "book_table", "wipe", "unlisted"] {
+                ask(json!({ "name": closed, "arguments": please })).await.assert_asks_for_a_token();
+            }
+            if own_decision {
+                ask(json!({ "name": "opening_hours" })).await.assert_asks_for_a_token();
+            }
+        }
+        assert_eq!(world.reached_count(), 1);
+    }
 }
 
 #[test]

@@ -148,17 +148,82 @@ async fn arguments_that_two_readers_could_read_differently_are_refused_before_it
         r#"{"path":"/a","path\u0000":"/b"}"#,
         r#"{"x":{"path":"/a","path":"/b"}}"#,
         r#"{"x":[{"path":"/a","path":"/b"}]}"#,
+        r#"{"x":[{"path":"/a","Path":"/b"}]}"#,
+        // As Go and Java compare keys.
+        r#"{"path":"/a","pa\u017fs":"/b","pass":"/c"}"#,
+        r#"{"pass":"/a","pa\u017fs":"/b"}"#,
+        r#"{"id":"/a","\u0130d":"/b"}"#,
+        r#"{"id":"/a","\u0131d":"/b"}"#,
+        r#"{"x":{"key":"/a","\u212aey":"/b"}}"#,
+        r#"{"path":"/a","path\u0000.txt":"/b"}"#,
     ] {
         let answer = send(arguments).await;
         assert_eq!((answer.status.as_u16(), answer.code), (400, Some("duplicate_key")), "{arguments}");
     }
-    for twin in ["Arguments", "ARGUMENTS", "arguments\\u0000"] {
+    for twin in
+        ["Arguments", "ARGUMENTS", "argument\\u017f", "_arguments", "arguments\\u0000", "arguments\\u0000x"]
+    {
         let answer = send(&format!(r#"{{}},"{twin}":{{"path":"/b"}}"#)).await;
         assert_eq!((answer.status.as_u16(), answer.code), (400, Some("duplicate_key")), "{twin}");
     }
     assert!(oracle.asked.lock().unwrap().is_empty());
-    send(r#"{"x":{"path":"/a","PATH":"/b"},"y":{"path":"/c"}}"#).await.assert_served();
+    // Two places, and words joined otherwise, are no twins.
+    send(r#"{"path":"/a","x":{"PATH":"/b"},"y":[{"path":"/c"},{"Path":"/d"}]}"#).await.assert_served();
+    send(r#"{"user_id":1,"userId":2,"files":{"re-sign.js":1,"resign.js":2}}"#).await.assert_served();
     send(r#"[{"path":"/a"}]"#).await.assert_served();
+}
+
+#[tokio::test]
+async fn arguments_that_some_readers_cannot_read_are_said_to_be_unparsable_and_not_to_be_there_twice() {
+    let (world, oracle) = world(ScopeMap::allow_unlisted()).await;
+    let token = world.token().mint();
+    for arguments in [
+        format!("{}{}", "[".repeat(200), "]".repeat(200)),
+        r#"{"path":"\ud800"}"#.to_owned(),
+        r#"{"\udc00":"/a"}"#.to_owned(),
+        r#"{"size":1e400}"#.to_owned(),
+    ] {
+        let params = format!(r#"{{"name":"t","arguments":{arguments}}}"#);
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#);
+        world.send(post(&token, &body)).await.assert_rpc_error("body_unparsable", -32600, &json!(1));
+    }
+    assert!(oracle.asked.lock().unwrap().is_empty());
+}
+
+/// Panics before its future is there, in it at once, and in it after a while.
+struct Panics;
+
+impl Decide for Panics {
+    fn decide(
+        &self,
+        _: &Principal,
+        call: &AskedCall<'_>,
+    ) -> impl Future<Output = Result<Verdict, DecisionFailed>> + Send {
+        let tool = call.tool().unwrap_or_default().to_owned();
+        assert!(tool != "early", "the secret of the one who decides");
+        async move {
+            assert!(tool != "at_once", "the secret of the one who decides");
+            tokio::task::yield_now().await;
+            assert!(tool != "late", "the secret of the one who decides");
+            Ok(Verdict::Allow)
+        }
+    }
+}
+
+#[tokio::test]
+async fn its_panic_is_a_decision_that_cannot_be_had() {
+    let (log, _guard) = listen();
+    let world = World::with(|builder, server| {
+        builder.issuer(server.issuer()).scopes(ScopeMap::allow_unlisted()).decision(Panics)
+    })
+    .await;
+    let token = world.token().mint();
+    for tool in ["early", "at_once", "late"] {
+        world.call_tool(&token, tool).await.assert_unavailable("decision_unavailable");
+        assert_eq!(log.decision()["fields"]["source"], "it panicked");
+        world.call_tool(&token, "calm").await.assert_served();
+    }
+    assert!(!log.text().contains("secret"));
 }
 
 #[tokio::test]

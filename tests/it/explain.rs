@@ -297,3 +297,42 @@ async fn text_of_others_is_escaped_and_no_decision_is_logged() {
     assert!(!text.contains('\u{1b}') && text.contains("\\u{1b}"), "{text}");
     assert!(!log.events().iter().any(|event| event["fields"].get("decision").is_some()));
 }
+
+#[tokio::test]
+async fn a_body_of_the_newest_revision_is_explained_with_the_headers_it_demands() {
+    let map = map()
+        .tool("Größe =?base64?eA==?=", base_only())
+        .resource("file:///a%20b", base_only())
+        .prompt(" x", "p");
+    let world = World::with_scopes(map).await;
+    let token = world.token().mint();
+    let modern = |method: &str, mut params: serde_json::Value| {
+        params["_meta"] = json!({ "io.modelcontextprotocol/protocolVersion": "2026-07-28" });
+        call(method, params)
+    };
+    for (body, code) in [
+        (modern("tools/call", json!({ "name": "whoami" })), None),
+        (modern("tools/call", json!({ "name": "Größe =?base64?eA==?=" })), None),
+        (modern("tools/call", json!({ "name": "=?base64?d2hvYW1p?=" })), Some("tool_unmapped")),
+        (modern("tools/call", json!({ "name": "wipe" })), Some("denied")),
+        (modern("prompts/get", json!({ "name": " x" })), Some("insufficient_scope")),
+        (modern("resources/read", json!({ "uri": "file:///a%20b" })), None),
+        (modern("tasks/get", json!({ "taskId": "\u{e9}" })), None),
+        (modern("server/discover", json!({})), None),
+        (modern("tools/list", json!({})), None),
+        (modern("été", json!({})), Some("header_mismatch")),
+        (format!("[{}]", modern("tools/list", json!({}))), Some("batch_not_allowed")),
+        (format!("[{},{}]", calling("whoami"), call("tools/list", json!({}))), None),
+        (modern("tools/call", json!({ "name": ["whoami"] })), Some("body_unparsable")),
+    ] {
+        let explanation = world.gate.explain(Caller::Token(&token), body.clone()).await;
+        assert_eq!(explanation.refusal().map(toolgate::Refusal::code), code, "{body}\n{explanation}");
+    }
+    let explanation = world.gate.explain(Caller::Anonymous, modern("tools/list", json!({}))).await;
+    assert!(explanation.is_allowed(), "{explanation}");
+    world.send(post(&token, &calling("whoami"))).await.assert_served();
+    let principal = world.reached().principal.unwrap();
+    let whoami = modern("tools/call", json!({ "name": "whoami" }));
+    let explanation = world.gate.explain(Caller::Principal(&principal), whoami).await;
+    assert!(explanation.is_allowed(), "{explanation}");
+}

@@ -164,7 +164,7 @@ async fn prompts_resources_and_templates_are_filtered_too() {
 }
 
 #[tokio::test]
-async fn without_the_choice_and_for_other_calls_answers_pass_as_they_are() {
+async fn without_the_choice_answers_pass_as_they_are() {
     let odd = "{\"id\":1,\"result\":{\"tools\":[{\"name\":\"unknown\"}]},}";
     let answer = || {
         let mut answer = of_type("text/plain", odd);
@@ -173,14 +173,12 @@ async fn without_the_choice_and_for_other_calls_answers_pass_as_they_are() {
         answer.headers_mut().insert("cache-control", "public".parse().unwrap());
         answer
     };
-    let all =
-        World::with_scopes(ScopeMap::deny_unlisted().every_request("mcp:use").tool("whoami", base_only()))
-            .await;
-    let callable = World::with_scopes(map()).await;
-    for (world, method) in [(&all, "tools/list"), (&callable, "tools/call"), (&callable, "ping")] {
+    let map = ScopeMap::deny_unlisted().every_request("mcp:use").tool("whoami", base_only());
+    let world = World::with_scopes(map).await;
+    for method in ["tools/list", "tools/call", "ping"] {
         let mut request = post(&world.token().mint(), &call(method, json!({ "name": "whoami" })));
         request.headers_mut().insert("accept-encoding", "gzip".parse().unwrap());
-        let (response, headers) = through(world, request, answer()).await;
+        let (response, headers) = through(&world, request, answer()).await;
         assert_eq!(headers["accept-encoding"], "gzip");
         assert_eq!(response.headers(), answer().headers());
         assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), odd);
@@ -217,7 +215,7 @@ async fn what_cannot_be_filtered_becomes_a_502_with_an_error_for_the_request() {
         ("not UTF-8", of_type(JSON, [list().as_bytes(), b"\xff"].concat())),
         ("a name twice", of_type(JSON, list().replacen("\"name\"", "\"name\":\"whoami\",\"name\"", 1))),
         ("no name", of_type(JSON, list().replacen("\"name\"", "\"nom\"", 1))),
-        ("no list", of_type(JSON, result(1, json!({ "prompts": [] })))),
+        ("no list", of_type(JSON, result(1, json!({ "tools": {} })))),
         ("too long", of_type(JSON, result(1, json!({ "tools": [], "x": "x".repeat(4 * 1024 * 1024) })))),
     ] {
         let (head, body) = asked("", &call("tools/list", json!({})), answer).await;
@@ -225,7 +223,7 @@ async fn what_cannot_be_filtered_becomes_a_502_with_an_error_for_the_request() {
         assert_eq!(head.headers["content-type"], JSON, "{why}");
         assert_eq!(head.headers["cache-control"], "no-store", "{why}");
         assert!(!head.headers.contains_key("content-encoding"), "{why}");
-        let message = "The server's list cannot be shown";
+        let message = "The server's answer cannot be shown";
         let error = json!({ "jsonrpc": "2.0", "id": 1, "error": { "code": -32603, "message": message } });
         assert_eq!(serde_json::from_str::<Value>(&body).unwrap(), error, "{why}");
     }
@@ -302,7 +300,7 @@ async fn in_a_batch_lists_are_filtered_and_other_answers_keep_their_bytes() {
         { "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": { "name": "whoami" } },
         { "jsonrpc": "2.0", "id": 3, "method": "prompts/list" },
     ]);
-    let other = r#"{"jsonrpc" :"2.0","id":2,"result":{"z":1e2,"tools":[{"name":"wipe"}]}}"#;
+    let other = r#"{"jsonrpc" :"2.0","id":2,"result":{"z":1e2,"content":[{"name":"wipe"}]}}"#;
     let progress =
         r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"tools":[{"name":"wipe"}]}}"#;
     let list = result("a", json!({ "tools": tools() }));

@@ -6,6 +6,7 @@
 
 mod anonymous;
 mod axum_router;
+mod bodies;
 mod callers;
 mod calls;
 mod challenge;
@@ -29,6 +30,7 @@ mod key_refresh;
 mod key_storm;
 mod keys;
 mod listing;
+mod listing_routes;
 mod logs;
 mod long_names;
 mod metadata;

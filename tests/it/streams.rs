@@ -335,6 +335,19 @@ async fn a_reload_ends_the_streams_of_those_whom_it_would_refuse_and_of_no_other
 }
 
 #[tokio::test]
+async fn a_reload_that_begins_to_filter_lists_ends_the_streams_that_are_not_filtered() {
+    let world = World::new().await;
+    let issuer = world.server.issuer();
+    let map = |listing: &str| format!("[scopes]\nunlisted = \"allow\"\nlisting = {listing:?}");
+    let unfiltered = Stream::open(&world, get(&world.token().mint())).await;
+    world.gate.reload(config(issuer, &map("callable"))).unwrap();
+    unfiltered.assert_over().await;
+    let mut filtered = Stream::open(&world, get(&world.token().mint())).await;
+    world.gate.reload(config(issuer, &map("all"))).unwrap();
+    filtered.assert_open("data: 1\n\n").await;
+}
+
+#[tokio::test]
 async fn an_introspected_token_that_lost_what_let_it_in_loses_its_stream_within_a_minute() {
     let clock = clock();
     let server = AuthorizationServer::builder().clock(clock.clone()).client("rs", "secret").start().await;

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 use pin_project_lite::pin_project;
 
-use super::message::{Kept, Unclear};
+use super::message::{Kept, Lists, Unclear};
+use super::scan::{DATA, Scan, ScannedLine};
 use super::{ListFilter, MAX_LIST_BYTES};
 use crate::answer::lines::{Lines, Piece};
 
@@ -61,19 +62,32 @@ impl<R: Body<Data = Bytes>> Body for FilteredEvents<R> {
     }
 }
 
-/// Takes a stream apart as the HTML standard does (§9.2.5 and 9.2.6), and holds what is not a whole event yet.
+/// Takes a stream apart as the HTML standard does (§9.2.5 and 9.2.6). What may be part of a message is held until it is
+/// whole; everything else is passed on as it comes.
 #[derive(Debug, Default)]
 pub(super) struct Events {
     reader: Lines,
+    /// The lines of an event from its first one that counts, and the line that has not ended yet.
     held: Vec<u8>,
     /// The lines of `held` that have ended.
     lines: Vec<Line>,
     /// Past the first line, in front of which a byte order mark may stand.
     begun: bool,
-    /// Inside of an event that is too long, up to the next blank line.
-    dropping: bool,
-    /// Whether nothing stands on this line of such an event so far.
-    blank: bool,
+    state: State,
+}
+
+/// What becomes of what comes next.
+#[derive(Debug, Default)]
+enum State {
+    /// It is held.
+    #[default]
+    Holding,
+    /// The rest of a line that no message depends on is passed on.
+    Passing,
+    /// The rest of an event that is too long to be held is passed on, as long as no list begins in it.
+    Scanning { scan: Scan, line: ScannedLine },
+    /// The rest of an event that is too long goes. Whether nothing stands on this line so far.
+    Dropping { blank: bool },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -87,15 +101,15 @@ struct Line {
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl Events {
-    /// Adds to `out` the events that are whole now.
+    /// Adds to `out` what is certain now.
     pub(super) fn feed(&mut self, mut chunk: &[u8], filter: &ListFilter, out: &mut Vec<u8>) {
         while let Some(piece) = self.reader.next(&mut chunk) {
             match piece {
                 Piece::End { text, end } => {
-                    self.hold(text, filter, out);
+                    self.text(text, filter, out);
                     self.end_line(end, filter, out);
                 }
-                Piece::Part(text) => self.hold(text, filter, out),
+                Piece::Part(text) => self.text(text, filter, out),
                 Piece::LateLineFeed => self.end_crlf(out),
             }
         }
@@ -111,18 +125,70 @@ impl Events {
         }
     }
 
-    fn hold(&mut self, bytes: &[u8], filter: &ListFilter, out: &mut Vec<u8>) {
-        if self.dropping {
-            self.blank = self.blank && bytes.is_empty();
-            return;
+    /// A part of a line.
+    fn text(&mut self, bytes: &[u8], filter: &ListFilter, out: &mut Vec<u8>) {
+        match &mut self.state {
+            State::Holding => {
+                self.held.extend_from_slice(bytes);
+                if self.lines.is_empty() && !self.may_count() {
+                    out.append(&mut self.held);
+                    self.state = State::Passing;
+                } else if self.held.len() > MAX_LIST_BYTES {
+                    self.scan_held(filter, out);
+                }
+            }
+            State::Passing => out.extend_from_slice(bytes),
+            State::Scanning { scan, line } => match line.read(bytes, scan) {
+                Ok(()) => out.extend_from_slice(bytes),
+                Err(why) => {
+                    // What came of the event is closed, so that the error is one of its own.
+                    out.extend_from_slice(b"\n\n");
+                    self.drop_event(why, filter, out);
+                }
+            },
+            State::Dropping { blank } => *blank = *blank && bytes.is_empty(),
         }
-        self.held.extend_from_slice(bytes);
-        if self.held.len() > MAX_LIST_BYTES {
-            self.held.clear();
-            self.lines.clear();
-            (self.dropping, self.blank) = (true, false);
-            write_event(&filter.error(&Unclear::TooLong.into()), out);
+    }
+
+    /// Whether the first line that is held may be one of data, or say of what type they are.
+    fn may_count(&self) -> bool {
+        let line = match self.held.strip_prefix(BYTE_ORDER_MARK) {
+            Some(line) if !self.begun => line,
+            None if !self.begun && BYTE_ORDER_MARK.starts_with(&self.held) => return true,
+            _ => &self.held,
+        };
+        [DATA, b"event:"].iter().any(|field| line.starts_with(field) || field.starts_with(line))
+    }
+
+    /// Goes on without holding, where no list begins in what is held.
+    fn scan_held(&mut self, filter: &ListFilter, out: &mut Vec<u8>) {
+        let mut scan = Scan::default();
+        let mut line = ScannedLine::Beginning(0);
+        let scanned = self.lines.iter().try_for_each(|line| {
+            let text = self.held.get(line.start..line.end).unwrap_or_default();
+            let mut line = ScannedLine::Beginning(0);
+            line.read(text, &mut scan)?;
+            scan.read(b"\n")
+        });
+        let rest = self.held.get(self.line_start()..).unwrap_or_default();
+        let rest = if self.begun { rest } else { rest.strip_prefix(BYTE_ORDER_MARK).unwrap_or(rest) };
+        match scanned.and_then(|()| line.read(rest, &mut scan)) {
+            Ok(()) => {
+                out.append(&mut self.held);
+                self.lines.clear();
+                self.begun = true;
+                self.state = State::Scanning { scan, line };
+            }
+            Err(why) => self.drop_event(why, filter, out),
         }
+    }
+
+    fn drop_event(&mut self, why: Unclear, filter: &ListFilter, out: &mut Vec<u8>) {
+        self.held.clear();
+        self.lines.clear();
+        self.begun = true;
+        self.state = State::Dropping { blank: false };
+        write_event(&filter.error(&why.into()), out);
     }
 
     /// The LF that belongs to the line before it.
@@ -132,21 +198,45 @@ impl Events {
                 self.held.push(b'\n');
                 line.next += 1;
             }
-            None if self.dropping => {}
+            None if matches!(self.state, State::Dropping { .. }) => {}
             None => out.push(b'\n'),
         }
     }
 
     fn end_line(&mut self, end: &[u8], filter: &ListFilter, out: &mut Vec<u8>) {
-        if self.dropping {
-            self.dropping = !std::mem::replace(&mut self.blank, true);
-            return;
+        match &mut self.state {
+            State::Holding => return self.end_held_line(end, filter, out),
+            State::Passing => {
+                out.extend_from_slice(end);
+                self.begun = true;
+                self.state = State::Holding;
+            }
+            State::Scanning { scan, line } => {
+                out.extend_from_slice(end);
+                match line {
+                    ScannedLine::Beginning(0) => self.state = State::Holding,
+                    _ => {
+                        // White space at most, but for a line that breaks a string: no reader takes that for JSON.
+                        let _ = scan.read(b"\n");
+                        *line = ScannedLine::Beginning(0);
+                    }
+                }
+            }
+            State::Dropping { blank: true } => self.state = State::Holding,
+            State::Dropping { blank } => *blank = true,
         }
-        let mut line =
-            Line { start: self.line_start(), end: self.held.len(), next: self.held.len() + end.len() };
+    }
+
+    fn end_held_line(&mut self, end: &[u8], filter: &ListFilter, out: &mut Vec<u8>) {
+        let start = self.line_start();
+        let mut line = Line { start, end: self.held.len(), next: self.held.len() + end.len() };
         self.held.extend_from_slice(end);
         if !std::mem::replace(&mut self.begun, true) && self.held.starts_with(BYTE_ORDER_MARK) {
             line.start = BYTE_ORDER_MARK.len();
+        }
+        if self.lines.is_empty() && !matches!(self.field(&line).0, b"data" | b"event") {
+            out.append(&mut self.held);
+            return;
         }
         self.lines.push(line);
         if line.start == line.end {
@@ -187,7 +277,8 @@ impl Events {
         let text = std::str::from_utf8(&data).map_err(|_| Kept::from(Unclear::NotUtf8));
         // Without the line feed behind the last line.
         match text.and_then(|text| filter.filtered(text.strip_suffix('\n').unwrap_or(text))) {
-            Ok(filtered) => filtered,
+            Ok(Lists::Absent | Lists::Whole) => None,
+            Ok(Lists::Cut(text)) => Some(text),
             // An event of another type is no message, and readers who take it for one find none in it.
             Err(Kept { why: Unclear::NotJson | Unclear::NoMessage, .. }) if !is_message => None,
             Err(kept) => Some(filter.error(&kept)),

@@ -5,31 +5,42 @@ use http::{HeaderMap, HeaderValue};
 
 use super::message::Unclear;
 
-/// The two forms in which MCP answers come.
+/// The two forms in which MCP answers come, and all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     Json,
     Events,
+    /// Neither, and nothing that could be taken for one of them.
+    Other,
 }
 
+/// An error where the answer may be one of the two forms, but cannot be read.
 pub(super) fn form(headers: &HeaderMap) -> Result<Form, Unclear> {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let form = match (types.next(), types.next()) {
         (Some(only), None) => only.to_str().ok().and_then(form_of).ok_or(Unclear::ContentType)?,
         _ => return Err(Unclear::ContentType),
     };
-    let is_plain = |coding: &HeaderValue| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity");
-    if headers.get_all(CONTENT_ENCODING).iter().all(is_plain) {
-        Ok(form)
-    } else {
-        Err(Unclear::ContentEncoding)
-    }
+    if form == Form::Other || is_plain(headers) { Ok(form) } else { Err(Unclear::ContentEncoding) }
 }
 
-/// Only UTF-8 is read here, so no parameter may say otherwise.
+/// Whether the body comes as it is.
+pub(super) fn is_plain(headers: &HeaderMap) -> bool {
+    let is_plain = |coding: &HeaderValue| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity");
+    headers.get_all(CONTENT_ENCODING).iter().all(is_plain)
+}
+
 fn form_of(value: &str) -> Option<Form> {
     let mut parts = value.split(';').map(str::trim);
     let essence = parts.next()?;
+    let form = match essence {
+        _ if essence.eq_ignore_ascii_case("application/json") => Form::Json,
+        _ if essence.eq_ignore_ascii_case("text/event-stream") => Form::Events,
+        // RFC 9110 §5.3: two lines that a proxy joined.
+        _ if value.contains(',') || essence.is_empty() => return None,
+        _ => return Some(Form::Other),
+    };
+    // Only UTF-8 is read here, so no parameter may say otherwise.
     for parameter in parts {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
         let value = value.trim_matches('"');
@@ -37,11 +48,7 @@ fn form_of(value: &str) -> Option<Form> {
             return None;
         }
     }
-    match essence {
-        _ if essence.eq_ignore_ascii_case("application/json") => Some(Form::Json),
-        _ if essence.eq_ignore_ascii_case("text/event-stream") => Some(Form::Events),
-        _ => None,
-    }
+    Some(form)
 }
 
 /// Leaves the answer to its one reader, and takes away what was true of the whole of it.

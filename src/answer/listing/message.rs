@@ -4,6 +4,17 @@ use super::ListFilter;
 use super::json::{self, Span};
 use crate::list::List;
 
+/// What a text is, as far as lists go.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Lists {
+    /// None is in it.
+    Absent,
+    /// Those in it may be shown as they are.
+    Whole,
+    /// The text without what may not be shown.
+    Cut(String),
+}
+
 /// Why an answer cannot be filtered with certainty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unclear {
@@ -19,79 +30,70 @@ pub(super) enum Unclear {
     DuplicateKey,
 }
 
-/// What is kept back, and the id of the request that it would have answered, where that is known.
+/// What is kept back: the id of the request that it would have answered, and the list in it, where these are known.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Kept {
     pub(super) why: Unclear,
     pub(super) id: Option<String>,
+    pub(super) list: Option<List>,
 }
 
 impl ListFilter {
-    /// The text without what may not be shown; `None` where it may all be.
-    pub(super) fn filtered(&self, text: &str) -> Result<Option<String>, Kept> {
-        let mut edits = Vec::new();
+    /// Judges a text by what is in it.
+    pub(super) fn filtered(&self, text: &str) -> Result<Lists, Kept> {
+        let mut found = Found { any: false, edits: Vec::new() };
         let end = match json::first(text, 0)? {
-            (b'[', batch) => json::elements(text, batch, |message| self.message(text, message, &mut edits))?,
-            (_, message) => self.message(text, message, &mut edits)?,
+            (b'[', batch) => json::elements(text, batch, |message| self.message(text, message, &mut found))?,
+            (_, message) => self.message(text, message, &mut found)?,
         };
         json::nothing(text, end)?;
-        Ok((!edits.is_empty()).then(|| edited(text, edits)))
+        Ok(match found {
+            Found { any: false, .. } => Lists::Absent,
+            Found { edits, .. } if edits.is_empty() => Lists::Whole,
+            Found { edits, .. } => Lists::Cut(edited(text, edits)),
+        })
     }
 
     /// Returns where the message ends that begins here.
-    fn message(&self, text: &str, message: usize, edits: &mut Vec<Edit>) -> Result<usize, Kept> {
-        if json::first(text, message)?.0 != b'{' {
-            json::end(text, message)?;
-            return Err(Unclear::NoMessage.into());
+    fn message(&self, text: &str, message: usize, found: &mut Found) -> Result<usize, Kept> {
+        match json::first(text, message)?.0 {
+            b'{' => {}
+            // A batch in a batch is none, and yet somebody could look for messages in it.
+            b'[' => {
+                json::end(text, message)?;
+                return Err(Unclear::NoMessage.into());
+            }
+            _ => return Ok(json::end(text, message)?),
         }
         let ([id, result], end) = json::members(text, message, ["id", "result"])?;
-        let Some(result) = result else { return Ok(end) };
-        let id = id.and_then(|id| written(text, &id));
-        let asked: Vec<_> = self.asked.iter().filter(|(asked, _)| Some(asked) == id.as_ref()).collect();
-        let expected = |wanted: List| asked.iter().any(|(_, list)| *list == Some(wanted));
-        // What answers none of these requests is judged by what is in it: who reads an id more loosely than
-        // we do might take it for the list.
-        if !asked.is_empty() && !List::ALL.into_iter().any(expected) {
-            return Ok(end);
+        if let Some(result) = result
+            && let Err((why, list)) = self.result(text, result.start, found)
+        {
+            return Err(Kept { why, list, id: id.and_then(|id| written(text, &id)) });
         }
-        self.result(text, result.start, expected, edits).map_err(|why| Kept { why, id })?;
         Ok(end)
     }
 
-    fn result(
-        &self,
-        text: &str,
-        result: usize,
-        expected: impl Fn(List) -> bool,
-        edits: &mut Vec<Edit>,
-    ) -> Result<(), Unclear> {
-        let expects_one = List::ALL.into_iter().any(&expected);
-        if json::first(text, result)?.0 != b'{' {
-            return if expects_one { Err(Unclear::NoList) } else { Ok(()) };
-        }
-        let [tools, prompts, resources, templates] = List::ALL.map(member);
-        let keys = [tools, prompts, resources, templates, "cacheScope", "ttlMs", "resultType"];
-        let ([tools, prompts, resources, templates, scope, lifetime, kind], _) =
-            json::members(text, result, keys)?;
-        let lists = [tools, prompts, resources, templates];
-        if lists.iter().all(Option::is_none) && !expects_one {
+    fn result(&self, text: &str, result: usize, found: &mut Found) -> Result<(), (Unclear, Option<List>)> {
+        let in_none = |why| (why, None);
+        if json::first(text, result).map_err(in_none)?.0 != b'{' {
             return Ok(());
         }
-        let interim = kind.and_then(|kind| json::string(text, &kind));
-        let is_there =
-            |list: List| List::ALL.iter().zip(&lists).any(|(each, at)| *each == list && at.is_some());
-        if expects_one
-            && interim.as_deref() != Some("input_required")
-            && !List::ALL.into_iter().any(|list| expected(list) && is_there(list))
-        {
-            return Err(Unclear::NoList);
-        }
-        for (list, elements) in List::ALL.into_iter().zip(lists) {
+        let [tools, prompts, resources, templates] = List::ALL.map(List::member);
+        let keys = [tools, prompts, resources, templates, "cacheScope", "ttlMs"];
+        let ([tools, prompts, resources, templates, scope, lifetime], _) =
+            json::members(text, result, keys).map_err(in_none)?;
+        let mut any = false;
+        for (list, elements) in List::ALL.into_iter().zip([tools, prompts, resources, templates]) {
             if let Some(elements) = elements {
-                edits.extend(self.cut(text, list, elements.start)?);
+                any = true;
+                found.edits.extend(self.cut(text, list, elements.start).map_err(|why| (why, Some(list)))?);
             }
         }
-        edits.extend(for_one_caller(text, result, scope, lifetime));
+        if any {
+            found.any = true;
+            found.edits.extend(for_one_caller(text, result, scope, lifetime));
+        }
         Ok(())
     }
 
@@ -148,17 +150,7 @@ impl Unclear {
 
 impl From<Unclear> for Kept {
     fn from(why: Unclear) -> Self {
-        Self { why, id: None }
-    }
-}
-
-/// Where in a result the list stands.
-fn member(list: List) -> &'static str {
-    match list {
-        List::Tools => "tools",
-        List::Prompts => "prompts",
-        List::Resources => "resources",
-        List::ResourceTemplates => "resourceTemplates",
+        Self { why, id: None, list: None }
     }
 }
 
@@ -191,6 +183,12 @@ fn for_one_caller(text: &str, result: usize, scope: Option<Span>, lifetime: Opti
         }
         (None, None) => None,
     }
+}
+
+/// What was found in a text so far.
+struct Found {
+    any: bool,
+    edits: Vec<Edit>,
 }
 
 /// What stands at one place from now on.

@@ -4,26 +4,26 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::events::Events;
-use super::message::{Kept, Unclear};
+use super::message::{Kept, Lists, Unclear};
+use super::scan::Scan;
 use super::{ListFilter, MAX_LIST_BYTES};
-use crate::list::{Asked, List};
+use crate::list::List;
 
 /// Shows what has a `y` in its name.
 fn shown(_: List, name: &str) -> bool {
     name.contains('y')
 }
 
-fn asking(asked: &[(&str, Option<List>)]) -> ListFilter {
-    let asked: Asked = asked.iter().map(|(id, list)| ((*id).to_owned(), *list)).collect();
-    ListFilter::new(asked, shown)
-}
-
-fn tools() -> ListFilter {
-    asking(&[("1", Some(List::Tools))])
+/// Of the answer to a call with the id 1.
+fn filter() -> ListFilter {
+    ListFilter::new(Some("1".into()), true, shown)
 }
 
 fn filtered(filter: &ListFilter, text: &str) -> String {
-    filter.filtered(text).unwrap_or_else(|kept| panic!("{kept:?}: {text}")).unwrap_or_else(|| text.to_owned())
+    match filter.filtered(text).unwrap_or_else(|kept| panic!("{kept:?}: {text}")) {
+        Lists::Absent | Lists::Whole => text.to_owned(),
+        Lists::Cut(left) => left,
+    }
 }
 
 fn streamed(filter: &ListFilter, chunks: &[&[u8]]) -> Vec<u8> {
@@ -57,7 +57,7 @@ fn what_is_shown_keeps_every_byte_and_what_is_not_goes_with_its_comma() {
                 "\t{{ \"result\" : {{\"nextCursor\":\"a\", \"tools\" :[{inside}] ,\"q\":0.10}} ,\"jsonrpc\":\"2.0\",\"id\": 1 }}\r\n"
             )
         };
-        assert_eq!(filtered(&tools(), &around(elements)), around(left));
+        assert_eq!(filtered(&filter(), &around(elements)), around(left));
     }
 }
 
@@ -76,7 +76,7 @@ fn each_list_is_judged_by_what_its_elements_are_called_by() {
             assert_eq!(asked, list);
             called == "a"
         };
-        let filter = ListFilter::new(vec![("1".into(), Some(list))], judged);
+        let filter = ListFilter::new(None, true, judged);
         let whole = answer(json!([element("a"), element("b")])).to_string();
         let left: Value = serde_json::from_str(&filtered(&filter, &whole)).unwrap();
         assert_eq!(left, answer(json!([element("a")])));
@@ -84,43 +84,53 @@ fn each_list_is_judged_by_what_its_elements_are_called_by() {
 }
 
 #[test]
-fn what_is_no_list_that_was_asked_for_passes_as_it_is() {
-    let filter = asking(&[("1", Some(List::Tools)), ("2", None), (r#""a\"b""#, None)]);
+fn what_has_no_list_in_it_passes_as_it_is() {
     for text in [
         r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"no","data":{"tools":[{"name":"n"}]}}}"#,
         r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"tools":[{"name":"n"}]}}"#,
         r#"{"jsonrpc":"2.0","id":1,"method":"sampling/createMessage","params":{}}"#,
-        r#"{"jsonrpc":"2.0","id":2,"result":{"tools":[{"name":"n"}]}}"#,
-        r#"{"jsonrpc":"2.0","id":"a\u0022b","result":{"tools":[{"name":"n"}]}}"#,
         r#"{"jsonrpc":"2.0","id":7,"result":{"content":[{"tools":[{"name":"n"}]}]}}"#,
+        r#"{"jsonrpc":"2.0","id":7,"result":{"structuredContent":{"tools":[{"name":"n"}]}}}"#,
         r#"{"jsonrpc":"2.0","id":7,"result":[1]}"#,
         r#"{"jsonrpc":"2.0","id":1,"result":{"resultType":"input_required"}}"#,
+        r#"{"tools":[{"name":"n"}]}"#,
+        "1",
+        "[1]",
         "[]",
     ] {
-        assert_eq!(filter.filtered(text), Ok(None), "{text}");
+        assert_eq!(filter().filtered(text), Ok(Lists::Absent), "{text}");
     }
 }
 
 #[test]
-fn an_answer_whose_id_somebody_might_take_for_the_lists_is_judged_by_what_is_in_it() {
-    for id in
-        ["\"1\"", "1.0", "1e0", "null", "\" 1\"", "[1]", "7", "99999999999999999999999999999999999999999"]
-    {
+fn an_answer_is_judged_by_what_is_in_it_whatever_it_answers() {
+    for id in [
+        "1",
+        "\"1\"",
+        "1.0",
+        "1e0",
+        "null",
+        "\" 1\"",
+        "[1]",
+        "7",
+        "99999999999999999999999999999999999999999",
+    ] {
         let text = |inside: &str| format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"tools":[{inside}]}}}}"#);
-        assert_eq!(filtered(&tools(), &text(r#"{"name":"n"}"#)), text(""), "{id}");
+        assert_eq!(filtered(&filter(), &text(r#"{"name":"n"}"#)), text(""), "{id}");
     }
     let nameless = r#"{"jsonrpc":"2.0","result":{"prompts":[{"name":"n"}]}}"#;
-    assert_eq!(filtered(&asking(&[]), nameless), r#"{"jsonrpc":"2.0","result":{"prompts":[]}}"#);
+    assert_eq!(filtered(&filter(), nameless), r#"{"jsonrpc":"2.0","result":{"prompts":[]}}"#);
     let shadowed = r#"{"id":1,"method":"x","error":{},"result":{"tools":[{"name":"n"}]}}"#;
-    assert_eq!(filtered(&tools(), shadowed), r#"{"id":1,"method":"x","error":{},"result":{"tools":[]}}"#);
+    assert_eq!(filtered(&filter(), shadowed), r#"{"id":1,"method":"x","error":{},"result":{"tools":[]}}"#);
+    let several = r#"{"id":1,"result":{"tools":[{"name":"n"}],"prompts":[{"name":"n"},{"name":"y"}]}}"#;
+    assert_eq!(filtered(&filter(), several), r#"{"id":1,"result":{"tools":[],"prompts":[{"name":"y"}]}}"#);
 }
 
 #[test]
 fn in_a_batch_each_answer_is_filtered_for_itself() {
-    let filter = asking(&[("1", Some(List::Tools)), ("\"p\"", Some(List::Prompts)), ("3", None)]);
-    let text = r#"[ {"id":1,"result":{"tools":[{"name":"n"}]}}, {"id":3,"result":{"tools":[{"name":"n"}]}} ,{"id":"p","result":{"prompts":[{"name":"y"},{"name":"n"}]}},{"method":"x"}]"#;
-    let left = r#"[ {"id":1,"result":{"tools":[]}}, {"id":3,"result":{"tools":[{"name":"n"}]}} ,{"id":"p","result":{"prompts":[{"name":"y"}]}},{"method":"x"}]"#;
-    assert_eq!(filtered(&filter, text), left);
+    let text = r#"[ {"id":1,"result":{"tools":[{"name":"n"}]}}, {"id":3,"result":{"content":[{"name":"n"}]}} ,{"id":"p","result":{"prompts":[{"name":"y"},{"name":"n"}]}},{"method":"x"}]"#;
+    let left = r#"[ {"id":1,"result":{"tools":[]}}, {"id":3,"result":{"content":[{"name":"n"}]}} ,{"id":"p","result":{"prompts":[{"name":"y"}]}},{"method":"x"}]"#;
+    assert_eq!(filtered(&filter(), text), left);
 }
 
 #[test]
@@ -135,7 +145,7 @@ fn a_list_for_one_caller_is_not_said_to_be_for_all() {
         (r#""tools":[],"_meta":{"ttlMs":5}"#, r#""tools":[],"_meta":{"ttlMs":5}"#),
     ] {
         let around = |inside: &str| format!(r#"{{"id":1,"result":{{{inside}}}}}"#);
-        assert_eq!(filtered(&tools(), &around(hints)), around(left));
+        assert_eq!(filtered(&filter(), &around(hints)), around(left));
     }
 }
 
@@ -151,14 +161,7 @@ fn what_cannot_be_filtered_with_certainty_is_kept_back() {
         (r#"{"id":1,"result":{"tools":[{"name":"y"},]}}"#, Unclear::NotJson, None),
         (r#"{"id":1,"x\ud800":1,"result":{"tools":[]}}"#, Unclear::NotJson, None),
         (r#"{"id":1,"result":{"tools":[{"name":"y\ud800"}]}}"#, Unclear::NoName, id()),
-        ("1", Unclear::NoMessage, None),
-        ("[1]", Unclear::NoMessage, None),
         (r#"[[{"id":1,"result":{"tools":[]}}]]"#, Unclear::NoMessage, None),
-        (r#"{"id":1,"result":null}"#, Unclear::NoList, id()),
-        (r#"{"id":1,"result":[{"name":"n"}]}"#, Unclear::NoList, id()),
-        (r#"{"id":1,"result":{}}"#, Unclear::NoList, id()),
-        (r#"{"id":1,"result":{"Tools":[{"name":"n"}]}}"#, Unclear::NoList, id()),
-        (r#"{"id":1,"result":{"prompts":[]}}"#, Unclear::NoList, id()),
         (r#"{"id":1,"result":{"tools":{"n":{"name":"n"}}}}"#, Unclear::NoList, id()),
         (r#"{"id":1,"result":{"tools":null}}"#, Unclear::NoList, id()),
         (r#"{"id":1,"result":{"tools":["n"]}}"#, Unclear::NoName, id()),
@@ -176,7 +179,8 @@ fn what_cannot_be_filtered_with_certainty_is_kept_back() {
         (r#"{"id":1,"id":2,"result":{"tools":[]}}"#, Unclear::DuplicateKey, None),
         (r#"{"id":1,"result":{"tools":[]},"result":{"tools":[{"name":"n"}]}}"#, Unclear::DuplicateKey, None),
     ] {
-        assert_eq!(tools().filtered(text), Err(Kept { why, id }), "{text}");
+        let kept = filter().filtered(text).map_err(|Kept { why, id, .. }| (why, id));
+        assert_eq!(kept, Err((why, id)), "{text}");
     }
 }
 
@@ -185,8 +189,8 @@ fn depth_costs_no_stack() {
     let deep = format!("{}{}", "[".repeat(500_000), "]".repeat(500_000));
     let text = |inside: &str| format!(r#"{{"x":{deep},"id":1,"result":{{"tools":[{inside}]}}}}"#);
     let tool = format!(r#"{{"x":{deep},"name":"n"}}"#);
-    assert_eq!(filtered(&tools(), &text(&tool)), text(""));
-    assert_eq!(tools().filtered(&deep), Err(Unclear::NoMessage.into()));
+    assert_eq!(filtered(&filter(), &text(&tool)), text(""));
+    assert_eq!(filter().filtered(&deep), Err(Unclear::NoMessage.into()));
 }
 
 const TOOLS: &str = r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"y"},{"name":"né"}]}}"#;
@@ -226,7 +230,7 @@ fn events_are_filtered_wherever_the_stream_is_cut_and_all_others_keep_their_byte
         ] {
             let bytes = stream.as_bytes();
             let expect = |chunks: &[&[u8]], at: usize| {
-                let out = String::from_utf8(streamed(&tools(), chunks)).unwrap();
+                let out = String::from_utf8(streamed(&filter(), chunks)).unwrap();
                 assert_eq!(out, left, "{stream:?} cut at {at}");
             };
             for at in 0..=bytes.len() {
@@ -248,7 +252,7 @@ fn ends_of_lines_of_all_kinds_may_stand_in_one_event() {
             continue;
         }
         let (before, after) = stream.as_bytes().split_at(at);
-        assert_eq!(String::from_utf8(streamed(&tools(), &[before, after])).unwrap(), left, "{at}");
+        assert_eq!(String::from_utf8(streamed(&filter(), &[before, after])).unwrap(), left, "{at}");
     }
 }
 
@@ -261,29 +265,90 @@ fn an_event_is_passed_on_with_its_last_byte_and_not_before() {
         let waits = event.len() - usize::from(end == "\r\n");
         for (position, byte) in event.bytes().enumerate() {
             assert_eq!(out.is_empty(), position < waits, "{end:?} {position}");
-            events.feed(&[byte], &tools(), &mut out);
+            events.feed(&[byte], &filter(), &mut out);
         }
         assert!(!out.is_empty());
     }
 }
 
 #[test]
+fn of_an_event_only_what_may_be_part_of_a_message_is_held() {
+    for (stream, passed) in [
+        (":", ":"),
+        (": ping", ": ping"),
+        (": ping\n", ": ping\n"),
+        (": ping\r", ": ping\r"),
+        ("\n\r\r\n", "\n\r\r\n"),
+        ("id: 1\nretry: 3\nid", "id: 1\nretry: 3\nid"),
+        ("d", ""),
+        ("dat\n", "dat\n"),
+        ("datax", "datax"),
+        ("data", ""),
+        ("data\n", ""),
+        ("data :", "data :"),
+        (" data: {}\n", " data: {}\n"),
+        ("DATA: {}\n", "DATA: {}\n"),
+        ("even", ""),
+        ("events: x", "events: x"),
+        ("event: x\n", ""),
+        ("\u{feff}", ""),
+        ("\u{feff}: x", "\u{feff}: x"),
+        ("\u{feff}da", ""),
+        (": x\n\u{feff}da", ": x\n\u{feff}da"),
+        ("id: 1\ndata: {}\n: ping\nid: 2\n", "id: 1\n"),
+        ("data: {}\n\n: ping\ndata: {}", "data: {}\n\n: ping\n"),
+    ] {
+        for chunk in [1, usize::MAX] {
+            let (mut events, mut out) = (Events::default(), Vec::new());
+            stream.as_bytes().chunks(chunk).for_each(|chunk| events.feed(chunk, &filter(), &mut out));
+            assert_eq!(String::from_utf8(out).unwrap(), passed, "{stream:?}");
+        }
+    }
+}
+
+#[test]
+fn an_event_too_long_to_be_held_passes_where_no_list_is_in_it_however_it_is_cut() {
+    let long = "x\\\"".repeat(MAX_LIST_BYTES / 3 + 10);
+    for end in ["\n", "\r", "\r\n"] {
+        for (inside, passes) in [
+            (format!(r#""content":["{long}",{{"tools":[1]}}],"x":{{"tools":[2]}}"#), true),
+            (format!(r#""content":["{long}"]{end}data:,"tools" {end}data: :[{{"name":"n"}}]"#), false),
+            (format!(r#""content":["{long}"],"\u0074ools":[{{"name":"n"}}]"#), false),
+            (format!(r#""tools":[{{"name":"n"}}],"content":["{long}"]"#), false),
+        ] {
+            let event =
+                format!("id: 1{end}data:{{\"id\":1,\"result\":{{{inside}}}}}{end}: \"{end}datax{end}{end}");
+            let stream = format!("{event}: ping{end}{end}data: {TOOLS}{end}{end}");
+            for chunk in [61, usize::MAX] {
+                let (mut events, mut out) = (Events::default(), Vec::new());
+                stream.as_bytes().chunks(chunk).for_each(|chunk| events.feed(chunk, &filter(), &mut out));
+                let out = String::from_utf8(out).unwrap();
+                let next = format!(": ping{end}{end}data: {LEFT}{end}{end}");
+                assert!(out.ends_with(&next) && !out.contains("\"n\""), "{end:?} {chunk} {passes}");
+                assert_eq!(out.starts_with(&event), passes, "{end:?} {chunk}");
+                assert_eq!(out.contains("-32603"), !passes, "{end:?} {chunk}");
+            }
+        }
+    }
+}
+
+#[test]
 fn an_event_that_cannot_be_filtered_becomes_an_error_and_the_next_one_passes() {
     let error = |id: &str| {
-        let message = "The server's list cannot be shown";
+        let message = "The server's answer cannot be shown";
         json!({ "jsonrpc": "2.0", "id": serde_json::from_str::<Value>(id).unwrap(), "error": { "code": -32603, "message": message } })
     };
     let after = format!("data: {LEFT}\n\n");
-    let two = asking(&[("1", Some(List::Tools)), ("2", Some(List::Prompts))]);
-    for (filter, data, id) in [
-        (tools(), &b"{\"id\":1,\"result\":{\"tools\":[{}]}}"[..], "1"),
-        (tools(), b"hello", "1"),
-        (tools(), b"{\"id\":1,\"x\":\"\xff\",\"result\":{\"tools\":[]}}", "1"),
-        (two, b"hello", "null"),
-        (asking(&[("1", Some(List::Tools)), ("2", None)]), b"[{\"id\":1,\"result\":{}}]", "1"),
+    let nothing_known = ListFilter::new(None, false, shown);
+    for (of, data, id) in [
+        (filter(), &b"{\"id\":1,\"result\":{\"tools\":[{}]}}"[..], "1"),
+        (filter(), b"hello", "1"),
+        (filter(), b"{\"id\":1,\"x\":\"\xff\",\"result\":{\"tools\":[]}}", "1"),
+        (nothing_known, b"hello", "null"),
+        (filter(), b"[{\"id\":2,\"result\":{\"tools\":{}}}]", "2"),
     ] {
         let stream = [b"id: 9\ndata: ", data, b"\nevent: message\n\n", after.as_bytes()].concat();
-        let out = String::from_utf8(streamed(&filter, &[&stream])).unwrap();
+        let out = String::from_utf8(streamed(&of, &[&stream])).unwrap();
         let (event, rest) =
             out.strip_prefix("id: 9\ndata: ").unwrap().split_once("\nevent: message\n\n").unwrap();
         assert_eq!((serde_json::from_str::<Value>(event).unwrap(), rest), (error(id), after.as_str()));
@@ -291,17 +356,18 @@ fn an_event_that_cannot_be_filtered_becomes_an_error_and_the_next_one_passes() {
 }
 
 #[test]
-fn an_event_beyond_the_limit_becomes_an_error_at_once_and_the_next_one_passes() {
+fn an_event_beyond_the_limit_with_a_list_becomes_an_error_at_once_and_the_next_one_passes() {
     for end in ["\n", "\r", "\r\n"] {
-        let long = format!("data: {}{end}: x{end}{end}", "x".repeat(MAX_LIST_BYTES));
+        let list = format!(r#"{{"id":1,"result":{{"tools":[],"x":"{}"}}}}"#, "x".repeat(MAX_LIST_BYTES));
+        let long = format!("data: {list}{end}: x{end}{end}");
         let next = format!("data: {TOOLS}{end}{end}");
         for chunk in [7, 4096, usize::MAX] {
             let (mut events, mut out) = (Events::default(), Vec::new());
-            long.as_bytes().chunks(chunk).for_each(|chunk| events.feed(chunk, &tools(), &mut out));
+            long.as_bytes().chunks(chunk).for_each(|chunk| events.feed(chunk, &filter(), &mut out));
             let error = String::from_utf8(std::mem::take(&mut out)).unwrap();
             assert!(error.starts_with(r#"data: {"jsonrpc":"2.0","id":1,"error""#), "{error}");
             assert_eq!(error.lines().count(), 2 + usize::from(error.ends_with("\n\n\n")), "{error:?}");
-            next.as_bytes().chunks(chunk).for_each(|chunk| events.feed(chunk, &tools(), &mut out));
+            next.as_bytes().chunks(chunk).for_each(|chunk| events.feed(chunk, &filter(), &mut out));
             assert_eq!(String::from_utf8(out).unwrap(), format!("data: {LEFT}{end}{end}"));
         }
     }
@@ -309,9 +375,9 @@ fn an_event_beyond_the_limit_becomes_an_error_at_once_and_the_next_one_passes() 
 
 #[test]
 fn what_a_stream_breaks_off_with_is_judged_too() {
-    let out = String::from_utf8(streamed(&tools(), &[format!("data: {TOOLS}").as_bytes()])).unwrap();
+    let out = String::from_utf8(streamed(&filter(), &[format!("data: {TOOLS}").as_bytes()])).unwrap();
     assert_eq!(out, format!("data: {LEFT}\n"));
-    assert_eq!(streamed(&tools(), &[b": ping"]), b": ping");
+    assert_eq!(streamed(&filter(), &[b": ping"]), b": ping");
 }
 
 /// A value with names, lists and hints in places where they count and where they do not.
@@ -367,20 +433,11 @@ fn answer() -> impl Strategy<Value = Value> {
 }
 
 /// The same judgement, made on a parsed message: `None` where it is kept back.
-fn by_value(mut message: Value, asked: &[(i64, Option<&str>)]) -> Option<Value> {
+fn by_value(mut message: Value) -> Option<Value> {
     const LISTS: [(&str, &str); 4] =
         [("tools", "name"), ("prompts", "name"), ("resources", "uri"), ("resourceTemplates", "uriTemplate")];
-    let id = message["id"].as_i64();
-    let known = asked.iter().find(|(asked, _)| Some(*asked) == id);
-    if let Some((_, None)) = known {
-        return Some(message);
-    }
-    let expected = known.and_then(|(_, list)| *list);
     let Some(result) = message.get_mut("result") else { return Some(message) };
-    let Some(result) = result.as_object_mut() else { return expected.is_none().then_some(message) };
-    if expected.is_some_and(|list| !result.contains_key(list)) {
-        return None;
-    }
+    let Some(result) = result.as_object_mut() else { return Some(message) };
     let mut has_list = false;
     for (list, name) in LISTS {
         if let Some(elements) = result.get_mut(list) {
@@ -398,6 +455,14 @@ fn by_value(mut message: Value, asked: &[(i64, Option<&str>)]) -> Option<Value> 
     Some(message)
 }
 
+/// The text as it is shown.
+fn left(text: &str) -> Option<String> {
+    filter()
+        .filtered(text)
+        .ok()
+        .map(|lists| if let Lists::Cut(left) = lists { left } else { text.to_owned() })
+}
+
 fn spaced(value: &Value, pretty: bool) -> String {
     if pretty { serde_json::to_string_pretty(value).unwrap() } else { value.to_string() }
 }
@@ -405,22 +470,36 @@ fn spaced(value: &Value, pretty: bool) -> String {
 proptest! {
     #[test]
     fn it_says_what_parsing_filtering_and_writing_anew_would_say(answer in answer(), pretty: bool) {
-        let filter = asking(&[("1", Some(List::Tools)), ("2", Some(List::Prompts)), ("3", None)]);
         let text = spaced(&answer, pretty);
-        let expected = by_value(answer, &[(1, Some("tools")), (2, Some("prompts")), (3, None)]);
-        let got = filter.filtered(&text).map(|left| left.unwrap_or_else(|| text.clone()));
-        let got = got.ok().map(|left| serde_json::from_str::<Value>(&left).unwrap());
+        let expected = by_value(answer);
+        let got = left(&text).map(|left| serde_json::from_str::<Value>(&left).unwrap());
         prop_assert_eq!(got, expected);
     }
 
     #[test]
+    fn a_scan_stops_where_parsing_finds_a_list_and_nowhere_else(
+        answers in prop::collection::vec(answer(), 1..3),
+        pretty: bool,
+        single: bool,
+        chunk in 1..9_usize,
+    ) {
+        let answers = if single { answers[0].clone() } else { Value::from(answers) };
+        let has_list = |answer: &Value| {
+            let result = answer["result"].as_object();
+            result.is_some_and(|result| ["tools", "prompts", "resources"].iter().any(|list| result.contains_key(*list)))
+        };
+        let any = answers.as_array().map_or_else(|| has_list(&answers), |all| all.iter().any(has_list));
+        let mut scan = Scan::default();
+        let text = spaced(&answers, pretty);
+        let scanned = text.as_bytes().chunks(chunk).try_for_each(|chunk| scan.read(chunk));
+        prop_assert_eq!(scanned, if any { Err(Unclear::TooLong) } else { Ok(()) });
+    }
+
+    #[test]
     fn a_batch_is_its_answers_one_by_one(answers in prop::collection::vec(answer(), 1..4), pretty: bool) {
-        let filter = asking(&[("1", Some(List::Tools)), ("2", Some(List::Prompts)), ("3", None)]);
-        let asked = [(1, Some("tools")), (2, Some("prompts")), (3, None)];
         let text = spaced(&Value::from(answers.clone()), pretty);
-        let expected: Option<Vec<Value>> = answers.into_iter().map(|answer| by_value(answer, &asked)).collect();
-        let got = filter.filtered(&text).map(|left| left.unwrap_or_else(|| text.clone()));
-        let got = got.ok().map(|left| serde_json::from_str::<Value>(&left).unwrap());
+        let expected: Option<Vec<Value>> = answers.into_iter().map(by_value).collect();
+        let got = left(&text).map(|left| serde_json::from_str::<Value>(&left).unwrap());
         prop_assert_eq!(got, expected.map(Value::from));
     }
 
@@ -428,7 +507,7 @@ proptest! {
     fn no_bytes_make_it_panic_or_let_a_list_through(bytes in prop::collection::vec(any::<u8>(), 0..64), at in 0..64_usize) {
         let stream = [&bytes[..], b"\n\ndata: ", TOOLS.as_bytes(), b"\n\n"].concat();
         let (before, after) = stream.split_at(at.min(stream.len()));
-        let out = streamed(&tools(), &[before, after]);
+        let out = streamed(&filter(), &[before, after]);
         let leaked = String::from_utf8_lossy(&out).contains("\"n\u{e9}\"");
         prop_assert!(!leaked);
     }
@@ -442,8 +521,6 @@ proptest! {
     fn a_stream_is_its_events_one_by_one_wherever_it_is_cut(
         answers in prop::collection::vec((answer(), any::<bool>(), 0..3_usize), 1..4),
     ) {
-        let filter = asking(&[("1", Some(List::Tools)), ("2", Some(List::Prompts)), ("3", None)]);
-        let asked = [(1, Some("tools")), (2, Some("prompts")), (3, None)];
         let mut stream = String::new();
         for (answer, pretty, end) in &answers {
             let end = ["\n", "\r", "\r\n"][*end];
@@ -454,15 +531,15 @@ proptest! {
             stream.push_str(end);
         }
         let expected: Vec<Option<Value>> =
-            answers.into_iter().map(|(answer, ..)| by_value(answer, &asked)).collect();
-        let whole = streamed(&filter, &[stream.as_bytes()]);
+            answers.into_iter().map(|(answer, ..)| by_value(answer)).collect();
+        let whole = streamed(&filter(), &[stream.as_bytes()]);
         prop_assert_eq!(read(&whole), expected);
         for at in 0..stream.len() {
             let (before, after) = stream.as_bytes().split_at(at);
-            prop_assert_eq!(&streamed(&filter, &[before, after]), &whole);
+            prop_assert_eq!(&streamed(&filter(), &[before, after]), &whole);
         }
         let bytes: Vec<&[u8]> = stream.as_bytes().chunks(1).collect();
-        prop_assert_eq!(&streamed(&filter, &bytes), &whole);
+        prop_assert_eq!(&streamed(&filter(), &bytes), &whole);
     }
 }
 

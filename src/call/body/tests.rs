@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::*;
+use crate::call::Arriving;
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -34,6 +35,15 @@ fn silence() -> impl Body<Data = Bytes, Error = io::Error> {
 
 fn data(text: &'static str) -> Result<Frame<Bytes>, io::Error> {
     Ok(Frame::data(Bytes::from_static(text.as_bytes())))
+}
+
+/// Where what is held has no limit.
+async fn collect<B: Body<Data = Bytes>>(
+    body: B,
+    max_bytes: usize,
+    within: Duration,
+) -> Result<Bytes, Refusal> {
+    super::collect(body, max_bytes, within, Held::without_limit(&Arriving::default())).await
 }
 
 fn reason<T: fmt::Debug>(result: Result<T, Refusal>) -> Reason {

@@ -100,9 +100,8 @@ impl<K: Keys> Visitor<'_> for Key<'_, K> {
     }
 }
 
-/// Whether a server might take the key for one of these, though it is another: Go compares without
-/// regard to case (`ſ` is an `s`, the Kelvin sign a `k`), Java also without regard to the dots of İ and ı,
-/// Python's SDK takes `task_id` for `taskId`, and what reads C strings ends them at a NUL.
+/// Whether a server might take the key for one of these, though it is another: for its [`letters`], because Python's
+/// SDK takes `task_id` for `taskId`, or because what reads C strings ends them at a NUL.
 fn could_be_taken_for_one_of<K: Keys>(key: &str) -> bool {
     let mut names = K::NAMES.iter();
     // Nearly every key is ASCII, for which both foldings say the same, and begins like none of the names.
@@ -139,11 +138,28 @@ fn fold_ascii(text: &str) -> impl Iterator<Item = u8> {
     text.bytes().filter(|byte| !matches!(byte, b'_' | b'-')).map(|byte| byte.to_ascii_uppercase())
 }
 
-/// Upper case of lower case, which is where all spellings of a letter meet; `İ` is an `i` and a dot.
-/// What joins words counts for nothing.
+/// The letters, of which what joins words is none.
 fn fold(text: &str) -> impl Iterator<Item = char> {
+    letters(text).filter(|character| !matches!(character, '_' | '-'))
+}
+
+/// A key without what some readers of JSON do not tell apart: Go compares without regard to case (`ſ` is an `s`, the
+/// Kelvin sign a `k`), Java also without regard to the dots of İ and ı. Upper case of lower case is where all spellings
+/// of a letter meet; `İ` is an `i` and a dot.
+pub(in crate::call) fn letters(text: &str) -> impl Iterator<Item = char> {
     text.chars()
         .flat_map(char::to_lowercase)
         .flat_map(char::to_uppercase)
-        .filter(|character| !matches!(character, '\u{307}' | '_' | '-'))
+        .filter(|character| *character != '\u{307}')
+}
+
+/// Whether a server might take this key of a call's params for its arguments.
+pub(in crate::call) fn could_be_taken_for_arguments(key: &str) -> bool {
+    key != "arguments" && could_be_taken_for_one_of::<ArgumentsKey>(key)
+}
+
+keys! {
+    enum ArgumentsKey {
+        Arguments = "arguments",
+    }
 }

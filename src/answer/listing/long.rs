@@ -1,0 +1,59 @@
+//! A JSON answer that is too long to be held. It is passed on as it comes, and breaks off where a list begins.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame};
+
+use super::scan::Scan;
+use super::tell;
+
+/// The rest of such an answer, behind a start in which no list begins.
+pub(in crate::answer) struct LongAnswer<R> {
+    start: Option<Bytes>,
+    rest: Pin<Box<R>>,
+    scan: Scan,
+    ended: bool,
+}
+
+impl<R> LongAnswer<R> {
+    pub(super) fn new(start: Bytes, rest: Pin<Box<R>>, scan: Scan) -> Self {
+        Self { start: Some(start), rest, scan, ended: false }
+    }
+
+    pub(in crate::answer) fn has_ended(&self) -> bool {
+        self.ended
+    }
+}
+
+impl<R: Body<Data = Bytes>> Body for LongAnswer<R> {
+    type Data = Bytes;
+    type Error = R::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
+        if let Some(start) = self.start.take() {
+            return Poll::Ready(Some(Ok(Frame::data(start))));
+        }
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        // Trailers go: they may sum up what is not passed on.
+        let data = match ready!(self.rest.as_mut().poll_frame(cx)?).map(Frame::into_data) {
+            Some(Ok(data)) => data,
+            Some(Err(_)) | None => {
+                self.ended = true;
+                return Poll::Ready(None);
+            }
+        };
+        if let Err(why) = self.scan.read(&data) {
+            tell(&why.into());
+            self.ended = true;
+            return Poll::Ready(None);
+        }
+        Poll::Ready(Some(Ok(Frame::data(data))))
+    }
+}

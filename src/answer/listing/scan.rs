@@ -1,0 +1,158 @@
+//! Whether a list begins in a JSON text that is too long to be held, found out as the text comes: a body, or the data
+//! of an event.
+
+use super::message::Unclear;
+use crate::list::List;
+
+/// The longest text of a key that is looked at: the longest name of a list, each letter written as an escape.
+const MAX_KEY_BYTES: usize = 128;
+
+/// Follows a JSON text and knows, at every byte, whether a list may begin here. It does not check that the text is
+/// JSON: only how its brackets and strings are nested, as every reader of it has to.
+#[derive(Debug, Default)]
+pub(super) struct Scan {
+    depth: usize,
+    /// How deep the members of a message are: in a batch one deeper.
+    message: Option<usize>,
+    in_result: bool,
+    in_string: bool,
+    escaped: bool,
+    /// The last string, with its escapes; `None` where a colon would not be behind a key.
+    key: Option<Vec<u8>>,
+    of_result: bool,
+}
+
+impl Scan {
+    /// Reads on. An error where a list begins, or where nobody can tell; then the bytes must not be passed on.
+    pub(super) fn read(&mut self, text: &[u8]) -> Result<(), Unclear> {
+        let mut rest = text;
+        while let Some((byte, behind)) = rest.split_first() {
+            rest = behind;
+            if self.in_string {
+                rest = self.string(*byte, behind);
+            } else {
+                self.token(*byte)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads this byte of a string and those behind it that only go on with it.
+    fn string<'t>(&mut self, byte: u8, behind: &'t [u8]) -> &'t [u8] {
+        match byte {
+            _ if std::mem::take(&mut self.escaped) => {}
+            b'\\' => self.escaped = true,
+            b'"' => {
+                self.in_string = false;
+                return behind;
+            }
+            _ => {}
+        }
+        self.keep(&[byte]);
+        let plain =
+            if self.escaped { 0 } else { behind.iter().take_while(|byte| !b"\\\"".contains(byte)).count() };
+        let (plain, rest) = behind.split_at(plain);
+        self.keep(plain);
+        rest
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        if let Some(key) = &mut self.key {
+            key.extend_from_slice(bytes.get(..bytes.len().min(MAX_KEY_BYTES + 1)).unwrap_or_default());
+            key.truncate(MAX_KEY_BYTES + 1);
+        }
+    }
+
+    fn token(&mut self, byte: u8) -> Result<(), Unclear> {
+        match byte {
+            b' ' | b'\t' | b'\n' | b'\r' => return Ok(()),
+            b'"' => {
+                // Only keys of a message and of its result are looked at.
+                let is_near = self.message.is_none_or(|message| self.depth <= message + 1);
+                self.key = is_near.then(Vec::new);
+                self.in_string = true;
+                return Ok(());
+            }
+            b'{' | b'[' => self.open(byte)?,
+            b'}' | b']' => {
+                self.depth = self.depth.checked_sub(1).ok_or(Unclear::NotJson)?;
+                self.in_result = self.in_result && self.message.is_some_and(|message| self.depth > message);
+            }
+            b':' => self.colon()?,
+            _ => {}
+        }
+        if byte != b':' {
+            self.of_result = false;
+        }
+        self.key = None;
+        Ok(())
+    }
+
+    fn open(&mut self, bracket: u8) -> Result<(), Unclear> {
+        let at = self.depth;
+        self.depth += 1;
+        match (bracket, self.message) {
+            (b'{', None) => self.message = Some(self.depth),
+            // A batch in a batch is none.
+            (_, None) if at > 0 => return Err(Unclear::NoMessage),
+            (_, None) => {}
+            (b'{', Some(message)) if at == message => self.in_result = self.of_result,
+            (b'[', Some(message)) if at + 1 == message && at > 0 => return Err(Unclear::NoMessage),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn colon(&mut self) -> Result<(), Unclear> {
+        let Some(message) = self.message else { return Err(Unclear::NotJson) };
+        if self.depth > message + 1 {
+            return Ok(());
+        }
+        let key = self.key.take().ok_or(Unclear::NotJson)?;
+        let is = |name: &str| {
+            key == name.as_bytes() || (key.contains(&b'\\') && decoded(&key).as_deref() == Some(name))
+        };
+        if self.depth == message {
+            self.of_result = is("result");
+        } else if self.in_result && List::ALL.into_iter().any(|list| is(list.member())) {
+            return Err(Unclear::TooLong);
+        }
+        Ok(())
+    }
+}
+
+/// The text of a key with escapes in it.
+fn decoded(key: &[u8]) -> Option<String> {
+    serde_json::from_slice(&[b"\"", key, b"\""].concat()).ok()
+}
+
+/// What every line of data begins with that is more than its name.
+pub(super) const DATA: &[u8] = b"data:";
+
+/// A line of an event whose data are scanned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ScannedLine {
+    /// So much of what it may begin with has come.
+    Beginning(usize),
+    Data,
+    Other,
+}
+
+impl ScannedLine {
+    /// Reads on in a line: what it says, where it is one of data.
+    pub(super) fn read(&mut self, bytes: &[u8], scan: &mut Scan) -> Result<(), Unclear> {
+        let mut rest = bytes;
+        while let Self::Beginning(came) = self {
+            let Some((byte, behind)) = rest.split_first() else { return Ok(()) };
+            match DATA.get(*came) {
+                Some(wanted) if wanted == byte => *came += 1,
+                _ => *self = Self::Other,
+            }
+            if *self == Self::Beginning(DATA.len()) {
+                *self = Self::Data;
+            }
+            rest = behind;
+        }
+        if *self == Self::Data { scan.read(rest) } else { Ok(()) }
+    }
+}
