@@ -77,12 +77,12 @@ impl Slow {
         self
     }
 
-    async fn is_served_at_last(mut self) {
+    async fn end_and_assert_served(mut self) {
         self.rest.take().unwrap().send("}".into()).unwrap();
         assert_eq!(self.answer.await.status(), StatusCode::OK);
     }
 
-    async fn is_refused(self) {
+    async fn assert_refused(self) {
         let answer = self.answer.await;
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(answer.extensions().get::<toolgate::Refusal>().unwrap().code(), "bodies_busy");
@@ -100,20 +100,20 @@ async fn beyond_what_slow_bodies_may_hold_together_the_next_is_told_to_come_back
     world.call_tool(&world.token().mint(), "t").await.assert_served();
     let first = Slow::with_token(&world).waits().await;
     let second = Slow::with_token(&world).waits().await;
-    Slow::with_token(&world).is_refused().await;
-    Slow::without_token(&world).is_refused().await;
+    Slow::with_token(&world).assert_refused().await;
+    Slow::without_token(&world).assert_refused().await;
     // What comes in one piece is not held.
     world.send(post(&world.token().mint(), &body("t"))).await.assert_served();
     world.send(post_without_token(&body("open"))).await.assert_served();
 
     // One arrives, and one hangs up.
-    first.is_served_at_last().await;
+    first.end_and_assert_served().await;
     let third = Slow::with_token(&world).waits().await;
-    Slow::with_token(&world).is_refused().await;
+    Slow::with_token(&world).assert_refused().await;
     drop(second);
     let fourth = Slow::with_token(&world).waits().await;
-    third.is_served_at_last().await;
-    fourth.is_served_at_last().await;
+    third.end_and_assert_served().await;
+    fourth.end_and_assert_served().await;
 }
 
 #[tokio::test]
@@ -121,13 +121,13 @@ async fn strangers_leave_half_of_it_to_those_with_a_token() {
     let world = world().await;
     world.call_tool(&world.token().mint(), "t").await.assert_served();
     let stranger = Slow::without_token(&world).waits().await;
-    Slow::without_token(&world).is_refused().await;
+    Slow::without_token(&world).assert_refused().await;
     let known = Slow::with_token(&world).waits().await;
-    Slow::with_token(&world).is_refused().await;
-    stranger.is_served_at_last().await;
-    Slow::without_token(&world).is_refused().await;
-    known.is_served_at_last().await;
-    Slow::without_token(&world).waits().await.is_served_at_last().await;
+    Slow::with_token(&world).assert_refused().await;
+    stranger.end_and_assert_served().await;
+    Slow::without_token(&world).assert_refused().await;
+    known.end_and_assert_served().await;
+    Slow::without_token(&world).waits().await.end_and_assert_served().await;
 }
 
 #[tokio::test]
@@ -142,11 +142,11 @@ async fn what_is_held_counts_on_after_a_reload() {
         2 * BYTES
     );
     world.gate.reload(toml::from_str::<Config>(&config).unwrap()).unwrap();
-    Slow::with_token(&world).is_refused().await;
+    Slow::with_token(&world).assert_refused().await;
     for held in held {
-        held.is_served_at_last().await;
+        held.end_and_assert_served().await;
     }
-    Slow::with_token(&world).waits().await.is_served_at_last().await;
+    Slow::with_token(&world).waits().await.end_and_assert_served().await;
 }
 
 #[tokio::test]

@@ -205,7 +205,7 @@ impl Events {
 
     fn end_line(&mut self, end: &[u8], filter: &ListFilter, out: &mut Vec<u8>) {
         match &mut self.state {
-            State::Holding => return self.end_held_line(end, filter, out),
+            State::Holding => self.end_held_line(end, filter, out),
             State::Passing => {
                 out.extend_from_slice(end);
                 self.begun = true;

@@ -41,6 +41,10 @@ pub(super) struct Kept {
 impl ListFilter {
     /// Judges a text by what is in it.
     pub(super) fn filtered(&self, text: &str) -> Result<Lists, Kept> {
+        // No object, no list, whatever the text is.
+        if !text.contains('{') {
+            return Ok(Lists::Absent);
+        }
         let mut found = Found { any: false, edits: Vec::new() };
         let end = match json::first(text, 0)? {
             (b'[', batch) => json::elements(text, batch, |message| self.message(text, message, &mut found))?,
