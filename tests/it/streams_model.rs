@@ -200,17 +200,17 @@ fn answer(subject: &str, scope: &str, tenant: &str) -> Value {
 }
 
 fn config(issuer: &str, variant: usize) -> Config {
-    let (of_issuer, base, listing) = match variant {
-        0 | 5 => ("", "mcp:use", "all"),
-        1 => ("[issuers.clients]\ndenied = [\"test-client\"]", "mcp:use", "all"),
-        2 => ("[issuers.claims]\ntenant = \"a\"", "mcp:use", "callable"),
-        3 => ("[issuers.claims]\ntenant = \"b\"", "mcp:use", "all"),
-        _ => ("", "other", "callable"),
+    let (of_issuer, base) = match variant {
+        0 | 5 => ("", "mcp:use"),
+        1 => ("[issuers.clients]\ndenied = [\"test-client\"]", "mcp:use"),
+        2 => ("[issuers.claims]\ntenant = \"a\"", "mcp:use"),
+        3 => ("[issuers.claims]\ntenant = \"b\"", "mcp:use"),
+        _ => ("", "other"),
     };
     let text = format!(
         "resource = {RESOURCE:?}\n[[issuers]]\nissuer = {issuer:?}\n{of_issuer}\n\
          [issuers.introspection]\nclient_id = \"rs\"\nclient_secret = \"secret\"\n\
-         [scopes]\nunlisted = \"allow\"\nevery_request = [{base:?}]\nlisting = {listing:?}"
+         [scopes]\nunlisted = \"allow\"\nevery_request = [{base:?}]\nlisting = \"callable\""
     );
     toml::from_str(&text).unwrap()
 }
