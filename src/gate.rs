@@ -14,7 +14,7 @@ use crate::explain::{Caller, Explanation};
 use crate::layer::ToolgateLayer;
 use crate::path::Gate;
 use crate::resource_uri::ResourceUri;
-use crate::token::{Binding, Introspection, IssuerHealth, Revocation, RevocationError, When};
+use crate::token::{Binding, IssuerHealth, Lookups, Revocation, RevocationError, When};
 
 /// An OAuth 2.1 resource server, ready to be put around services.
 ///
@@ -241,21 +241,21 @@ fn announce(gate: &Gate) {
     let names: Vec<&str> = issuers.iter().map(|issuer| issuer.name.as_ref()).collect();
     let listed = issuers.iter().flat_map(|issuer| &issuer.audiences).map(String::as_str);
     let audiences: Vec<&str> = std::iter::once(gate.resource.as_str()).chain(listed).collect();
-    let asked = |introspection: &Arc<Introspection>| {
-        let which = match (introspection.when(), introspection.token_prefix()) {
+    let asked = |lookups: &Arc<Lookups>| {
+        let which = match (lookups.when(), lookups.token_prefix()) {
             (When::Always, None) => "every token".to_owned(),
             (When::Opaque, None) => "opaque tokens".to_owned(),
             (When::Always, Some(prefix)) => format!("JWTs, and opaque tokens that begin with {prefix:?}"),
             (When::Opaque, Some(prefix)) => format!("opaque tokens that begin with {prefix:?}"),
         };
         // Every other string that a stranger makes up is a question at the issuer.
-        let hint = match introspection.token_prefix() {
+        let hint = match lookups.token_prefix() {
             None => " (any string may be one: if they have a prefix in common, set token_prefix)",
             Some(_) => "",
         };
-        format!("{}: {which}{hint}", introspection.issuer().name)
+        format!("{}: {which}{hint}", lookups.issuer().name)
     };
-    let introspected: Vec<String> = gate.verifier.introspections.iter().map(asked).collect();
+    let introspected: Vec<String> = gate.verifier.lookups.iter().map(asked).collect();
     tracing::info!(
         target: "toolgate",
         resource = gate.resource.as_str(),

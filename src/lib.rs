@@ -70,8 +70,12 @@ mod explain;
 mod layer;
 mod path;
 
-// Who is it?
+// Whose token is it?
 mod token;
+
+// Signed JSON, and the authorization server at the other end of the wire.
+mod issuer;
+mod jose;
 
 // What is asked?
 mod call;
@@ -91,6 +95,7 @@ mod refusal;
 mod resource_name;
 mod resource_uri;
 mod scope;
+mod seal;
 
 pub mod docs;
 #[cfg(feature = "testing")]

@@ -14,11 +14,13 @@ use crate::clock::Clock;
 use crate::config_error::ConfigError;
 use crate::decision::DecisionLog;
 use crate::gate::Toolgate;
+use crate::issuer::{Fetcher, metadata_urls};
 use crate::path::Gate;
 use crate::policy::{Callers, Decider, Origins, OwnDecision, Policy, published_scopes};
 use crate::resource_uri::{HttpUrl, ResourceUri};
 use crate::scope::Scopes;
-use crate::token::{Fetcher, FingerprintKey, RecentlyGood, Revocations, SealingKey, Verifier, metadata_urls};
+use crate::seal::SealingKey;
+use crate::token::{FingerprintKey, RecentlyGood, Revocations, Verifier};
 
 pub(super) fn build(builder: Builder) -> Result<Toolgate, ConfigError> {
     let Builder { config, http_client, clock, decider } = builder;
@@ -83,13 +85,13 @@ pub(crate) fn gate(
     };
     let issuers = trust.issuers(&config.issuers)?;
     let active_for = config.limits.introspection_active();
-    let earlier = earlier.map(|earlier| earlier.introspections.as_slice()).unwrap_or_default();
+    let earlier = earlier.map(|earlier| earlier.lookups.as_slice()).unwrap_or_default();
     let questions = Questions { fetcher, lifetimes, active_for, memory: &memory, clock, earlier };
     let fingerprints = FingerprintKey::random().ok_or_else(no_randomness)?;
-    let introspections = questions.introspections(&config.issuers, &issuers)?;
+    let lookups = questions.lookups(&config.issuers, &issuers)?;
     let mut callers = Callers::default();
     for (position, (issuer, trusted)) in config.issuers.iter().zip(&issuers).enumerate() {
-        callers.insert(trusted.name.clone(), caller_rules(position, issuer)?);
+        callers.insert(trusted.name.clone(), caller_rules(position, &issuer.clients, &issuer.claims)?);
     }
     let authorization_servers = advertised(&config.issuers)?;
     let request_prefix =
@@ -113,7 +115,7 @@ pub(crate) fn gate(
         log: DecisionLog::new(clock.clone()),
         origins: origins(&resource, &config.origins, &policy)?,
         cors: if config.origins.cors_headers { Cors::Ours } else { Cors::LeftToOthers },
-        verifier: Verifier { issuers, introspections, memory, fingerprints, clock: clock.clone() },
+        verifier: Verifier { issuers, lookups, memory, fingerprints, clock: clock.clone() },
         callers,
         streams: config.sessions.stream_policy()?,
         sessions: config.sessions.with(seal),

@@ -8,8 +8,8 @@ use crate::answer::Metadata;
 use crate::clock::Clock;
 use crate::config_error::ConfigError;
 use crate::gate::Toolgate;
+use crate::issuer::HttpClientBuilder;
 use crate::policy::{Decide, Decider, ScopeMap};
-use crate::token::HttpClientBuilder;
 
 /// Collects what a gate is made from. Nothing is checked before [`build`](Self::build).
 #[must_use = "a builder does nothing until it is built"]

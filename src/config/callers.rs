@@ -7,7 +7,6 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::issuer::Issuer;
 use crate::config_error::ConfigError;
 use crate::policy::{CallerRules, ClaimRule, Clients, NormalHost};
 use crate::resource_uri::HttpUrl;
@@ -31,8 +30,11 @@ pub(super) struct RequiredClaim {
     pub(super) values: Vec<Value>,
 }
 
-pub(super) fn caller_rules(position: usize, issuer: &Issuer) -> Result<CallerRules, ConfigError> {
-    let table = &issuer.clients;
+pub(super) fn caller_rules(
+    position: usize,
+    table: &ClientsTable,
+    claims_table: &ClaimsTable,
+) -> Result<CallerRules, ConfigError> {
     for (name, ids) in [("allowed", &table.allowed), ("denied", &table.denied)] {
         if ids.iter().any(String::is_empty) {
             let field = format!("issuers[{position}].clients.{name}");
@@ -58,7 +60,7 @@ pub(super) fn caller_rules(position: usize, issuer: &Issuer) -> Result<CallerRul
         }
     }
     let mut claims = Vec::new();
-    for (claim, required) in &issuer.claims {
+    for (claim, required) in claims_table {
         for RequiredClaim { in_list, values } in required {
             let field = || format!("issuers[{position}].claims.{claim}");
             if values.is_empty() {

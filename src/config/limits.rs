@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 use crate::call::{Arriving, Bodies};
 use crate::config_error::ConfigError;
-use crate::token::{Lifetimes, Memory, RecentlyGood, RejectedCache, Revocations, VerifiedCache};
+use crate::issuer::Lifetimes;
+use crate::token::{RecentlyGood, RejectedCache, Revocations, TokenCaches, VerifiedCache};
 
 /// Bounds that an operator may need to move. What is not set keeps its default.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -179,11 +180,15 @@ impl Limits {
         Duration::from_secs(self.decision_seconds.unwrap_or(DECISION_SECONDS))
     }
 
-    pub(super) fn memory(&self, revocations: Arc<Revocations>, recently_good: Arc<RecentlyGood>) -> Memory {
+    pub(super) fn memory(
+        &self,
+        revocations: Arc<Revocations>,
+        recently_good: Arc<RecentlyGood>,
+    ) -> TokenCaches {
         let seconds = |set: Option<u64>, default| Duration::from_secs(set.unwrap_or(default));
         let bytes = self.verified_cache_bytes.unwrap_or(VERIFIED_CACHE_BYTES);
         let inactive = seconds(self.introspection_inactive_seconds, INTROSPECTION_INACTIVE_SECONDS);
-        Memory {
+        TokenCaches {
             verified: VerifiedCache::new(bytes, seconds(self.verified_seconds, VERIFIED_SECONDS)),
             rejected: RejectedCache::new(inactive),
             recently_good,

@@ -9,46 +9,48 @@ use super::issuer::Issuer;
 use super::secret::{secret_of, without_newline};
 use crate::clock::Clock;
 use crate::config_error::ConfigError;
-use crate::resource_uri::HttpUrl;
-use crate::token::{
-    self, Algorithm, Asked, AssertionKey, AssertionSigner, Client, Endpoint, EndpointFetch, Fetcher,
-    Lifetimes, Memory, Source, TrustedIssuer, When, metadata_urls,
+use crate::issuer::{
+    AssertionSigner, Client, Endpoint, EndpointFetch, Fetcher, Introspector, Kept, Lifetimes, SecretSource,
+    metadata_urls,
 };
+use crate::jose::{Algorithm, SigningKey};
+use crate::resource_uri::HttpUrl;
+use crate::token::{LookupSpec, Lookups, TokenCaches, TrustedIssuer, When};
 
 /// What all questions share.
 pub(super) struct Questions<'a> {
     pub(super) fetcher: Fetcher,
     pub(super) lifetimes: Lifetimes,
     pub(super) active_for: Duration,
-    pub(super) memory: &'a Arc<Memory>,
+    pub(super) memory: &'a Arc<TokenCaches>,
     pub(super) clock: &'a Clock,
     /// Of the configuration that this one replaces.
-    pub(super) earlier: &'a [Arc<token::Introspection>],
+    pub(super) earlier: &'a [Arc<Lookups>],
 }
 
 impl Questions<'_> {
     /// For each issuer that is asked, of those that are trusted; both lists have the same order.
-    pub(super) fn introspections(
+    pub(super) fn lookups(
         &self,
         issuers: &[Issuer],
         trusted: &[Arc<TrustedIssuer>],
-    ) -> Result<Vec<Arc<token::Introspection>>, ConfigError> {
+    ) -> Result<Vec<Arc<Lookups>>, ConfigError> {
         check_prefixes(issuers)?;
-        let mut introspections = Vec::new();
+        let mut lookups = Vec::new();
         for (position, (issuer, trusted)) in issuers.iter().zip(trusted).enumerate() {
             if let Some(Introspection(table)) = &issuer.introspection {
-                introspections.push(self.introspection(position, table, trusted)?);
+                lookups.push(self.lookups_at(position, table, trusted)?);
             }
         }
-        Ok(introspections)
+        Ok(lookups)
     }
 
-    fn introspection(
+    fn lookups_at(
         &self,
         position: usize,
         table: &IntrospectionTable,
         issuer: &Arc<TrustedIssuer>,
-    ) -> Result<Arc<token::Introspection>, ConfigError> {
+    ) -> Result<Arc<Lookups>, ConfigError> {
         let field = |name: &str| format!("issuers[{position}].introspection.{name}");
         if table.token_prefix.as_deref() == Some("") {
             let mend = "every token begins with nothing: leave it out, or write how the tokens begin";
@@ -57,7 +59,7 @@ impl Questions<'_> {
         let endpoint = match &table.endpoint {
             Some(url) => {
                 HttpUrl::parse(url).map_err(|mend| ConfigError::new(field("endpoint"), url, mend))?;
-                Arc::new(Source::fixed(Endpoint(url.clone()), self.lifetimes.clone(), self.clock.clone()))
+                Arc::new(Kept::fixed(Endpoint(url.clone()), self.lifetimes.clone(), self.clock.clone()))
             }
             None => {
                 let metadata_urls = metadata_urls(&issuer.name).map_err(|mend| {
@@ -68,9 +70,9 @@ impl Questions<'_> {
                 let fetch = EndpointFetch { issuer, metadata_urls, fetcher };
                 let mut earlier = self.earlier.iter();
                 earlier
-                    .find_map(|earlier| earlier.endpoint().kept_for(&fetch, &self.lifetimes))
+                    .find_map(|earlier| earlier.introspector().endpoint().kept_for(&fetch, &self.lifetimes))
                     .unwrap_or_else(|| {
-                        Arc::new(Source::fetched(fetch, self.lifetimes.clone(), self.clock.clone()))
+                        Arc::new(Kept::fetched(fetch, self.lifetimes.clone(), self.clock.clone()))
                     })
             }
         };
@@ -78,18 +80,17 @@ impl Questions<'_> {
             WhenName::Opaque => When::Opaque,
             WhenName::Always => When::Always,
         };
-        let introspection = token::Introspection::new(Asked {
+        let client = client(&field, table, &issuer.name)?;
+        let introspector = Introspector::new(endpoint, client, self.fetcher.clone(), self.clock.clone());
+        Ok(Arc::new(Lookups::new(LookupSpec {
             issuer: issuer.clone(),
             token_prefix: table.token_prefix.clone(),
             when,
             active_for: self.active_for,
-            endpoint,
-            client: client(&field, table, &issuer.name)?,
-            fetcher: self.fetcher.clone(),
+            introspector,
             memory: self.memory.clone(),
             clock: self.clock.clone(),
-        });
-        Ok(Arc::new(introspection))
+        })))
     }
 }
 
@@ -158,7 +159,7 @@ fn client(
 fn key(
     field: &dyn Fn(&str) -> String,
     table: &IntrospectionTable,
-) -> Result<token::Secret<AssertionKey>, ConfigError> {
+) -> Result<SecretSource<SigningKey>, ConfigError> {
     let Some(key) = &table.private_key else {
         return Err(ConfigError::about(field("private_key"), "it is needed to sign who asks"));
     };
@@ -170,7 +171,7 @@ fn key(
         })?),
     };
     let key_id = table.key_id.clone();
-    let read = move |text: &str| AssertionKey::read(text, algorithm, key_id.as_deref());
+    let read = move |text: &str| SigningKey::read(text, algorithm, key_id.as_deref());
     secret_of(&field("private_key"), key, read)
 }
 

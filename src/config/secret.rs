@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 use crate::config_error::ConfigError;
-use crate::token::{self, FileSecret};
+use crate::issuer::{FileSecret, SecretSource};
 
 /// Where a secret is. It never shows itself: not in `Debug`, in an error or in a log.
 ///
@@ -103,9 +103,9 @@ pub(super) fn secret_of<T: Send + Sync + 'static>(
     field: &str,
     secret: &Secret,
     read: impl Fn(&str) -> Result<T, &'static str> + Send + Sync + 'static,
-) -> Result<token::Secret<T>, ConfigError> {
+) -> Result<SecretSource<T>, ConfigError> {
     let given = |text: &str, place: &str| match read(text) {
-        Ok(secret) => Ok(token::Secret::Given(Arc::new(secret))),
+        Ok(secret) => Ok(SecretSource::Given(Arc::new(secret))),
         Err(why) => Err(ConfigError::new(field, place, why)),
     };
     match &secret.0 {
@@ -122,7 +122,7 @@ pub(super) fn secret_of<T: Send + Sync + 'static>(
             given(&text, &place)
         }
         Place::File(path) => match FileSecret::open(path, read) {
-            Ok(file) => Ok(token::Secret::InFile(Arc::new(file))),
+            Ok(file) => Ok(SecretSource::InFile(Arc::new(file))),
             Err(why) => Err(ConfigError::new(field, format!("the file {}", path.display()), why.to_string())),
         },
     }

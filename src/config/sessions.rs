@@ -11,7 +11,8 @@ use super::secret::{Secret, secret_of, without_newline};
 use crate::answer::{StreamPolicy, Streams};
 use crate::config_error::ConfigError;
 use crate::resource_uri::ResourceUri;
-use crate::token::{self, Binding, Resumption, Seal, SealingKey};
+use crate::seal::{Seal, SealingKey};
+use crate::token::{self, Binding, Resumption};
 
 /// To whom sessions belong, and when streams of events end. For [`Builder::sessions`](crate::Builder::sessions).
 ///

@@ -7,12 +7,12 @@ use super::issuer::{Issuer, ProfileName};
 use super::presets::PRESETS;
 use crate::clock::Clock;
 use crate::config_error::ConfigError;
+use crate::issuer::{Fetcher, KeyFetch, KeySource, Lifetimes, Location, metadata_urls};
+use crate::jose::{Algorithm, Algorithms, KeySet};
 use crate::policy::published_scopes;
 use crate::resource_uri::{HttpUrl, ResourceUri};
-use crate::token::{
-    Algorithm, Algorithms, Fetcher, KeyFetch, KeySet, KeySource, Lifetimes, Location, Profile, Seal,
-    TrustedIssuer, metadata_urls,
-};
+use crate::seal::Seal;
+use crate::token::{Profile, TrustedIssuer};
 
 /// Where scopes are looked for when nothing else is said.
 const SCOPE_CLAIMS: &[&str] = &["scope", "scp", "scopes"];

@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 
+use super::credentials::PresentedToken;
 use super::fingerprint::{AlreadyHashed, Fingerprint, Fingerprinted};
-use super::jwt::{Key, KeySource};
-use super::present::PresentedToken;
 use super::principal::Principal;
 use super::revocation::Revocations;
 use super::token_hash::TokenHash;
 use crate::clock::Timestamp;
+use crate::issuer::KeySource;
+use crate::jose::Key;
 use crate::refusal::{Reason, Refusal};
 
 /// What an entry costs besides the claims: the principal's parts, and moka's own bookkeeping. Measured.

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::issuer::{Profile, TrustedIssuer};
-use super::json::{Json, Object, WrongType};
-use super::jwt::TokenType;
-use super::present::PresentedToken;
+use super::credentials::PresentedToken;
 use super::principal::{Facts, Principal};
+use super::profile::{Profile, TrustedIssuer};
 use super::token_hash::{TokenHash, is_shown_whole, token_id};
+use super::token_type::TokenType;
 use crate::clock::Timestamp;
+use crate::jose::{Json, Object, WrongType};
 use crate::refusal::{Reason, Refusal};
 use crate::scope::{Scope, Scopes};
 
@@ -21,17 +21,17 @@ pub(crate) const CLIENT_CLAIMS: &[&str] = &["client_id", "azp", "cid", "appid"];
 /// A longer list of scopes is refused: every request would have to search it.
 const MAX_SCOPE_BYTES: usize = 8 * 1024;
 
-/// Whose word the claims are.
+/// Where claims come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Word {
-    /// A signed token's own, of this type.
-    Signed(TokenType),
-    /// The same, where its issuer is asked as well and may add an audience.
-    SignedInPart(TokenType),
-    /// The issuer's, when it was asked about the token (RFC 7662 §2.2): what it is silent about need not be.
-    Told,
-    /// A signed token's, with what its issuer said put over them: when it ends, perhaps.
-    Completed { end_is_told: bool },
+pub(crate) enum ClaimSource {
+    /// A signed token of this type.
+    Jwt(TokenType),
+    /// A signed token that is introspected as well, whose response may add an audience.
+    JwtToIntrospect(TokenType),
+    /// An introspection response (RFC 7662 §2.2); absent members are optional.
+    Introspection,
+    /// A signed token's, with those of the introspection response put over them.
+    Merged { end_is_told: bool },
 }
 
 /// The claims as read, and as the text they were read from.
@@ -56,15 +56,15 @@ impl Claims<'_> {
         (now >= end.plus(issuer.leeway)).then(|| apart(Reason::Expired, end, now))
     }
 
-    /// The one way to a [`Principal`]. Pure on (whose word, claims, issuer, now).
-    pub(crate) fn judge(
+    /// The one way to a [`Principal`]. Pure on (source, claims, issuer, now).
+    pub(crate) fn validate(
         &self,
-        word: Word,
+        source: ClaimSource,
         issuer: &TrustedIssuer,
         token: PresentedToken<'_>,
         now: Timestamp,
     ) -> Result<Principal, Refusal> {
-        self.accept(word, issuer, token, now).map_err(|refusal| {
+        self.accept(source, issuer, token, now).map_err(|refusal| {
             let subject = self.object.text("sub").ok().flatten();
             let client_id = self.first_text(CLIENT_CLAIMS).ok().flatten();
             let refusal = refusal.of(&issuer.name, subject, client_id);
@@ -74,27 +74,31 @@ impl Claims<'_> {
 
     fn accept(
         &self,
-        word: Word,
+        source: ClaimSource,
         issuer: &TrustedIssuer,
         token: PresentedToken<'_>,
         now: Timestamp,
     ) -> Result<Principal, Refusal> {
-        if self.issuer() != Some(&issuer.name) && (word != Word::Told || self.object.has("iss")) {
+        if self.issuer() != Some(&issuer.name)
+            && (source != ClaimSource::Introspection || self.object.has("iss"))
+        {
             let refusal = Refusal::from(Reason::IssuerMismatch).expected(&*issuer.name);
             return Err(refusal.got(self.issuer().unwrap_or("no iss")));
         }
         let client_id = self.first_text(CLIENT_CLAIMS)?;
-        let audience = self.audience(word, client_id, issuer)?;
-        let expires_at = self.judge_time(word, issuer, now)?;
+        let audience = self.audience(source, client_id, issuer)?;
+        let expires_at = self.validate_time(source, issuer, now)?;
         self.refuse_other_uses()?;
         self.refuse_events()?;
-        match word {
-            Word::Signed(kind) | Word::SignedInPart(kind) => self.refuse_id_tokens(kind, issuer)?,
-            Word::Told | Word::Completed { .. } => self.refuse_other_types()?,
+        match source {
+            ClaimSource::Jwt(kind) | ClaimSource::JwtToIntrospect(kind) => {
+                self.refuse_id_tokens(kind, issuer)?
+            }
+            ClaimSource::Introspection | ClaimSource::Merged { .. } => self.refuse_other_types()?,
         }
         self.refuse_bound_tokens()?;
         if issuer.profile != Profile::Compatible {
-            self.require_profile(word, issuer.profile)?;
+            self.require_profile(source, issuer.profile)?;
         }
         let (subject, jti) = (self.text("sub")?, self.text("jti")?);
         let is_nameless = (subject.is_none() && client_id.is_none()) || !jti.is_some_and(is_shown_whole);
@@ -118,7 +122,7 @@ impl Claims<'_> {
 
     fn audience(
         &self,
-        word: Word,
+        source: ClaimSource,
         client_id: Option<&str>,
         issuer: &TrustedIssuer,
     ) -> Result<Vec<String>, Refusal> {
@@ -130,8 +134,8 @@ impl Claims<'_> {
         };
         if audience.is_empty() {
             let is_unbound = |client| issuer.unbound_clients.iter().any(|allowed| allowed == client);
-            if matches!(word, Word::SignedInPart(_)) || client_id.is_some_and(is_unbound) {
-                self.require_type(word)?;
+            if matches!(source, ClaimSource::JwtToIntrospect(_)) || client_id.is_some_and(is_unbound) {
+                self.require_type(source)?;
                 return Ok(Vec::new());
             }
             return Err(Refusal::from(Reason::AudienceMissing).expected(issuer.resource.as_str()));
@@ -144,8 +148,11 @@ impl Claims<'_> {
     }
 
     /// Some servers tell of refresh tokens too, and their having no audience is all that gives them away.
-    fn require_type(&self, word: Word) -> Result<(), Refusal> {
-        if word == Word::Told && !self.object.has("token_type") && !self.object.has("token_use") {
+    fn require_type(&self, source: ClaimSource) -> Result<(), Refusal> {
+        if source == ClaimSource::Introspection
+            && !self.object.has("token_type")
+            && !self.object.has("token_use")
+        {
             return Err(
                 Refusal::from(Reason::TokenUseNotAccess).expected("a token_type, where there is no aud")
             );
@@ -154,9 +161,9 @@ impl Claims<'_> {
     }
 
     /// Wrong types are refused before any comparison: they would be wrong in the past too.
-    fn judge_time(
+    fn validate_time(
         &self,
-        word: Word,
+        source: ClaimSource,
         issuer: &TrustedIssuer,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, Refusal> {
@@ -166,11 +173,13 @@ impl Claims<'_> {
         };
         let (expires_at, not_before, issued_at) = (time("exp")?, time("nbf")?, time("iat")?);
         // Who is asked has looked at a clock already, and need not say how late it is.
-        let leeway = match word {
-            Word::Told | Word::Completed { end_is_told: true } => Duration::ZERO,
-            Word::Signed(_) | Word::SignedInPart(_) | Word::Completed { end_is_told: false } => issuer.leeway,
+        let leeway = match source {
+            ClaimSource::Introspection | ClaimSource::Merged { end_is_told: true } => Duration::ZERO,
+            ClaimSource::Jwt(_)
+            | ClaimSource::JwtToIntrospect(_)
+            | ClaimSource::Merged { end_is_told: false } => issuer.leeway,
         };
-        if word != Word::Told && expires_at.is_none() {
+        if source != ClaimSource::Introspection && expires_at.is_none() {
             return Err(Reason::ExpMissing.into());
         }
         match expires_at {
@@ -241,11 +250,12 @@ impl Claims<'_> {
     }
 
     /// Profiles are about JWTs, and say nothing of what an issuer answers.
-    fn require_profile(&self, word: Word, profile: Profile) -> Result<(), Refusal> {
-        match word {
-            Word::Told | Word::Completed { .. } => return Ok(()),
-            Word::Signed(TokenType::AccessToken) | Word::SignedInPart(TokenType::AccessToken) => {}
-            Word::Signed(_) | Word::SignedInPart(_) => {
+    fn require_profile(&self, source: ClaimSource, profile: Profile) -> Result<(), Refusal> {
+        match source {
+            ClaimSource::Introspection | ClaimSource::Merged { .. } => return Ok(()),
+            ClaimSource::Jwt(TokenType::AccessToken)
+            | ClaimSource::JwtToIntrospect(TokenType::AccessToken) => {}
+            ClaimSource::Jwt(_) | ClaimSource::JwtToIntrospect(_) => {
                 return Err(Refusal::from(Reason::WrongTyp).expected("at+jwt"));
             }
         }

@@ -10,7 +10,7 @@ use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKe
 use aws_lc_rs::digest::{Context, SHA256};
 use aws_lc_rs::rand;
 
-use super::present::PresentedToken;
+use super::credentials::PresentedToken;
 use crate::refusal::{Reason, Refusal};
 
 /// A token's MAC under the key of one configuration of one gate. Two tokens have the same with a chance below 2⁻¹¹⁰.

@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use super::introspection::{Introspection, When};
-use super::issuer::TrustedIssuer;
+use super::lookup::{Lookups, When};
+use super::profile::TrustedIssuer;
 
 /// How it stands with one trusted issuer. [`Toolgate::health`](crate::Toolgate::health) reports one for each.
 #[derive(Debug, Clone)]
@@ -15,14 +15,14 @@ pub struct IssuerHealth {
 }
 
 impl IssuerHealth {
-    pub(super) fn of(issuer: &TrustedIssuer, introspection: Option<&Arc<Introspection>>) -> Self {
+    pub(super) fn of(issuer: &TrustedIssuer, lookups: Option<&Arc<Lookups>>) -> Self {
         let (has_keys, problem) = issuer.keys.condition();
         let problem = problem.map(|problem| Arc::new(problem) as Arc<dyn Error + Send + Sync>);
-        let Some(introspection) = introspection else {
+        let Some(lookups) = lookups else {
             return Self { issuer: issuer.name.clone(), is_serving: has_keys, problem };
         };
-        let (answers, unanswered) = introspection.condition();
-        let is_serving = match introspection.when() {
+        let (answers, unanswered) = lookups.introspector().condition();
+        let is_serving = match lookups.when() {
             When::Opaque => has_keys || answers,
             When::Always => has_keys && answers,
         };

@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::refusal::{Refusal, RefusalKind};
 
 /// Belongs to one gate, and is never shared across resources: what is good for one is not for the other.
-pub(crate) struct Memory {
+pub(crate) struct TokenCaches {
     pub(crate) verified: VerifiedCache,
     pub(crate) rejected: RejectedCache,
     /// These two outlive the configuration.
@@ -19,7 +19,7 @@ pub(crate) struct Memory {
     pub(crate) revocations: Arc<Revocations>,
 }
 
-impl Memory {
+impl TokenCaches {
     /// What is known of the token already: whose it is, or that it was refused, or nothing.
     pub(crate) fn recall(
         &self,

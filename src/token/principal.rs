@@ -8,10 +8,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 
-use super::seal::{Owner, OwnerKind, Purpose, Seal};
 use super::token_hash::{TokenHash, is_shown_whole};
 use crate::clock::Timestamp;
 use crate::scope::Scopes;
+use crate::seal::{Owner, OwnerKind, Purpose, Seal};
 
 /// The caller behind a request, verified.
 ///
@@ -162,7 +162,7 @@ impl Principal {
     }
 
     /// For whom something of theirs is sealed.
-    pub(super) fn owner(&self) -> Owner<'_> {
+    pub(crate) fn owner(&self) -> Owner<'_> {
         let (kind, name) = match self.name() {
             Some((Kind::User, name)) => (OwnerKind::User, name.as_bytes()),
             Some((Kind::Machine, name)) => (OwnerKind::Machine, name.as_bytes()),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-use super::present::PresentedToken;
+use super::credentials::PresentedToken;
 use super::principal::Principal;
 use super::token_hash::{TokenHash, token_id};
 use crate::clock::Timestamp;

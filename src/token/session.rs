@@ -9,8 +9,8 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::principal::Principal;
-use super::seal::{Owner, Purpose, Seal, Unopened};
 use crate::refusal::{Reason, Refusal};
+use crate::seal::{Owner, Purpose, Seal, Unopened};
 
 static SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -62,7 +62,7 @@ impl Sessions {
             }
             (None, _) => return Ok(()),
         };
-        let id = self.seal.open(Purpose::Session, Owner::of(caller), sealed.as_bytes()).map_err(reason)?;
+        let id = self.seal.open(Purpose::Session, owner_of(caller), sealed.as_bytes()).map_err(reason)?;
         let id = HeaderValue::from_bytes(id).map_err(|_| Reason::SessionUnknown)?;
         headers.insert(&SESSION_ID, id);
         Ok(())
@@ -79,11 +79,15 @@ impl Sessions {
             (Some(id), None) if is_session_id(id.as_bytes()) => id.as_bytes(),
             (Some(_), _) => return Err(Unbindable),
         };
-        let seal = self.seal.seal_on(Purpose::Session, Owner::of(caller), id);
+        let seal = self.seal.seal_on(Purpose::Session, owner_of(caller), id);
         let sealed = HeaderValue::try_from([id, seal.as_bytes()].concat()).map_err(|_| Unbindable)?;
         headers.insert(&SESSION_ID, sealed);
         Ok(())
     }
+}
+
+fn owner_of(caller: Option<&Principal>) -> Owner<'_> {
+    caller.map_or(Owner::NONE, Principal::owner)
 }
 
 /// The characters that MCP allows.

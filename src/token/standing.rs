@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::present::KeptToken;
+use super::credentials::KeptToken;
 use super::principal::Principal;
 use super::verify::{Known, Verifier};
 use crate::clock::Timestamp;

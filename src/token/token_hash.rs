@@ -4,7 +4,7 @@ use std::fmt;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use super::jwt::Jws;
+use crate::jose::Jws;
 
 /// The SHA-256 of a token; of a JWT without its signature.
 ///

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::jwt::Jws;
 use super::principal::Principal;
+use crate::jose::Jws;
 
 /// Header and claims of a JWT, as far as they can be read.
 pub(crate) struct Unverified {

@@ -6,28 +6,28 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::cache::KeyProof;
-use super::claims::{Claims, Word};
+use super::claims::{ClaimSource, Claims};
+use super::credentials::PresentedToken;
 use super::fingerprint::{FingerprintKey, Fingerprinted};
 use super::health::IssuerHealth;
-use super::introspection::{Introspection, SignedClaims, When};
-use super::issuer::TrustedIssuer;
-use super::json::{Object, Unreadable};
-use super::jwt::{Header, Jws};
-use super::memory::Memory;
-use super::present::PresentedToken;
+use super::lookup::{Lookups, SignedClaims, When};
+use super::memory::TokenCaches;
 use super::principal::Principal;
+use super::profile::TrustedIssuer;
 use super::revocation::{Revocation, RevocationError};
-use super::source::MAX_WAIT;
 use super::token_hash::TokenHash;
+use super::token_type::TokenType;
 use crate::clock::{Clock, Timestamp};
+use crate::issuer::MAX_WAIT;
+use crate::jose::{Header, Jws, Object, Unreadable};
 use crate::refusal::{Reason, Refusal, RefusalKind};
 
 /// Believes the tokens of the issuers it was given, and no others.
 pub(crate) struct Verifier {
     pub(crate) issuers: Vec<Arc<TrustedIssuer>>,
-    /// Of those issuers that are asked about tokens.
-    pub(crate) introspections: Vec<Arc<Introspection>>,
-    pub(crate) memory: Arc<Memory>,
+    /// Of those issuers whose tokens are introspected.
+    pub(crate) lookups: Vec<Arc<Lookups>>,
+    pub(crate) memory: Arc<TokenCaches>,
     pub(crate) fingerprints: FingerprintKey,
     pub(crate) clock: Clock,
 }
@@ -57,7 +57,7 @@ impl Verifier {
     /// Fetches keys where it is time to, and waits where tokens would wait too.
     pub(crate) async fn warm_up(&self) {
         let of_keys = self.issuers.iter().filter_map(|issuer| issuer.keys.warm_up());
-        let of_endpoints = self.introspections.iter().filter_map(|introspection| introspection.warm_up());
+        let of_endpoints = self.lookups.iter().filter_map(|lookups| lookups.introspector().warm_up());
         let flights: Vec<_> = of_keys.chain(of_endpoints).collect();
         if flights.is_empty() {
             return;
@@ -71,7 +71,7 @@ impl Verifier {
     }
 
     pub(crate) fn health(&self) -> Vec<IssuerHealth> {
-        self.issuers.iter().map(|issuer| IssuerHealth::of(issuer, self.introspection_of(issuer))).collect()
+        self.issuers.iter().map(|issuer| IssuerHealth::of(issuer, self.lookups_of(issuer))).collect()
     }
 
     pub(crate) fn revoke(
@@ -93,9 +93,8 @@ impl Verifier {
         {
             return self.judge_jwt(&jws, &header, text, token).await;
         }
-        let mut introspections = self.introspections.iter();
-        let introspection = introspections.find(|introspection| introspection.may_be_asked_about(text));
-        introspection.ok_or(Reason::NotAJwt)?.look_up(text, token, None).await
+        let lookups = self.lookups.iter().find(|lookups| lookups.may_have_issued(text));
+        lookups.ok_or(Reason::NotAJwt)?.look_up(text, token, None).await
     }
 
     async fn judge_jwt(
@@ -109,7 +108,7 @@ impl Verifier {
         let claims =
             Claims { object: read(&payload)?, text: std::str::from_utf8(&payload).unwrap_or_default() };
         let issuer = self.issuer_of(&claims)?;
-        let header = Header::read(header, &issuer.algorithms)?;
+        let (header, kind) = (Header::read(header, &issuer.algorithms)?, TokenType::read(header)?);
         let signature = jws.signature()?;
         let proved = issuer.keys.prove(&header, jws.signed.as_bytes(), &signature, claims.issued_at()).await;
         let key = proved.map_err(|refusal| match refusal.kind() {
@@ -119,28 +118,27 @@ impl Verifier {
         })?;
         let proof = KeyProof { key, source: issuer.keys.clone() };
         let now = self.clock.now();
-        let introspection = self.introspection_of(issuer).filter(|asked| asked.when() == When::Always);
-        let word = match introspection {
-            None => Word::Signed(header.kind),
-            Some(_) => Word::SignedInPart(header.kind),
+        let lookups = self.lookups_of(issuer).filter(|lookups| lookups.when() == When::Always);
+        let source = match lookups {
+            None => ClaimSource::Jwt(kind),
+            Some(_) => ClaimSource::JwtToIntrospect(kind),
         };
-        let principal = claims.judge(word, issuer, token.token, now)?;
+        let principal = claims.validate(source, issuer, token.token, now)?;
         let dies_at = principal.expiry().map_or(now, |expiry| expiry.plus(issuer.leeway));
-        if let Some(introspection) = introspection {
+        if let Some(lookups) = lookups {
             self.memory.revocations.judge(&principal, token.token, now)?;
-            let signed = SignedClaims { text: claims.text.into(), proof, dies_at };
-            let told = introspection.look_up(text, token, Some(&signed)).await;
+            let claims = Arc::new(claims.object.into_owned());
+            let told = lookups.look_up(text, token, Some(&SignedClaims { claims, proof, dies_at })).await;
             // Its signature held, whatever the issuer says of it now.
-            let whose =
-                |refusal: Refusal| refusal.of(&issuer.name, principal.subject(), principal.client_id());
-            return told.map_err(whose);
+            return told
+                .map_err(|refusal| refusal.of(&issuer.name, principal.subject(), principal.client_id()));
         }
         self.memory.keep(token, &principal, dies_at, Some(proof), now)?;
         Ok(principal)
     }
 
-    fn introspection_of(&self, issuer: &Arc<TrustedIssuer>) -> Option<&Arc<Introspection>> {
-        self.introspections.iter().find(|introspection| Arc::ptr_eq(introspection.issuer(), issuer))
+    fn lookups_of(&self, issuer: &Arc<TrustedIssuer>) -> Option<&Arc<Lookups>> {
+        self.lookups.iter().find(|lookups| Arc::ptr_eq(lookups.issuer(), issuer))
     }
 
     /// By the unverified `iss`, among the issuers configured: an unknown one causes no fetch at all.

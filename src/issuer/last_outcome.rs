@@ -8,11 +8,11 @@ use crate::clock::Timestamp;
 
 /// A question that had no answer says something for this long: who takes a server out of traffic because of it
 /// also takes away the questions that would tell of its recovery.
-const LAPSES_AFTER: Duration = Duration::from_secs(60);
+const OUTCOME_TTL: Duration = Duration::from_secs(60);
 
 /// How the last question went.
 #[derive(Debug, Default)]
-pub(super) struct Record(Mutex<Last>);
+pub(super) struct LastOutcome(Mutex<Last>);
 
 #[derive(Debug, Default)]
 struct Last {
@@ -23,16 +23,16 @@ struct Last {
     problem: Option<(IntrospectionFailure, Timestamp)>,
 }
 
-impl Record {
+impl LastOutcome {
     /// The number of a question that is asked now.
-    pub(super) fn ask(&self) -> u64 {
+    pub(super) fn begin(&self) -> u64 {
         let mut last = self.lock();
         last.asked += 1;
         last.asked
     }
 
     /// Questions that were asked later tell more, whenever they are answered.
-    pub(super) fn outcome(&self, number: u64, problem: Option<IntrospectionFailure>, now: Timestamp) {
+    pub(super) fn end(&self, number: u64, problem: Option<IntrospectionFailure>, now: Timestamp) {
         let mut last = self.lock();
         if number > last.known {
             last.known = number;
@@ -41,7 +41,7 @@ impl Record {
     }
 
     pub(super) fn problem(&self, now: Timestamp) -> Option<IntrospectionFailure> {
-        let recent = |since: &Timestamp| now.since(*since) < LAPSES_AFTER;
+        let recent = |since: &Timestamp| now.since(*since) < OUTCOME_TTL;
         self.lock().problem.as_ref().filter(|(_, since)| recent(since)).map(|(problem, _)| problem.clone())
     }
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::fetch::Fetcher;
 use super::state::Fetched;
-use super::unavailable::Unavailable;
+use super::unavailable::{MetadataError, Unavailable};
 use crate::clock::Timestamp;
 use crate::resource_uri::HttpUrl;
 
@@ -51,40 +51,26 @@ pub(crate) async fn discover(
             Err(why) => most_telling = most_telling.max(Some(why)),
         }
     }
-    Err(most_telling.map_or(Unavailable::Undiscovered, Unavailable::Undiscoverable))
+    Err(most_telling.map_or(Unavailable::NoMetadata, Unavailable::BadMetadata))
 }
 
 /// Reads the document of `issuer` and takes the URL that the member names.
-fn endpoint(document: &[u8], issuer: &str, member: &'static str) -> Result<String, NotItsMetadata> {
-    let document: Value = serde_json::from_slice(document).map_err(|_| NotItsMetadata::NotJson)?;
+fn endpoint(document: &[u8], issuer: &str, member: &'static str) -> Result<String, MetadataError> {
+    let document: Value = serde_json::from_slice(document).map_err(|_| MetadataError::NotJson)?;
     let text = |name| document.get(name).and_then(Value::as_str);
     // RFC 8414 §3.3: identical, or someone else's keys would verify this issuer's tokens.
     match text("issuer") {
         Some(named) if named == issuer => {}
-        Some(named) => return Err(NotItsMetadata::OtherIssuer(named.chars().take(200).collect())),
-        None => return Err(NotItsMetadata::OtherIssuer("nobody".to_owned())),
+        Some(named) => return Err(MetadataError::OtherIssuer(named.chars().take(200).collect())),
+        None => return Err(MetadataError::OtherIssuer("nobody".to_owned())),
     }
-    let url = text(member).ok_or(NotItsMetadata::Lacks(member))?;
-    let parsed = HttpUrl::parse(url).map_err(|why| NotItsMetadata::Unfit(member, why))?;
+    let url = text(member).ok_or(MetadataError::Lacks(member))?;
+    let parsed = HttpUrl::parse(url).map_err(|why| MetadataError::Unfit(member, why))?;
     // Something else on this machine may listen there, and would get tokens and our secret.
     if !parsed.is_https() && HttpUrl::parse(issuer).map_or(true, |issuer| issuer.is_https()) {
-        return Err(NotItsMetadata::Unfit(member, "the metadata of an https issuer names https URLs only"));
+        return Err(MetadataError::Unfit(member, "the metadata of an https issuer names https URLs only"));
     }
     Ok(url.to_owned())
-}
-
-/// Why a document found at a well-known URL does not say where something of the issuer's is; the more
-/// telling, the later.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
-pub(crate) enum NotItsMetadata {
-    #[error("the metadata is not JSON")]
-    NotJson,
-    #[error("the metadata has no {0}")]
-    Lacks(&'static str),
-    #[error("the {0} in the metadata is unfit: {1}")]
-    Unfit(&'static str, &'static str),
-    #[error("the metadata is of another issuer: {0}")]
-    OtherIssuer(String),
 }
 
 #[cfg(test)]
@@ -117,12 +103,12 @@ mod tests {
         let document = br#"{"issuer":"https://as.example","jwks_uri":"https://keys.example/jwks"}"#;
         assert_eq!(jwks_uri(document, "https://as.example").as_deref(), Ok("https://keys.example/jwks"));
         for other in ["https://as.example/", "https://AS.example", "https://as.example:443"] {
-            assert!(matches!(jwks_uri(document, other), Err(NotItsMetadata::OtherIssuer(_))), "{other}");
+            assert!(matches!(jwks_uri(document, other), Err(MetadataError::OtherIssuer(_))), "{other}");
         }
-        assert_eq!(jwks_uri(b"<html>", "https://as.example"), Err(NotItsMetadata::NotJson));
-        assert_eq!(jwks_uri(br#"{"issuer":"x"}"#, "x"), Err(NotItsMetadata::Lacks("jwks_uri")));
+        assert_eq!(jwks_uri(b"<html>", "https://as.example"), Err(MetadataError::NotJson));
+        assert_eq!(jwks_uri(br#"{"issuer":"x"}"#, "x"), Err(MetadataError::Lacks("jwks_uri")));
         let plain = br#"{"issuer":"x","jwks_uri":"http://keys.example/jwks"}"#;
-        assert!(matches!(jwks_uri(plain, "x"), Err(NotItsMetadata::Unfit("jwks_uri", _))));
+        assert!(matches!(jwks_uri(plain, "x"), Err(MetadataError::Unfit("jwks_uri", _))));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 /// A secret, or what was made of one: read once, or followed where it is in a file.
-pub(crate) enum Secret<T> {
+pub(crate) enum SecretSource<T> {
     Given(Arc<T>),
     InFile(Arc<FileSecret<T>>),
 }
@@ -51,7 +51,7 @@ pub(crate) enum NoSecret {
     Unfit(&'static str),
 }
 
-impl<T: Send + Sync + 'static> Secret<T> {
+impl<T: Send + Sync + 'static> SecretSource<T> {
     /// The secret as it is now.
     pub(super) async fn current(&self) -> Arc<T> {
         if let Self::InFile(file) = self
@@ -146,8 +146,8 @@ fn read(path: &Path) -> std::io::Result<String> {
     Ok(text)
 }
 
-impl<T> fmt::Debug for Secret<T> {
+impl<T> fmt::Debug for SecretSource<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
+        f.write_str("SecretSource(…)")
     }
 }

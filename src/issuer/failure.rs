@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::fetch::FetchFailure;
 use crate::refusal::{Reason, Refusal};
-use crate::token::source::FetchFailure;
 
 /// Why the authorization server did not tell, for the operator.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -4,8 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::algorithm::{Algorithm, Algorithms};
+use super::json::{Object, Unreadable};
 use crate::refusal::{Reason, Refusal};
-use crate::token::json::{Object, Unreadable};
 
 /// A token in three parts, the first of them decoded.
 pub(crate) struct Jws<'a> {
@@ -81,16 +81,6 @@ fn decode(part: &str) -> Result<Vec<u8>, Refusal> {
 pub(crate) struct Header<'h> {
     pub(crate) algorithm: Algorithm,
     pub(crate) kid: Option<&'h str>,
-    pub(crate) kind: TokenType,
-}
-
-/// What `typ` says the token is (RFC 9068 §2.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TokenType {
-    /// `at+jwt`: an access token by its own word.
-    AccessToken,
-    /// `JWT` or nothing: could be an ID token too.
-    Unspecified,
 }
 
 impl<'h> Header<'h> {
@@ -105,30 +95,13 @@ impl<'h> Header<'h> {
             return Err(Reason::CritUnsupported.into());
         }
         let kid = header.text("kid").map_err(|_| Refusal::from(Reason::KeyUnusable))?;
-        Ok(Self { algorithm, kid, kind: TokenType::read(header)? })
+        Ok(Self { algorithm, kid })
     }
 }
 
-impl TokenType {
-    fn read(header: &Object<'_>) -> Result<Self, Refusal> {
-        let Ok(typ) = header.text("typ") else {
-            return Err(Reason::WrongTyp.into());
-        };
-        let Some(typ) = typ else {
-            return Ok(Self::Unspecified);
-        };
-        // RFC 7515 §4.1.9: `application/` may be left out, and media types have no case.
-        let is = |name: &str| {
-            let (start, end) = typ.split_at_checked("application/".len()).unwrap_or_default();
-            let is_long_form = start.eq_ignore_ascii_case("application/") && end.eq_ignore_ascii_case(name);
-            typ.eq_ignore_ascii_case(name) || is_long_form
-        };
-        if is("at+jwt") {
-            Ok(Self::AccessToken)
-        } else if is("jwt") {
-            Ok(Self::Unspecified)
-        } else {
-            Err(Refusal::from(Reason::WrongTyp).expected("at+jwt or JWT").got(typ))
-        }
-    }
+/// Whether a `typ` is this media type. `application/` may be left out (RFC 7515 §4.1.9), and media types have no case.
+pub(crate) fn is_type(typ: &str, name: &str) -> bool {
+    let (start, end) = typ.split_at_checked("application/".len()).unwrap_or_default();
+    let is_long_form = start.eq_ignore_ascii_case("application/") && end.eq_ignore_ascii_case(name);
+    typ.eq_ignore_ascii_case(name) || is_long_form
 }

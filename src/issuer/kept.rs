@@ -1,17 +1,10 @@
 //! What an issuer publishes, over time: fetched when needed, refreshed ahead, kept through an outage, and
 //! never fetched as often as an attacker would like.
 //!
-//! `discovery` finds it, `fetch` gets it, `freshness` reads how long it may be kept, and `state` tells what to do
-//! at a moment.
+//! `state` tells what to do at a moment.
 //!
 //! No request holds the lock across I/O. A fetch runs in a task of its own, so that a caller who hangs
 //! up cancels nobody, and whoever needs its outcome waits for the one that is under way.
-
-mod discovery;
-mod fetch;
-mod freshness;
-mod state;
-mod unavailable;
 
 use std::error::Error;
 use std::fmt;
@@ -23,14 +16,10 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
-pub(crate) use discovery::{Location, discover, metadata_urls};
-pub(crate) use fetch::{Answered, FetchFailure, Fetcher, Form, HttpClientBuilder};
-pub(crate) use state::{Fetched, Lifetimes, Renewed};
-pub(crate) use unavailable::Unavailable;
-
+use super::state::{Fetched, Lifetimes, Loaded, Pause, Renewed, SourceState};
+use super::unavailable::Unavailable;
 use crate::clock::{Clock, Span, Timestamp};
 use crate::refusal::{Reason, Refusal};
-use state::{Loaded, Pause, SourceState};
 
 /// How long a request waits for a fetch under way before it is told to come back.
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(10);
@@ -56,10 +45,10 @@ pub(crate) trait Fetch: Send + Sync + 'static {
 }
 
 /// Something of one issuer's, as new as it need be.
-pub(crate) struct Source<F: Fetch> {
+pub(crate) struct Kept<F: Fetch> {
     /// Nothing, where it was given once and for all.
     fetch: Option<F>,
-    pub(in crate::token) clock: Clock,
+    pub(super) clock: Clock,
     shared: Mutex<Shared<F::Item>>,
     /// While now is in it nobody need fetch, nor take the lock to know that.
     fresh: Span,
@@ -97,14 +86,14 @@ pub(crate) struct Flight {
 
 /// The same, for whoever flies it: whatever becomes of its task, it lands.
 struct Pilot<F: Fetch> {
-    source: Arc<Source<F>>,
+    source: Arc<Kept<F>>,
     number: u64,
     asked_at: Timestamp,
     outcome: Result<Fetched<F::Item>, Unavailable>,
     _done: watch::Sender<()>,
 }
 
-impl<F: Fetch> Source<F> {
+impl<F: Fetch> Kept<F> {
     pub(crate) fn fetched(fetch: F, lifetimes: Lifetimes, clock: Clock) -> Self {
         Self::new(Some(fetch), SourceState::new(lifetimes), clock)
     }
@@ -146,14 +135,14 @@ impl<F: Fetch> Source<F> {
     }
 
     /// Whether requests can be served now, and why the last fetch failed if it did.
-    pub(super) fn condition(&self) -> (bool, Option<Unavailable>) {
+    pub(crate) fn condition(&self) -> (bool, Option<Unavailable>) {
         let turn = self.turn();
         (turn.serving().is_some(), turn.shared.state.last_failure().cloned())
     }
 
     /// Fetches where it is time to. What is returned is to be waited for: nothing, where requests are served
     /// meanwhile.
-    pub(super) fn warm_up(self: &Arc<Self>) -> Option<Flight> {
+    pub(crate) fn warm_up(self: &Arc<Self>) -> Option<Flight> {
         let mut turn = self.turn();
         let flight = self.refresh(&mut turn);
         flight.filter(|_| turn.at_once().is_none())
@@ -287,7 +276,7 @@ impl<F: Fetch> Drop for Takeoff<F> {
 }
 
 impl Flight {
-    pub(super) async fn landed(mut self) {
+    pub(crate) async fn landed(mut self) {
         // Nothing is ever sent: the channel closes. Whoever waited in vain finds nothing.
         let _ = self.landing.changed().await;
     }
@@ -309,8 +298,8 @@ impl<F: Fetch> Drop for Pilot<F> {
     }
 }
 
-impl<F: Fetch> fmt::Debug for Source<F> {
+impl<F: Fetch> fmt::Debug for Kept<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Source").field("of", &F::WHAT).field("issuer", &self.issuer()).finish_non_exhaustive()
+        f.debug_struct("Kept").field("of", &F::WHAT).field("issuer", &self.issuer()).finish_non_exhaustive()
     }
 }

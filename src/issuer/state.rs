@@ -201,7 +201,7 @@ impl<T> Clone for Loaded<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::token::jwt::KeySet;
+    use crate::jose::KeySet;
 
     const LIFETIMES: Lifetimes = Lifetimes {
         min: Duration::from_secs(60),

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::jwt::{Algorithms, KeySource};
-use super::seal::Seal;
+use crate::issuer::KeySource;
+use crate::jose::Algorithms;
 use crate::resource_uri::ResourceUri;
+use crate::seal::Seal;
 
 /// One trusted issuer: what its tokens must look like, and where its keys are.
 pub(crate) struct TrustedIssuer {

@@ -1,8 +1,8 @@
-//! A client's private key, and the assertion it signs to prove who asks (RFC 7523).
+//! A private key of ours, and what it signs.
 
 use std::fmt;
 
-use aws_lc_rs::rand::{self, SystemRandom};
+use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPairComponents, PublicKeyComponents};
 use aws_lc_rs::signature::{
     self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, RsaEncoding, RsaKeyPair,
@@ -13,14 +13,10 @@ use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject;
 use serde_json::{Value, json};
 
-use crate::clock::Timestamp;
-use crate::token::jwt::{Algorithm, KeyType};
-
-/// How long an assertion is good for: it is used at once, and clocks differ.
-const ASSERTION_SECONDS: i64 = 60;
+use super::algorithm::{Algorithm, KeyType};
 
 /// A private key, and how it signs.
-pub(crate) struct AssertionKey {
+pub(crate) struct SigningKey {
     pair: KeyPair,
     algorithm: Algorithm,
     key_id: Option<String>,
@@ -38,7 +34,7 @@ const CURVES: [(KeyType, &EcdsaSigningAlgorithm); 3] = [
     (KeyType::P521, &signature::ECDSA_P521_SHA512_FIXED_SIGNING),
 ];
 
-impl AssertionKey {
+impl SigningKey {
     /// Reads PEM (PKCS#8, PKCS#1 or SEC 1) or a private JWK. What is named wins over what a JWK says itself.
     pub(crate) fn read(
         text: &str,
@@ -65,25 +61,14 @@ impl AssertionKey {
         Ok(Self { pair, algorithm, key_id: key_id.map(str::to_owned).or(own_id) })
     }
 
-    /// A new assertion; nothing only where the cryptography fails.
-    pub(super) fn assertion(&self, client_id: &str, audience: &str, now: Timestamp) -> Option<String> {
+    /// A JWT with these claims; `None` only where the cryptography fails.
+    pub(crate) fn jwt(&self, claims: &Value) -> Option<String> {
         let mut header = json!({ "alg": self.algorithm.name(), "typ": "JWT" });
         if let (Some(key_id), Some(members)) = (&self.key_id, header.as_object_mut()) {
             members.insert("kid".to_owned(), key_id.as_str().into());
         }
-        let mut unique = [0; 16];
-        rand::fill(&mut unique).ok()?;
-        let now = now.seconds() as i64;
-        let claims = json!({
-            "iss": client_id,
-            "sub": client_id,
-            "aud": audience,
-            "jti": URL_SAFE_NO_PAD.encode(unique),
-            "iat": now,
-            "exp": now + ASSERTION_SECONDS,
-        });
-        let encoded = |part: Value| URL_SAFE_NO_PAD.encode(part.to_string());
-        let signed = format!("{}.{}", encoded(header), encoded(claims));
+        let encoded = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
+        let signed = format!("{}.{}", encoded(&header), encoded(claims));
         let signature = self.sign(signed.as_bytes())?;
         Some(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
@@ -187,9 +172,9 @@ fn rsa_encoding(algorithm: Algorithm) -> Option<&'static dyn RsaEncoding> {
     })
 }
 
-impl fmt::Debug for AssertionKey {
+impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AssertionKey(…)")
+        f.write_str("SigningKey(…)")
     }
 }
 
@@ -230,7 +215,7 @@ mod tests {
     }
 
     fn algorithm_of(key: &str) -> Result<&'static str, &'static str> {
-        AssertionKey::read(key, None, None).map(|key| key.algorithm.name())
+        SigningKey::read(key, None, None).map(|key| key.algorithm.name())
     }
 
     #[test]
@@ -278,7 +263,7 @@ mod tests {
         jwk["alg"] = "PS384".into();
         assert_eq!(algorithm_of(&jwk.to_string()), Ok("PS384"));
         for algorithm in Algorithm::ALL {
-            let key = AssertionKey::read(&jwk.to_string(), Some(algorithm), None);
+            let key = SigningKey::read(&jwk.to_string(), Some(algorithm), None);
             assert_eq!(key.is_ok(), algorithm.key_type() == KeyType::Rsa, "{}", algorithm.name());
         }
         jwk.as_object_mut().unwrap().remove("qi");
@@ -300,9 +285,9 @@ mod tests {
         ] {
             assert_eq!(algorithm_of(&key), Ok("EdDSA"), "{key}");
         }
-        let read = |key_id| AssertionKey::read(&jwk.to_string(), None, key_id).unwrap().key_id;
+        let read = |key_id| SigningKey::read(&jwk.to_string(), None, key_id).unwrap().key_id;
         assert_eq!((read(None).as_deref(), read(Some("other")).as_deref()), (Some("k"), Some("other")));
-        assert!(!format!("{:?}", AssertionKey::read(&jwk.to_string(), None, None)).contains(&d));
+        assert!(!format!("{:?}", SigningKey::read(&jwk.to_string(), None, None)).contains(&d));
     }
 
     #[test]

@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
+use super::discovery::discover;
+use super::fetch::Fetcher;
+use super::kept::Fetch;
+use super::state::{Fetched, Renewed};
+use super::unavailable::Unavailable;
 use crate::clock::Timestamp;
 use crate::refusal::Reason;
-use crate::token::source::{Fetch, Fetched, Fetcher, Renewed, Unavailable, discover};
 
 /// The URL to ask at.
 pub(crate) struct Endpoint(pub(crate) String);

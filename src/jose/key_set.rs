@@ -12,7 +12,6 @@ use serde_json::Value;
 
 use super::algorithm::{Algorithm, Algorithms, KeyType, Material};
 use super::jws::Header;
-use crate::token::source::Renewed;
 
 /// More keys than any real issuer publishes; the rest of a longer set is not looked at.
 pub(crate) const MAX_KEYS: usize = 64;
@@ -97,10 +96,10 @@ impl KeySet {
     }
 }
 
-/// Keys that are in both sets stay the same object, those that are gone are marked, and what was remembered
-/// under them dies with them.
-impl Renewed for KeySet {
-    fn succeed(&mut self, older: &Self) {
+impl KeySet {
+    /// Takes the place of an older set. Keys that are in both stay the same object, those that are gone are marked, and
+    /// what was remembered under them dies with them.
+    pub(crate) fn replace(&mut self, older: &Self) {
         for new in &mut self.keys {
             if let Some(old) = older.keys.iter().find(|old| old.key.is_same(&new.key)) {
                 new.key = old.key.clone();

@@ -1,21 +1,23 @@
 //! Who we are at the introspection endpoint, and how we prove it (RFC 7662 §2.1).
 
+use aws_lc_rs::rand;
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use form_urlencoded::{Serializer, byte_serialize};
 use http::HeaderValue;
+use serde_json::json;
 
-use super::assertion::AssertionKey;
 use super::failure::IntrospectionFailure;
-use super::secret::Secret;
+use super::fetch::Form;
+use super::secret::SecretSource;
 use crate::clock::Timestamp;
-use crate::token::source::Form;
+use crate::jose::SigningKey;
 
 /// The ways of RFC 6749 §2.3, RFC 6750 and RFC 7523.
 pub(crate) enum Client {
-    Basic { id: String, secret: Secret<String> },
-    Post { id: String, secret: Secret<String> },
-    Bearer { secret: Secret<String> },
+    Basic { id: String, secret: SecretSource<String> },
+    Post { id: String, secret: SecretSource<String> },
+    Bearer { secret: SecretSource<String> },
     PrivateKeyJwt(AssertionSigner),
     Unauthenticated { id: String },
 }
@@ -24,7 +26,27 @@ pub(crate) enum Client {
 pub(crate) struct AssertionSigner {
     pub(crate) client_id: String,
     pub(crate) audience: String,
-    pub(crate) key: Secret<AssertionKey>,
+    pub(crate) key: SecretSource<SigningKey>,
+}
+
+/// How long an assertion is good for: it is used at once, and clocks differ.
+const ASSERTION_SECONDS: i64 = 60;
+
+impl AssertionSigner {
+    /// A new assertion (RFC 7523 §3); `None` only where the cryptography fails.
+    async fn assertion(&self, now: Timestamp) -> Option<String> {
+        let mut unique = [0; 16];
+        rand::fill(&mut unique).ok()?;
+        let now = now.seconds() as i64;
+        self.key.current().await.jwt(&json!({
+            "iss": self.client_id,
+            "sub": self.client_id,
+            "aud": self.audience,
+            "jti": URL_SAFE_NO_PAD.encode(unique),
+            "iat": now,
+            "exp": now + ASSERTION_SECONDS,
+        }))
+    }
 }
 
 /// RFC 7523 §2.2.
@@ -32,7 +54,7 @@ const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-be
 
 impl Client {
     /// The question about a token, with the proof of who asks it.
-    pub(super) async fn ask_about(&self, token: &str, now: Timestamp) -> Result<Form, IntrospectionFailure> {
+    pub(super) async fn form(&self, token: &str, now: Timestamp) -> Result<Form, IntrospectionFailure> {
         let mut authorization = None;
         let proof = match self {
             Self::Basic { id, secret } => {
@@ -46,11 +68,10 @@ impl Client {
             Self::Post { id, secret } => {
                 vec![("client_id", id.clone()), ("client_secret", secret.current().await.to_string())]
             }
-            Self::PrivateKeyJwt(AssertionSigner { client_id, audience, key }) => {
-                let key = key.current().await;
-                let assertion = key.assertion(client_id, audience, now);
+            Self::PrivateKeyJwt(signer) => {
+                let assertion = signer.assertion(now).await;
                 vec![
-                    ("client_id", client_id.clone()),
+                    ("client_id", signer.client_id.clone()),
                     ("client_assertion_type", ASSERTION_TYPE.to_owned()),
                     ("client_assertion", assertion.ok_or(IntrospectionFailure::Unsigned)?),
                 ]

@@ -9,6 +9,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
+use std::hash::Hash;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,8 +17,6 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::Instant;
-
-use crate::token::fingerprint::Fingerprint;
 
 /// Introspections at one issuer at once.
 const MAX_AT_ONCE: usize = 64;
@@ -31,9 +30,14 @@ const MAX_WAITING: usize = 256;
 /// Longer than any work takes. What is still under way then was left on a runtime that runs no more.
 const MAX_FLIGHT: Duration = Duration::from_secs(30);
 
+/// What the work is for.
+pub(crate) trait Key: Copy + Eq + Hash + Send + Sync + 'static {}
+
+impl<K: Copy + Eq + Hash + Send + Sync + 'static> Key for K {}
+
 /// Whose room a token takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lane {
+pub(crate) enum Lane {
     /// Of tokens that were good lately, or whose signature held: no stranger can make one.
     Known,
     Strangers,
@@ -41,22 +45,22 @@ pub(super) enum Lane {
 
 /// Why there is no outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NoOutcome {
+pub(crate) enum NoOutcome {
     /// Too many tokens wait already.
     Full,
     /// The task ended without one: it panicked, or its runtime was shut down.
     Lost,
 }
 
-pub(super) struct Flights<T>(Arc<Shared<T>>);
+pub(crate) struct SingleFlight<K, T>(Arc<Shared<K, T>>);
 
-struct Shared<T>(Mutex<UnderWay<T>>);
+struct Shared<K, T>(Mutex<UnderWay<K, T>>);
 
-struct UnderWay<T> {
-    flights: HashMap<Fingerprint, Flight<T>>,
+struct UnderWay<K, T> {
+    flights: HashMap<K, Flight<T>>,
     /// Those that wait, in the order they came. One that was given up is skipped by its number.
-    known: VecDeque<(Fingerprint, u64)>,
-    strangers: VecDeque<(Fingerprint, u64)>,
+    known: VecDeque<(K, u64)>,
+    strangers: VecDeque<(K, u64)>,
     /// How many flights there have been.
     number: u64,
 }
@@ -76,9 +80,9 @@ enum State<T> {
 type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// The task's own end of a flight: whatever becomes of the task, dropping this makes room for the next.
-struct Task<T: Send + Sync + 'static> {
-    shared: Arc<Shared<T>>,
-    token: Fingerprint,
+struct Task<K: Key, T: Send + Sync + 'static> {
+    shared: Arc<Shared<K, T>>,
+    token: K,
     number: u64,
     outcome: Arc<watch::Sender<Option<T>>>,
 }
@@ -89,8 +93,8 @@ enum Way<T> {
     Awaited(watch::Receiver<Option<T>>),
 }
 
-impl<T: Clone + Send + Sync + 'static> Flights<T> {
-    pub(super) fn new() -> Self {
+impl<K: Key, T: Clone + Send + Sync + 'static> SingleFlight<K, T> {
+    pub(crate) fn new() -> Self {
         let (known, strangers) = (VecDeque::new(), VecDeque::new());
         Self(Arc::new(Shared(Mutex::new(UnderWay { flights: HashMap::new(), known, strangers, number: 0 }))))
     }
@@ -100,10 +104,10 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
     ///
     /// `known` returns what earlier work has left behind. It is called where nothing is under way any more, and before
     /// anything begins, so that no work is ever done twice because a caller looked in between.
-    pub(super) async fn share<W>(
+    pub(crate) async fn share<W>(
         &self,
         runtime: &Handle,
-        token: Fingerprint,
+        token: K,
         lane: Lane,
         known: impl FnOnce() -> Option<T>,
         work: impl FnOnce() -> W,
@@ -125,7 +129,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
     }
 }
 
-impl<T: Send + Sync + 'static> Shared<T> {
+impl<K: Key, T: Send + Sync + 'static> Shared<K, T> {
     /// Begins what waits, as far as there is room. Tasks are spawned without the lock: a runtime that is shutting down
     /// drops a task right there, and that takes the lock.
     fn begin_waiting(self: &Arc<Self>) {
@@ -137,16 +141,16 @@ impl<T: Send + Sync + 'static> Shared<T> {
     }
 }
 
-impl<T> Shared<T> {
-    fn lock(&self) -> MutexGuard<'_, UnderWay<T>> {
+impl<K, T> Shared<K, T> {
+    fn lock(&self) -> MutexGuard<'_, UnderWay<K, T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<T: Send + Sync + 'static> UnderWay<T> {
+impl<K: Key, T: Send + Sync + 'static> UnderWay<K, T> {
     fn join_or_queue(
         &mut self,
-        token: Fingerprint,
+        token: K,
         lane: Lane,
         known: impl FnOnce() -> Option<T>,
         waiting: impl FnOnce() -> State<T>,
@@ -170,7 +174,7 @@ impl<T: Send + Sync + 'static> UnderWay<T> {
         Ok(Way::Awaited(receiver))
     }
 
-    fn next_to_begin(&mut self, shared: &Arc<Shared<T>>) -> Option<(Handle, Task<T>, Work<T>)> {
+    fn next_to_begin(&mut self, shared: &Arc<Shared<K, T>>) -> Option<(Handle, Task<K, T>, Work<T>)> {
         for lane in [Lane::Known, Lane::Strangers] {
             while !self.queue(lane).is_empty() && self.has_room(lane) {
                 let (token, number) = self.queue(lane).pop_front()?;
@@ -218,7 +222,7 @@ impl<T: Send + Sync + 'static> UnderWay<T> {
         *self.queue(lane) = queue;
     }
 
-    fn queue(&mut self, lane: Lane) -> &mut VecDeque<(Fingerprint, u64)> {
+    fn queue(&mut self, lane: Lane) -> &mut VecDeque<(K, u64)> {
         match lane {
             Lane::Known => &mut self.known,
             Lane::Strangers => &mut self.strangers,
@@ -240,7 +244,7 @@ impl<T> Flight<T> {
     }
 }
 
-impl<T: Send + Sync + 'static> Task<T> {
+impl<K: Key, T: Send + Sync + 'static> Task<K, T> {
     async fn run(self, work: Work<T>) {
         let outcome = work.await;
         self.outcome.send_replace(Some(outcome));
@@ -248,7 +252,7 @@ impl<T: Send + Sync + 'static> Task<T> {
 }
 
 /// Also when the task panicked, or its runtime was shut down.
-impl<T: Send + Sync + 'static> Drop for Task<T> {
+impl<K: Key, T: Send + Sync + 'static> Drop for Task<K, T> {
     fn drop(&mut self) {
         let mut under_way = self.shared.lock();
         // One that was given up must not end what came after it.

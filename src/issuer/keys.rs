@@ -3,18 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::algorithm::Algorithms;
-use super::jws::Header;
-use super::keys::{Key, KeySet, NotSigned};
+use super::discovery::{Location, discover};
+use super::fetch::Fetcher;
+use super::kept::{Fetch, Kept};
+use super::state::{Fetched, Renewed};
+use super::unavailable::Unavailable;
 use crate::clock::Timestamp;
+use crate::jose::{Algorithms, Header, Key, KeySet, NotSigned};
 use crate::refusal::{Reason, Refusal};
-use crate::token::source::{Fetch, Fetched, Fetcher, Location, Source, Unavailable, discover};
 
 /// How much later than its `iat` a token may have been signed: clocks differ, seconds are whole, and some
 /// issuers date tokens back.
 const ISSUED_AT_DOUBT: Duration = Duration::from_secs(60);
 
-pub(crate) type KeySource = Source<KeyFetch>;
+pub(crate) type KeySource = Kept<KeyFetch>;
 
 /// Everything a fetch of keys needs.
 #[derive(Debug)]
@@ -53,6 +55,12 @@ impl Fetch for KeyFetch {
         let keys = KeySet::read(&document.bytes, &self.algorithms);
         let item = keys.map_err(|why| Unavailable::Unusable(Arc::new(why)))?;
         Ok(Fetched { item, lifetime: document.lifetime, age: document.age })
+    }
+}
+
+impl Renewed for KeySet {
+    fn succeed(&mut self, older: &Self) {
+        self.replace(older);
     }
 }
 

@@ -9,7 +9,6 @@ use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::principal::Principal;
 use crate::resource_uri::ResourceUri;
 
 /// How much longer a text is with its seal: a dot, and HMAC-SHA-256 in base64url.
@@ -31,7 +30,7 @@ pub(crate) struct SealingKey(Key);
 
 /// What is sealed. Nothing that was sealed for one opens for another.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Purpose<'a> {
+pub(crate) enum Purpose<'a> {
     /// The ids of MCP sessions.
     Session,
     /// A purpose of the service inside.
@@ -40,14 +39,14 @@ pub(super) enum Purpose<'a> {
 
 /// For whom something is sealed.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Owner<'a> {
-    pub(super) kind: OwnerKind,
-    pub(super) issuer: &'a str,
-    pub(super) name: &'a [u8],
+pub(crate) struct Owner<'a> {
+    pub(crate) kind: OwnerKind,
+    pub(crate) issuer: &'a str,
+    pub(crate) name: &'a [u8],
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) enum OwnerKind {
+pub(crate) enum OwnerKind {
     Nobody,
     User,
     Machine,
@@ -61,12 +60,12 @@ impl Seal {
     }
 
     /// The seal to put behind the text.
-    pub(super) fn seal_on(&self, purpose: Purpose<'_>, owner: Owner<'_>, text: &[u8]) -> String {
+    pub(crate) fn seal_on(&self, purpose: Purpose<'_>, owner: Owner<'_>, text: &[u8]) -> String {
         self.made_with(&self.key, purpose, owner, text)
     }
 
     /// The text in front of its seal, if it was sealed for this owner.
-    pub(super) fn open<'s>(
+    pub(crate) fn open<'s>(
         &self,
         purpose: Purpose<'_>,
         owner: Owner<'_>,
@@ -113,7 +112,7 @@ impl Seal {
 
 /// Why something was not opened. Only the log may know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unopened {
+pub(crate) enum Unopened {
     /// No seal is behind it.
     Unsealed,
     /// The seal is another owner's, or another key's, or made up.
@@ -136,11 +135,9 @@ impl SealingKey {
     }
 }
 
-impl<'a> Owner<'a> {
-    pub(super) fn of(caller: Option<&'a Principal>) -> Self {
-        let nobody = Self { kind: OwnerKind::Nobody, issuer: "", name: b"" };
-        caller.map_or(nobody, Principal::owner)
-    }
+impl Owner<'_> {
+    /// Of what was given to a request without a token.
+    pub(crate) const NONE: Self = Self { kind: OwnerKind::Nobody, issuer: "", name: b"" };
 }
 
 impl fmt::Debug for Seal {

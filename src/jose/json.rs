@@ -7,12 +7,14 @@ use std::fmt;
 use std::sync::LazyLock;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::ser::{Serialize, Serializer};
 
-/// The values of a header or of claims, borrowed from their text where no escape forbids it.
-#[derive(PartialEq)]
+/// A value of signed or fetched JSON, borrowed from its text where no escape forbids it.
+#[derive(Clone, PartialEq)]
 pub(crate) enum Json<'a> {
     Null,
     Bool(bool),
+    Integer(i128),
     Number(f64),
     Text(Cow<'a, str>),
     List(Vec<Json<'a>>),
@@ -20,7 +22,7 @@ pub(crate) enum Json<'a> {
 }
 
 /// Members in the order they were written, no name twice.
-#[derive(Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub(crate) struct Object<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
 
 impl<'a> Object<'a> {
@@ -59,8 +61,65 @@ impl<'a> Object<'a> {
     pub(crate) fn number(&self, name: &str) -> Result<Option<f64>, WrongType> {
         match self.get(name) {
             None => Ok(None),
+            Some(Json::Integer(integer)) => Ok(Some(*integer as f64)),
             Some(Json::Number(number)) => Ok(Some(*number)),
             Some(_) => Err(WrongType),
+        }
+    }
+
+    pub(crate) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        self.0.retain(|(name, _)| keep(name));
+    }
+
+    /// Adds members under names that are not there yet.
+    pub(crate) fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
+    /// The same, borrowed from nothing.
+    pub(crate) fn into_owned(self) -> Object<'static> {
+        let owned = |(name, value): (Cow<'a, str>, Json<'a>)| (name.into_owned().into(), value.into_owned());
+        Object(self.0.into_iter().map(owned).collect())
+    }
+}
+
+impl Json<'_> {
+    fn into_owned(self) -> Json<'static> {
+        match self {
+            Self::Null => Json::Null,
+            Self::Bool(value) => Json::Bool(value),
+            Self::Integer(value) => Json::Integer(value),
+            Self::Number(value) => Json::Number(value),
+            Self::Text(text) => Json::Text(text.into_owned().into()),
+            Self::List(items) => Json::List(items.into_iter().map(Json::into_owned).collect()),
+            Self::Object(object) => Json::Object(object.into_owned()),
+        }
+    }
+}
+
+/// As JSON text.
+impl fmt::Display for Object<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Bool(value) => serializer.serialize_bool(*value),
+            Self::Integer(value) => serializer.serialize_i128(*value),
+            Self::Number(value) => serializer.serialize_f64(*value),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::List(items) => serializer.collect_seq(items),
+            Self::Object(object) => object.serialize(serializer),
         }
     }
 }
@@ -119,11 +178,11 @@ impl<'de> Visitor<'de> for JsonVisitor {
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Json<'de>, E> {
-        Ok(Json::Number(value as f64))
+        Ok(Json::Integer(value.into()))
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Json<'de>, E> {
-        Ok(Json::Number(value as f64))
+        Ok(Json::Integer(value.into()))
     }
 
     fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Json<'de>, E> {

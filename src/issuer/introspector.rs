@@ -1,0 +1,71 @@
+//! Asks the authorization server whether a token is active (RFC 7662).
+
+use std::error::Error;
+use std::sync::Arc;
+
+use super::client::Client;
+use super::endpoint::EndpointFetch;
+use super::failure::IntrospectionFailure;
+use super::fetch::{Answered, Fetcher};
+use super::kept::{Flight, Kept};
+use super::last_outcome::LastOutcome;
+use super::response::IntrospectionResponse;
+use crate::clock::{Clock, Timestamp};
+use crate::refusal::Refusal;
+
+/// Where and how one issuer is asked, and how that went last.
+pub(crate) struct Introspector {
+    endpoint: Arc<Kept<EndpointFetch>>,
+    client: Client,
+    fetcher: Fetcher,
+    clock: Clock,
+    last: LastOutcome,
+}
+
+impl Introspector {
+    pub(crate) fn new(
+        endpoint: Arc<Kept<EndpointFetch>>,
+        client: Client,
+        fetcher: Fetcher,
+        clock: Clock,
+    ) -> Self {
+        Self { endpoint, client, fetcher, clock, last: LastOutcome::default() }
+    }
+
+    pub(crate) fn endpoint(&self) -> &Arc<Kept<EndpointFetch>> {
+        &self.endpoint
+    }
+
+    /// Asks about a token. Fails where nothing is learnt about it: then the failure says nothing about it either.
+    pub(crate) async fn introspect(
+        &self,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<IntrospectionResponse, Refusal> {
+        let url = self.endpoint.current().await?.item;
+        let number = self.last.begin();
+        let answered = self.ask(&url.0, token, now).await;
+        let response = answered.and_then(|answered| IntrospectionResponse::read(&answered));
+        self.last.end(number, response.as_ref().err().cloned(), self.clock.now());
+        Ok(response?)
+    }
+
+    /// Finds out where to ask, where it is time to. What is returned is to be waited for.
+    pub(crate) fn warm_up(&self) -> Option<Flight> {
+        self.endpoint.warm_up()
+    }
+
+    /// Whether questions are answered, as far as any were asked; if not, why.
+    pub(crate) fn condition(&self) -> (bool, Option<Arc<dyn Error + Send + Sync>>) {
+        let (knows_where, unknown) = self.endpoint.condition();
+        let unanswered = self.last.problem(self.clock.now());
+        let answers = unanswered.as_ref().is_none_or(|problem| !problem.is_an_outage());
+        let unanswered = unanswered.map(|problem| Arc::new(problem) as Arc<dyn Error + Send + Sync>);
+        (knows_where && answers, unanswered.or(unknown.map(|problem| Arc::new(problem) as _)))
+    }
+
+    async fn ask(&self, url: &str, token: &str, now: Timestamp) -> Result<Answered, IntrospectionFailure> {
+        let form = self.client.form(token, now).await?;
+        Ok(self.fetcher.post(url, form).await?)
+    }
+}
