@@ -1,14 +1,15 @@
 //! Parses a scope map into the policy that judges; every mistake in it is found here.
 
 use super::hierarchy::Hierarchy;
-use super::listing::Shown;
+use super::judge::Policy;
 use super::names::Names;
 use super::open;
 use super::pattern::{Braces, Pattern};
+use super::requirement::Requirement;
 use super::rule::{Need, Rule};
 use super::scope_map::ScopeMap;
+use super::shown::Shown;
 use super::template::{Fillers, Template};
-use super::{Policy, Requirement};
 use crate::config_error::ConfigError;
 use crate::resource_name::ResourceName;
 use crate::scope::{Scope, Scopes};
@@ -92,7 +93,7 @@ fn rules(table: &str, rules: &[(String, Rule)], braces: Braces) -> Result<Names<
 
 fn requirement(field: &str, rule: &Rule, fillers: Fillers<'_>) -> Result<Requirement, ConfigError> {
     Ok(match &rule.0 {
-        Need::NotEvenAToken => Requirement::NotEvenAToken,
+        Need::Anonymous => Requirement::Anonymous,
         Need::Nothing => Requirement::Nothing,
         Need::Denied => Requirement::Denied,
         Need::All(texts) | Need::Any(texts) if texts.is_empty() => {
@@ -104,7 +105,7 @@ fn requirement(field: &str, rule: &Rule, fillers: Fillers<'_>) -> Result<Require
         Need::All(texts) | Need::Any(texts) if texts.iter().any(|text| Template::is_one(text)) => {
             let any = matches!(&rule.0, Need::Any(_));
             let template = Template::read(any, texts, fillers);
-            Requirement::Following(template.map_err(|mend| ConfigError::new(field, texts.join(" "), mend))?)
+            Requirement::Templated(template.map_err(|mend| ConfigError::new(field, texts.join(" "), mend))?)
         }
         Need::All(texts) => Requirement::All(scopes(field, texts)?),
         Need::Any(texts) => Requirement::Any(scopes(field, texts)?),

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use super::judge::Policy;
 use super::names::Names;
+use super::requirement::Requirement;
 use super::scope_map::{Challenge, Unlisted};
-use super::{Policy, Requirement};
 
 impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -33,11 +34,11 @@ fn write_rules(f: &mut fmt::Formatter<'_>, kind: &str, rules: &Names<Requirement
 impl fmt::Display for Requirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotEvenAToken => f.write_str("without a token"),
-            Self::Nothing => f.write_str("base only"),
+            Self::Anonymous => f.write_str("without a token"),
+            Self::NoOpinion | Self::Nothing => f.write_str("base only"),
             Self::All(scopes) => write!(f, "{scopes}"),
             Self::Any(scopes) => write!(f, "any of {scopes}"),
-            Self::Following(template) => write!(f, "{template}"),
+            Self::Templated(template) => write!(f, "{template}"),
             Self::Denied => f.write_str("deny"),
         }
     }

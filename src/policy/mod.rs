@@ -1,11 +1,11 @@
 //! May they? What an operation needs, held against what the token grants.
 //!
-//! `scope_map` and `rule` are what an operator writes; `compile` parses them into the [`Policy`] that
-//! judges; `names` (with `pattern`, `prefixes` and `template`) and `hierarchy` are how it looks things up.
-//! `open` says what needs no token, `listing` what a filtered list may show, and `decide` is where an operator's own
-//! decision comes in.
-//! `callers` judges who may ask at all, whatever their scopes (`client_host` reads where a client is at home), and `origin` the one thing that is not about the
-//! token: which web pages may talk to the server.
+//! `scope_map` and `rule` are what an operator writes; `compile` parses them into the [`Policy`], whose `judge` holds each
+//! `requirement` against the scopes granted; `names` (with `pattern`, `prefixes` and `template`) and `hierarchy` are how it
+//! looks things up. `open` says what needs no token, `listing` what a filtered list may show (and `shown` what it shows in
+//! any case), and `decide` is where an operator's own decision comes in.
+//! `callers` checks who may ask at all, whatever their scopes (a denied client also by its `client_host`), and `origin` the
+//! one thing that is not about the token: which web pages may talk to the server.
 
 mod callers;
 mod client_host;
@@ -13,6 +13,7 @@ mod compile;
 mod decide;
 mod display;
 mod hierarchy;
+mod judge;
 mod listing;
 mod methods;
 mod names;
@@ -20,246 +21,20 @@ mod open;
 mod origin;
 mod pattern;
 mod prefixes;
+mod requirement;
 mod rule;
 mod scope_map;
+mod shown;
 mod template;
 #[cfg(test)]
 mod tests;
-
-use std::borrow::Cow;
 
 pub(crate) use callers::{CallerRules, Callers, ClaimRule, Clients};
 pub(crate) use client_host::NormalHost;
 pub(crate) use compile::published_scopes;
 pub use decide::{ArgumentsError, AskedCall, Decide, DecisionFailed, Verdict};
 pub(crate) use decide::{Decider, OwnDecision};
-use hierarchy::Hierarchy;
-use listing::Shown;
-use names::{Found, Names};
+pub(crate) use judge::Policy;
 pub(crate) use origin::Origins;
 pub use rule::{Rule, all_of, any_of, base_only, deny, without_token};
 pub use scope_map::ScopeMap;
-use scope_map::{Challenge, Unlisted};
-use template::Template;
-
-use crate::call::{Call, Calls, MessageKind, Target};
-use crate::refusal::{Reason, Refusal};
-use crate::resource_name::ResourceName;
-use crate::scope::{Scope, Scopes};
-
-/// The scope map, parsed.
-#[derive(Debug)]
-pub(crate) struct Policy {
-    base: Vec<Requirement>,
-    initial: Scopes,
-    tools: Names<Requirement>,
-    resources: Names<Requirement>,
-    prompts: Names<Requirement>,
-    methods: Names<Requirement>,
-    unlisted: Unlisted,
-    hierarchy: Hierarchy,
-    challenge: Challenge,
-    opens_anything: bool,
-    /// Only where lists are filtered.
-    shown: Option<Shown>,
-}
-
-/// A rule, parsed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Requirement {
-    /// Nor the base scopes.
-    NotEvenAToken,
-    Nothing,
-    All(Scopes),
-    Any(Scopes),
-    /// Scopes that follow the name.
-    Following(Template),
-    Denied,
-}
-
-impl Policy {
-    /// The scopes a first challenge asks for.
-    pub(crate) fn initial(&self) -> &Scopes {
-        &self.initial
-    }
-
-    /// Whether anything depends on what the body asks for. If not, it stays unread.
-    pub(crate) fn depends_on_calls(&self) -> bool {
-        self.unlisted == Unlisted::Deny
-            || self.filters_lists()
-            || self.kinds_of_rules().iter().any(|(_, rules)| !rules.is_empty())
-    }
-
-    /// The base rule: what every request needs.
-    pub(crate) fn admit(&self, granted: &Scopes) -> Result<(), Refusal> {
-        self.decide(granted, |_| Ok(()))
-    }
-
-    /// The call rule: everything that any of the calls needs, in one answer.
-    pub(crate) fn judge(&self, granted: &Scopes, calls: &Calls<'_>) -> Result<(), Refusal> {
-        self.judge_with(granted, calls, Scopes::default())
-    }
-
-    /// The same, where an operator's own decision needs these scopes too.
-    pub(crate) fn judge_with(
-        &self,
-        granted: &Scopes,
-        calls: &Calls<'_>,
-        decided: Scopes,
-    ) -> Result<(), Refusal> {
-        let decided = Requirement::All(decided);
-        self.decide(granted, |needed| {
-            calls.iter().try_for_each(|call| self.requirements(call, needed))?;
-            needed(&decided);
-            Ok(())
-        })
-    }
-
-    /// Holds the base rule and what the calls need against what is granted. What a challenge names is put
-    /// together only for those who get one.
-    fn decide(
-        &self,
-        granted: &Scopes,
-        of_calls: impl Fn(&mut dyn FnMut(&Requirement)) -> Result<(), Refusal>,
-    ) -> Result<(), Refusal> {
-        let mut satisfied = true;
-        let mut judge = |needed: &Requirement| satisfied = satisfied && self.satisfied(needed, granted);
-        self.base.iter().for_each(&mut judge);
-        of_calls(&mut judge)?;
-        if satisfied {
-            return Ok(());
-        }
-        let mut scopes = self.rendered(of_calls)?;
-        if self.challenge == Challenge::Accumulate {
-            scopes.extend(granted.as_slice().iter().filter(|scope| scope.is_repeatable()).cloned());
-        }
-        let scopes = scopes.into_iter().collect();
-        Err(Refusal::from(Reason::InsufficientScope).requiring(scopes))
-    }
-
-    /// The scopes to ask for, where these calls are to be made: those of every request and theirs. No scopes
-    /// at all open a call that is denied.
-    pub(crate) fn needs_of(&self, calls: Option<&Calls<'_>>) -> Scopes {
-        let of_calls = |needed: &mut dyn FnMut(&Requirement)| {
-            calls.into_iter().flat_map(Calls::iter).try_for_each(|call| self.requirements(call, needed))
-        };
-        self.rendered(of_calls).unwrap_or_default().into_iter().collect()
-    }
-
-    fn rendered(
-        &self,
-        of_calls: impl Fn(&mut dyn FnMut(&Requirement)) -> Result<(), Refusal>,
-    ) -> Result<Vec<Scope>, Refusal> {
-        let mut scopes = Vec::new();
-        let mut name = |needed: &Requirement| scopes.extend_from_slice(needed.rendered());
-        self.base.iter().for_each(&mut name);
-        of_calls(&mut name)?;
-        Ok(scopes)
-    }
-
-    fn requirements(&self, call: &Call<'_>, needed: &mut dyn FnMut(&Requirement)) -> Result<(), Refusal> {
-        if call.kind == MessageKind::Response {
-            return Ok(());
-        }
-        let of_method = match self.methods.get(&call.method) {
-            // Of these the rule for what they name decides alone.
-            None if methods::is_for_its_target(&call.method) => {
-                Some(Found::exactly(&Requirement::NotEvenAToken))
-            }
-            None if methods::is_mcps_own(&call.method) => Some(Found::exactly(&Requirement::Nothing)),
-            listed => listed,
-        };
-        needed(&*self.open(of_method, &call.method, Reason::MethodUnmapped)?);
-        match &call.target {
-            Target::None => Ok(()),
-            Target::Tool(name) => {
-                needed(&*self.open(self.tools.get(name), name, Reason::ToolUnmapped)?);
-                Ok(())
-            }
-            Target::Prompt(name) => {
-                needed(&*self.open(self.prompts.get(name), name, Reason::PromptUnmapped)?);
-                Ok(())
-            }
-            Target::Resources(resources) => {
-                resources.iter().try_for_each(|name| self.resource_requirements(name, needed))
-            }
-        }
-    }
-
-    /// Every spelling must be allowed; for what the name might be taken for, only rules count.
-    fn resource_requirements(
-        &self,
-        name: &ResourceName<'_>,
-        needed: &mut dyn FnMut(&Requirement),
-    ) -> Result<(), Refusal> {
-        if self.resources.is_empty() && self.unlisted == Unlisted::Allow {
-            needed(&Requirement::Nothing);
-            return Ok(());
-        }
-        for uri in name.spellings() {
-            needed(&*self.open(self.resources.get(&uri), &uri, Reason::ResourceUnmapped)?);
-        }
-        for alias in name.aliases() {
-            if let Some(rule) = self.resources.get(&alias) {
-                needed(&*self.open(Some(rule), &alias, Reason::ResourceUnmapped)?);
-            }
-        }
-        Ok(())
-    }
-
-    /// The rule of what is named, unless no scope opens it: then a challenge, for whatever else the
-    /// request needs, would only start a loop.
-    fn open<'p>(
-        &self,
-        found: Option<Found<'p, Requirement>>,
-        name: &str,
-        unmapped: Reason,
-    ) -> Result<Cow<'p, Requirement>, Refusal> {
-        match (found, self.unlisted) {
-            (Some(Found { rule: Requirement::Denied, .. }), _) => {
-                Err(Refusal::from(Reason::Denied).got(name))
-            }
-            (Some(Found { rule: Requirement::Following(scopes), pattern }), _) => {
-                let filled = scopes.fill(name, pattern).map(Cow::Owned);
-                filled.ok_or_else(|| Refusal::from(Reason::NameNoScope).got(name))
-            }
-            (Some(Found { rule, .. }), _) => Ok(Cow::Borrowed(rule)),
-            (None, Unlisted::Allow) => Ok(Cow::Borrowed(&Requirement::Nothing)),
-            (None, Unlisted::Deny) => Err(Refusal::from(unmapped).got(name)),
-        }
-    }
-
-    fn kinds_of_rules(&self) -> [(&'static str, &Names<Requirement>); 4] {
-        [
-            ("tool", &self.tools),
-            ("resource", &self.resources),
-            ("prompt", &self.prompts),
-            ("method", &self.methods),
-        ]
-    }
-
-    fn satisfied(&self, requirement: &Requirement, granted: &Scopes) -> bool {
-        match requirement {
-            Requirement::NotEvenAToken | Requirement::Nothing => true,
-            Requirement::All(scopes) => {
-                scopes.as_slice().iter().all(|scope| self.hierarchy.satisfied(scope, granted))
-            }
-            Requirement::Any(scopes) => {
-                scopes.as_slice().iter().any(|scope| self.hierarchy.satisfied(scope, granted))
-            }
-            // Filled before it gets here.
-            Requirement::Following(_) | Requirement::Denied => false,
-        }
-    }
-}
-
-impl Requirement {
-    /// What a challenge names: of alternatives the first, always, so that clients see one answer.
-    fn rendered(&self) -> &[Scope] {
-        match self {
-            Self::NotEvenAToken | Self::Nothing | Self::Following(_) | Self::Denied => &[],
-            Self::All(scopes) => scopes.as_slice(),
-            Self::Any(scopes) => scopes.as_slice().get(..1).unwrap_or_default(),
-        }
-    }
-}

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use super::judge::Policy;
+use super::requirement::Requirement;
 use super::rule::{Need, Rule};
 use super::scope_map::ScopeMap;
-use super::{Policy, Requirement};
 use crate::call::{Calls, MessageKind};
 use crate::config_error::ConfigError;
 use crate::refusal::{Reason, Refusal};
@@ -22,14 +23,14 @@ impl Policy {
                 return Err(Reason::NoToken.into());
             }
             let mut open = true;
-            self.requirements(call, &mut |needed| open = open && *needed == Requirement::NotEvenAToken)?;
+            self.requirements(call, &mut |needed| open = open && needed.is_open())?;
             if open { Ok(()) } else { Err(Reason::NoToken.into()) }
         })
     }
 
     /// Each rule that opens something, in the operator's own words.
     pub(crate) fn opened(&self) -> impl fmt::Display {
-        let opens = |(_, requirement): &(&str, &Requirement)| **requirement == Requirement::NotEvenAToken;
+        let opens = |(_, requirement): &(&str, &Requirement)| **requirement == Requirement::Anonymous;
         let mut opened = Vec::new();
         for (kind, rules) in self.kinds_of_rules() {
             let mut names: Vec<&str> = rules.iter().filter(opens).map(|(name, _)| name).collect();
@@ -42,7 +43,7 @@ impl Policy {
 
 /// What is open must have been meant: by name, and where a name of nothing else could be meant.
 pub(super) fn check(map: &ScopeMap) -> Result<bool, ConfigError> {
-    let is_open = |rule: &Rule| rule.0 == Need::NotEvenAToken;
+    let is_open = |rule: &Rule| rule.0 == Need::Anonymous;
     if map.every_request.iter().any(is_open) {
         let mend = "name what is open without a token; what every request needs does not open anything";
         return Err(ConfigError::about("scopes.every_request", mend));

@@ -14,7 +14,7 @@ pub struct Rule(pub(crate) Need, pub(crate) Visibility);
 /// Scopes are raw text until `build()` has parsed them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Need {
-    NotEvenAToken,
+    Anonymous,
     Nothing,
     All(Vec<String>),
     Any(Vec<String>),
@@ -87,7 +87,7 @@ pub fn base_only() -> Rule {
 /// An open `initialize` lets strangers create sessions. The gate does not limit how many: what each costs, and for how
 /// long, is up to the service.
 pub fn without_token() -> Rule {
-    Rule::needing(Need::NotEvenAToken)
+    Rule::needing(Need::Anonymous)
 }
 
 /// Nobody may: no scope opens it.

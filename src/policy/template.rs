@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use super::Requirement;
 use super::pattern::Pattern;
 use crate::scope::{Scope, Scopes, is_plain};
 
@@ -39,6 +38,11 @@ impl Template {
         text.contains(['{', '}'])
     }
 
+    /// Whether one of its scopes is enough.
+    pub(crate) fn is_any(&self) -> bool {
+        self.any
+    }
+
     pub(crate) fn read(any: bool, texts: &[String], fillers: Fillers<'_>) -> Result<Self, String> {
         let scopes = texts.iter().map(|text| pieces(text, fillers)).collect::<Result<_, _>>()?;
         Ok(Self { any, scopes })
@@ -46,7 +50,7 @@ impl Template {
 
     /// What the rule demands for this name. `None` where no scope can be made of it, or only one that does not belong
     /// into a challenge.
-    pub(crate) fn fill(&self, name: &str, pattern: Option<&Pattern>) -> Option<Requirement> {
+    pub(crate) fn fill(&self, name: &str, pattern: Option<&Pattern>) -> Option<Scopes> {
         let fill = |pieces: &Vec<Piece>| {
             let mut text = String::new();
             for piece in pieces {
@@ -62,8 +66,7 @@ impl Template {
             }
             Scope::parse(&text).ok()
         };
-        let scopes: Scopes = self.scopes.iter().map(fill).collect::<Option<_>>()?;
-        Some(if self.any { Requirement::Any(scopes) } else { Requirement::All(scopes) })
+        self.scopes.iter().map(fill).collect()
     }
 }
 

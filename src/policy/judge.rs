@@ -1,0 +1,210 @@
+//! Judges calls: what they need, held against what the token grants.
+
+use std::borrow::Cow;
+
+use super::hierarchy::Hierarchy;
+use super::methods;
+use super::names::{Found, Names};
+use super::requirement::Requirement;
+use super::scope_map::{Challenge, Unlisted};
+use super::shown::Shown;
+
+use crate::call::{Call, Calls, MessageKind, Target};
+use crate::refusal::{Reason, Refusal};
+use crate::resource_name::ResourceName;
+use crate::scope::{Scope, Scopes};
+
+/// The scope map, parsed.
+#[derive(Debug)]
+pub(crate) struct Policy {
+    pub(super) base: Vec<Requirement>,
+    pub(super) initial: Scopes,
+    pub(super) tools: Names<Requirement>,
+    pub(super) resources: Names<Requirement>,
+    pub(super) prompts: Names<Requirement>,
+    pub(super) methods: Names<Requirement>,
+    pub(super) unlisted: Unlisted,
+    pub(super) hierarchy: Hierarchy,
+    pub(super) challenge: Challenge,
+    pub(super) opens_anything: bool,
+    /// Only where lists are filtered.
+    pub(super) shown: Option<Shown>,
+}
+
+impl Policy {
+    /// The scopes a first challenge asks for.
+    pub(crate) fn initial(&self) -> &Scopes {
+        &self.initial
+    }
+
+    /// Whether anything depends on what the body asks for. If not, it stays unread.
+    pub(crate) fn depends_on_calls(&self) -> bool {
+        self.unlisted == Unlisted::Deny
+            || self.filters_lists()
+            || self.kinds_of_rules().iter().any(|(_, rules)| !rules.is_empty())
+    }
+
+    /// The base rule: what every request needs.
+    pub(crate) fn admit(&self, granted: &Scopes) -> Result<(), Refusal> {
+        self.decide(granted, |_| Ok(()))
+    }
+
+    /// The call rule: everything that any of the calls needs, in one answer.
+    pub(crate) fn judge(&self, granted: &Scopes, calls: &Calls<'_>) -> Result<(), Refusal> {
+        self.judge_with(granted, calls, Scopes::default())
+    }
+
+    /// The same, where an operator's own decision needs these scopes too.
+    pub(crate) fn judge_with(
+        &self,
+        granted: &Scopes,
+        calls: &Calls<'_>,
+        decided: Scopes,
+    ) -> Result<(), Refusal> {
+        let decided = Requirement::All(decided);
+        self.decide(granted, |needed| {
+            calls.iter().try_for_each(|call| self.requirements(call, needed))?;
+            needed(&decided);
+            Ok(())
+        })
+    }
+
+    /// Holds the base rule and what the calls need against what is granted. What a challenge names is put
+    /// together only for those who get one.
+    fn decide(
+        &self,
+        granted: &Scopes,
+        of_calls: impl Fn(&mut dyn FnMut(&Requirement)) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let mut satisfied = true;
+        let mut judge = |needed: &Requirement| satisfied = satisfied && self.satisfied(needed, granted);
+        self.base.iter().for_each(&mut judge);
+        of_calls(&mut judge)?;
+        if satisfied {
+            return Ok(());
+        }
+        let mut scopes = self.rendered(of_calls)?;
+        if self.challenge == Challenge::Accumulate {
+            scopes.extend(granted.as_slice().iter().filter(|scope| scope.is_repeatable()).cloned());
+        }
+        let scopes = scopes.into_iter().collect();
+        Err(Refusal::from(Reason::InsufficientScope).requiring(scopes))
+    }
+
+    /// The scopes to ask for, where these calls are to be made: those of every request and theirs. No scopes
+    /// at all open a call that is denied.
+    pub(crate) fn needs_of(&self, calls: Option<&Calls<'_>>) -> Scopes {
+        let of_calls = |needed: &mut dyn FnMut(&Requirement)| {
+            calls.into_iter().flat_map(Calls::iter).try_for_each(|call| self.requirements(call, needed))
+        };
+        self.rendered(of_calls).unwrap_or_default().into_iter().collect()
+    }
+
+    fn rendered(
+        &self,
+        of_calls: impl Fn(&mut dyn FnMut(&Requirement)) -> Result<(), Refusal>,
+    ) -> Result<Vec<Scope>, Refusal> {
+        let mut scopes = Vec::new();
+        let mut name = |needed: &Requirement| scopes.extend_from_slice(needed.rendered());
+        self.base.iter().for_each(&mut name);
+        of_calls(&mut name)?;
+        Ok(scopes)
+    }
+
+    pub(super) fn requirements(
+        &self,
+        call: &Call<'_>,
+        needed: &mut dyn FnMut(&Requirement),
+    ) -> Result<(), Refusal> {
+        if call.kind == MessageKind::Response {
+            return Ok(());
+        }
+        let of_method = match self.methods.get(&call.method) {
+            // Of these the rule for what they name decides alone.
+            None if methods::is_for_its_target(&call.method) => Some(Found::exactly(&Requirement::NoOpinion)),
+            None if methods::is_mcps_own(&call.method) => Some(Found::exactly(&Requirement::Nothing)),
+            listed => listed,
+        };
+        needed(&*self.open(of_method, &call.method, Reason::MethodUnmapped)?);
+        match &call.target {
+            Target::None => Ok(()),
+            Target::Tool(name) => {
+                needed(&*self.open(self.tools.get(name), name, Reason::ToolUnmapped)?);
+                Ok(())
+            }
+            Target::Prompt(name) => {
+                needed(&*self.open(self.prompts.get(name), name, Reason::PromptUnmapped)?);
+                Ok(())
+            }
+            Target::Resources(resources) => {
+                resources.iter().try_for_each(|name| self.resource_requirements(name, needed))
+            }
+        }
+    }
+
+    /// Every spelling must be allowed; for what the name might be taken for, only rules count.
+    fn resource_requirements(
+        &self,
+        name: &ResourceName<'_>,
+        needed: &mut dyn FnMut(&Requirement),
+    ) -> Result<(), Refusal> {
+        if self.resources.is_empty() && self.unlisted == Unlisted::Allow {
+            needed(&Requirement::Nothing);
+            return Ok(());
+        }
+        for uri in name.spellings() {
+            needed(&*self.open(self.resources.get(&uri), &uri, Reason::ResourceUnmapped)?);
+        }
+        for alias in name.aliases() {
+            if let Some(rule) = self.resources.get(&alias) {
+                needed(&*self.open(Some(rule), &alias, Reason::ResourceUnmapped)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// The rule of what is named, unless no scope opens it: then a challenge, for whatever else the
+    /// request needs, would only start a loop.
+    fn open<'p>(
+        &self,
+        found: Option<Found<'p, Requirement>>,
+        name: &str,
+        unmapped: Reason,
+    ) -> Result<Cow<'p, Requirement>, Refusal> {
+        match (found, self.unlisted) {
+            (Some(Found { rule: Requirement::Denied, .. }), _) => {
+                Err(Refusal::from(Reason::Denied).got(name))
+            }
+            (Some(Found { rule: Requirement::Templated(scopes), pattern }), _) => {
+                let filled = Requirement::filled(scopes, name, pattern).map(Cow::Owned);
+                filled.ok_or_else(|| Refusal::from(Reason::NameNoScope).got(name))
+            }
+            (Some(Found { rule, .. }), _) => Ok(Cow::Borrowed(rule)),
+            (None, Unlisted::Allow) => Ok(Cow::Borrowed(&Requirement::Nothing)),
+            (None, Unlisted::Deny) => Err(Refusal::from(unmapped).got(name)),
+        }
+    }
+
+    pub(super) fn kinds_of_rules(&self) -> [(&'static str, &Names<Requirement>); 4] {
+        [
+            ("tool", &self.tools),
+            ("resource", &self.resources),
+            ("prompt", &self.prompts),
+            ("method", &self.methods),
+        ]
+    }
+
+    pub(super) fn satisfied(&self, requirement: &Requirement, granted: &Scopes) -> bool {
+        match requirement {
+            Requirement::Anonymous | Requirement::NoOpinion | Requirement::Nothing => true,
+            Requirement::All(scopes) => {
+                scopes.as_slice().iter().all(|scope| self.hierarchy.satisfied(scope, granted))
+            }
+            Requirement::Any(scopes) => {
+                scopes.as_slice().iter().any(|scope| self.hierarchy.satisfied(scope, granted))
+            }
+            // Filled before it gets here.
+            Requirement::Templated(_) | Requirement::Denied => false,
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Which rules show what they are about even where a filtered list would hide it.
+
+use std::fmt;
+
+use super::names::{Found, Names};
+use super::pattern::Braces;
+use super::rule::{Need, Rule, Visibility};
+use super::scope_map::{Listing, ScopeMap};
+use crate::call::Target;
+use crate::config_error::ConfigError;
+use crate::resource_name::ResourceName;
+
+/// Which rules show what they are about to those, too, who may not call it yet.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    pub(super) tools: Names<Visibility>,
+    pub(super) resources: Names<Visibility>,
+    pub(super) prompts: Names<Visibility>,
+}
+
+impl Shown {
+    /// `None` where lists are not filtered. What is wrong with a rule's visibility is found in any case.
+    pub(super) fn compile(map: &ScopeMap) -> Result<Option<Self>, ConfigError> {
+        let base = map.every_request.iter().map(|rule| ("scopes.every_request".to_owned(), rule));
+        let methods = map.methods.iter().map(|(name, rule)| (format!("scopes.methods.{name}"), rule));
+        if let Some((field, _)) = base.chain(methods).find(|(_, rule)| rule.1 == Visibility::Always) {
+            let mend = "only a tool, a prompt or a resource is in a list: leave out `listed` here";
+            return Err(ConfigError::about(field, mend));
+        }
+        let shown = Self {
+            tools: visibilities("scopes.tools", &map.tools, Braces::AreLiteral)?,
+            resources: visibilities("scopes.resources", &map.resources, Braces::ArePlaceholders)?,
+            prompts: visibilities("scopes.prompts", &map.prompts, Braces::AreLiteral)?,
+        };
+        Ok((map.listing == Listing::Callable).then_some(shown))
+    }
+
+    pub(super) fn always(&self, target: &Target<'_>) -> bool {
+        let is_always = |found: Option<Found<'_, Visibility>>| {
+            found.is_some_and(|found| *found.rule == Visibility::Always)
+        };
+        match target {
+            Target::None => false,
+            Target::Tool(name) => is_always(self.tools.get(name)),
+            Target::Prompt(name) => is_always(self.prompts.get(name)),
+            Target::Resources(names) => {
+                names.iter().flat_map(ResourceName::spellings).all(|uri| is_always(self.resources.get(&uri)))
+            }
+        }
+    }
+}
+
+fn visibilities(
+    table: &str,
+    rules: &[(String, Rule)],
+    braces: Braces,
+) -> Result<Names<Visibility>, ConfigError> {
+    let mut names = Names::new(braces);
+    for (name, Rule(need, visibility)) in rules {
+        let field = format!("{table}.{name}");
+        if *need == Need::Denied && *visibility == Visibility::Always {
+            let mend =
+                "what nobody may call is not listed: leave out `listed`, or name the scopes that open it";
+            return Err(ConfigError::about(field, mend));
+        }
+        names.insert(name, *visibility).map_err(|mend| ConfigError::new(field, name, mend))?;
+    }
+    Ok(names)
+}
+
+/// As the start-up event shows it.
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("; lists show what is callable")?;
+        for (kind, names) in [("tool", &self.tools), ("resource", &self.resources), ("prompt", &self.prompts)]
+        {
+            let always = names.iter().filter(|(_, visibility)| **visibility == Visibility::Always);
+            let mut always: Vec<&str> = always.map(|(name, _)| name).collect();
+            always.sort_unstable();
+            always.iter().try_for_each(|name| write!(f, "; {kind} {name} is listed anyway"))?;
+        }
+        Ok(())
+    }
+}
