@@ -61,8 +61,37 @@ impl Source {
     }
 }
 
+impl Source {
+    /// Every path in the code from the crate's root, by `crate::`, `super::` or `self::`.
+    pub(super) fn paths(&self, module: &[String]) -> Vec<Vec<String>> {
+        let mut paths = Vec::new();
+        for word in ["crate::", "super::", "self::"] {
+            for (start, _) in self.code.match_indices(word) {
+                let before = self.code[..start].chars().next_back();
+                if before.is_some_and(|before| is_word(before) || before == ':') {
+                    continue;
+                }
+                let (mut rest, mut ups) = (&self.code[start..], 0);
+                while let Some(tail) = rest.strip_prefix("super::") {
+                    (rest, ups) = (tail, ups + 1);
+                }
+                let base = match rest.strip_prefix("crate::") {
+                    Some(tail) => {
+                        rest = tail;
+                        &[][..]
+                    }
+                    None => &module[..module.len().saturating_sub(ups)],
+                };
+                let rest = rest.strip_prefix("self::").unwrap_or(rest);
+                paths.extend(branches(rest).into_iter().map(|path| [base, &path].concat()));
+            }
+        }
+        paths
+    }
+}
+
 /// `token::{Principal, keys::{A, B}}` is three paths. `*` counts as a name; `as` ends a path.
-fn branches(text: &str) -> Vec<Vec<String>> {
+pub(super) fn branches(text: &str) -> Vec<Vec<String>> {
     let mut path = Vec::new();
     let mut rest = text.trim_start();
     loop {
@@ -103,7 +132,7 @@ fn closing(text: &str) -> usize {
     text.len()
 }
 
-fn is_word(c: char) -> bool {
+pub(super) fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
