@@ -12,9 +12,9 @@ use crate::config_error::ConfigError;
 use crate::current::Current;
 use crate::explain::{Caller, Explanation};
 use crate::layer::ToolgateLayer;
-use crate::path::Gate;
+use crate::pipeline::{Pipeline, SessionBinding};
 use crate::resource_uri::ResourceUri;
-use crate::token::{Binding, IssuerHealth, Lookups, Revocation, RevocationError, When};
+use crate::token::{IssuerHealth, Lookups, Revocation, RevocationError, When};
 
 /// An OAuth 2.1 resource server, ready to be put around services.
 ///
@@ -37,7 +37,7 @@ use crate::token::{Binding, IssuerHealth, Lookups, Revocation, RevocationError, 
 /// Cloning it, and taking several layers of it, is cheap: all share one set of keys.
 #[derive(Clone)]
 pub struct Toolgate {
-    gate: Arc<Current<Gate>>,
+    pipeline: Arc<Current<Pipeline>>,
     well_known: Arc<Current<WellKnown>>,
     /// What no reload changes.
     fixed: Arc<Fixed>,
@@ -60,7 +60,7 @@ impl Toolgate {
 
     /// The layer to put around an MCP server; with axum as the last call on the root router.
     pub fn layer(&self) -> ToolgateLayer {
-        ToolgateLayer { gate: self.gate.clone() }
+        ToolgateLayer { pipeline: self.pipeline.clone() }
     }
 
     /// A service that answers with the metadata document alone, to be mounted at every one of
@@ -98,7 +98,7 @@ impl Toolgate {
     /// # }
     /// ```
     pub async fn warm_up(&self) -> Vec<IssuerHealth> {
-        self.gate.get().verifier.warm_up().await;
+        self.pipeline.get().verifier.warm_up().await;
         self.health()
     }
 
@@ -116,7 +116,7 @@ impl Toolgate {
     /// }
     /// ```
     pub fn health(&self) -> Vec<IssuerHealth> {
-        self.gate.get().verifier.health()
+        self.pipeline.get().verifier.health()
     }
 
     /// Refuses tokens from now on whose issuer's word still holds: one token, or all that a subject or a client
@@ -148,7 +148,7 @@ impl Toolgate {
     /// Where the gate trusts no such issuer, and where it remembers as many revocations as it can. Nothing is
     /// revoked then.
     pub fn revoke(&self, revocation: Revocation, longest_life: Duration) -> Result<(), RevocationError> {
-        self.gate.get().verifier.revoke(revocation, longest_life)
+        self.pipeline.get().verifier.revoke(revocation, longest_life)
     }
 
     /// Why would this request be let in, or refused? Each check in order, with what it expected and got, for
@@ -170,7 +170,7 @@ impl Toolgate {
     /// # }
     /// ```
     pub async fn explain(&self, caller: Caller<'_>, body: impl Into<Bytes>) -> Explanation {
-        self.gate.get().explain(caller, body.into()).await
+        self.pipeline.get().explain(caller, body.into()).await
     }
 
     /// The resource identifier, exactly as configured.
@@ -202,7 +202,7 @@ impl Toolgate {
     pub fn reload(&self, config: Config) -> Result<(), ConfigError> {
         // One at a time, or the metadata of one could stand beside the gate of another.
         let _alone = self.fixed.reloading.lock().unwrap_or_else(PoisonError::into_inner);
-        let gate = config::gate(&config, &self.fixed.lasting, Some(&self.gate.get().verifier))?;
+        let gate = config::gate(&config, &self.fixed.lasting, Some(&self.pipeline.get().verifier))?;
         if gate.resource.as_str() != self.resource() {
             let mend = format!(
                 "a gate keeps its resource, {:?}: tokens are for it, and clients were told it; build another one",
@@ -212,18 +212,18 @@ impl Toolgate {
         }
         announce(&gate);
         self.well_known.replace(gate.well_known.clone());
-        self.gate.replace(Arc::new(gate));
+        self.pipeline.replace(Arc::new(gate));
         Ok(())
     }
 
-    pub(crate) fn new(gate: Gate, lasting: Lasting) -> Self {
+    pub(crate) fn new(gate: Pipeline, lasting: Lasting) -> Self {
         announce(&gate);
         let metadata_url = gate.answers.resource_metadata().to_owned();
         let fixed =
             Fixed { resource: gate.resource.clone(), metadata_url, lasting, reloading: Mutex::default() };
         Self {
             well_known: Arc::new(Current::new(gate.well_known.clone())),
-            gate: Arc::new(Current::new(Arc::new(gate))),
+            pipeline: Arc::new(Current::new(Arc::new(gate))),
             fixed: Arc::new(fixed),
         }
     }
@@ -236,7 +236,7 @@ impl fmt::Debug for Toolgate {
 }
 
 /// At start-up and at each reload: everything an operator should check against what they meant.
-fn announce(gate: &Gate) {
+fn announce(gate: &Pipeline) {
     let issuers = &gate.verifier.issuers;
     let names: Vec<&str> = issuers.iter().map(|issuer| issuer.name.as_ref()).collect();
     let listed = issuers.iter().flat_map(|issuer| &issuer.audiences).map(String::as_str);
@@ -278,7 +278,7 @@ fn announce(gate: &Gate) {
             "open without a token: whoever reaches this server may call these",
         );
     }
-    if gate.sessions.binding == Binding::Off {
+    if gate.sessions.binding == SessionBinding::Off {
         tracing::warn!(
             target: "toolgate",
             "session ids are bound to nobody: whoever learns one can use it with a token of their own",

@@ -16,19 +16,19 @@ use tower::{Layer, Service};
 use crate::answer::ResponseBody;
 use crate::call::RequestBody;
 use crate::current::Current;
-use crate::path::{self, Gate};
+use crate::pipeline::{IncomingBody, Pipeline};
 
 /// Puts the gate around a service. Made by [`Toolgate::layer`](crate::Toolgate::layer).
 #[derive(Debug, Clone)]
 pub struct ToolgateLayer {
-    pub(crate) gate: Arc<Current<Gate>>,
+    pub(crate) pipeline: Arc<Current<Pipeline>>,
 }
 
 impl<S> Layer<S> for ToolgateLayer {
     type Service = ToolgateService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ToolgateService { gate: self.gate.clone(), inner }
+        ToolgateService { pipeline: self.pipeline.clone(), inner }
     }
 }
 
@@ -38,7 +38,7 @@ impl<S> Layer<S> for ToolgateLayer {
 /// foreign origins and of requests without a token. The rest is done as its future is polled.
 #[derive(Debug, Clone)]
 pub struct ToolgateService<S> {
-    gate: Arc<Current<Gate>>,
+    pipeline: Arc<Current<Pipeline>>,
     inner: S,
 }
 
@@ -62,15 +62,15 @@ where
         // with it, if the request is refused.
         let unready = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, unready);
-        let gate = self.gate.look();
-        let (parts, body) = request.into_parts();
-        match gate.greet(&parts) {
-            ControlFlow::Continue(origin) => {
-                let (gate, current) = (Guard::into_inner(gate), self.gate.clone());
-                ToolgateFuture(Outcome::Awaited(Box::pin(gate.pass(current, inner, parts, body, origin))))
+        let pipeline = self.pipeline.look();
+        let (mut parts, body) = request.into_parts();
+        match pipeline.answer_without_io(&mut parts) {
+            ControlFlow::Continue(visit) => {
+                let (pipeline, current) = (Guard::into_inner(pipeline), self.pipeline.clone());
+                ToolgateFuture(Outcome::Awaited(Box::pin(pipeline.serve(current, inner, parts, body, visit))))
             }
             ControlFlow::Break(answer) => {
-                path::drain(&parts, body);
+                IncomingBody::Unread(body).discard(&parts);
                 ToolgateFuture(Outcome::AtOnce(ready(answer.map(ResponseBody::ours))))
             }
         }

@@ -65,10 +65,10 @@ mod config;
 mod gate;
 
 // The path of a request, and what the operator sees of it.
-mod decision;
+mod events;
 mod explain;
 mod layer;
-mod path;
+mod pipeline;
 
 // Whose token is it?
 mod token;
@@ -83,13 +83,18 @@ mod call;
 // May they?
 mod policy;
 
+// Is it theirs to use?
+mod holder;
+
 // What goes back?
 mod answer;
 
 // The nouns they share.
+mod binding;
 mod clock;
 mod config_error;
 mod current;
+mod grant;
 mod list;
 mod refusal;
 mod resource_name;

@@ -205,20 +205,20 @@ pub enum RefusalKind {
     BodyTooSlow,
 }
 
-/// How loud the decision event is.
+/// How grave it is for the operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Loudness {
-    /// Daily life: expiry, missing scopes, no token yet.
-    Daily,
+pub(crate) enum Severity {
+    /// Everyday life: expiry, missing scopes, no token yet.
+    Routine,
     /// Smells of misconfiguration or of an attack.
     Suspicious,
     /// The operator must act.
     Outage,
 }
 
-/// Declares the reasons: variant, stable code, kind, loudness.
+/// Declares the reasons: variant, stable code, kind, severity.
 macro_rules! reasons {
-    ($($reason:ident $code:literal $kind:ident $loudness:ident)*) => {
+    ($($reason:ident $code:literal $kind:ident $severity:ident)*) => {
         /// What exactly failed: the log's vocabulary. Codes are stable.
         // As wide as a pointer, so that a `Result` with a refusal in it is moved in whole words, which is quicker.
         #[repr(usize)]
@@ -234,15 +234,15 @@ macro_rules! reasons {
                 match self { $(Self::$reason => RefusalKind::$kind),* }
             }
 
-            pub(crate) fn loudness(self) -> Loudness {
-                match self { $(Self::$reason => Loudness::$loudness),* }
+            pub(crate) fn severity(self) -> Severity {
+                match self { $(Self::$reason => Severity::$severity),* }
             }
         }
     };
 }
 
 reasons! {
-    NoToken                "no_token"                 NoToken              Daily
+    NoToken                "no_token"                 NoToken              Routine
     WrongScheme            "wrong_scheme"             NoToken              Suspicious
     MalformedHeader        "malformed_header"         MalformedCredentials Suspicious
     MultipleCredentials    "multiple_credentials"     MalformedCredentials Suspicious
@@ -269,17 +269,17 @@ reasons! {
     AudienceMissing        "audience_missing"         InvalidToken         Suspicious
     AudienceMismatch       "audience_mismatch"        InvalidToken         Suspicious
     ExpMissing             "exp_missing"              InvalidToken         Suspicious
-    Expired                "expired"                  InvalidToken         Daily
+    Expired                "expired"                  InvalidToken         Routine
     NotYetValid            "not_yet_valid"            InvalidToken         Suspicious
     IssuedInFuture         "issued_in_future"         InvalidToken         Suspicious
     ScopeTooLong           "scope_too_long"           InvalidToken         Suspicious
     DpopRequired           "dpop_required"            InvalidToken         Suspicious
     MtlsBinding            "mtls_binding"             InvalidToken         Suspicious
     UnknownBinding         "unknown_binding"          InvalidToken         Suspicious
-    Inactive               "inactive"                 InvalidToken         Daily
+    Inactive               "inactive"                 InvalidToken         Routine
     Revoked                "revoked"                  InvalidToken         Suspicious
 
-    InsufficientScope      "insufficient_scope"       InsufficientScope    Daily
+    InsufficientScope      "insufficient_scope"       InsufficientScope    Routine
     ClientDenied           "client_denied"            Forbidden            Suspicious
     ClientNotAllowed       "client_not_allowed"       Forbidden            Suspicious
     ClaimNotMet            "claim_not_met"            Forbidden            Suspicious
@@ -308,7 +308,7 @@ reasons! {
     DuplicateHeader        "duplicate_header"         UnreadableCall       Suspicious
     UnexpectedBody         "unexpected_body"          UnreadableCall       Suspicious
     UpgradeRefused         "upgrade_refused"          UnreadableCall       Suspicious
-    BodyIncomplete         "body_incomplete"          UnreadableCall       Daily
+    BodyIncomplete         "body_incomplete"          UnreadableCall       Routine
     BodyNotJson            "body_not_json"            UnreadableCall       Suspicious
     BodyUnparsable         "body_unparsable"          UnreadableCall       Suspicious
     DuplicateKey           "duplicate_key"            UnreadableCall       Suspicious

@@ -12,11 +12,11 @@ use crate::answer::{Answers, Cors, Publication, WellKnown, requested};
 use crate::call::Arriving;
 use crate::clock::Clock;
 use crate::config_error::ConfigError;
-use crate::decision::DecisionLog;
+use crate::events::Events;
 use crate::gate::Toolgate;
 use crate::issuer::{Fetcher, metadata_urls};
-use crate::path::Gate;
-use crate::policy::{Callers, Decider, Origins, OwnDecision, Policy, published_scopes};
+use crate::pipeline::{Origins, Pipeline};
+use crate::policy::{Callers, Decider, OwnDecision, Policy, published_scopes};
 use crate::resource_uri::{HttpUrl, ResourceUri};
 use crate::scope::Scopes;
 use crate::seal::SealingKey;
@@ -58,7 +58,7 @@ pub(crate) fn gate(
     config: &Config,
     lasting: &Lasting,
     earlier: Option<&Verifier>,
-) -> Result<Gate, ConfigError> {
+) -> Result<Pipeline, ConfigError> {
     let Lasting { fetcher, clock, decider, revocations, recently_good, key, arriving } = lasting;
     let resource = ResourceUri::parse(&config.resource)
         .map_err(|mend| ConfigError::new("resource", &config.resource, mend))
@@ -109,10 +109,10 @@ pub(crate) fn gate(
         scopes_supported: requested_list(&published, &request_prefix),
     };
     let well_known = WellKnown::new(&config.metadata, &publication)?;
-    Ok(Gate {
+    Ok(Pipeline {
         answers: Answers::new(resource.metadata_url(), policy.initial().clone(), request_prefix),
         well_known: Arc::new(well_known),
-        log: DecisionLog::new(clock.clone()),
+        events: Events::new(clock.clone()),
         origins: origins(&resource, &config.origins, &policy)?,
         cors: if config.origins.cors_headers { Cors::Ours } else { Cors::LeftToOthers },
         verifier: Verifier { issuers, lookups, memory, fingerprints, clock: clock.clone() },

@@ -10,9 +10,9 @@ use super::limits::MAX_SECONDS;
 use super::secret::{Secret, secret_of, without_newline};
 use crate::answer::{StreamPolicy, Streams};
 use crate::config_error::ConfigError;
+use crate::pipeline::{self, Resumption, SessionBinding};
 use crate::resource_uri::ResourceUri;
 use crate::seal::{Seal, SealingKey};
-use crate::token::{self, Binding, Resumption};
 
 /// To whom sessions belong, and when streams of events end. For [`Builder::sessions`](crate::Builder::sessions).
 ///
@@ -33,7 +33,7 @@ pub struct Sessions(SessionsTable);
 #[serde(deny_unknown_fields)]
 struct SessionsTable {
     #[serde(default, deserialize_with = "hushed")]
-    binding: Binding,
+    binding: SessionBinding,
     #[serde(default, deserialize_with = "hushed")]
     keys: Vec<Secret>,
     #[serde(default, deserialize_with = "hushed")]
@@ -57,7 +57,7 @@ impl Sessions {
     /// Passes session ids on as they are, and takes them from everybody: whoever learns one can use it with a good
     /// token of their own, unless the service inside sees to it.
     pub fn unbound() -> Self {
-        Self(SessionsTable { binding: Binding::Off, ..SessionsTable::default() })
+        Self(SessionsTable { binding: SessionBinding::Off, ..SessionsTable::default() })
     }
 
     /// Seals with this key: at least 32 random bytes, which everybody who can read it can seal with. Without one the
@@ -116,8 +116,8 @@ impl Sessions {
         Ok(Arc::new(Seal::new(resource.clone(), first, keys.collect())))
     }
 
-    pub(super) fn with(&self, seal: Arc<Seal>) -> token::Sessions {
-        token::Sessions { binding: self.0.binding, resumption: self.0.resumption, seal }
+    pub(super) fn with(&self, seal: Arc<Seal>) -> pipeline::Sessions {
+        pipeline::Sessions { binding: self.0.binding, resumption: self.0.resumption, seal }
     }
 }
 
@@ -127,7 +127,7 @@ impl<'de> Deserialize<'de> for Sessions {
     }
 }
 
-impl Hushed for Binding {
+impl Hushed for SessionBinding {
     const EXPECTED: &str = "`owner` or `off`";
 }
 

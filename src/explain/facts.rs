@@ -2,17 +2,17 @@
 
 use http::request::Parts;
 
-use super::Caller;
+use super::explanation::Caller;
 use super::step::Step;
 use crate::call::{Calls, Target};
-use crate::decision::clean;
-use crate::path::Gate;
+use crate::events::clean;
+use crate::pipeline::Pipeline;
 use crate::refusal::{Fact, Reason, Refusal};
 use crate::token::{Principal, TrustedIssuer, Unverified};
 
 /// Everything there is to see of an explained request.
 pub(super) struct Seen<'a> {
-    gate: &'a Gate,
+    gate: &'a Pipeline,
     caller: Caller<'a>,
     principal: Option<&'a Principal>,
     /// What a JWT says; nothing of an opaque token.
@@ -39,7 +39,7 @@ impl Facts {
 }
 
 impl<'a> Seen<'a> {
-    pub(super) fn new(gate: &'a Gate, caller: Caller<'a>, principal: Option<&'a Principal>) -> Self {
+    pub(super) fn new(gate: &'a Pipeline, caller: Caller<'a>, principal: Option<&'a Principal>) -> Self {
         let token = if let Caller::Token(token) = caller { Unverified::read(token) } else { None };
         Self { gate, caller, principal, token, calls: None }
     }
@@ -70,19 +70,18 @@ impl<'a> Seen<'a> {
     }
 
     pub(super) fn step_of(&self, refusal: &Refusal) -> Step {
-        let refusal = super::own(refusal);
         let reason = refusal.reason();
         if reason == Reason::NoToken && self.is_anonymous() && self.gate.policy.opens_anything() {
             return Step::Rules;
         }
-        let scopes = match (reason, self.principal) {
-            (Reason::InsufficientScope, Some(principal)) => principal.scopes(),
+        let grant = match (reason, self.principal) {
+            (Reason::InsufficientScope, Some(principal)) => principal.grant(),
             _ => return Step::of(reason),
         };
         let policy = &self.gate.policy;
         match &self.calls {
-            _ if policy.admit(scopes).is_err() => Step::BaseScopes,
-            Some(calls) if policy.judge(scopes, calls).is_ok() => Step::Decision,
+            _ if policy.admit(grant).is_err() => Step::BaseScopes,
+            Some(calls) if policy.authorize(Some(grant), calls).is_ok() => Step::Decision,
             _ => Step::Rules,
         }
     }

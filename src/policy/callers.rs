@@ -50,12 +50,12 @@ impl Callers {
         }
     }
 
-    pub(crate) fn judge(&self, principal: &Principal) -> Result<(), Refusal> {
+    pub(crate) fn check(&self, principal: &Principal) -> Result<(), Refusal> {
         // Most gates have none of these.
         if self.0.is_empty() {
             return Ok(());
         }
-        self.0.get(principal.issuer()).map_or(Ok(()), |rules| rules.judge(principal))
+        self.0.get(principal.issuer()).map_or(Ok(()), |rules| rules.check(principal))
     }
 }
 
@@ -64,7 +64,7 @@ impl CallerRules {
         self.allowed.is_empty() && self.denied.is_empty() && self.claims.is_empty()
     }
 
-    fn judge(&self, principal: &Principal) -> Result<(), Refusal> {
+    fn check(&self, principal: &Principal) -> Result<(), Refusal> {
         let client = principal.client_id();
         let got = client.unwrap_or("no client");
         if client.is_some_and(|client| self.denied.deny(client)) {

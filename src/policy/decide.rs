@@ -180,7 +180,7 @@ pub(crate) struct OwnDecision {
 
 impl OwnDecision {
     /// The scopes that it wants besides those of the rules, for all of the calls together.
-    pub(crate) async fn judge(
+    pub(crate) async fn ask(
         &self,
         principal: Option<&Principal>,
         calls: &Calls<'_>,

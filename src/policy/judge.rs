@@ -5,11 +5,13 @@ use std::borrow::Cow;
 use super::hierarchy::Hierarchy;
 use super::methods;
 use super::names::{Found, Names};
+use super::permit::Permit;
 use super::requirement::Requirement;
 use super::scope_map::{Challenge, Unlisted};
 use super::shown::Shown;
 
 use crate::call::{Call, Calls, MessageKind, Target};
+use crate::grant::{Grant, Shortfall};
 use crate::refusal::{Reason, Refusal};
 use crate::resource_name::ResourceName;
 use crate::scope::{Scope, Scopes};
@@ -45,37 +47,60 @@ impl Policy {
     }
 
     /// The base rule: what every request needs.
-    pub(crate) fn admit(&self, granted: &Scopes) -> Result<(), Refusal> {
-        self.decide(granted, |_| Ok(()))
+    pub(crate) fn admit(&self, grant: Grant<'_>) -> Result<(), Refusal> {
+        self.hold(grant, |_| Ok(()))
     }
 
-    /// The call rule: everything that any of the calls needs, in one answer.
-    pub(crate) fn judge(&self, granted: &Scopes, calls: &Calls<'_>) -> Result<(), Refusal> {
-        self.judge_with(granted, calls, Scopes::default())
+    /// The call rule: everything that any of the calls needs, in one answer. Without a grant all of them must be open.
+    pub(crate) fn authorize(&self, grant: Option<Grant<'_>>, calls: &Calls<'_>) -> Result<Permit, Refusal> {
+        match grant {
+            Some(grant) => self.hold(grant, |needed| self.all_requirements(calls, needed))?,
+            None => self.authorize_without_token(calls)?,
+        }
+        Ok(Permit(()))
     }
 
     /// The same, where an operator's own decision needs these scopes too.
-    pub(crate) fn judge_with(
+    pub(crate) fn confirm(
         &self,
-        granted: &Scopes,
+        permit: Permit,
+        grant: Option<Grant<'_>>,
         calls: &Calls<'_>,
         decided: Scopes,
-    ) -> Result<(), Refusal> {
-        let decided = Requirement::All(decided);
-        self.decide(granted, |needed| {
-            calls.iter().try_for_each(|call| self.requirements(call, needed))?;
-            needed(&decided);
-            Ok(())
-        })
+    ) -> Result<Permit, Refusal> {
+        match grant {
+            _ if decided.is_empty() => Ok(permit),
+            None => Err(Reason::NoToken.into()),
+            Some(grant) => {
+                let decided = Requirement::All(decided);
+                self.hold(grant, |needed| {
+                    self.all_requirements(calls, needed)?;
+                    needed(&decided);
+                    Ok(())
+                })?;
+                Ok(permit)
+            }
+        }
     }
 
-    /// Holds the base rule and what the calls need against what is granted. What a challenge names is put
-    /// together only for those who get one.
-    fn decide(
+    /// For a request whose body nothing depends on. `None` where it came without a token.
+    pub(crate) fn permit_unread(&self, grant: Option<Grant<'_>>) -> Option<Permit> {
+        grant.filter(|_| !self.depends_on_calls()).map(|_| Permit(()))
+    }
+
+    /// For a request without a body, which the base rule is enough for. `None` where it came without a token.
+    pub(crate) fn permit_bodiless(&self, grant: Option<Grant<'_>>) -> Option<Permit> {
+        grant.map(|_| Permit(()))
+    }
+
+    /// Holds the base rule and what the calls need against what is granted. What a challenge names is put together only
+    /// for a request that gets one.
+    fn hold(
         &self,
-        granted: &Scopes,
+        grant: Grant<'_>,
         of_calls: impl Fn(&mut dyn FnMut(&Requirement)) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
+        let granted = grant.scopes;
         let mut satisfied = true;
         let mut judge = |needed: &Requirement| satisfied = satisfied && self.satisfied(needed, granted);
         self.base.iter().for_each(&mut judge);
@@ -87,8 +112,15 @@ impl Policy {
         if self.challenge == Challenge::Accumulate {
             scopes.extend(granted.as_slice().iter().filter(|scope| scope.is_repeatable()).cloned());
         }
-        let scopes = scopes.into_iter().collect();
-        Err(Refusal::from(Reason::InsufficientScope).requiring(scopes))
+        Err(Shortfall { scopes: scopes.into_iter().collect() }.into())
+    }
+
+    fn all_requirements(
+        &self,
+        calls: &Calls<'_>,
+        needed: &mut dyn FnMut(&Requirement),
+    ) -> Result<(), Refusal> {
+        calls.iter().try_for_each(|call| self.requirements(call, needed))
     }
 
     /// The scopes to ask for, where these calls are to be made: those of every request and theirs. No scopes

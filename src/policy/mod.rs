@@ -4,8 +4,8 @@
 //! `requirement` against the scopes granted; `names` (with `pattern`, `prefixes` and `template`) and `hierarchy` are how it
 //! looks things up. `open` says what needs no token, `listing` what a filtered list may show (and `shown` what it shows in
 //! any case), and `decide` is where an operator's own decision comes in.
-//! `callers` checks who may ask at all, whatever their scopes (a denied client also by its `client_host`), and `origin` the
-//! one thing that is not about the token: which web pages may talk to the server.
+//! `callers` checks who may ask at all, whatever their scopes (a denied client also by its `client_host`). What lets a
+//! request through is a `permit`, and only this room can make one.
 
 mod callers;
 mod client_host;
@@ -18,8 +18,8 @@ mod listing;
 mod methods;
 mod names;
 mod open;
-mod origin;
 mod pattern;
+mod permit;
 mod prefixes;
 mod requirement;
 mod rule;
@@ -35,6 +35,6 @@ pub(crate) use compile::published_scopes;
 pub use decide::{ArgumentsError, AskedCall, Decide, DecisionFailed, Verdict};
 pub(crate) use decide::{Decider, OwnDecision};
 pub(crate) use judge::Policy;
-pub(crate) use origin::Origins;
+pub(crate) use permit::Permit;
 pub use rule::{Rule, all_of, any_of, base_only, deny, without_token};
 pub use scope_map::ScopeMap;

@@ -17,7 +17,7 @@ impl Policy {
     }
 
     /// Every one of the calls must be open. What else they need is not said to those whom nobody knows.
-    pub(crate) fn judge_without_token(&self, calls: &Calls<'_>) -> Result<(), Refusal> {
+    pub(super) fn authorize_without_token(&self, calls: &Calls<'_>) -> Result<(), Refusal> {
         calls.iter().try_for_each(|call| {
             if call.kind == MessageKind::Response {
                 return Err(Reason::NoToken.into());

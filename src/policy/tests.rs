@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Policy, Rule, ScopeMap, all_of, any_of, base_only, deny, without_token};
 use crate::call::Calls;
+use crate::grant::Grant;
 use crate::refusal::RefusalKind;
 use crate::scope::Scopes;
 
@@ -26,7 +27,7 @@ struct Map {
 
 #[derive(Debug, Clone)]
 enum Need {
-    NotEvenAToken,
+    Anonymous,
     Nothing,
     All(Vec<String>),
     Any(Vec<String>),
@@ -85,7 +86,7 @@ impl Map {
             held.contains(scope) || (self.wildcard_grants && held.iter().any(|held| covers(held, scope)))
         };
         let satisfied = needs.iter().all(|need| match need {
-            Need::NotEvenAToken | Need::Nothing => true,
+            Need::Anonymous | Need::Nothing => true,
             Need::All(scopes) => scopes.iter().all(has),
             Need::Any(scopes) => scopes.iter().any(has),
             Need::Denied => false,
@@ -98,7 +99,7 @@ impl Map {
             named.extend(match need {
                 Need::All(scopes) => scopes.clone(),
                 Need::Any(scopes) => scopes[..1].to_vec(),
-                Need::NotEvenAToken | Need::Nothing | Need::Denied => Vec::new(),
+                Need::Anonymous | Need::Nothing | Need::Denied => Vec::new(),
             });
         }
         if self.accumulates {
@@ -115,11 +116,11 @@ impl Map {
             let (method, target) = match one {
                 Asked::Tool(name) => ("tools/call", of_name(&self.tools, name)),
                 Asked::Resource(uri) => ("resources/read", of_name(&self.resources, uri)),
-                Asked::List => ("tools/list", Some(Need::NotEvenAToken)),
+                Asked::List => ("tools/list", Some(Need::Anonymous)),
             };
             let method = of_name(&self.methods, method);
-            let of_method = method.or((!matches!(one, Asked::List)).then_some(Need::NotEvenAToken));
-            [of_method, target].iter().all(|need| matches!(need, Some(Need::NotEvenAToken)))
+            let of_method = method.or((!matches!(one, Asked::List)).then_some(Need::Anonymous));
+            [of_method, target].iter().all(|need| matches!(need, Some(Need::Anonymous)))
         })
     }
 
@@ -148,7 +149,7 @@ impl Map {
 impl Need {
     fn rule(&self) -> Rule {
         match self {
-            Self::NotEvenAToken => without_token(),
+            Self::Anonymous => without_token(),
             Self::Nothing => base_only(),
             Self::All(scopes) => all_of(scopes.clone()),
             Self::Any(scopes) => any_of(scopes.clone()),
@@ -196,7 +197,7 @@ fn scopes() -> impl Strategy<Value = Vec<String>> {
 
 fn need() -> impl Strategy<Value = Need> {
     prop_oneof![
-        3 => Just(Need::NotEvenAToken),
+        3 => Just(Need::Anonymous),
         1 => Just(Need::Nothing),
         4 => scopes().prop_map(Need::All),
         4 => scopes().prop_map(Need::Any),
@@ -210,7 +211,7 @@ fn rules(names: &'static [&'static str]) -> impl Strategy<Value = Vec<(String, N
         let needs = proptest::collection::vec(need(), names.len());
         let meant = |(name, need)| match (name, need) {
             // Nobody can open everything.
-            ("*", Need::NotEvenAToken) => ("*".to_owned(), Need::Nothing),
+            ("*", Need::Anonymous) => ("*".to_owned(), Need::Nothing),
             (name, need) => (name.to_owned(), need),
         };
         needs.prop_map(move |needs| names.iter().copied().zip(needs).map(meant).collect())
@@ -280,7 +281,8 @@ fn calls(body: &str) -> Calls<'_> {
 fn outcome(policy: &Policy, granted: &[String], asked: &[Asked]) -> Outcome {
     let body = body(asked);
     let calls = calls(&body);
-    match policy.judge(&Scopes::from_claim(&granted.join(" ")), &calls) {
+    let scopes = Scopes::from_claim(&granted.join(" "));
+    match policy.authorize(Some(Grant { scopes: &scopes }), &calls).map(drop) {
         Ok(()) => Outcome::Allowed,
         Err(refusal) if refusal.kind() == RefusalKind::Forbidden => Outcome::Forbidden,
         Err(refusal) => {
@@ -311,7 +313,7 @@ proptest! {
     #[test]
     fn what_is_open_without_a_token_is_what_a_model_opens(map in map(), asked in asked()) {
         let policy = Policy::compile(&map.scope_map()).unwrap();
-        let opens = policy.judge_without_token(&calls(&body(&asked))).is_ok();
+        let opens = policy.authorize(None, &calls(&body(&asked))).is_ok();
         prop_assert_eq!(opens, map.opens(&asked));
         prop_assert!(!opens || policy.opens_anything());
     }

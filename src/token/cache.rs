@@ -37,13 +37,13 @@ const RECENTLY: Duration = Duration::from_secs(60 * 60);
 /// The good tokens of one gate.
 #[derive(Debug)]
 pub(crate) struct VerifiedCache {
-    entries: Cache<Fingerprint, Arc<Verified>, BuildHasherDefault<AlreadyHashed>>,
+    entries: Cache<Fingerprint, Arc<CacheEntry>, BuildHasherDefault<AlreadyHashed>>,
     max_age: Duration,
 }
 
 /// A token's verdict, and what it stands and falls with.
 #[derive(Debug)]
-pub(crate) struct Verified {
+pub(crate) struct CacheEntry {
     pub(crate) principal: Principal,
     /// When the token itself is over, leeway included, or when its issuer is to be asked again.
     pub(crate) dies_at: Timestamp,
@@ -62,7 +62,7 @@ pub(crate) struct KeyProof {
 
 impl VerifiedCache {
     pub(crate) fn new(max_bytes: u64, max_age: Duration) -> Self {
-        let weigh = |_: &Fingerprint, verified: &Arc<Verified>| {
+        let weigh = |_: &Fingerprint, verified: &Arc<CacheEntry>| {
             u32::try_from(verified.principal.weight() + ENTRY_OVERHEAD_BYTES).unwrap_or(u32::MAX)
         };
         // The time-to-live only frees memory: it runs by moka's clock, not by ours.
@@ -97,7 +97,7 @@ impl VerifiedCache {
         Ok(Some(verified.principal.clone()))
     }
 
-    pub(super) fn insert(&self, token: Fingerprint, mut verified: Verified, now: Timestamp) {
+    pub(super) fn insert(&self, token: Fingerprint, mut verified: CacheEntry, now: Timestamp) {
         verified.dies_at = verified.dies_at.min(now.plus(self.max_age));
         self.entries.insert(token, Arc::new(verified));
     }

@@ -7,6 +7,7 @@ use super::principal::{Facts, Principal};
 use super::profile::{Profile, TrustedIssuer};
 use super::token_hash::{TokenHash, is_shown_whole, token_id};
 use super::token_type::TokenType;
+use crate::binding::Binding;
 use crate::clock::Timestamp;
 use crate::jose::{Json, Object, WrongType};
 use crate::refusal::{Reason, Refusal};
@@ -96,7 +97,6 @@ impl Claims<'_> {
             }
             ClaimSource::Introspection | ClaimSource::Merged { .. } => self.refuse_other_types()?,
         }
-        self.refuse_bound_tokens()?;
         if issuer.profile != Profile::Compatible {
             self.require_profile(source, issuer.profile)?;
         }
@@ -106,6 +106,7 @@ impl Claims<'_> {
             issuer: issuer.name.clone(),
             request_prefix: issuer.request_prefix.clone(),
             seal: issuer.seal.clone(),
+            binding: self.binding(),
             hash: is_nameless.then(|| Box::new(TokenHash::of(token.as_bytes()))),
             subject: subject.map(str::to_owned),
             client_id: client_id.map(str::to_owned),
@@ -239,13 +240,13 @@ impl Claims<'_> {
         Ok(())
     }
 
-    /// A token bound to a key is not a bearer token. We verify no binding, so we accept none (RFC 8705 §3).
-    fn refuse_bound_tokens(&self) -> Result<(), Refusal> {
+    /// Read here, and proved for each request.
+    fn binding(&self) -> Binding {
         match self.object.get("cnf") {
-            None => Ok(()),
-            Some(Json::Object(binding)) if binding.has("jkt") => Err(Reason::DpopRequired.into()),
-            Some(Json::Object(binding)) if binding.has("x5t#S256") => Err(Reason::MtlsBinding.into()),
-            Some(_) => Err(Reason::UnknownBinding.into()),
+            None => Binding::None,
+            Some(Json::Object(members)) if members.has("jkt") => Binding::DpopKey,
+            Some(Json::Object(members)) if members.has("x5t#S256") => Binding::Certificate,
+            Some(_) => Binding::Unknown,
         }
     }
 

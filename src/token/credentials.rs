@@ -1,10 +1,9 @@
-//! Reads the token from `Authorization`: none, malformed and several are three different answers.
+//! Takes the token from `Authorization`: none, malformed and several are three different answers.
 
 use std::fmt;
 
-use http::HeaderValue;
 use http::header::AUTHORIZATION;
-use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
 
 use crate::refusal::{Reason, Refusal};
 
@@ -12,24 +11,55 @@ use crate::refusal::{Reason, Refusal};
 /// or an attempt to make us work.
 pub(crate) const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
+/// What was presented, taken off the head of its request: from then on only this has it.
+pub(crate) struct Credentials {
+    line: HeaderValue,
+    /// Where in the line the token begins, and how long it is.
+    start: usize,
+    length: usize,
+}
+
 /// A bearer token as presented: cut out of its header, and of a bearable length.
 #[derive(Clone, Copy)]
 pub(crate) struct PresentedToken<'a>(&'a [u8]);
 
-impl<'a> PresentedToken<'a> {
-    /// RFC 6750 §2.1: exactly one `Authorization: Bearer <token68>`. Query, body, cookies and
-    /// trailers are never looked at (OAuth 2.1 §5.1).
-    pub(crate) fn read(parts: &'a Parts) -> Result<Self, Refusal> {
-        let mut lines = parts.headers.get_all(AUTHORIZATION).iter();
-        let Some(line) = lines.next() else {
-            return Err(Reason::NoToken.into());
+impl Credentials {
+    /// RFC 6750 §2.1: exactly one `Authorization: Bearer <token68>`. Query, body, cookies and trailers are never looked
+    /// at (OAuth 2.1 §5.1). `None` is a request without any `Authorization`: an empty one is a refusal.
+    pub(crate) fn take(headers: &mut HeaderMap) -> Result<Option<Self>, Refusal> {
+        let is_several = {
+            let mut lines = headers.get_all(AUTHORIZATION).iter();
+            if lines.next().is_none() {
+                return Ok(None);
+            }
+            lines.next().is_some()
         };
-        if lines.next().is_some() {
+        let Some(line) = headers.remove(AUTHORIZATION) else { return Ok(None) };
+        if is_several {
             return Err(Reason::MultipleCredentials.into());
         }
-        Self::read_line(line.as_bytes())
+        Self::read(line).map(Some)
     }
 
+    pub(crate) fn token(&self) -> PresentedToken<'_> {
+        PresentedToken(self.line.as_bytes().get(self.start..self.start + self.length).unwrap_or_default())
+    }
+
+    fn read(line: HeaderValue) -> Result<Self, Refusal> {
+        let token = PresentedToken::read_line(line.as_bytes())?.0;
+        let length = token.len();
+        let start = line.as_bytes().trim_ascii_end().len() - length;
+        Ok(Self { line, start, length })
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials(…)")
+    }
+}
+
+impl<'a> PresentedToken<'a> {
     /// A token that was presented, and found to be well-formed.
     pub(super) fn again(text: &'a str) -> Self {
         Self(text.as_bytes())
@@ -39,7 +69,7 @@ impl<'a> PresentedToken<'a> {
         self.0
     }
 
-    /// The token, if it is written as one. Looking at every byte is for tokens nobody has seen before.
+    /// The token, if it is written as one. Looking at every byte is for tokens that are not remembered.
     pub(crate) fn well_formed(self) -> Result<&'a str, Refusal> {
         match std::str::from_utf8(self.0) {
             Ok(text) if is_token68(self.0) => Ok(text),
@@ -76,26 +106,6 @@ impl fmt::Debug for PresentedToken<'_> {
     }
 }
 
-/// A presented token, for those who have to look at it again.
-pub(crate) struct KeptToken(Box<[u8]>);
-
-impl KeptToken {
-    /// From an `Authorization` line.
-    pub(crate) fn of(line: &HeaderValue) -> Option<Self> {
-        PresentedToken::read_line(line.as_bytes()).ok().map(|token| Self(token.0.into()))
-    }
-
-    pub(super) fn presented(&self) -> PresentedToken<'_> {
-        PresentedToken(&self.0)
-    }
-}
-
-impl fmt::Debug for KeptToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("KeptToken(…)")
-    }
-}
-
 /// What follows the scheme, where that is `Bearer`. It ends at the first blank. A tab is no separator (RFC 9110 §11.4
 /// has `1*SP`), but it must end the scheme here, or `Bearer<TAB>token` would read as a scheme that is not ours.
 fn behind_bearer(line: &[u8]) -> Option<&[u8]> {
@@ -128,10 +138,11 @@ mod tests {
         for line in lines {
             request = request.header(AUTHORIZATION, http::HeaderValue::from_bytes(line.as_bytes()).unwrap());
         }
-        let (parts, ()) = request.body(()).unwrap().into_parts();
-        PresentedToken::read(&parts)
-            .and_then(|token| token.well_formed().map(str::to_owned))
-            .map_err(|refusal| refusal.reason())
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        let taken = Credentials::take(&mut parts.headers);
+        assert!(!parts.headers.contains_key(AUTHORIZATION), "whatever it is, it is taken");
+        let credentials = taken.map_err(|refusal| refusal.reason())?.ok_or(Reason::NoToken)?;
+        credentials.token().well_formed().map(str::to_owned).map_err(|refusal| refusal.reason())
     }
 
     #[test]

@@ -113,24 +113,17 @@ impl Hasher for AlreadyHashed {
 
 #[cfg(test)]
 mod tests {
-    use http::header::AUTHORIZATION;
-
     use super::*;
 
     fn fingerprint(key: &FingerprintKey, token: &str) -> Fingerprint {
-        let (parts, ()) = http::Request::get("/")
-            .header(AUTHORIZATION, format!("Bearer {token}"))
-            .body(())
-            .unwrap()
-            .into_parts();
-        key.fingerprint(PresentedToken::read(&parts).unwrap()).unwrap().fingerprint
+        key.fingerprint(PresentedToken::again(token)).unwrap().fingerprint
     }
 
     #[test]
     fn one_token_has_one_fingerprint_under_one_key_and_another_under_another() {
         for is_fips in [false, true] {
             let [own, other] = [[1; 16], [2; 16]].map(|key| FingerprintKey::new(key, is_fips).unwrap());
-            for token in ["a", "b", &"a".repeat(16), &"a".repeat(17), &"a".repeat(16 * 1024 - 1)] {
+            for token in ["a", "b", &"a".repeat(16), &"a".repeat(17), &"a".repeat(16 * 1024)] {
                 assert_eq!(fingerprint(&own, token), fingerprint(&own, token));
                 assert_ne!(fingerprint(&own, token), fingerprint(&other, token));
                 let longer = format!("{token}=");

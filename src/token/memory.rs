@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::cache::{KeyProof, RecentlyGood, RejectedCache, Verified, VerifiedCache};
+use super::cache::{CacheEntry, KeyProof, RecentlyGood, RejectedCache, VerifiedCache};
 use super::fingerprint::{Fingerprint, Fingerprinted};
 use super::principal::Principal;
 use super::revocation::Revocations;
@@ -42,7 +42,8 @@ impl TokenCaches {
         now: Timestamp,
     ) -> Result<(), Refusal> {
         let judged_in = self.revocations.judge(principal, token.token, now)?;
-        let verified = Verified { principal: principal.clone(), dies_at, proof, judged_in: judged_in.into() };
+        let verified =
+            CacheEntry { principal: principal.clone(), dies_at, proof, judged_in: judged_in.into() };
         self.verified.insert(token.fingerprint, verified, now);
         Ok(())
     }

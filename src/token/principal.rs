@@ -9,7 +9,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 
 use super::token_hash::{TokenHash, is_shown_whole};
+use crate::binding::Binding;
 use crate::clock::Timestamp;
+use crate::grant::Grant;
 use crate::scope::Scopes;
 use crate::seal::{Owner, OwnerKind, Purpose, Seal};
 
@@ -34,6 +36,7 @@ pub(crate) struct Facts {
     pub(crate) issuer: Arc<str>,
     pub(crate) request_prefix: Arc<str>,
     pub(crate) seal: Arc<Seal>,
+    pub(crate) binding: Binding,
     /// Of the token, where its claims do not name its owner, or have no id that the log can show.
     pub(crate) hash: Option<Box<TokenHash>>,
     pub(crate) subject: Option<String>,
@@ -152,6 +155,10 @@ impl Principal {
         URL_SAFE_NO_PAD.decode(text).ok()
     }
 
+    pub(crate) fn grant(&self) -> Grant<'_> {
+        Grant { scopes: self.scopes() }
+    }
+
     /// What the log calls the token: its `jti`, or else the beginning of its hash.
     pub(crate) fn logged_token_id(&self) -> String {
         let jti = self.token_id().filter(|jti| is_shown_whole(jti));
@@ -176,6 +183,10 @@ impl Principal {
             (true, _, client) => Some((Kind::Machine, client?)),
             (false, subject, _) => Some((Kind::User, subject?)),
         }
+    }
+
+    pub(crate) fn binding(&self) -> Binding {
+        self.0.binding
     }
 
     pub(crate) fn expiry(&self) -> Option<Timestamp> {

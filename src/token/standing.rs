@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::credentials::KeptToken;
+use super::credentials::Credentials;
 use super::principal::Principal;
-use super::verify::{Known, Verifier};
+use super::verify::{Verified, Verifier};
 use crate::clock::Timestamp;
 use crate::refusal::{Reason, Refusal};
 
@@ -12,13 +12,13 @@ impl Verifier {
     /// Verifies the token as that of a new request. One that is over by its own claims is not introspected again.
     pub(crate) async fn verify_again(
         &self,
-        token: &KeptToken,
+        credentials: &Credentials,
         principal: &Principal,
-    ) -> Result<Known, Refusal> {
+    ) -> Result<Verified, Refusal> {
         let now = self.clock.now();
         match self.ends_of(principal) {
             [_, Some(end)] if now >= end => Err(Reason::Expired.into()),
-            _ => self.verify(token.presented(), now).await,
+            _ => self.verify(credentials.token(), now).await,
         }
     }
 

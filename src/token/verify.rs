@@ -32,26 +32,30 @@ pub(crate) struct Verifier {
     pub(crate) clock: Clock,
 }
 
-/// A caller who is known now, and whether they were before.
+/// A caller whose token was verified, now or before.
 #[derive(Debug)]
-pub(crate) struct Known {
+pub(crate) struct Verified {
     pub(crate) principal: Principal,
-    pub(crate) remembered: bool,
+    pub(crate) from_cache: bool,
 }
 
 impl Verifier {
     /// Three outcomes, never two: a caller, a refusal of the token (401), or "cannot tell right now" (503).
-    pub(crate) async fn verify(&self, token: PresentedToken<'_>, now: Timestamp) -> Result<Known, Refusal> {
+    pub(crate) async fn verify(
+        &self,
+        token: PresentedToken<'_>,
+        now: Timestamp,
+    ) -> Result<Verified, Refusal> {
         let named = |refusal: Refusal| refusal.token_id(TokenHash::of(token.as_bytes()).to_string());
         let token = self.fingerprints.fingerprint(token)?;
         if let Some(principal) = self.memory.recall(token, now).map_err(named)? {
-            return Ok(Known { principal, remembered: true });
+            return Ok(Verified { principal, from_cache: true });
         }
         // What was remembered was well-formed.
         let text = token.token.well_formed()?;
         // Boxed: what a new token needs is much, and room would have to be made for it on every request.
         let principal = Box::pin(self.judge(text, token)).await.map_err(named)?;
-        Ok(Known { principal, remembered: false })
+        Ok(Verified { principal, from_cache: false })
     }
 
     /// Fetches keys where it is time to, and waits where tokens would wait too.

@@ -250,6 +250,12 @@ async fn a_jwt_is_never_shown_to_an_endpoint_for_opaque_tokens_whatever_is_wrong
     }
     world.list_with(&world.token().mint()).await.assert_served();
     assert_eq!(asked(&world), 0);
+    // Whose a bound token is is known; whether it is theirs to use is another matter, and a silent response frees nothing.
+    let bound = world.token().claim("cnf", json!({ "jkt": "x" })).mint();
+    world.server.introspect_as(&bound, good_answer(&world));
+    world.list_with(&bound).await.assert_invalid_token("dpop_required");
+    world.list_with(&bound).await.assert_invalid_token("dpop_required");
+    assert_eq!(asked(&world), 1);
 }
 
 #[tokio::test]
@@ -440,13 +446,18 @@ async fn a_jwt_is_asked_about_only_where_its_own_word_and_signature_hold() {
         (world.token().mint_with_signature([0; 64]), "bad_signature"),
         (world.token().claim("iss", "https://other").mint(), "issuer_mismatch"),
         (world.token().audience("https://other").mint(), "audience_mismatch"),
-        (world.token().claim("cnf", json!({ "jkt": "x" })).mint(), "dpop_required"),
         (world.token().claim("token_use", "id").mint(), "token_use_not_access"),
     ] {
         world.server.introspect_as(&token, good_answer(&world));
         world.list_with(&token).await.assert_invalid_token(code);
     }
     assert_eq!(asked(&world), 0);
+    // Whose a bound token is is known; whether it is theirs to use is another matter, and a silent response frees nothing.
+    let bound = world.token().claim("cnf", json!({ "jkt": "x" })).mint();
+    world.server.introspect_as(&bound, good_answer(&world));
+    world.list_with(&bound).await.assert_invalid_token("dpop_required");
+    world.list_with(&bound).await.assert_invalid_token("dpop_required");
+    assert_eq!(asked(&world), 1);
 }
 
 #[tokio::test]

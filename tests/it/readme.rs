@@ -29,7 +29,7 @@ fn the_configuration_in_the_readme_makes_a_gate() {
 
 #[test]
 fn every_reason_is_in_the_readme_at_its_level_and_no_other() {
-    let levels = [("Daily", "INFO"), ("Suspicious", "WARN"), ("Outage", "ERROR")];
+    let levels = [("Routine", "INFO"), ("Suspicious", "WARN"), ("Outage", "ERROR")];
     let declared: BTreeMap<&str, &str> = REFUSALS
         .lines()
         .filter_map(|line| {

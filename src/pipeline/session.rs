@@ -1,16 +1,16 @@
-//! Whose session is it? The id of an MCP session is bound to whom it is given, and opened for nobody else.
+//! Binds MCP session ids to the caller they were issued to.
 //!
-//! A session id is no login (MCP, "Session Hijacking"), but most servers look at it alone: whoever holds somebody
-//! else's could listen to their events, send in their name and close what they opened.
+//! A session id is no login (MCP, "Session Hijacking"), but most servers look at it alone: a caller with
+//! another's id could listen to their events, send in their name and close what they opened.
 
 use std::fmt;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::principal::Principal;
 use crate::refusal::{Reason, Refusal};
 use crate::seal::{Owner, Purpose, Seal, Unopened};
+use crate::token::Principal;
 
 static SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -18,7 +18,7 @@ static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// What becomes of session ids.
 #[derive(Debug)]
 pub(crate) struct Sessions {
-    pub(crate) binding: Binding,
+    pub(crate) binding: SessionBinding,
     pub(crate) resumption: Resumption,
     pub(crate) seal: Arc<Seal>,
 }
@@ -26,7 +26,7 @@ pub(crate) struct Sessions {
 /// To whom a session id is bound.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Binding {
+pub(crate) enum SessionBinding {
     #[default]
     Owner,
     Off,
@@ -41,17 +41,26 @@ pub(crate) enum Resumption {
     WithoutSession,
 }
 
-/// An answer's session id that cannot be bound to anybody.
+/// A session of the caller's: the id that the service itself gave it. `None` where the request names none, or where ids
+/// are passed on as they are.
+#[derive(Debug)]
+pub(crate) struct OpenedSession(Option<HeaderValue>);
+
+/// A session id in a response that cannot be bound to its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Unbindable;
+pub(crate) struct InvalidSessionId;
 
 impl Sessions {
-    /// Puts the service's own id in the place of the one it was sealed as; for its owner alone.
-    pub(crate) fn open(&self, headers: &mut HeaderMap, caller: Option<&Principal>) -> Result<(), Refusal> {
+    /// Opens the session that a request names, for its owner alone.
+    pub(crate) fn open(
+        &self,
+        headers: &HeaderMap,
+        caller: Option<&Principal>,
+    ) -> Result<OpenedSession, Refusal> {
         // Most requests have neither, and looking at their few names is cheaper than looking up two.
         let concerns = |name: &HeaderName| *name == SESSION_ID || *name == LAST_EVENT_ID;
-        if self.binding == Binding::Off || !headers.keys().any(concerns) {
-            return Ok(());
+        if self.binding == SessionBinding::Off || !headers.keys().any(concerns) {
+            return Ok(OpenedSession(None));
         }
         let mut lines = headers.get_all(&SESSION_ID).iter();
         let sealed = match (lines.next(), lines.next()) {
@@ -60,27 +69,30 @@ impl Sessions {
             (None, _) if self.resumption == Resumption::InSession && headers.contains_key(&LAST_EVENT_ID) => {
                 return Err(Reason::ResumedWithoutSession.into());
             }
-            (None, _) => return Ok(()),
+            (None, _) => return Ok(OpenedSession(None)),
         };
         let id = self.seal.open(Purpose::Session, owner_of(caller), sealed.as_bytes()).map_err(reason)?;
         let id = HeaderValue::from_bytes(id).map_err(|_| Reason::SessionUnknown)?;
-        headers.insert(&SESSION_ID, id);
-        Ok(())
+        Ok(OpenedSession(Some(id)))
     }
 
     /// Seals the id that the service gives its caller.
-    pub(crate) fn seal(&self, headers: &mut HeaderMap, caller: Option<&Principal>) -> Result<(), Unbindable> {
-        if self.binding == Binding::Off {
+    pub(crate) fn seal(
+        &self,
+        headers: &mut HeaderMap,
+        caller: Option<&Principal>,
+    ) -> Result<(), InvalidSessionId> {
+        if self.binding == SessionBinding::Off {
             return Ok(());
         }
         let mut lines = headers.get_all(&SESSION_ID).iter();
         let id = match (lines.next(), lines.next()) {
             (None, _) => return Ok(()),
             (Some(id), None) if is_session_id(id.as_bytes()) => id.as_bytes(),
-            (Some(_), _) => return Err(Unbindable),
+            (Some(_), _) => return Err(InvalidSessionId),
         };
         let seal = self.seal.seal_on(Purpose::Session, owner_of(caller), id);
-        let sealed = HeaderValue::try_from([id, seal.as_bytes()].concat()).map_err(|_| Unbindable)?;
+        let sealed = HeaderValue::try_from([id, seal.as_bytes()].concat()).map_err(|_| InvalidSessionId)?;
         headers.insert(&SESSION_ID, sealed);
         Ok(())
     }
@@ -88,6 +100,15 @@ impl Sessions {
 
 fn owner_of(caller: Option<&Principal>) -> Owner<'_> {
     caller.map_or(Owner::NONE, Principal::owner)
+}
+
+impl OpenedSession {
+    /// Puts the service's own id in the place of the sealed one.
+    pub(crate) fn write(self, headers: &mut HeaderMap) {
+        if let Some(id) = self.0 {
+            headers.insert(&SESSION_ID, id);
+        }
+    }
 }
 
 /// The characters that MCP allows.
@@ -105,8 +126,8 @@ fn reason(why: Unopened) -> Reason {
 impl fmt::Display for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.binding {
-            Binding::Owner => f.write_str("bound to their owners"),
-            Binding::Off => f.write_str("bound to nobody"),
+            SessionBinding::Owner => f.write_str("bound to their owners"),
+            SessionBinding::Off => f.write_str("bound to nobody"),
         }
     }
 }

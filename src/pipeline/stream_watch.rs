@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::Gate;
+use super::rooms::Pipeline;
 use crate::current::Current;
 use crate::refusal::{Refusal, RefusalKind};
-use crate::token::{KeptToken, Principal};
+use crate::token::{Credentials, Principal};
 
 /// How often a stream is judged again, besides when its token expires, when something is revoked here and when the
 /// configuration changes. So late may it be noticed that a key is gone, or that the issuer takes the token back.
@@ -19,22 +19,22 @@ const RECHECK_INTERVAL: Duration = Duration::from_secs(60);
 ///
 /// The configuration is always that of now: the one that let the stream in is gone with its caches once it is replaced.
 pub(super) async fn until_refused(
-    gate: Arc<Current<Gate>>,
-    token: KeptToken,
+    current: Arc<Current<Pipeline>>,
+    credentials: Credentials,
     mut principal: Principal,
     is_filtered: bool,
 ) {
     // These outlive every configuration.
-    let revocations = gate.get().verifier.memory.revocations.clone();
+    let revocations = current.get().verifier.memory.revocations.clone();
     loop {
         // Before the stream is judged: what changes meanwhile must not be missed.
-        let (replaced, revoked) = (gate.replaced(), revocations.next());
-        let now = gate.get();
+        let (replaced, revoked) = (current.replaced(), revocations.next());
+        let now = current.get();
         if now.policy.filters_lists() && !is_filtered {
             return;
         }
-        match judge(&now, &token, &principal).await {
-            Ok(known) => principal = known,
+        match judge(&now, &credentials, &principal).await {
+            Ok(verified) => principal = verified,
             Err(refusal) if refusal.kind() == RefusalKind::Unavailable => {}
             Err(refusal) => return tell(&refusal, &principal),
         }
@@ -51,10 +51,14 @@ pub(super) async fn until_refused(
 }
 
 /// Steps 4 and 5 of a new request's path.
-async fn judge(gate: &Gate, token: &KeptToken, principal: &Principal) -> Result<Principal, Refusal> {
-    let known = gate.verifier.verify_again(token, principal).await?;
-    gate.let_ask(&known.principal)?;
-    Ok(known.principal)
+async fn judge(
+    pipeline: &Pipeline,
+    credentials: &Credentials,
+    principal: &Principal,
+) -> Result<Principal, Refusal> {
+    let verified = pipeline.verifier.verify_again(credentials, principal).await?;
+    pipeline.admit(&verified.principal)?;
+    Ok(verified.principal)
 }
 
 fn tell(refusal: &Refusal, principal: &Principal) {
@@ -106,7 +110,7 @@ mod tests {
         assert_eq!(answer.status(), 200);
         let mut body = answer.into_body();
         for _ in 0..3 {
-            let replaced = Arc::downgrade(&gate.layer().gate.get());
+            let replaced = Arc::downgrade(&gate.layer().pipeline.get());
             gate.reload(toml::from_str(&file).unwrap()).unwrap();
             let waiting = std::pin::pin!(body.frame());
             assert!(poll!(waiting).is_pending(), "the stream goes on");

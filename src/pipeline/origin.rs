@@ -39,7 +39,7 @@ impl Origins {
     }
 
     /// The allowed origin of the request, `None` when it names none.
-    pub(crate) fn judge<'a>(&self, parts: &'a Parts) -> Result<Option<&'a HeaderValue>, Refusal> {
+    pub(crate) fn check<'a>(&self, parts: &'a Parts) -> Result<Option<&'a HeaderValue>, Refusal> {
         let mut lines = parts.headers.get_all(ORIGIN).iter();
         let Some(line) = lines.next() else { return Ok(None) };
         if lines.next().is_some() {
@@ -158,7 +158,7 @@ mod tests {
         let judged = |origin: &[u8]| {
             let origin = HeaderValue::from_bytes(origin).unwrap();
             let (parts, ()) = http::Request::builder().header(ORIGIN, origin).body(()).unwrap().into_parts();
-            Origins::allow_any(&resource).judge(&parts).map(drop).map_err(|refusal| refusal.reason())
+            Origins::allow_any(&resource).check(&parts).map(drop).map_err(|refusal| refusal.reason())
         };
         assert_eq!(judged(b"https://play.example"), Ok(()));
         assert_eq!(judged(b"https://play.example\xff"), Err(Reason::OriginNotAllowed));

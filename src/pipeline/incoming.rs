@@ -1,0 +1,79 @@
+//! The body of a request, on its way through.
+
+use std::pin::Pin;
+
+use bytes::Bytes;
+use http::Version;
+use http::header::EXPECT;
+use http::request::Parts;
+use http_body::Body;
+
+use crate::call::{self, Bodies, RequestBody};
+use crate::refusal::Refusal;
+
+/// As it came, being read, or read: whichever it is, a refusal can still discard the rest of it.
+pub(crate) enum IncomingBody<B> {
+    Unread(B),
+    Begun(Pin<Box<B>>),
+    Read(Bytes),
+}
+
+impl<B: Body<Data = Bytes> + Send + 'static> IncomingBody<B> {
+    /// The whole body, within the limits for a caller with a token or without one.
+    pub(super) async fn read(&mut self, bodies: &Bodies, has_token: bool) -> Result<&[u8], Refusal> {
+        if let Some(body) = self.begin() {
+            let bytes = bodies.collect(body, has_token).await?;
+            *self = Self::Read(bytes);
+        }
+        match self {
+            Self::Read(bytes) => Ok(bytes),
+            Self::Unread(_) | Self::Begun(_) => Ok(&[]),
+        }
+    }
+
+    /// Holds where there is no body.
+    pub(super) async fn expect_none(&mut self, bodies: &Bodies) -> Result<(), Refusal> {
+        if let Some(body) = self.begin() {
+            Box::pin(bodies.expect_none(body)).await?;
+            *self = Self::Read(Bytes::new());
+        }
+        Ok(())
+    }
+
+    pub(super) fn hand_over(self) -> RequestBody<B> {
+        match self {
+            Self::Unread(body) => RequestBody::untouched(body),
+            Self::Read(bytes) => RequestBody::judged(bytes),
+            // Never: whatever begins to read ends with a refusal or with all of it.
+            Self::Begun(_) => RequestBody::judged(Bytes::new()),
+        }
+    }
+
+    /// Sees to it that the client will see an answer that comes before its body was read.
+    ///
+    /// Where a body is left unfinished, hyper resets the stream on HTTP/2, and some clients then never see the answer; on
+    /// HTTP/1 it closes the connection without a word, and the next request on it is lost. So the rest is read and thrown
+    /// away beside the answer. A client that waits for `100 Continue` has sent no body yet.
+    pub(crate) fn discard(self, parts: &Parts) {
+        if parts.version < Version::HTTP_11 || parts.headers.contains_key(EXPECT) {
+            return;
+        }
+        match self {
+            Self::Unread(body) if !body.is_end_stream() => call::read_on(body),
+            Self::Begun(body) if !body.is_end_stream() => call::read_on(body),
+            Self::Unread(_) | Self::Begun(_) | Self::Read(_) => {}
+        }
+    }
+
+    fn begin(&mut self) -> Option<Pin<&mut B>> {
+        if matches!(self, Self::Unread(_))
+            && let Self::Unread(body) = std::mem::replace(self, Self::Read(Bytes::new()))
+        {
+            *self = Self::Begun(Box::pin(body));
+        }
+        match self {
+            Self::Begun(body) => Some(body.as_mut()),
+            Self::Unread(_) | Self::Read(_) => None,
+        }
+    }
+}

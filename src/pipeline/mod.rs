@@ -1,0 +1,22 @@
+//! The path of a request, and its way back.
+//!
+//! `request` is the path, on a `visit`, through the `rooms`; `response` is the way back, and `stream_watch` what ends it
+//! once the caller would be refused. `origin` and `session` are steps that are about HTTP, not about tokens or scopes;
+//! `incoming` is the request's body on its way, and `record` makes events of a visit.
+
+mod incoming;
+mod origin;
+mod record;
+mod request;
+mod response;
+mod rooms;
+mod session;
+mod stream_watch;
+mod visit;
+
+pub(crate) use incoming::IncomingBody;
+pub(crate) use origin::Origins;
+pub(crate) use request::told;
+pub(crate) use rooms::Pipeline;
+pub(crate) use session::{Resumption, SessionBinding, Sessions};
+pub(crate) use visit::Visit;

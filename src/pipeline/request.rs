@@ -1,0 +1,237 @@
+//! The path of a request, steps 1 to 8.
+
+use std::future::Future;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, Request, Response};
+use http_body::Body;
+use tower::Service;
+
+use super::incoming::IncomingBody;
+use super::response::ResponsePlan;
+use super::rooms::Pipeline;
+use super::session::OpenedSession;
+use super::visit::Visit;
+use crate::answer::ResponseBody;
+use crate::call::{self, Answering, Calls, RequestBody};
+use crate::current::Current;
+use crate::holder;
+use crate::policy::{OwnDecision, Permit};
+use crate::refusal::{Reason, Refusal, RefusalKind};
+use crate::token::{Credentials, Principal};
+
+/// What judgement yields: only this gets a request handed over.
+pub(crate) struct Permitted {
+    permit: Permit,
+    session: OpenedSession,
+    answering: Answering,
+}
+
+impl Pipeline {
+    /// Steps 1 to 3, which wait for nothing.
+    pub(crate) fn answer_without_io(&self, parts: &mut Parts) -> ControlFlow<Response<Bytes>, Visit> {
+        // 1. metadata
+        if let Some(document) = self.well_known.answer(parts) {
+            return ControlFlow::Break(document);
+        }
+        let mut visit = Visit::default();
+
+        // 2. origin, and the preflight of an allowed one
+        match self.origins.check(parts) {
+            Ok(origin) => visit.origin = origin.cloned(),
+            Err(refusal) => return ControlFlow::Break(self.refuse(refusal, visit)),
+        }
+        if visit.origin.is_some()
+            && let Some(mut preflight) = self.cors.preflight(parts)
+        {
+            self.cors.make_readable(visit.origin, preflight.headers_mut());
+            return ControlFlow::Break(preflight);
+        }
+
+        // 3. credentials leave the head here
+        match self.take_credentials(&mut parts.headers) {
+            Ok(credentials) => ControlFlow::Continue(Visit { credentials, ..visit }),
+            Err(refusal) => ControlFlow::Break(self.refuse(refusal, visit)),
+        }
+    }
+
+    /// Step 3. A request without any goes on only where something is open.
+    pub(crate) fn take_credentials(&self, headers: &mut HeaderMap) -> Result<Option<Credentials>, Refusal> {
+        match Credentials::take(headers)? {
+            None if !self.policy.opens_anything() => Err(Reason::NoToken.into()),
+            credentials => Ok(credentials),
+        }
+    }
+
+    /// The rest of the path. `current` is for what outlives the request: streams are judged by the configuration of now.
+    #[allow(clippy::manual_async_fn, reason = "one would keep room for all of its arguments twice")]
+    pub(crate) fn serve<S, B, R>(
+        self: Arc<Self>,
+        current: Arc<Current<Self>>,
+        mut inner: S,
+        mut parts: Parts,
+        body: B,
+        mut visit: Visit,
+    ) -> impl Future<Output = Result<Response<ResponseBody<R>>, S::Error>>
+    where
+        S: Service<Request<RequestBody<B>>, Response = Response<R>>,
+        B: Body<Data = Bytes> + Send + 'static,
+        R: Body<Data = Bytes> + Send + 'static,
+    {
+        let mut body = IncomingBody::Unread(body);
+        async move {
+            // 4. to 7., below
+            let permitted = match self.judge(&mut visit, &parts, &mut body).await {
+                Ok(permitted) => permitted,
+                Err(refusal) => {
+                    body.discard(&parts);
+                    return Ok(self.refuse(refusal, visit).map(ResponseBody::ours));
+                }
+            };
+            self.record_allowed(&visit);
+
+            // 8. hand over
+            let plan = self.hand_over(&current, &mut parts, permitted, visit);
+            let answer = inner.call(Request::from_parts(parts, body.hand_over())).await?;
+
+            // 9. on the way back
+            Ok(plan.apply(&self, current, answer).await)
+        }
+    }
+
+    /// Steps 4 to 7.
+    pub(crate) async fn judge<B>(
+        &self,
+        visit: &mut Visit,
+        parts: &Parts,
+        body: &mut IncomingBody<B>,
+    ) -> Result<Permitted, Refusal>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+    {
+        let now = self.events.now();
+        visit.began = Some(now);
+
+        // 4. whose token it is, which is remembered
+        if let Some(credentials) = &visit.credentials {
+            visit.caller = Some(self.verifier.verify(credentials.token(), now).await?);
+        }
+        if let Some(principal) = visit.principal() {
+            self.admit(principal)?;
+        }
+        self.judge_call(visit, parts, body).await
+    }
+
+    /// Whether the caller may ask at all: the end of step 4, and step 5.
+    pub(crate) fn admit(&self, principal: &Principal) -> Result<(), Refusal> {
+        //    whether it is theirs to use, which is not remembered
+        holder::prove(principal.binding())?;
+
+        // 5. base rule, before a byte of the body is read
+        self.callers.check(principal)?;
+        self.policy.admit(principal.grant())
+    }
+
+    /// Steps 6 and 7.
+    pub(crate) async fn judge_call<B>(
+        &self,
+        visit: &mut Visit,
+        parts: &Parts,
+        body: &mut IncomingBody<B>,
+    ) -> Result<Permitted, Refusal>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+    {
+        if !self.depends_on_calls() {
+            let session = self.sessions.open(&parts.headers, visit.principal())?;
+            let permit = self.policy.permit_unread(visit.grant()).ok_or(Reason::NoToken)?;
+            return Ok(Permitted { permit, session, answering: Answering::unread(parts) });
+        }
+        if !call::expects_call(parts)? {
+            // GET and the like ask for nothing that could be open without a token.
+            let permit = self.policy.permit_bodiless(visit.grant()).ok_or(Reason::NoToken)?;
+            body.expect_none(&self.bodies).await?;
+            let session = self.sessions.open(&parts.headers, visit.principal())?;
+            return Ok(Permitted { permit, session, answering: Answering::bodiless(parts) });
+        }
+
+        // 6. read the call
+        let bytes = body.read(&self.bodies, visit.caller.is_some()).await?;
+        let calls = Calls::read(parts, bytes)?;
+        if self.events.shows_what_is_asked() {
+            visit.note(&calls);
+        }
+        let session = self.sessions.open(&parts.headers, visit.principal());
+        let mut session = session.map_err(|refusal| refusal.answering(calls.request_id()));
+        if visit.caller.is_some() {
+            session = Ok(session?);
+        }
+
+        // 7. call rule, and an operator's own decision about what the rules let pass
+        let mut permit = self.policy.authorize(visit.grant(), &calls)?;
+        let answering = calls.answering(self.policy.filters_lists());
+        if let Some(own) = &self.decision {
+            permit = Box::pin(self.ask_custom_decision(own, permit, visit, calls, bytes)).await?;
+        }
+        // For a request without a token the session comes last: a call that is not open needs a token, whatever the
+        // session is.
+        Ok(Permitted { permit, session: session?, answering })
+    }
+
+    async fn ask_custom_decision(
+        &self,
+        own: &OwnDecision,
+        permit: Permit,
+        visit: &Visit,
+        calls: Calls<'_>,
+        bytes: &[u8],
+    ) -> Result<Permit, Refusal> {
+        let arguments = call::arguments(bytes).map_err(|refusal| refusal.answering(calls.request_id()))?;
+        let needed = own.ask(visit.principal(), &calls, &arguments).await?;
+        self.policy.confirm(permit, visit.grant(), &calls, needed)
+    }
+
+    /// Step 8: not the token, but the principal it stands for; the same bytes that were judged; no header that could be
+    /// taken for one that was judged; and, where bodies are judged, no way to go on in another protocol.
+    fn hand_over(
+        &self,
+        current: &Arc<Current<Self>>,
+        parts: &mut Parts,
+        Permitted { permit: Permit { .. }, session, answering }: Permitted,
+        visit: Visit,
+    ) -> ResponsePlan {
+        if self.depends_on_calls() {
+            call::decline_upgrade(&mut parts.headers);
+        }
+        call::remove_lookalikes(&mut parts.headers);
+        session.write(&mut parts.headers);
+        match visit.principal() {
+            Some(principal) => drop(parts.extensions.insert(principal.clone())),
+            None => drop(parts.extensions.remove::<Principal>()),
+        }
+        ResponsePlan::new(self, current, parts, answering, visit)
+    }
+
+    fn refuse(&self, refusal: Refusal, visit: Visit) -> Response<Bytes> {
+        let (refusal, hidden) = told(refusal, &visit);
+        self.record_refused(&visit, &refusal, hidden.as_ref());
+        let prefix = visit.principal().map(Principal::request_prefix);
+        let mut answer = self.answers.refuse(refusal, prefix);
+        self.cors.make_readable(visit.origin, answer.headers_mut());
+        answer
+    }
+}
+
+/// What the caller is told, and what is hidden behind it. A request without a token always gets the plain 401, whatever
+/// was wrong with what it asked, except for an outage (503) and a session that is not there (404).
+pub(crate) fn told(refusal: Refusal, visit: &Visit) -> (Refusal, Option<Refusal>) {
+    let is_anonymous = visit.began.is_some() && visit.credentials.is_none() && visit.caller.is_none();
+    match refusal.kind() {
+        RefusalKind::NoToken | RefusalKind::Unavailable | RefusalKind::SessionNotFound => (refusal, None),
+        _ if is_anonymous => (Reason::NoToken.into(), Some(refusal)),
+        _ => (refusal, None),
+    }
+}

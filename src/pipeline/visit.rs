@@ -1,0 +1,64 @@
+//! What is known of a request so far.
+
+use http::HeaderValue;
+
+use crate::call::{Calls, Target};
+use crate::clock::Timestamp;
+use crate::events::Names;
+use crate::grant::Grant;
+use crate::token::{Credentials, Principal, Verified};
+
+/// One request on its way.
+#[derive(Debug, Default)]
+pub(crate) struct Visit {
+    /// `None` while nothing was waited for.
+    pub(super) began: Option<Timestamp>,
+    /// The allowed origin that the request names.
+    pub(super) origin: Option<HeaderValue>,
+    /// `None` for a request without any, which may go on only where something is open.
+    pub(super) credentials: Option<Credentials>,
+    /// Whose request it is, once that is verified.
+    pub(super) caller: Option<Verified>,
+    pub(super) asked: Asked,
+}
+
+/// What is asked, as the log shows it.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    pub(super) methods: Names,
+    pub(super) targets: Names,
+}
+
+impl Visit {
+    /// Notes what a hypothetical request presents.
+    pub(crate) fn present(&mut self, credentials: Option<Credentials>) {
+        self.credentials = credentials;
+    }
+
+    /// Notes who a hypothetical request is from, where that needs no proof.
+    pub(crate) fn arrive_as(&mut self, principal: Principal) {
+        self.caller = Some(Verified { principal, from_cache: false });
+    }
+
+    pub(crate) fn principal(&self) -> Option<&Principal> {
+        self.caller.as_ref().map(|caller| &caller.principal)
+    }
+
+    /// What the caller may do; `None` for a request without a token.
+    pub(super) fn grant(&self) -> Option<Grant<'_>> {
+        self.principal().map(Principal::grant)
+    }
+
+    pub(super) fn note(&mut self, calls: &Calls<'_>) {
+        for call in calls.iter() {
+            self.asked.methods.push(&call.method);
+            match &call.target {
+                Target::None => {}
+                Target::Tool(name) | Target::Prompt(name) => self.asked.targets.push(name),
+                Target::Resources(resources) => {
+                    resources.iter().for_each(|resource| self.asked.targets.push(&resource.written));
+                }
+            }
+        }
+    }
+}
