@@ -34,8 +34,8 @@ impl<S> Layer<S> for ToolgateLayer {
 
 /// A service that only verified and allowed requests reach.
 ///
-/// What waits for nothing is answered, and logged, when it is called: the metadata, preflights, and refusals of
-/// foreign origins and of requests without a token. The rest is done as its future is polled.
+/// Requests that need no I/O are answered and logged in `call`: the metadata, preflights, and refusals of foreign origins,
+/// of requests without a token and of credentials that cannot be read. The rest is done as the future is polled.
 #[derive(Debug, Clone)]
 pub struct ToolgateService<S> {
     pipeline: Arc<Current<Pipeline>>,

@@ -26,15 +26,16 @@
 //!
 //! # The path of a request
 //!
-//! `src/path/mod.rs` reads like this list:
+//! `src/pipeline/request.rs` reads like this list:
 //!
 //! 1. **metadata**: a well-known path of ours is answered, to everybody.
 //! 2. **origin**: a web page that may not talk to the server is refused; the preflight of one that may
 //!    is answered.
-//! 3. **present**: the token is read from `Authorization`. None, malformed and several are three answers. Only for
-//!    what is opened by name ([`without_token`]) it goes on to 6 without one, and is let in if all it asks for is open.
-//! 4. **verify**: the token becomes a [`Principal`], by its signature or by its issuer's word when asked, or is
-//!    rejected (401), or cannot be told right now (503).
+//! 3. **credentials**: the token is taken off the head. None, malformed and several are three answers. Without a token
+//!    the request continues to step 6 only if some operation is open by name ([`without_token`]), and is admitted only if
+//!    all it asks for is.
+//! 4. **verify**: whose token it is: it becomes a [`Principal`], by its signature or by introspection, or is rejected
+//!    (401), or cannot be verified right now (503). This is remembered. **holder**: whether it is theirs to use; this is not.
 //! 5. **base rule**: whether the caller may ask at all, and the scopes that every request needs, before a byte of
 //!    the body is read.
 //! 6. **read the call**: which methods, tools, resources and prompts the body names, and whether the session is the
