@@ -11,7 +11,7 @@ use http_body::Body;
 use tower::Service;
 
 use super::incoming::IncomingBody;
-use super::response::ResponsePlan;
+use super::response::{Planned, ResponsePlan};
 use super::rooms::Pipeline;
 use super::session::OpenedSession;
 use super::visit::Visit;
@@ -94,11 +94,14 @@ impl Pipeline {
             self.record_allowed(&visit);
 
             // 8. hand over
-            let plan = self.hand_over(&current, &mut parts, permitted, visit);
+            let plan = self.hand_over(&current, &mut parts, permitted, &visit);
             let answer = inner.call(Request::from_parts(parts, body.hand_over())).await?;
 
             // 9. on the way back
-            Ok(plan.apply(&self, current, answer).await)
+            match plan.apply(&self, current, visit, answer) {
+                Planned::Ready(answer) => Ok(answer),
+                Planned::Pending(answer) => Ok(answer.await),
+            }
         }
     }
 
@@ -201,7 +204,7 @@ impl Pipeline {
         current: &Arc<Current<Self>>,
         parts: &mut Parts,
         Permitted { permit: Permit { .. }, session, answering }: Permitted,
-        visit: Visit,
+        visit: &Visit,
     ) -> ResponsePlan {
         if self.depends_on_calls() {
             call::decline_upgrade(&mut parts.headers);
@@ -233,5 +236,36 @@ pub(crate) fn told(refusal: Refusal, visit: &Visit) -> (Refusal, Option<Refusal>
         RefusalKind::NoToken | RefusalKind::Unavailable | RefusalKind::SessionNotFound => (refusal, None),
         _ if is_anonymous => (Reason::NoToken.into(), Some(refusal)),
         _ => (refusal, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::pin::Pin;
+
+    use http_body_util::Full;
+    use tower::service_fn;
+
+    use super::*;
+    use crate::gate::Toolgate;
+    use crate::policy::ScopeMap;
+
+    /// glibc has bins of each thread's own up to 1,032 bytes; beyond these every request would be slower.
+    const MAX_FUTURE_BYTES: usize = 1024;
+
+    #[test]
+    fn the_future_of_a_request_is_small_enough_for_the_quick_bins_of_the_allocator() {
+        type Inner = Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send>>;
+        let gate = Toolgate::builder("https://mcp.example.com/mcp")
+            .issuer("https://auth.example.com")
+            .scopes(ScopeMap::allow_unlisted().tool("t", "s"));
+        let current = gate.build().unwrap().layer().pipeline;
+        let inner =
+            service_fn(|_: Request<RequestBody<Full<Bytes>>>| -> Inner { Box::pin(std::future::pending()) });
+        let (parts, body) = Request::new(Full::<Bytes>::default()).into_parts();
+        let future = current.get().serve(current.clone(), inner, parts, body, Visit::default());
+        let size = size_of_val(&future);
+        assert!(size <= MAX_FUTURE_BYTES, "it has {size} bytes");
     }
 }

@@ -1,11 +1,13 @@
 //! The way back of a request, step 9.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::Response;
 use http::header::ACCEPT_ENCODING;
 use http::request::Parts;
-use http::{HeaderValue, Response};
 use http_body::Body;
 
 use super::rooms::Pipeline;
@@ -17,13 +19,16 @@ use crate::call::Answering;
 use crate::current::Current;
 use crate::token::{Credentials, Principal};
 
-/// What is kept of a request until it is answered.
+/// What to do with the response, besides what the visit knows.
 pub(super) struct ResponsePlan {
-    origin: Option<HeaderValue>,
-    credentials: Option<Credentials>,
-    principal: Option<Principal>,
     filter: Option<Box<ListFilter>>,
     listens: bool,
+}
+
+/// A response, or one that has to be waited for because its lists are filtered. Most are not, and need no room for that.
+pub(super) enum Planned<R> {
+    Ready(Response<ResponseBody<R>>),
+    Pending(Pin<Box<dyn Future<Output = Response<ResponseBody<R>>> + Send>>),
 }
 
 impl ResponsePlan {
@@ -32,60 +37,82 @@ impl ResponsePlan {
         current: &Arc<Current<Pipeline>>,
         parts: &mut Parts,
         Answering { listens, calls, id }: Answering,
-        Visit { origin, credentials, caller, .. }: Visit,
+        visit: &Visit,
     ) -> Self {
-        let principal = caller.map(|caller| caller.principal);
         let filter = pipeline.policy.filters_lists().then(|| {
             // What is looked at must not come compressed.
             parts.headers.remove(ACCEPT_ENCODING);
-            let (current, principal) = (current.clone(), principal.clone());
+            let (current, principal) = (current.clone(), visit.principal().cloned());
             Box::new(ListFilter::new(id, calls, move |list, name| {
                 let granted = principal.as_ref().map(Principal::scopes);
                 current.look().policy.may_be_listed(granted, list, name)
             }))
         });
-        Self { origin, credentials, principal, filter, listens }
+        Self { filter, listens }
     }
 
     /// Binds sessions to their owners, filters lists where that is asked for, ends streams with what let them in, and lets
-    /// browsers read the answer.
-    pub(super) async fn apply<R>(
-        mut self,
-        pipeline: &Pipeline,
+    /// browsers read the response.
+    pub(super) fn apply<R>(
+        self,
+        pipeline: &Arc<Pipeline>,
         current: Arc<Current<Pipeline>>,
+        visit: Visit,
         mut answer: Response<R>,
-    ) -> Response<ResponseBody<R>>
+    ) -> Planned<R>
     where
         R: Body<Data = Bytes> + Send + 'static,
     {
-        let origin = self.origin.take();
-        let sealed = pipeline.sessions.seal(answer.headers_mut(), self.principal.as_ref());
-        let mut answer = match (sealed, self.filter.take()) {
-            (Err(InvalidSessionId), _) => answer::without_session().map(ResponseBody::ours),
-            (Ok(()), None) => self.watch(current, false, answer.map(ResponseBody::theirs)),
-            // Boxed: most answers are not filtered, and need no room for this.
-            (Ok(()), Some(filter)) => self.watch(current, true, Box::pin(filter.apply(answer)).await),
-        };
-        pipeline.cors.make_readable(origin, answer.headers_mut());
-        answer
+        let Visit { origin, credentials, caller, .. } = visit;
+        let caller = caller.map(|caller| caller.principal);
+        if let Err(InvalidSessionId) = pipeline.sessions.seal(answer.headers_mut(), caller.as_ref()) {
+            let mut answer = answer::without_session().map(ResponseBody::ours);
+            pipeline.cors.make_readable(origin, answer.headers_mut());
+            return Planned::Ready(answer);
+        }
+        let Self { filter, listens } = self;
+        let watched = Watched { current, credentials, caller, listens, is_filtered: filter.is_some() };
+        match filter {
+            None => {
+                let mut answer = watched.end(answer.map(ResponseBody::theirs));
+                pipeline.cors.make_readable(origin, answer.headers_mut());
+                Planned::Ready(answer)
+            }
+            Some(filter) => {
+                let pipeline = pipeline.clone();
+                Planned::Pending(Box::pin(async move {
+                    let mut answer = watched.end(filter.apply(answer).await);
+                    pipeline.cors.make_readable(origin, answer.headers_mut());
+                    answer
+                }))
+            }
+        }
     }
+}
 
+/// What let a response in that may be a stream.
+struct Watched {
+    current: Arc<Current<Pipeline>>,
+    credentials: Option<Credentials>,
+    caller: Option<Principal>,
+    listens: bool,
+    is_filtered: bool,
+}
+
+impl Watched {
     /// Ends a stream of events as soon as a new request with its token would be refused.
-    fn watch<R>(
-        self,
-        current: Arc<Current<Pipeline>>,
-        is_filtered: bool,
-        answer: Response<ResponseBody<R>>,
-    ) -> Response<ResponseBody<R>> {
+    fn end<R>(self, answer: Response<ResponseBody<R>>) -> Response<ResponseBody<R>> {
         if !answer::is_stream(answer.headers()) {
             return answer;
         }
-        let Self { principal: Some(principal), credentials: Some(credentials), .. } = self else {
+        let Self { current, credentials: Some(credentials), caller: Some(caller), listens, is_filtered } =
+            self
+        else {
             return answer;
         };
-        let Some(grace) = current.look().streams.grace(self.listens) else {
+        let Some(grace) = current.look().streams.grace(listens) else {
             return answer;
         };
-        answer::end(answer, until_refused(current, credentials, principal, is_filtered), grace)
+        answer::end(answer, until_refused(current, credentials, caller, is_filtered), grace)
     }
 }

@@ -19,7 +19,8 @@ pub(crate) struct Visit {
     pub(super) credentials: Option<Credentials>,
     /// Whose request it is, once that is verified.
     pub(super) caller: Option<Verified>,
-    pub(super) asked: Asked,
+    /// Only where it is logged; boxed, since the future of every request has room for it.
+    pub(super) asked: Option<Box<Asked>>,
 }
 
 /// What is asked, as the log shows it.
@@ -50,13 +51,14 @@ impl Visit {
     }
 
     pub(super) fn note(&mut self, calls: &Calls<'_>) {
+        let asked = self.asked.get_or_insert_default();
         for call in calls.iter() {
-            self.asked.methods.push(&call.method);
+            asked.methods.push(&call.method);
             match &call.target {
                 Target::None => {}
-                Target::Tool(name) | Target::Prompt(name) => self.asked.targets.push(name),
+                Target::Tool(name) | Target::Prompt(name) => asked.targets.push(name),
                 Target::Resources(resources) => {
-                    resources.iter().for_each(|resource| self.asked.targets.push(&resource.written));
+                    resources.iter().for_each(|resource| asked.targets.push(&resource.written));
                 }
             }
         }
