@@ -79,10 +79,12 @@ impl<'a> Seen<'a> {
             _ => return Step::of(reason),
         };
         let policy = &self.gate.policy;
-        match &self.calls {
-            _ if policy.admit(grant).is_err() => Step::BaseScopes,
-            Some(calls) if policy.authorize(Some(grant), calls).is_ok() => Step::Decision,
-            _ => Step::Rules,
+        match (policy.admit(grant), &self.calls) {
+            (Err(_), _) => Step::BaseScopes,
+            (Ok(admitted), Some(calls)) if policy.authorize(Some(admitted.grant(grant)), calls).is_ok() => {
+                Step::Decision
+            }
+            (Ok(_), _) => Step::Rules,
         }
     }
 

@@ -47,8 +47,7 @@ impl Pipeline {
         let (mut parts, mut body) = (head(body), IncomingBody::Unread(call::whole(body.clone())));
         match caller {
             Caller::Principal(principal) => {
-                self.admit(principal)?;
-                visit.arrive_as(principal.clone());
+                visit.arrive_as(principal.clone(), self.admit(principal)?);
                 return self.judge_call(visit, &parts, &mut body).await.map(drop);
             }
             Caller::Token(token) => {

@@ -19,7 +19,7 @@ use crate::answer::ResponseBody;
 use crate::call::{self, Answering, Calls, RequestBody};
 use crate::current::Current;
 use crate::holder;
-use crate::policy::{OwnDecision, Permit};
+use crate::policy::{Admitted, OwnDecision, Permit};
 use crate::refusal::{Reason, Refusal, RefusalKind};
 use crate::token::{Credentials, Principal};
 
@@ -123,13 +123,13 @@ impl Pipeline {
             visit.caller = Some(self.verifier.verify(credentials.token(), now).await?);
         }
         if let Some(principal) = visit.principal() {
-            self.admit(principal)?;
+            visit.admitted = Some(self.admit(principal)?);
         }
         self.judge_call(visit, parts, body).await
     }
 
     /// Whether the caller may ask at all: the end of step 4, and step 5.
-    pub(crate) fn admit(&self, principal: &Principal) -> Result<(), Refusal> {
+    pub(crate) fn admit(&self, principal: &Principal) -> Result<Admitted, Refusal> {
         //    whether it is theirs to use, which is not remembered
         holder::prove(principal.binding())?;
 

@@ -5,7 +5,7 @@ use http::HeaderValue;
 use crate::call::{Calls, Target};
 use crate::clock::Timestamp;
 use crate::events::Names;
-use crate::grant::Grant;
+use crate::policy::{Admitted, AdmittedGrant};
 use crate::token::{Credentials, Principal, Verified};
 
 /// One request on its way.
@@ -19,6 +19,8 @@ pub(crate) struct Visit {
     pub(super) credentials: Option<Credentials>,
     /// Whose request it is, once that is verified.
     pub(super) caller: Option<Verified>,
+    /// Once the caller may ask at all.
+    pub(super) admitted: Option<Admitted>,
     /// Only where it is logged; boxed, since the future of every request has room for it.
     pub(super) asked: Option<Box<Asked>>,
 }
@@ -37,7 +39,8 @@ impl Visit {
     }
 
     /// Notes who a hypothetical request is from, where that needs no proof.
-    pub(crate) fn arrive_as(&mut self, principal: Principal) {
+    pub(crate) fn arrive_as(&mut self, principal: Principal, admitted: Admitted) {
+        self.admitted = Some(admitted);
         self.caller = Some(Verified { principal, from_cache: false });
     }
 
@@ -45,9 +48,9 @@ impl Visit {
         self.caller.as_ref().map(|caller| &caller.principal)
     }
 
-    /// What the caller may do; `None` for a request without a token.
-    pub(super) fn grant(&self) -> Option<Grant<'_>> {
-        self.principal().map(Principal::grant)
+    /// What the caller may do; `None` for a request without a token, or of a caller who is not admitted.
+    pub(super) fn grant(&self) -> Option<AdmittedGrant<'_>> {
+        Some(self.admitted?.grant(self.principal()?.grant()))
     }
 
     pub(super) fn note(&mut self, calls: &Calls<'_>) {

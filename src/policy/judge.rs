@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::hierarchy::Hierarchy;
 use super::methods;
 use super::names::{Found, Names};
-use super::permit::Permit;
+use super::permit::{Admitted, AdmittedGrant, Permit};
 use super::requirement::Requirement;
 use super::scope_map::{Challenge, Unlisted};
 use super::shown::Shown;
@@ -47,12 +47,19 @@ impl Policy {
     }
 
     /// The base rule: what every request needs.
-    pub(crate) fn admit(&self, grant: Grant<'_>) -> Result<(), Refusal> {
-        self.hold(grant, |_| Ok(()))
+    pub(crate) fn admit(&self, grant: Grant<'_>) -> Result<Admitted, Refusal> {
+        if self.base.iter().all(|needed| self.satisfied(needed, grant.scopes)) {
+            return Ok(Admitted(()));
+        }
+        Err(self.shortfall(grant, |_| Ok(()))?.into())
     }
 
     /// The call rule: everything that any of the calls needs, in one answer. Without a grant all of them must be open.
-    pub(crate) fn authorize(&self, grant: Option<Grant<'_>>, calls: &Calls<'_>) -> Result<Permit, Refusal> {
+    pub(crate) fn authorize(
+        &self,
+        grant: Option<AdmittedGrant<'_>>,
+        calls: &Calls<'_>,
+    ) -> Result<Permit, Refusal> {
         match grant {
             Some(grant) => self.hold(grant, |needed| self.all_requirements(calls, needed))?,
             None => self.authorize_without_token(calls)?,
@@ -64,7 +71,7 @@ impl Policy {
     pub(crate) fn confirm(
         &self,
         permit: Permit,
-        grant: Option<Grant<'_>>,
+        grant: Option<AdmittedGrant<'_>>,
         calls: &Calls<'_>,
         decided: Scopes,
     ) -> Result<Permit, Refusal> {
@@ -84,35 +91,37 @@ impl Policy {
     }
 
     /// For a request whose body nothing depends on. `None` where it came without a token.
-    pub(crate) fn permit_unread(&self, grant: Option<Grant<'_>>) -> Option<Permit> {
+    pub(crate) fn permit_unread(&self, grant: Option<AdmittedGrant<'_>>) -> Option<Permit> {
         grant.filter(|_| !self.depends_on_calls()).map(|_| Permit(()))
     }
 
     /// For a request without a body, which the base rule is enough for. `None` where it came without a token.
-    pub(crate) fn permit_bodiless(&self, grant: Option<Grant<'_>>) -> Option<Permit> {
+    pub(crate) fn permit_bodiless(&self, grant: Option<AdmittedGrant<'_>>) -> Option<Permit> {
         grant.map(|_| Permit(()))
     }
 
-    /// Holds the base rule and what the calls need against what is granted. What a challenge names is put together only
-    /// for a request that gets one.
+    /// Holds what the calls need against what is granted. The base rule held before.
     fn hold(
+        &self,
+        AdmittedGrant(grant): AdmittedGrant<'_>,
+        of_calls: impl Fn(&mut dyn FnMut(&Requirement)) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let mut satisfied = true;
+        of_calls(&mut |needed| satisfied = satisfied && self.satisfied(needed, grant.scopes))?;
+        if satisfied { Ok(()) } else { Err(self.shortfall(grant, of_calls)?.into()) }
+    }
+
+    /// Everything that is needed, for a request that gets a challenge: it is put together for no other one.
+    fn shortfall(
         &self,
         grant: Grant<'_>,
         of_calls: impl Fn(&mut dyn FnMut(&Requirement)) -> Result<(), Refusal>,
-    ) -> Result<(), Refusal> {
-        let granted = grant.scopes;
-        let mut satisfied = true;
-        let mut judge = |needed: &Requirement| satisfied = satisfied && self.satisfied(needed, granted);
-        self.base.iter().for_each(&mut judge);
-        of_calls(&mut judge)?;
-        if satisfied {
-            return Ok(());
-        }
+    ) -> Result<Shortfall, Refusal> {
         let mut scopes = self.rendered(of_calls)?;
         if self.challenge == Challenge::Accumulate {
-            scopes.extend(granted.as_slice().iter().filter(|scope| scope.is_repeatable()).cloned());
+            scopes.extend(grant.scopes.as_slice().iter().filter(|scope| scope.is_repeatable()).cloned());
         }
-        Err(Shortfall { scopes: scopes.into_iter().collect() }.into())
+        Ok(Shortfall { scopes: scopes.into_iter().collect() })
     }
 
     fn all_requirements(

@@ -35,6 +35,6 @@ pub(crate) use compile::published_scopes;
 pub use decide::{ArgumentsError, AskedCall, Decide, DecisionFailed, Verdict};
 pub(crate) use decide::{Decider, OwnDecision};
 pub(crate) use judge::Policy;
-pub(crate) use permit::Permit;
+pub(crate) use permit::{Admitted, AdmittedGrant, Permit};
 pub use rule::{Rule, all_of, any_of, base_only, deny, without_token};
 pub use scope_map::ScopeMap;
