@@ -96,7 +96,8 @@ mod clock;
 mod config_error;
 mod current;
 mod grant;
-mod list;
+mod mcp;
+mod media_type;
 mod refusal;
 mod resource_name;
 mod resource_uri;
@@ -115,7 +116,7 @@ pub use explain::{Caller, Check, CheckOutcome, Explanation};
 pub use gate::Toolgate;
 pub use layer::{ToolgateFuture, ToolgateLayer, ToolgateService};
 pub use policy::{
-    ArgumentsError, AskedCall, Decide, DecisionFailed, Rule, ScopeMap, Verdict, all_of, any_of, base_only,
+    ArgumentsError, CallInfo, Decide, DecisionFailed, Rule, ScopeMap, Verdict, all_of, any_of, base_only,
     deny, without_token,
 };
 pub use refusal::{Refusal, RefusalKind};

@@ -16,6 +16,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::body::ResponseBody;
 use super::lines::{Lines, Piece};
+use crate::media_type::{self, MediaType};
 
 /// How long the rest of an event may take that was begun before the stream had to end.
 const COMPLETION_TIME: Duration = Duration::from_secs(5);
@@ -60,11 +61,8 @@ impl StreamPolicy {
 
 /// Whether the answer is a stream of events.
 pub(crate) fn is_stream(headers: &HeaderMap) -> bool {
-    let is_events = |value: &[u8]| {
-        let essence = value.split(|byte| *byte == b';').next().unwrap_or_default();
-        essence.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
-    };
-    headers.get_all(CONTENT_TYPE).iter().any(|line| is_events(line.as_bytes()))
+    let mut lines = headers.get_all(CONTENT_TYPE).iter();
+    lines.any(|line| MediaType::of(line).is(media_type::EVENT_STREAM))
 }
 
 /// Ends the answer's stream once `over` is and `grace` after it: at the end of an event, and none is lost that ended

@@ -2,8 +2,9 @@
 
 use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, UPGRADE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
+use crate::media_type::{self, MediaType, Parameters};
 use crate::refusal::{Reason, Refusal};
 
 /// Whether the request's body is to be judged, given that any rule depends on bodies.
@@ -73,7 +74,7 @@ fn own_of_length(bytes: usize) -> Option<(&'static [u8], &'static [usize])> {
 pub(super) fn plain_json(headers: &HeaderMap) -> Result<(), Refusal> {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     match (types.next(), types.next()) {
-        (Some(only), None) if is_plain_json(only.as_bytes()) => {}
+        (Some(only), None) if is_plain_json(only) => {}
         (written, _) => {
             let got = written.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
             return Err(Refusal::from(Reason::UnsupportedContentType)
@@ -92,63 +93,8 @@ pub(super) fn plain_json(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 /// RFC 9110 §8.3.1: `application/json` in any case, with parameters of which `charset` must be UTF-8.
-fn is_plain_json(value: &[u8]) -> bool {
-    let value = value.trim_ascii();
-    let Some((essence, mut rest)) = value.split_at_checked(b"application/json".len()) else {
-        return false;
-    };
-    if !essence.eq_ignore_ascii_case(b"application/json") {
-        return false;
-    }
-    loop {
-        rest = rest.trim_ascii_start();
-        match rest.split_first() {
-            None => return true,
-            Some((b';', after)) => rest = after.trim_ascii_start(),
-            Some(_) => return false,
-        }
-        // RFC 9110 §5.6.6 allows a semicolon with nothing behind it.
-        if matches!(rest.first(), None | Some(b';')) {
-            continue;
-        }
-        let Some((name, value, after)) = parameter(rest) else {
-            return false;
-        };
-        if name.eq_ignore_ascii_case(b"charset") && !value.eq_ignore_ascii_case(b"utf-8") {
-            return false;
-        }
-        rest = after;
-    }
-}
-
-/// Splits `name=value` or `name="value"` from the front; a quoted value keeps its escapes.
-fn parameter(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
-    let (name, rest) = text.split_at_checked(token_length(text))?;
-    let rest = rest.strip_prefix(b"=")?;
-    let (value, rest) = match rest.strip_prefix(b"\"") {
-        None => rest.split_at_checked(token_length(rest))?,
-        Some(quoted) => {
-            let (value, rest) = quoted.split_at_checked(quoted_length(quoted)?)?;
-            return Some((name, value, rest.strip_prefix(b"\"")?)).filter(|_| !name.is_empty());
-        }
-    };
-    Some((name, value, rest)).filter(|_| !name.is_empty() && !value.is_empty())
-}
-
-/// How many bytes at the front are RFC 9110 §5.6.2 `tchar`s.
-fn token_length(text: &[u8]) -> usize {
-    let is_tchar = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
-    text.iter().take_while(|byte| is_tchar(byte)).count()
-}
-
-/// Where the closing quote is.
-fn quoted_length(text: &[u8]) -> Option<usize> {
-    let mut escaped = false;
-    text.iter().position(|byte| {
-        let closes = *byte == b'"' && !escaped;
-        escaped = *byte == b'\\' && !escaped;
-        closes
-    })
+fn is_plain_json(line: &HeaderValue) -> bool {
+    MediaType::of(line).parameters_of(media_type::JSON).is_some_and(Parameters::are_surely_utf_8)
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 
-use super::rpc::{Given, Params, Reference};
+use super::rpc::{Field, Params, Reference};
+use crate::mcp::{self, Method, Presence, Subject};
 use crate::refusal::{Reason, Refusal};
 use crate::resource_name::ResourceName;
 
@@ -39,27 +40,21 @@ impl<'a> Target<'a> {
         UriRoom::default().resource(uri)
     }
 
-    /// A method that MCP does not define is judged like its family when it names something:
-    /// `resources/directory/read` of a `uri` is no way around the rules for that resource. So is one that not all
-    /// revisions define, `resources/subscribe`: where it is gone, the service inside says so.
-    pub(super) fn of(method: &str, params: Params<'a>, room: &UriRoom) -> Result<Self, Refusal> {
-        match method {
-            "tools/list" | "prompts/list" | "resources/list" | "resources/templates/list" => Ok(Self::None),
-            "tools/call" => Self::tool(required(judgeable(params.name)?)?),
-            "prompts/get" => Self::prompt(required(judgeable(params.name)?)?),
-            "resources/read" => room.resource(required(judgeable(params.uri)?)?),
-            "completion/complete" => required(reference(params.reference, room)?),
-            _ => {
-                let named = match method.split_once('/').map(|(family, _)| family) {
-                    Some("tools") => judgeable(params.name)?.map(Self::tool).transpose()?,
-                    Some("prompts") => judgeable(params.name)?.map(Self::prompt).transpose()?,
-                    Some("resources") => judgeable(params.uri)?.map(|uri| room.resource(uri)).transpose()?,
-                    Some("completion") => reference(params.reference, room)?,
-                    Some("subscriptions") => subscriptions(params, room)?,
-                    _ => None,
-                };
-                Ok(named.unwrap_or(Self::None))
-            }
+    /// What the params name. A method that only some revisions define, such as `resources/subscribe`, is read in all of
+    /// them: where it is gone, the inner service says so.
+    pub(super) fn of(method: &Method, params: Params<'a>, room: &UriRoom) -> Result<Self, Refusal> {
+        let named = match method.subject {
+            Subject::Nothing | Subject::Task => None,
+            Subject::Tool => judgeable(params.name)?.map(Self::tool).transpose()?,
+            Subject::Prompt => judgeable(params.name)?.map(Self::prompt).transpose()?,
+            Subject::Resource => judgeable(params.uri)?.map(|uri| room.resource(uri)).transpose()?,
+            Subject::Reference => reference(params.reference, room)?,
+            Subject::Subscriptions => subscriptions(params, room)?,
+        };
+        match named {
+            Some(target) => Ok(target),
+            None if method.in_params == Presence::Required => Err(Reason::BodyUnparsable.into()),
+            None => Ok(Self::None),
         }
     }
 }
@@ -100,7 +95,7 @@ pub(super) fn within_limit(name: Cow<'_, str>) -> Result<Cow<'_, str>, Refusal> 
 
 /// A reference of another type, or one that names both, could be taken for either.
 fn reference<'a>(
-    reference: Given<Box<Reference<'a>>>,
+    reference: Field<Box<Reference<'a>>>,
     room: &UriRoom,
 ) -> Result<Option<Target<'a>>, Refusal> {
     let Some(reference) = judgeable(reference)? else {
@@ -108,8 +103,8 @@ fn reference<'a>(
     };
     let Reference { kind, name, uri } = *reference;
     match (judgeable(kind)?.as_deref(), judgeable(name)?, judgeable(uri)?) {
-        (Some("ref/prompt"), Some(name), None) => Target::prompt(name).map(Some),
-        (Some("ref/resource"), None, Some(uri)) => room.resource(uri).map(Some),
+        (Some(mcp::PROMPT_REFERENCE), Some(name), None) => Target::prompt(name).map(Some),
+        (Some(mcp::RESOURCE_REFERENCE), None, Some(uri)) => room.resource(uri).map(Some),
         _ => Err(Reason::BodyUnparsable.into()),
     }
 }
@@ -126,14 +121,10 @@ fn subscriptions<'a>(params: Params<'a>, room: &UriRoom) -> Result<Option<Target
     Ok(Some(Target::Resources(names)))
 }
 
-fn judgeable<T>(given: Given<T>) -> Result<Option<T>, Refusal> {
+fn judgeable<T>(given: Field<T>) -> Result<Option<T>, Refusal> {
     match given {
-        Given::Null => Ok(None),
-        Given::Is(wanted) => Ok(Some(wanted)),
-        Given::Other => Err(Reason::BodyUnparsable.into()),
+        Field::Absent => Ok(None),
+        Field::Value(wanted) => Ok(Some(wanted)),
+        Field::WrongType => Err(Reason::BodyUnparsable.into()),
     }
-}
-
-fn required<T>(named: Option<T>) -> Result<T, Refusal> {
-    named.ok_or_else(|| Reason::BodyUnparsable.into())
 }

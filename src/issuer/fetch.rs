@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::freshness;
 use crate::clock::Timestamp;
+use crate::media_type::{self, MediaType};
 use crate::resource_uri::HttpUrl;
 
 /// For one document, from connecting to its last byte.
@@ -112,9 +113,8 @@ async fn whole(mut response: reqwest::Response) -> Result<Vec<u8>, FetchFailure>
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let named = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = named.split(';').next().unwrap_or_default();
-    essence.trim().eq_ignore_ascii_case("application/json")
+    let line = headers.get(CONTENT_TYPE).filter(|line| line.to_str().is_ok());
+    line.is_some_and(|line| MediaType::of(line).is(media_type::JSON))
 }
 
 /// The HTTP client could not be built from the settings given.

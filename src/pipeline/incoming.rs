@@ -59,8 +59,8 @@ impl<B: Body<Data = Bytes> + Send + 'static> IncomingBody<B> {
             return;
         }
         match self {
-            Self::Unread(body) if !body.is_end_stream() => call::read_on(body),
-            Self::Begun(body) if !body.is_end_stream() => call::read_on(body),
+            Self::Unread(body) if !body.is_end_stream() => call::discard_body(body),
+            Self::Begun(body) if !body.is_end_stream() => call::discard_body(body),
             Self::Unread(_) | Self::Begun(_) | Self::Read(_) => {}
         }
     }

@@ -16,7 +16,7 @@ use super::rooms::Pipeline;
 use super::session::OpenedSession;
 use super::visit::Visit;
 use crate::answer::ResponseBody;
-use crate::call::{self, Answering, Calls, RequestBody};
+use crate::call::{self, Calls, ExpectedResponse, RequestBody};
 use crate::current::Current;
 use crate::holder;
 use crate::policy::{Admitted, OwnDecision, Permit};
@@ -27,7 +27,7 @@ use crate::token::{Credentials, Principal};
 pub(crate) struct Permitted {
     permit: Permit,
     session: OpenedSession,
-    answering: Answering,
+    expected: ExpectedResponse,
 }
 
 impl Pipeline {
@@ -151,14 +151,14 @@ impl Pipeline {
         if !self.depends_on_calls() {
             let session = self.sessions.open(&parts.headers, visit.principal())?;
             let permit = self.policy.permit_unread(visit.grant()).ok_or(Reason::NoToken)?;
-            return Ok(Permitted { permit, session, answering: Answering::unread(parts) });
+            return Ok(Permitted { permit, session, expected: ExpectedResponse::unread(parts) });
         }
         if !call::expects_call(parts)? {
             // GET and the like ask for nothing that could be open without a token.
             let permit = self.policy.permit_bodiless(visit.grant()).ok_or(Reason::NoToken)?;
             body.expect_none(&self.bodies).await?;
             let session = self.sessions.open(&parts.headers, visit.principal())?;
-            return Ok(Permitted { permit, session, answering: Answering::bodiless(parts) });
+            return Ok(Permitted { permit, session, expected: ExpectedResponse::bodiless(parts) });
         }
 
         // 6. read the call
@@ -175,13 +175,13 @@ impl Pipeline {
 
         // 7. call rule, and an operator's own decision about what the rules let pass
         let mut permit = self.policy.authorize(visit.grant(), &calls)?;
-        let answering = calls.answering(self.policy.filters_lists());
+        let expected = calls.expected_response(self.policy.filters_lists());
         if let Some(own) = &self.decision {
             permit = Box::pin(self.ask_custom_decision(own, permit, visit, calls, bytes)).await?;
         }
         // For a request without a token the session comes last: a call that is not open needs a token, whatever the
         // session is.
-        Ok(Permitted { permit, session: session?, answering })
+        Ok(Permitted { permit, session: session?, expected })
     }
 
     async fn ask_custom_decision(
@@ -203,7 +203,7 @@ impl Pipeline {
         &self,
         current: &Arc<Current<Self>>,
         parts: &mut Parts,
-        Permitted { permit: Permit { .. }, session, answering }: Permitted,
+        Permitted { permit: Permit { .. }, session, expected }: Permitted,
         visit: &Visit,
     ) -> ResponsePlan {
         if self.depends_on_calls() {
@@ -215,7 +215,7 @@ impl Pipeline {
             Some(principal) => drop(parts.extensions.insert(principal.clone())),
             None => drop(parts.extensions.remove::<Principal>()),
         }
-        ResponsePlan::new(self, current, parts, answering, visit)
+        ResponsePlan::new(self, current, parts, expected, visit)
     }
 
     fn refuse(&self, refusal: Refusal, visit: Visit) -> Response<Bytes> {

@@ -15,7 +15,7 @@ use super::session::InvalidSessionId;
 use super::stream_watch::until_refused;
 use super::visit::Visit;
 use crate::answer::{self, ListFilter, ResponseBody};
-use crate::call::Answering;
+use crate::call::ExpectedResponse;
 use crate::current::Current;
 use crate::token::{Credentials, Principal};
 
@@ -36,7 +36,7 @@ impl ResponsePlan {
         pipeline: &Pipeline,
         current: &Arc<Current<Pipeline>>,
         parts: &mut Parts,
-        Answering { listens, calls, id }: Answering,
+        ExpectedResponse { listens, calls, id }: ExpectedResponse,
         visit: &Visit,
     ) -> Self {
         let filter = pipeline.policy.filters_lists().then(|| {

@@ -27,7 +27,7 @@ use crate::token::Principal;
 /// `HEAD` and `OPTIONS` have none, so that streams are opened and sessions are closed without it; so are responses sent.
 ///
 /// ```
-/// use toolgate::{AskedCall, Decide, DecisionFailed, Principal, Verdict};
+/// use toolgate::{CallInfo, Decide, DecisionFailed, Principal, Verdict};
 ///
 /// #[derive(serde::Deserialize)]
 /// struct File {
@@ -37,7 +37,7 @@ use crate::token::Principal;
 /// struct HomeOnly;
 ///
 /// impl Decide for HomeOnly {
-///     async fn decide(&self, principal: &Principal, call: &AskedCall<'_>) -> Result<Verdict, DecisionFailed> {
+///     async fn decide(&self, principal: &Principal, call: &CallInfo<'_>) -> Result<Verdict, DecisionFailed> {
 ///         if call.tool() != Some("delete_file") {
 ///             return Ok(Verdict::Allow);
 ///         }
@@ -63,7 +63,7 @@ pub trait Decide: Send + Sync + 'static {
     fn decide(
         &self,
         principal: &Principal,
-        call: &AskedCall<'_>,
+        call: &CallInfo<'_>,
     ) -> impl Future<Output = Result<Verdict, DecisionFailed>> + Send;
 
     /// May this call, which rules open to anyone ([`without_token`](crate::without_token)), be made by somebody who
@@ -73,7 +73,7 @@ pub trait Decide: Send + Sync + 'static {
     /// Where it cannot tell: the caller gets 503, and the error is for the log.
     fn decide_without_token(
         &self,
-        call: &AskedCall<'_>,
+        call: &CallInfo<'_>,
     ) -> impl Future<Output = Result<Verdict, DecisionFailed>> + Send {
         let _ = call;
         std::future::ready(Ok(Verdict::Deny("without_token")))
@@ -108,12 +108,12 @@ impl Verdict {
 
 /// A call as a [`Decide`] sees it: judged by its names already, and with its arguments.
 #[derive(Debug)]
-pub struct AskedCall<'a> {
+pub struct CallInfo<'a> {
     call: &'a Call<'a>,
     arguments: Option<&'a Value>,
 }
 
-impl<'a> AskedCall<'a> {
+impl<'a> CallInfo<'a> {
     /// The JSON-RPC method, such as `tools/call`.
     pub fn method(&self) -> &str {
         &self.call.method
@@ -196,7 +196,7 @@ impl OwnDecision {
                 if call.kind == MessageKind::Response {
                     continue;
                 }
-                let asked = AskedCall { call, arguments: arguments.as_ref() };
+                let asked = CallInfo { call, arguments: arguments.as_ref() };
                 match self.verdict(principal, &asked).await? {
                     Verdict::Allow => {}
                     Verdict::Need(scopes) => needed.extend(scopes),
@@ -211,7 +211,7 @@ impl OwnDecision {
     }
 
     /// What it says of one call. A panic is caught: it would break the connection, and every other request on it.
-    async fn verdict(&self, principal: Option<&Principal>, asked: &AskedCall<'_>) -> Result<Verdict, Failed> {
+    async fn verdict(&self, principal: Option<&Principal>, asked: &CallInfo<'_>) -> Result<Verdict, Failed> {
         let mut deciding: Option<Deciding<'_>> = None;
         poll_fn(|context| {
             let poll = || {
@@ -253,13 +253,13 @@ impl From<Failed> for Refusal {
 
 /// The same trait, for one that is not known by its type.
 pub(crate) trait Decider: Send + Sync {
-    fn decide<'a>(&'a self, principal: Option<&'a Principal>, call: &'a AskedCall<'a>) -> Deciding<'a>;
+    fn decide<'a>(&'a self, principal: Option<&'a Principal>, call: &'a CallInfo<'a>) -> Deciding<'a>;
 }
 
 pub(crate) type Deciding<'a> = Pin<Box<dyn Future<Output = Result<Verdict, DecisionFailed>> + Send + 'a>>;
 
 impl<D: Decide> Decider for D {
-    fn decide<'a>(&'a self, principal: Option<&'a Principal>, call: &'a AskedCall<'a>) -> Deciding<'a> {
+    fn decide<'a>(&'a self, principal: Option<&'a Principal>, call: &'a CallInfo<'a>) -> Deciding<'a> {
         match principal {
             Some(principal) => Box::pin(Decide::decide(self, principal, call)),
             None => Box::pin(self.decide_without_token(call)),

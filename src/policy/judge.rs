@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use super::hierarchy::Hierarchy;
-use super::methods;
 use super::names::{Found, Names};
 use super::permit::{Admitted, AdmittedGrant, Permit};
 use super::requirement::Requirement;
@@ -162,8 +161,8 @@ impl Policy {
         }
         let of_method = match self.methods.get(&call.method) {
             // Of these the rule for what they name decides alone.
-            None if methods::is_for_its_target(&call.method) => Some(Found::exactly(&Requirement::NoOpinion)),
-            None if methods::is_mcps_own(&call.method) => Some(Found::exactly(&Requirement::Nothing)),
+            None if call.definition.is_for_its_subject() => Some(Found::exactly(&Requirement::NoOpinion)),
+            None if call.definition.is_mcps_own => Some(Found::exactly(&Requirement::Nothing)),
             listed => listed,
         };
         needed(&*self.open(of_method, &call.method, Reason::MethodUnmapped)?);

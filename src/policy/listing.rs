@@ -8,7 +8,7 @@ use super::rule::Visibility;
 use super::scope_map::Unlisted;
 use super::shown::Shown;
 use crate::call::{Call, Target};
-use crate::list::List;
+use crate::mcp::List;
 use crate::resource_name::ResourceName;
 use crate::scope::Scopes;
 
@@ -23,15 +23,15 @@ impl Policy {
     pub(crate) fn may_be_listed(&self, granted: Option<&Scopes>, list: List, name: &str) -> bool {
         let Some(shown) = &self.shown else { return true };
         let name = Cow::Borrowed(name);
-        let (method, target) = match list {
-            List::Tools => ("tools/call", Target::tool(name)),
-            List::Prompts => ("prompts/get", Target::prompt(name)),
-            List::Resources => ("resources/read", Target::resource(name)),
+        let target = match list {
+            List::Tools => Target::tool(name),
+            List::Prompts => Target::prompt(name),
+            List::Resources => Target::resource(name),
             List::ResourceTemplates => return self.template_may_be_listed(granted, shown, &name),
         };
         // No request may name it.
         let Ok(target) = target else { return false };
-        let call = Call::naming(method, target);
+        let call = Call::naming(list.entry_method(), target);
         let mut callable = true;
         let open =
             self.requirements(&call, &mut |needed| callable = callable && self.lets_in(needed, granted));
@@ -46,7 +46,7 @@ impl Policy {
             return self.may_be_listed(granted, List::Resources, template);
         };
         let mut method_held = true;
-        let read = Call::naming("resources/read", Target::None);
+        let read = Call::naming(List::ResourceTemplates.entry_method(), Target::None);
         let open = self
             .requirements(&read, &mut |needed| method_held = method_held && self.lets_in(needed, granted));
         // Scopes that follow the name may be held for some expansion or other.

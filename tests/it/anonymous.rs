@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 use toolgate::{
-    AskedCall, Config, Decide, DecisionFailed, Limits, Principal, RefusalKind, Rule, ScopeMap, Verdict,
+    CallInfo, Config, Decide, DecisionFailed, Limits, Principal, RefusalKind, Rule, ScopeMap, Verdict,
     base_only, deny, without_token,
 };
 
@@ -288,11 +288,11 @@ async fn the_log_says_loudly_what_is_open_and_why_somebody_was_not_let_in() {
 struct Polite;
 
 impl Decide for Polite {
-    async fn decide(&self, _: &Principal, _: &AskedCall<'_>) -> Result<Verdict, DecisionFailed> {
+    async fn decide(&self, _: &Principal, _: &CallInfo<'_>) -> Result<Verdict, DecisionFailed> {
         Ok(Verdict::Allow)
     }
 
-    async fn decide_without_token(&self, call: &AskedCall<'_>) -> Result<Verdict, DecisionFailed> {
+    async fn decide_without_token(&self, call: &CallInfo<'_>) -> Result<Verdict, DecisionFailed> {
         #[derive(serde::Deserialize)]
         struct Said {
             say: String,
@@ -310,7 +310,7 @@ impl Decide for Polite {
 struct KnowsPrincipalsOnly;
 
 impl Decide for KnowsPrincipalsOnly {
-    async fn decide(&self, _: &Principal, _: &AskedCall<'_>) -> Result<Verdict, DecisionFailed> {
+    async fn decide(&self, _: &Principal, _: &CallInfo<'_>) -> Result<Verdict, DecisionFailed> {
         Ok(Verdict::Allow)
     }
 }

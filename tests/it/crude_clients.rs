@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use toolgate::{
-    AskedCall, Decide, DecisionFailed, Principal, ScopeMap, Verdict, all_of, any_of, without_token,
+    CallInfo, Decide, DecisionFailed, Principal, ScopeMap, Verdict, all_of, any_of, without_token,
 };
 
 use crate::world::{Answer, METADATA_URL, World, call, post, post_without_token};
@@ -50,7 +50,7 @@ fn the_patterns_find_what_the_sdks_find() {
 struct Follows;
 
 impl Decide for Follows {
-    async fn decide(&self, _: &Principal, call: &AskedCall<'_>) -> Result<Verdict, DecisionFailed> {
+    async fn decide(&self, _: &Principal, call: &CallInfo<'_>) -> Result<Verdict, DecisionFailed> {
         let arguments = call.arguments::<Value>().unwrap_or_default();
         let needed = |name: &str| arguments[name].as_str().map(str::to_owned);
         Ok(match (needed("exactly"), needed("within")) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use toolgate::{AskedCall, Config, Decide, DecisionFailed, Principal, ScopeMap, Verdict, deny};
+use toolgate::{CallInfo, Config, Decide, DecisionFailed, Principal, ScopeMap, Verdict, deny};
 
 use crate::logs::listen;
 use crate::world::{Answer, World, bare, call, post};
@@ -23,7 +23,7 @@ struct Wish<'a> {
 }
 
 impl Decide for Oracle {
-    async fn decide(&self, principal: &Principal, call: &AskedCall<'_>) -> Result<Verdict, DecisionFailed> {
+    async fn decide(&self, principal: &Principal, call: &CallInfo<'_>) -> Result<Verdict, DecisionFailed> {
         assert_eq!(principal.subject(), Some("alice"));
         let name = call.tool().or(call.prompt()).map(str::to_owned);
         let name = name.or_else(|| call.resources().next().map(str::to_owned)).unwrap_or_default();
@@ -197,7 +197,7 @@ impl Decide for Panics {
     fn decide(
         &self,
         _: &Principal,
-        call: &AskedCall<'_>,
+        call: &CallInfo<'_>,
     ) -> impl Future<Output = Result<Verdict, DecisionFailed>> + Send {
         let tool = call.tool().unwrap_or_default().to_owned();
         assert!(tool != "early", "the secret of the one who decides");
@@ -259,7 +259,7 @@ async fn with_a_decision_the_body_is_read_and_bounded_though_the_map_has_no_rule
 async fn it_outlives_a_reload() {
     struct Counts(Arc<AtomicUsize>);
     impl Decide for Counts {
-        async fn decide(&self, _: &Principal, _: &AskedCall<'_>) -> Result<Verdict, DecisionFailed> {
+        async fn decide(&self, _: &Principal, _: &CallInfo<'_>) -> Result<Verdict, DecisionFailed> {
             self.0.fetch_add(1, Ordering::Relaxed);
             Ok(Verdict::Deny("no"))
         }

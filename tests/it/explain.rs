@@ -3,7 +3,7 @@
 use serde_json::json;
 use toolgate::testing::{Algorithm, AuthorizationServer, SigningKey, TokenBuilder};
 use toolgate::{
-    AskedCall, Caller, Check, CheckOutcome, Decide, DecisionFailed, Explanation, Introspection, Issuer,
+    CallInfo, Caller, Check, CheckOutcome, Decide, DecisionFailed, Explanation, Introspection, Issuer,
     Principal, RefusalKind, Revocation, ScopeMap, Verdict, base_only, deny, without_token,
 };
 
@@ -249,7 +249,7 @@ async fn a_revoked_token_fails_there() {
 struct Moody;
 
 impl Decide for Moody {
-    async fn decide(&self, _: &Principal, call: &AskedCall<'_>) -> Result<Verdict, DecisionFailed> {
+    async fn decide(&self, _: &Principal, call: &CallInfo<'_>) -> Result<Verdict, DecisionFailed> {
         match call.tool() {
             Some("whoami") => Ok(Verdict::need(["mood"])),
             Some("delete_file") => Ok(Verdict::Deny("not_today")),

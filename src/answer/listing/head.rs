@@ -4,6 +4,7 @@ use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, EXPIRES,
 use http::{HeaderMap, HeaderValue};
 
 use super::message::Unclear;
+use crate::media_type::{self, MediaType};
 
 /// The two forms in which MCP answers come, and all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub(super) enum Form {
 pub(super) fn form(headers: &HeaderMap) -> Result<Form, Unclear> {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let form = match (types.next(), types.next()) {
-        (Some(only), None) => only.to_str().ok().and_then(form_of).ok_or(Unclear::ContentType)?,
+        (Some(only), None) => form_of(only).ok_or(Unclear::ContentType)?,
         _ => return Err(Unclear::ContentType),
     };
     if form == Form::Other || is_plain(headers) { Ok(form) } else { Err(Unclear::ContentEncoding) }
@@ -30,25 +31,16 @@ pub(super) fn is_plain(headers: &HeaderMap) -> bool {
     headers.get_all(CONTENT_ENCODING).iter().all(is_plain)
 }
 
-fn form_of(value: &str) -> Option<Form> {
-    let mut parts = value.split(';').map(str::trim);
-    let essence = parts.next()?;
-    let form = match essence {
-        _ if essence.eq_ignore_ascii_case("application/json") => Form::Json,
-        _ if essence.eq_ignore_ascii_case("text/event-stream") => Form::Events,
-        // RFC 9110 §5.3: two lines that a proxy joined.
-        _ if value.contains(',') || essence.is_empty() => return None,
-        _ => return Some(Form::Other),
-    };
-    // Only UTF-8 is read here, so no parameter may say otherwise.
-    for parameter in parts {
-        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        let value = value.trim_matches('"');
-        if name.eq_ignore_ascii_case("charset") && !value.eq_ignore_ascii_case("utf-8") {
-            return None;
+fn form_of(line: &HeaderValue) -> Option<Form> {
+    line.to_str().ok()?;
+    let media_type = MediaType::of(line);
+    for (name, form) in [(media_type::JSON, Form::Json), (media_type::EVENT_STREAM, Form::Events)] {
+        if let Some(parameters) = media_type.parameters_of(name) {
+            // Only UTF-8 is read here, so no parameter may say otherwise.
+            return parameters.name_no_other_charset().then_some(form);
         }
     }
-    Some(form)
+    media_type.is_single().then_some(Form::Other)
 }
 
 /// Leaves the answer to its one reader, and takes away what was true of the whole of it.

@@ -2,7 +2,7 @@
 
 use super::ListFilter;
 use super::json::{self, Span};
-use crate::list::List;
+use crate::mcp::List;
 
 /// What a text is, as far as lists go.
 #[derive(Debug, PartialEq, Eq)]

@@ -28,7 +28,7 @@ use http_body_util::BodyExt;
 
 use super::body::ResponseBody;
 use super::withheld;
-use crate::list::List;
+use crate::mcp::List;
 pub(super) use events::FilteredEvents;
 use head::Form;
 pub(super) use long::LongAnswer;

@@ -2,7 +2,7 @@
 //! of an event.
 
 use super::message::Unclear;
-use crate::list::List;
+use crate::mcp::List;
 
 /// The longest text of a key that is looked at: the longest name of a list, each letter written as an escape.
 const MAX_KEY_BYTES: usize = 128;

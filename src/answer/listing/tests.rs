@@ -7,7 +7,7 @@ use super::events::Events;
 use super::message::{Kept, Lists, Unclear};
 use super::scan::Scan;
 use super::{ListFilter, MAX_LIST_BYTES};
-use crate::list::List;
+use crate::mcp::List;
 
 /// Shows what has a `y` in its name.
 fn shown(_: List, name: &str) -> bool {

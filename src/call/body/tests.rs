@@ -1,12 +1,21 @@
 use std::cell::Cell;
+use std::fmt;
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
-use http_body_util::{Empty, Full};
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Empty, Full};
 use proptest::prelude::*;
+use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::*;
-use crate::call::Arriving;
+use super::arriving::{Arriving, Held};
+use super::discard::{DISCARD_BODY_TIME, discard_body, rest};
+use super::request_body::RequestBody;
+use crate::refusal::{Reason, Refusal};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -43,7 +52,7 @@ async fn collect<B: Body<Data = Bytes>>(
     max_bytes: usize,
     within: Duration,
 ) -> Result<Bytes, Refusal> {
-    super::collect(body, max_bytes, within, Held::without_limit(&Arriving::default())).await
+    super::collect::collect(body, max_bytes, within, Held::nothing(&Arriving::default(), usize::MAX)).await
 }
 
 fn reason<T: fmt::Debug>(result: Result<T, Refusal>) -> Reason {
@@ -132,33 +141,33 @@ async fn a_body_that_is_always_ready_and_never_ends_is_too_slow_as_well() {
 
 #[tokio::test(start_paused = true)]
 async fn discarding_ends_at_the_end_at_an_error_at_a_mebibyte_and_after_five_seconds() {
-    discard(frames(vec![data("x")])).await;
-    discard(Scripted(|_: &mut Context<'_>| Poll::Ready(Some(Err(io::ErrorKind::Other.into()))))).await;
+    rest(frames(vec![data("x")])).await;
+    rest(Scripted(|_: &mut Context<'_>| Poll::Ready(Some(Err(io::ErrorKind::Other.into()))))).await;
 
     let read = Cell::new(0);
-    discard(Scripted(|_: &mut Context<'_>| {
+    rest(Scripted(|_: &mut Context<'_>| {
         read.set(read.get() + 1);
         Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[0; 64 * 1024])))))
     }))
     .await;
     assert_eq!(read.get(), 17);
 
-    discard(Scripted(|_: &mut Context<'_>| Poll::Ready(Some(data(""))))).await;
+    rest(Scripted(|_: &mut Context<'_>| Poll::Ready(Some(data(""))))).await;
 
     let (kept, dropped) = tokio::sync::oneshot::channel::<()>();
     let began = Instant::now();
-    read_on(Scripted(move |_: &mut Context<'_>| {
+    discard_body(Scripted(move |_: &mut Context<'_>| {
         let _ = &kept;
         Poll::Pending
     }));
     dropped.await.unwrap_err();
-    assert_eq!(began.elapsed().as_secs(), DISCARD_TIME.as_secs());
+    assert_eq!(began.elapsed().as_secs(), DISCARD_BODY_TIME.as_secs());
 }
 
 #[tokio::test]
-async fn to_read_on_in_a_body_that_is_here_takes_no_task() {
-    read_on(Full::new(Bytes::from_static(b"x")));
-    read_on(frames(Vec::new()));
+async fn to_discard_a_body_that_is_here_takes_no_task() {
+    discard_body(Full::new(Bytes::from_static(b"x")));
+    discard_body(frames(Vec::new()));
     assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
 }
 

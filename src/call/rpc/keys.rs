@@ -146,7 +146,7 @@ fn fold(text: &str) -> impl Iterator<Item = char> {
 /// A key without what some readers of JSON do not tell apart: Go compares without regard to case (`ſ` is an `s`, the
 /// Kelvin sign a `k`), Java also without regard to the dots of İ and ı. Upper case of lower case is where all spellings
 /// of a letter meet; `İ` is an `i` and a dot.
-pub(in crate::call) fn letters(text: &str) -> impl Iterator<Item = char> {
+pub(crate) fn letters(text: &str) -> impl Iterator<Item = char> {
     text.chars()
         .flat_map(char::to_lowercase)
         .flat_map(char::to_uppercase)
@@ -154,7 +154,7 @@ pub(in crate::call) fn letters(text: &str) -> impl Iterator<Item = char> {
 }
 
 /// Whether a server might take this key of a call's params for its arguments.
-pub(in crate::call) fn could_be_taken_for_arguments(key: &str) -> bool {
+pub(crate) fn could_be_taken_for_arguments(key: &str) -> bool {
     key != "arguments" && could_be_taken_for_one_of::<ArgumentsKey>(key)
 }
 

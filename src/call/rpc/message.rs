@@ -5,29 +5,30 @@ use std::borrow::Cow;
 use serde::de::MapAccess;
 
 use super::keys::keys;
-use super::reading::{Given, Object, Reading, Text, Texts, Wanted};
+use super::reading::Reading;
+use super::value::{Field, Object, Text, Texts, Wanted};
 use crate::refusal::Reason;
 
 /// The most resources that one `subscriptions/listen` may name.
-pub(in crate::call) const MAX_SUBSCRIPTIONS: usize = 256;
+pub(crate) const MAX_SUBSCRIPTIONS: usize = 256;
 
 /// The longest JSON text of an id that an error repeats; to a longer one it answers `null`.
 const MAX_QUOTED_ID: usize = 256;
 
 /// One JSON-RPC message, as it was written.
 #[derive(Debug, Default)]
-pub(in crate::call) struct Message<'a> {
-    pub(in crate::call) jsonrpc: Given<Cow<'a, str>>,
+pub(crate) struct Message<'a> {
+    pub(crate) jsonrpc: Field<Cow<'a, str>>,
     /// `None` when there is no `id` at all: a notification.
-    pub(in crate::call) id: Option<Given<Id<'a>>>,
-    pub(in crate::call) method: Option<Cow<'a, str>>,
-    pub(in crate::call) params: Params<'a>,
+    pub(crate) id: Option<Field<Id<'a>>>,
+    pub(crate) method: Option<Cow<'a, str>>,
+    pub(crate) params: Params<'a>,
     /// Whether there is a `result` or an `error`.
-    pub(in crate::call) answers: bool,
+    pub(crate) answers: bool,
 }
 
 keys! {
-    pub(in crate::call) enum MessageKey {
+    pub(crate) enum MessageKey {
         Jsonrpc = "jsonrpc",
         Id = "id",
         Method = "method",
@@ -50,12 +51,12 @@ impl<'de> Object<'de> for Message<'de> {
             MessageKey::Jsonrpc => self.jsonrpc = map.next_value_seed(reading.value(Text))?,
             MessageKey::Id => self.id = Some(map.next_value_seed(reading.value(WantedId))?),
             MessageKey::Method => match map.next_value_seed(reading.value(Text))? {
-                Given::Is(method) => self.method = Some(method),
-                Given::Null | Given::Other => return Err(reading.refuse(Reason::BodyUnparsable)),
+                Field::Value(method) => self.method = Some(method),
+                Field::Absent | Field::WrongType => return Err(reading.refuse(Reason::BodyUnparsable)),
             },
             MessageKey::Params => match map.next_value_seed(reading.value(&mut self.params))? {
-                Given::Is(()) | Given::Null => {}
-                Given::Other => return Err(reading.refuse(Reason::BodyUnparsable)),
+                Field::Value(()) | Field::Absent => {}
+                Field::WrongType => return Err(reading.refuse(Reason::BodyUnparsable)),
             },
             MessageKey::Result | MessageKey::Error => {
                 reading.skip(map)?;
@@ -68,7 +69,7 @@ impl<'de> Object<'de> for Message<'de> {
 
 /// A JSON-RPC id: MCP allows strings and integers.
 #[derive(Debug, PartialEq)]
-pub(in crate::call) enum Id<'a> {
+pub(crate) enum Id<'a> {
     Integer(i128),
     Text(Cow<'a, str>),
 }
@@ -78,25 +79,25 @@ struct WantedId;
 impl<'de> Wanted<'de> for WantedId {
     type Read = Id<'de>;
 
-    fn integer(self, id: i128) -> Given<Id<'de>> {
-        Given::Is(Id::Integer(id))
+    fn integer(self, id: i128) -> Field<Id<'de>> {
+        Field::Value(Id::Integer(id))
     }
 
-    fn text(self, id: Cow<'de, str>) -> Given<Id<'de>> {
-        Given::Is(Id::Text(id))
+    fn text(self, id: Cow<'de, str>) -> Field<Id<'de>> {
+        Field::Value(Id::Text(id))
     }
 }
 
 impl Id<'_> {
     /// The id as JSON text, unless it is too long to repeat.
-    pub(in crate::call) fn quoted(&self) -> Option<String> {
+    pub(crate) fn quoted(&self) -> Option<String> {
         match self {
             Self::Text(text) if text.len() > MAX_QUOTED_ID => None,
             _ => Some(self.to_json()).filter(|quoted| quoted.len() <= MAX_QUOTED_ID),
         }
     }
 
-    pub(in crate::call) fn to_json(&self) -> String {
+    pub(crate) fn to_json(&self) -> String {
         match self {
             Self::Integer(integer) => integer.to_string(),
             Self::Text(text) => serde_json::Value::from(text.as_ref()).to_string(),
@@ -106,17 +107,17 @@ impl Id<'_> {
 
 /// The params that name what is asked for, in any method: `method` may come after them.
 #[derive(Debug, Default)]
-pub(in crate::call) struct Params<'a> {
-    pub(in crate::call) name: Given<Cow<'a, str>>,
-    pub(in crate::call) uri: Given<Cow<'a, str>>,
-    pub(in crate::call) task_id: Given<Cow<'a, str>>,
-    pub(in crate::call) reference: Given<Box<Reference<'a>>>,
-    pub(in crate::call) notifications: Given<Notifications<'a>>,
-    pub(in crate::call) meta: Meta<'a>,
+pub(crate) struct Params<'a> {
+    pub(crate) name: Field<Cow<'a, str>>,
+    pub(crate) uri: Field<Cow<'a, str>>,
+    pub(crate) task_id: Field<Cow<'a, str>>,
+    pub(crate) reference: Field<Box<Reference<'a>>>,
+    pub(crate) notifications: Field<Notifications<'a>>,
+    pub(crate) meta: Meta<'a>,
 }
 
 keys! {
-    pub(in crate::call) enum ParamsKey {
+    pub(crate) enum ParamsKey {
         Name = "name",
         Uri = "uri",
         TaskId = "taskId",
@@ -150,8 +151,8 @@ impl<'de> Object<'de> for Params<'de> {
                 self.notifications = given.map(|()| notifications);
             }
             ParamsKey::Meta => match map.next_value_seed(reading.value(&mut self.meta))? {
-                Given::Is(()) | Given::Null => {}
-                Given::Other => return Err(reading.refuse(Reason::BodyUnparsable)),
+                Field::Value(()) | Field::Absent => {}
+                Field::WrongType => return Err(reading.refuse(Reason::BodyUnparsable)),
             },
         }
         Ok(())
@@ -160,14 +161,14 @@ impl<'de> Object<'de> for Params<'de> {
 
 /// What `completion/complete` wants completed.
 #[derive(Debug, Default)]
-pub(in crate::call) struct Reference<'a> {
-    pub(in crate::call) kind: Given<Cow<'a, str>>,
-    pub(in crate::call) name: Given<Cow<'a, str>>,
-    pub(in crate::call) uri: Given<Cow<'a, str>>,
+pub(crate) struct Reference<'a> {
+    pub(crate) kind: Field<Cow<'a, str>>,
+    pub(crate) name: Field<Cow<'a, str>>,
+    pub(crate) uri: Field<Cow<'a, str>>,
 }
 
 keys! {
-    pub(in crate::call) enum ReferenceKey {
+    pub(crate) enum ReferenceKey {
         Kind = "type",
         Name = "name",
         Uri = "uri",
@@ -194,12 +195,12 @@ impl<'de> Object<'de> for Reference<'de> {
 
 /// What `subscriptions/listen` listens to.
 #[derive(Debug, Default)]
-pub(in crate::call) struct Notifications<'a> {
-    pub(in crate::call) resource_subscriptions: Given<Vec<Cow<'a, str>>>,
+pub(crate) struct Notifications<'a> {
+    pub(crate) resource_subscriptions: Field<Vec<Cow<'a, str>>>,
 }
 
 keys! {
-    pub(in crate::call) enum NotificationsKey {
+    pub(crate) enum NotificationsKey {
         ResourceSubscriptions = "resourceSubscriptions",
     }
 }
@@ -220,12 +221,12 @@ impl<'de> Object<'de> for Notifications<'de> {
 
 /// The part of `_meta` that a header mirrors.
 #[derive(Debug, Default)]
-pub(in crate::call) struct Meta<'a> {
-    pub(in crate::call) protocol_version: Option<Cow<'a, str>>,
+pub(crate) struct Meta<'a> {
+    pub(crate) protocol_version: Option<Cow<'a, str>>,
 }
 
 keys! {
-    pub(in crate::call) enum MetaKey {
+    pub(crate) enum MetaKey {
         ProtocolVersion = "io.modelcontextprotocol/protocolVersion",
     }
 }
@@ -240,9 +241,9 @@ impl<'de> Object<'de> for Meta<'de> {
         reading: Reading<'_>,
     ) -> Result<(), A::Error> {
         match map.next_value_seed(reading.value(Text))? {
-            Given::Is(version) => self.protocol_version = Some(version),
-            Given::Null => {}
-            Given::Other => return Err(reading.refuse(Reason::BodyUnparsable)),
+            Field::Value(version) => self.protocol_version = Some(version),
+            Field::Absent => {}
+            Field::WrongType => return Err(reading.refuse(Reason::BodyUnparsable)),
         }
         Ok(())
     }

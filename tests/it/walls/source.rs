@@ -14,6 +14,8 @@ pub(super) struct Source {
     /// Below `src/`.
     pub(super) path: String,
     pub(super) code: String,
+    /// What stands in quotes, with its line.
+    pub(super) texts: Vec<(usize, String)>,
 }
 
 impl Source {
@@ -163,20 +165,25 @@ pub(super) fn sources() -> Vec<Source> {
     let mut found = Vec::new();
     for path in files {
         let text = fs::read_to_string(&path).expect("a source file is UTF-8");
-        let (code, test_files) = without_tests(&without_comments_and_texts(&text));
+        let (code, texts) = without_comments_and_texts(&text);
+        let (code, test_files) = without_tests(&code);
+        let lines: Vec<_> = code.lines().collect();
+        let is_code = |line: usize| lines.get(line - 1).is_some_and(|line| line.contains(BLANK));
+        let texts = texts.into_iter().filter(|(line, _)| is_code(*line)).collect();
         let module = if path.ends_with("mod.rs") || path.ends_with("lib.rs") {
             path.parent().expect("a file has a folder").to_owned()
         } else {
             path.with_extension("")
         };
         tests.extend(test_files.iter().map(|name| module.join(name)));
-        found.push((path, code));
+        found.push((path, code, texts));
     }
-    found.retain(|(path, _)| !path.ancestors().any(|part| tests.contains(&part.with_extension(""))));
+    found.retain(|(path, ..)| !path.ancestors().any(|part| tests.contains(&part.with_extension(""))));
     let below = |path: PathBuf| {
         path.strip_prefix(&root).expect("it is below src/").to_string_lossy().replace('\\', "/")
     };
-    let sources: Vec<_> = found.into_iter().map(|(path, code)| Source { path: below(path), code }).collect();
+    let source = |(path, code, texts)| Source { path: below(path), code, texts };
+    let sources: Vec<_> = found.into_iter().map(source).collect();
     assert!(!sources.is_empty(), "no source was found below {}", root.display());
     sources
 }
@@ -212,9 +219,14 @@ fn without_tests(code: &str) -> (String, Vec<String>) {
     (kept + rest, elsewhere)
 }
 
-/// Leaves every line where it is, and of comments and of texts in quotes nothing.
-fn without_comments_and_texts(text: &str) -> String {
+/// Stands in the place of a text in quotes.
+const BLANK: &str = "\"\"";
+
+/// Leaves every line where it is, of comments nothing, and of texts in quotes the quotes. Returns the texts beside it,
+/// each with its line.
+fn without_comments_and_texts(text: &str) -> (String, Vec<(usize, String)>) {
     let mut code = String::new();
+    let mut texts = Vec::new();
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
         let hashes = rest.strip_prefix('r').map_or(0, |tail| tail.len() - tail.trim_start_matches('#').len());
@@ -243,11 +255,17 @@ fn without_comments_and_texts(text: &str) -> String {
             code.push(c);
             rest = &rest[c.len_utf8()..];
         } else {
-            code.extend(rest[..skipped].chars().filter(|&c| c == '\n'));
+            let skipped_text = &rest[..skipped];
+            if !skipped_text.starts_with(['/', '\'']) {
+                let inside = skipped_text.trim_start_matches('r').trim_matches('#').trim_matches('"');
+                texts.push((code.matches('\n').count() + 1, inside.to_owned()));
+                code.push_str(BLANK);
+            }
+            code.extend(skipped_text.chars().filter(|&c| c == '\n'));
             rest = &rest[skipped..];
         }
     }
-    code
+    (code, texts)
 }
 
 /// The length of a text in quotes, both included.

@@ -8,9 +8,11 @@ mod message;
 mod reading;
 #[cfg(test)]
 mod tests;
+mod value;
 
 use std::cell::Cell;
 use std::fmt;
+use std::slice;
 
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 
@@ -19,8 +21,8 @@ pub(super) use keys::{could_be_taken_for_arguments, letters};
 #[cfg(test)]
 pub(super) use message::MAX_SUBSCRIPTIONS;
 pub(super) use message::{Id, Message, Params, Reference};
-pub(super) use reading::Given;
 use reading::Reading;
+pub(super) use value::Field;
 
 /// The longest batch that is judged.
 pub(super) const MAX_BATCH: usize = 64;
@@ -30,6 +32,15 @@ pub(super) const MAX_BATCH: usize = 64;
 pub(super) enum Messages<M> {
     Single(M),
     Batch(Vec<M>),
+}
+
+impl<M> Messages<M> {
+    pub(super) fn as_slice(&self) -> &[M] {
+        match self {
+            Self::Single(message) => slice::from_ref(message),
+            Self::Batch(messages) => messages,
+        }
+    }
 }
 
 /// Makes something of each message where it was read, since moving one costs more than reading it.
@@ -58,7 +69,7 @@ pub(super) fn read<'a, M>(
     }
     let mut message = Message::default();
     let given = reading.value(&mut message).deserialize(&mut json).map_err(explained)?;
-    if given != Given::Is(()) {
+    if given != Field::Value(()) {
         return Err(Reason::BodyUnparsable.into());
     }
     json.end().map_err(explained)?;
@@ -81,8 +92,8 @@ impl<'de> Visitor<'de> for Batch<'_> {
             match members.next_element_seed(self.0.value(&mut message))? {
                 None => break,
                 Some(_) if messages.len() == MAX_BATCH => return Err(self.0.refuse(Reason::BatchTooLong)),
-                Some(Given::Is(())) => messages.push(message),
-                Some(Given::Null | Given::Other) => return Err(self.0.refuse(Reason::BodyUnparsable)),
+                Some(Field::Value(())) => messages.push(message),
+                Some(Field::Absent | Field::WrongType) => return Err(self.0.refuse(Reason::BodyUnparsable)),
             }
         }
         // JSON-RPC 2.0 §6: an empty array is an invalid request.

@@ -7,20 +7,11 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::one_call::{Call, MessageKind};
 use super::rpc::{self, Messages};
 use super::target::{Target, UriRoom};
-use super::{Call, Calls, MessageKind};
+use crate::mcp::{self, Presence, is_modern};
 use crate::refusal::{Reason, Refusal};
-
-static PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
-static METHOD: HeaderName = HeaderName::from_static("mcp-method");
-static NAME: HeaderName = HeaderName::from_static("mcp-name");
-
-/// The revision from which requests must carry the mirrored headers.
-const FIRST_MODERN_REVISION: &[u8] = b"2026-07-28";
-
-/// The one revision with batches, and the one that requests without a version header are read as.
-const REVISION_WITH_BATCHES: &[u8] = b"2025-03-26";
 
 /// The mirrored headers as they came, without the white space around them.
 #[derive(Debug, Clone, Copy)]
@@ -35,11 +26,11 @@ impl<'h> Mirrored<'h> {
         let mut mirrored = Self { protocol_version: None, method: None, name: None };
         // Requests have few headers: going through them is cheaper than looking up three.
         for (name, line) in headers {
-            let place = if *name == PROTOCOL_VERSION {
+            let place = if *name == mcp::VERSION_HEADER {
                 &mut mirrored.protocol_version
-            } else if *name == METHOD {
+            } else if *name == mcp::METHOD_HEADER {
                 &mut mirrored.method
-            } else if *name == NAME {
+            } else if *name == mcp::NAME_HEADER {
                 &mut mirrored.name
             } else {
                 continue;
@@ -53,7 +44,7 @@ impl<'h> Mirrored<'h> {
     }
 
     pub(super) fn may_batch(&self) -> bool {
-        self.protocol_version.is_none_or(|version| version == REVISION_WITH_BATCHES)
+        mcp::has_batches(self.protocol_version)
     }
 
     pub(super) fn agree_with(&self, call: &Call<'_>) -> Result<(), Refusal> {
@@ -67,7 +58,7 @@ impl<'h> Mirrored<'h> {
         // for notifications and responses the revision defines none.
         let required = version.is_some_and(is_modern)
             && call.kind == MessageKind::Request
-            && call.method != "initialize";
+            && call.method != mcp::INITIALIZE;
         match self.method.map(visible_ascii).transpose()? {
             Some(method) if method != call.method.as_bytes() => return Err(mismatch(&call.method, method)),
             None if required => return Err(mismatch(&call.method, b"")),
@@ -95,20 +86,16 @@ struct MirroredName<'c> {
 }
 
 fn mirrored_name<'c>(call: &'c Call<'_>) -> Option<MirroredName<'c>> {
-    let method = call.method.as_ref();
-    let (name, is_required) = match &call.target {
-        Target::Tool(name) if method == "tools/call" => (name, true),
-        Target::Prompt(name) if method == "prompts/get" => (name, true),
-        Target::Resources(names) if method.starts_with("resources/") => {
-            (&names.first()?.written, method == "resources/read")
-        }
-        // SEP-2663 demands it of these three.
-        _ if method.starts_with("tasks/") => {
-            (call.task_id.as_ref()?, matches!(method, "tasks/get" | "tasks/update" | "tasks/cancel"))
-        }
-        _ => return None,
+    let presence = call.definition.in_header;
+    if presence == Presence::Never {
+        return None;
+    }
+    let name = match &call.target {
+        Target::Tool(name) | Target::Prompt(name) => name,
+        Target::Resources(names) => &names.first()?.written,
+        Target::None => call.task_id.as_ref()?,
     };
-    Some(MirroredName { name, is_required })
+    Some(MirroredName { name, is_required: presence == Presence::Required })
 }
 
 /// The headers that a right client sends with this body: those that the revision demands which the body names. What
@@ -116,10 +103,10 @@ fn mirrored_name<'c>(call: &'c Call<'_>) -> Option<MirroredName<'c>> {
 pub(crate) fn mirroring(body: &[u8]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let room = UriRoom::default();
-    let Ok(calls) = rpc::read(body, true, |message| Call::of(message, &room)).map(Calls) else {
+    let Ok(calls) = rpc::read(body, true, |message| Call::of(message, &room)) else {
         return headers;
     };
-    let mut versions = calls.iter().filter_map(|call| call.protocol_version.as_deref());
+    let mut versions = calls.as_slice().iter().filter_map(|call| call.protocol_version.as_deref());
     let Some(version) = versions.find(|version| is_modern(version.as_bytes())) else {
         return headers;
     };
@@ -128,11 +115,11 @@ pub(crate) fn mirroring(body: &[u8]) -> HeaderMap {
             headers.insert(name, value);
         }
     };
-    write(&PROTOCOL_VERSION, version);
-    if let Calls(Messages::Single(call)) = &calls {
-        write(&METHOD, &call.method);
+    write(&mcp::VERSION_HEADER, version);
+    if let Messages::Single(call) = &calls {
+        write(&mcp::METHOD_HEADER, &call.method);
         if let Some(mirrored) = mirrored_name(call) {
-            write(&NAME, &encoded(mirrored.name));
+            write(&mcp::NAME_HEADER, &encoded(mirrored.name));
         }
     }
     headers
@@ -159,13 +146,6 @@ fn decoded(written: &[u8]) -> Option<Cow<'_, [u8]>> {
         None => Some(Cow::Borrowed(written)),
         Some(encoded) => BASE64_STANDARD.decode(encoded).ok().map(Cow::Owned),
     }
-}
-
-/// Dates compare as text. What is not a date is for the service inside to refuse.
-fn is_modern(version: &[u8]) -> bool {
-    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = version else { return false };
-    let is_date = [y1, y2, y3, y4, m1, m2, d1, d2].into_iter().all(u8::is_ascii_digit);
-    is_date && version >= FIRST_MODERN_REVISION
 }
 
 fn mismatch(body: &str, header: &[u8]) -> Refusal {

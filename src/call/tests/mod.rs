@@ -1,8 +1,10 @@
 use http::Request;
+use http::request::Parts;
 
 mod properties;
 
 use super::*;
+use crate::refusal::Reason;
 
 pub(super) fn post(lines: &[(&str, &str)]) -> Parts {
     let mut request = Request::post("/mcp").header("content-type", "application/json");

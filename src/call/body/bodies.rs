@@ -1,0 +1,57 @@
+//! How much of bodies is read and held: of each, and of all that are still arriving.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::Body;
+
+use super::arriving::{Arriving, Held};
+use super::collect::collect;
+use crate::refusal::{Reason, Refusal};
+
+/// The limits of bodies that are read to judge the calls in them.
+#[derive(Debug)]
+pub(crate) struct Bodies {
+    /// The longest one.
+    pub(crate) max_bytes: usize,
+    /// The longest one of a caller without a token.
+    pub(crate) anonymous_bytes: usize,
+    /// For the whole of one to arrive.
+    pub(crate) time: Duration,
+    /// What all that are still arriving may hold together.
+    pub(crate) arriving_bytes: usize,
+    pub(crate) arriving: Arc<Arriving>,
+}
+
+impl Bodies {
+    /// Reads the whole body. What comes in one piece with its head is never held, and counts nowhere.
+    pub(crate) fn collect<B>(
+        &self,
+        body: B,
+        is_known: bool,
+    ) -> impl Future<Output = Result<Bytes, Refusal>> + use<'_, B>
+    where
+        B: Body<Data = Bytes>,
+    {
+        let (max_bytes, limit) = if is_known {
+            (self.max_bytes, self.arriving_bytes)
+        } else {
+            // Half is for those with a token: strangers must not lock them out.
+            (self.anonymous_bytes, (self.arriving_bytes / 2).max(self.anonymous_bytes))
+        };
+        let held = Held::nothing(&self.arriving, limit);
+        collect(body, max_bytes, self.time, held)
+    }
+
+    /// Refuses any body.
+    pub(crate) async fn expect_none<B: Body<Data = Bytes>>(&self, body: B) -> Result<(), Refusal> {
+        let held = Held::nothing(&self.arriving, 0);
+        match collect(body, 0, self.time, held).await {
+            Ok(_) => Ok(()),
+            Err(refusal) if refusal.reason() == Reason::BodyTooLarge => Err(Reason::UnexpectedBody.into()),
+            Err(refusal) => Err(refusal),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! From a body to its bytes.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body::Body;
+use tokio::time::timeout;
+
+use super::arriving::Held;
+use crate::refusal::{Reason, Refusal};
+
+/// Reads the whole body, without trailers.
+pub(super) async fn collect<B>(
+    body: B,
+    max_bytes: usize,
+    within: Duration,
+    held: Held<'_>,
+) -> Result<Bytes, Refusal>
+where
+    B: Body<Data = Bytes>,
+{
+    let mut reading = pin!(read_whole(body, max_bytes, held));
+    // Most bodies came along with their head; these cost no timer, and no room for one.
+    if let Poll::Ready(whole) = poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await {
+        return whole;
+    }
+    Box::pin(timeout(within, reading)).await.unwrap_or_else(|_| Err(Reason::BodyTooSlow.into()))
+}
+
+async fn read_whole<B>(body: B, max_bytes: usize, mut held: Held<'_>) -> Result<Bytes, Refusal>
+where
+    B: Body<Data = Bytes>,
+{
+    let fits = |bytes: u64| bytes <= u64::try_from(max_bytes).unwrap_or(u64::MAX);
+    if !fits(body.size_hint().lower()) {
+        return Err(Reason::BodyTooLarge.into());
+    }
+    let mut body = pin!(body);
+    let mut whole = Whole::One(Bytes::new());
+    loop {
+        let next = poll_fn(|context| match body.as_mut().poll_frame(context) {
+            Poll::Ready(next) => Poll::Ready(Ok(next)),
+            // What came so far is held as long as this takes.
+            Poll::Pending => match held.hold(whole.len()) {
+                Ok(()) => Poll::Pending,
+                Err(refusal) => Poll::Ready(Err(refusal)),
+            },
+        });
+        let data = match next.await? {
+            Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+            Some(Err(_)) => return Err(Reason::BodyIncomplete.into()),
+            None => break,
+        };
+        if data.len() > max_bytes - whole.len() {
+            return Err(Reason::BodyTooLarge.into());
+        }
+        whole.push(data);
+        if body.is_end_stream() {
+            break;
+        }
+        // A body that is always ready would never let the time-out be looked at.
+        tokio::task::coop::consume_budget().await;
+    }
+    Ok(whole.into_bytes())
+}
+
+/// Copies only what came in several pieces.
+enum Whole {
+    One(Bytes),
+    Several(BytesMut),
+}
+
+impl Whole {
+    fn len(&self) -> usize {
+        match self {
+            Self::One(bytes) => bytes.len(),
+            Self::Several(bytes) => bytes.len(),
+        }
+    }
+
+    fn push(&mut self, data: Bytes) {
+        match self {
+            Self::One(bytes) if bytes.is_empty() => *bytes = data,
+            Self::One(bytes) => {
+                let mut several = BytesMut::with_capacity(bytes.len() + data.len());
+                several.extend_from_slice(bytes);
+                several.extend_from_slice(&data);
+                *self = Self::Several(several);
+            }
+            Self::Several(bytes) => bytes.extend_from_slice(&data),
+        }
+    }
+
+    fn into_bytes(self) -> Bytes {
+        match self {
+            Self::One(bytes) => bytes,
+            Self::Several(bytes) => bytes.freeze(),
+        }
+    }
+}

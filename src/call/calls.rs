@@ -1,0 +1,41 @@
+//! From a request's head and body to its calls.
+
+use std::slice;
+
+use http::request::Parts;
+
+use super::head::plain_json;
+use super::mirrored::Mirrored;
+use super::one_call::{Call, MessageKind};
+use super::rpc::{self, Messages};
+use super::target::UriRoom;
+use crate::refusal::Refusal;
+
+/// What one POST asks: one message, or a batch of them (2025-03-26 alone).
+#[derive(Debug)]
+pub(crate) struct Calls<'a>(Messages<Call<'a>>);
+
+impl<'a> Calls<'a> {
+    pub(crate) fn read(parts: &Parts, body: &'a [u8]) -> Result<Self, Refusal> {
+        plain_json(&parts.headers)?;
+        let mirrored = Mirrored::read(&parts.headers)?;
+        let room = UriRoom::default();
+        let calls = Self(rpc::read(body, mirrored.may_batch(), |message| Call::of(message, &room))?);
+        for call in calls.iter() {
+            mirrored.agree_with(call).map_err(|refusal| refusal.answering(calls.request_id()))?;
+        }
+        Ok(calls)
+    }
+
+    pub(crate) fn iter(&self) -> slice::Iter<'_, Call<'a>> {
+        self.0.as_slice().iter()
+    }
+
+    /// The id of a single request as JSON text, for the errors that answer it.
+    pub(crate) fn request_id(&self) -> Option<String> {
+        match &self.0 {
+            Messages::Single(call) if call.kind == MessageKind::Request => call.id.as_ref()?.quoted(),
+            _ => None,
+        }
+    }
+}
