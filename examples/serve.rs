@@ -58,7 +58,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     Ok(shared::serve(listener, app).await?)
 }
 
-/// An error says which field is wrong, and how to mend it.
+/// An error says which fields are wrong, and how to fix each.
 fn gate_from(file: &Path) -> Result<Toolgate, Box<dyn Error>> {
     let config = config::read(&fs::read_to_string(file)?)?;
     Ok(config.into_builder().build()?)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::answer::{MetadataService, WellKnown};
-use crate::config::{self, Builder, Config, Lasting};
+use crate::config::{self, Config, Lasting};
 use crate::config_error::ConfigError;
 use crate::current::Current;
 use crate::explain::{Caller, Explanation};
@@ -51,13 +51,6 @@ struct Fixed {
 }
 
 impl Toolgate {
-    /// Starts a gate for the server with this resource identifier: the URL that clients are given.
-    ///
-    /// Tokens must name it as their audience, and the metadata document is served under it.
-    pub fn builder(resource: impl Into<String>) -> Builder {
-        Builder::from(Config::new(resource))
-    }
-
     /// The layer to put around an MCP server; with axum as the last call on the root router.
     pub fn layer(&self) -> ToolgateLayer {
         ToolgateLayer { pipeline: self.pipeline.clone() }
@@ -197,19 +190,12 @@ impl Toolgate {
     /// ```
     ///
     /// # Errors
-    /// On the first value that no gate can be made from, and where the resource is another. The configuration
-    /// there was then stays, whole.
+    /// Where no gate can be made from the configuration, and where the resource is another. [`ConfigError`] names every
+    /// value that is wrong. The configuration there was then stays, whole.
     pub fn reload(&self, config: Config) -> Result<(), ConfigError> {
         // One at a time, or the metadata of one could stand beside the gate of another.
         let _alone = self.fixed.reloading.lock().unwrap_or_else(PoisonError::into_inner);
-        let gate = config::gate(&config, &self.fixed.lasting, Some(&self.pipeline.get().verifier))?;
-        if gate.resource.as_str() != self.resource() {
-            let mend = format!(
-                "a gate keeps its resource, {:?}: tokens are for it, and clients were told it; build another one",
-                self.resource()
-            );
-            return Err(ConfigError::new("resource", gate.resource.as_str(), mend));
-        }
+        let gate = config::rebuild(&config, &self.fixed.lasting, &self.pipeline.get())?;
         announce(&gate);
         self.well_known.replace(gate.well_known.clone());
         self.pipeline.replace(Arc::new(gate));

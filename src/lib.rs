@@ -61,7 +61,8 @@
 //! - `testing`: a development authorization server, a token mint and a clock to set, for tests and
 //!   demonstrations. It adds; it changes nothing of the gate.
 
-// What a gate is made from, and the gate.
+// What a gate is made from, and the gate: builder → gate → config.
+mod builder;
 mod config;
 mod gate;
 
@@ -109,9 +110,10 @@ pub mod docs;
 pub mod testing;
 
 pub use answer::{Metadata, MetadataService, ResponseBody, Streams};
+pub use builder::Builder;
 pub use call::RequestBody;
-pub use config::{Builder, Config, Introspection, Issuer, Limits, Secret, Sessions};
-pub use config_error::ConfigError;
+pub use config::{Config, Introspection, Issuer, Limits, Secret, Sessions};
+pub use config_error::{ConfigError, ConfigProblem, ConfigProblemKind};
 pub use explain::{Caller, Check, CheckOutcome, Explanation};
 pub use gate::Toolgate;
 pub use layer::{ToolgateFuture, ToolgateLayer, ToolgateService};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigProblem, Flawed, Problems};
 use crate::resource_uri::{HttpUrl, ResourceUri};
 
 /// What the metadata document says besides what follows from the rest of the configuration.
@@ -110,60 +110,71 @@ impl Metadata {
     }
 
     /// The document's members. Zero-valued ones are left out (RFC 9728 §3.2).
-    pub(super) fn document(&self, publication: &Publication<'_>) -> Result<Map<String, Value>, ConfigError> {
+    pub(super) fn document(
+        &self,
+        publication: &Publication<'_>,
+        problems: &mut Problems,
+    ) -> Result<Map<String, Value>, Flawed> {
+        self.check(problems)?;
         let mut document = Map::new();
         let mut put = |name: &str, value: Value| {
             if !is_zero(&value) {
                 document.insert(name.to_owned(), value);
             }
         };
-        put("resource", publication.resource.as_str().into());
-        put("authorization_servers", publication.authorization_servers.clone().into());
-        put("scopes_supported", publication.scopes_supported.clone().into());
+        put("resource", publication.resource?.as_str().into());
+        put("authorization_servers", publication.authorization_servers.clone()?.into());
+        put("scopes_supported", publication.scopes_supported.clone()?.into());
         put("bearer_methods_supported", vec!["header"].into());
         put("resource_name", self.resource_name.clone().into());
-        for (name, url) in [
-            ("resource_documentation", &self.resource_documentation),
-            ("resource_policy_uri", &self.resource_policy_uri),
-            ("resource_tos_uri", &self.resource_tos_uri),
-            ("jwks_uri", &self.jwks_uri),
-        ] {
-            let Some(url) = url else { continue };
-            HttpUrl::parse(url).map_err(|mend| ConfigError::new(format!("metadata.{name}"), url, mend))?;
-            put(name, url.clone().into());
+        for (name, url) in self.urls() {
+            put(name, url.into());
         }
         if let Some(names) = &self.resource_signing_alg_values_supported {
-            let field = "resource_signing_alg_values_supported";
-            if let Some(none) = names.iter().find(|name| name.eq_ignore_ascii_case("none")) {
-                let mend = "leave it out: an answer signed by nobody is not signed (RFC 9728 §2)";
-                return Err(ConfigError::new(format!("metadata.{field}"), none, mend));
+            put("resource_signing_alg_values_supported", names.clone().into());
+        }
+        document.extend(self.extra.clone());
+        Ok(document)
+    }
+
+    fn check(&self, problems: &mut Problems) -> Result<(), Flawed> {
+        let mut sound = Ok(());
+        let mut wrong = |problem| sound = Err(problems.add(problem));
+        for (name, url) in self.urls() {
+            if let Err(fix) = HttpUrl::parse(url) {
+                wrong(ConfigProblem::not_allowed(format!("metadata.{name}"), fix).showing(url));
             }
-            put(field, names.clone().into());
+        }
+        let algorithms = self.resource_signing_alg_values_supported.iter().flatten();
+        for none in algorithms.filter(|name| name.eq_ignore_ascii_case("none")) {
+            let field = "metadata.resource_signing_alg_values_supported";
+            let fix = "leave it out: an answer signed by nobody is not signed (RFC 9728 §2)";
+            wrong(ConfigProblem::not_allowed(field, fix).showing(none));
         }
         for (name, value) in &self.extra {
             let field = format!("metadata.extra.{name}");
             if PROMISES.contains(&name.as_str()) {
-                return Err(ConfigError::about(
-                    field,
-                    "leave it out: it promises checks that this gate does not make",
-                ));
+                let fix = "leave it out: it promises checks that this gate does not make";
+                wrong(ConfigProblem::not_allowed(field, fix));
+            } else if OURS.contains(&name.as_str()) {
+                let fix = "it follows from the rest of the configuration: set it there";
+                wrong(ConfigProblem::conflict(field, fix));
+            } else if is_zero(value) {
+                let fix = "leave empty members out (RFC 9728 §3.2)";
+                wrong(ConfigProblem::not_allowed(field, fix).showing(value.to_string()));
             }
-            if OURS.contains(&name.as_str()) || document.contains_key(name) {
-                return Err(ConfigError::about(
-                    field,
-                    "it follows from the rest of the configuration: set it there",
-                ));
-            }
-            if is_zero(value) {
-                return Err(ConfigError::new(
-                    field,
-                    value.to_string(),
-                    "leave empty members out (RFC 9728 §3.2)",
-                ));
-            }
-            document.insert(name.clone(), value.clone());
         }
-        Ok(document)
+        sound
+    }
+
+    fn urls(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let urls = [
+            ("resource_documentation", &self.resource_documentation),
+            ("resource_policy_uri", &self.resource_policy_uri),
+            ("resource_tos_uri", &self.resource_tos_uri),
+            ("jwks_uri", &self.jwks_uri),
+        ];
+        urls.into_iter().filter_map(|(name, url)| Some((name, url.as_deref()?)))
     }
 }
 
@@ -198,12 +209,12 @@ fn is_zero(value: &Value) -> bool {
     }
 }
 
-/// What of the rest of the configuration is published.
+/// What of the rest of the configuration is published, as far as that could be read.
 pub(crate) struct Publication<'a> {
-    pub(crate) resource: &'a ResourceUri,
+    pub(crate) resource: Result<&'a ResourceUri, Flawed>,
     /// At least one.
-    pub(crate) authorization_servers: Vec<String>,
-    pub(crate) scopes_supported: Vec<String>,
+    pub(crate) authorization_servers: Result<Vec<String>, Flawed>,
+    pub(crate) scopes_supported: Result<Vec<String>, Flawed>,
     /// The first authorization server's own metadata.
-    pub(crate) legacy_target: Option<String>,
+    pub(crate) legacy_target: Result<Option<String>, Flawed>,
 }

@@ -16,7 +16,7 @@ use http_body_util::Full;
 use serde_json::Value;
 
 use super::metadata::{Legacy, Metadata, Publication};
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigProblem, Flawed, Problems};
 use crate::current::Current;
 use crate::resource_uri::ResourceUri;
 
@@ -34,27 +34,20 @@ pub(crate) struct WellKnown {
 }
 
 impl WellKnown {
-    pub(crate) fn new(metadata: &Metadata, publication: &Publication<'_>) -> Result<Self, ConfigError> {
-        let resource = publication.resource;
-        let legacy = match metadata.legacy_authorization_server {
-            Legacy::Off => None,
-            Legacy::Redirect => {
-                let target =
-                    publication.legacy_target.clone().and_then(|url| HeaderValue::try_from(url).ok());
-                let target = target.ok_or_else(|| {
-                    let mend =
-                        "the first advertised issuer has no metadata URL to redirect to: write \"off\"";
-                    ConfigError::new("metadata.legacy_authorization_server", "redirect", mend)
-                })?;
-                Some((target, resource.legacy_paths()))
-            }
-        };
+    pub(crate) fn new(
+        metadata: &Metadata,
+        publication: &Publication<'_>,
+        problems: &mut Problems,
+    ) -> Result<Self, Flawed> {
+        let target = legacy_target(metadata, publication, problems);
+        let document = metadata.document(publication, problems);
+        let resource = publication.resource?;
         Ok(Self {
-            document: Value::Object(metadata.document(publication)?).to_string().into(),
+            document: Value::Object(document?).to_string().into(),
             path: resource.metadata_path(),
             query: resource.query().map(str::to_owned),
             root_copy: metadata.root_copy.unwrap_or(true),
-            legacy,
+            legacy: target?.map(|target| (target, resource.legacy_paths())),
         })
     }
 
@@ -93,6 +86,22 @@ impl WellKnown {
         let own = path == self.path && (self.query.is_none() || self.query.as_deref() == query);
         own || (self.root_copy && path == ResourceUri::root_metadata_path())
     }
+}
+
+/// Where old clients are sent on, if they are.
+fn legacy_target(
+    metadata: &Metadata,
+    publication: &Publication<'_>,
+    problems: &mut Problems,
+) -> Result<Option<HeaderValue>, Flawed> {
+    if metadata.legacy_authorization_server == Legacy::Off {
+        return Ok(None);
+    }
+    let target = publication.legacy_target.clone()?.and_then(|url| HeaderValue::try_from(url).ok());
+    problems.keep(target.map(Some).ok_or_else(|| {
+        let fix = "the first advertised issuer has no metadata URL to redirect to: write \"off\"";
+        ConfigProblem::conflict("metadata.legacy_authorization_server", fix).showing("redirect")
+    }))
 }
 
 /// An answer for everybody, browsers included: GET and HEAD, and the preflight before them.

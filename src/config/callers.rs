@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigProblem, Flawed, Problems};
 use crate::policy::{CallerRules, ClaimRule, Clients, NormalHost};
 use crate::resource_uri::HttpUrl;
 
@@ -34,29 +34,29 @@ pub(super) fn caller_rules(
     position: usize,
     table: &ClientsTable,
     claims_table: &ClaimsTable,
-) -> Result<CallerRules, ConfigError> {
+    problems: &mut Problems,
+) -> Result<CallerRules, Flawed> {
+    let mut sound = Ok(());
+    let mut wrong = |problem| sound = Err(problems.add(problem));
+    let field = |name: &str| format!("issuers[{position}].clients.{name}");
     for (name, ids) in [("allowed", &table.allowed), ("denied", &table.denied)] {
         if ids.iter().any(String::is_empty) {
-            let field = format!("issuers[{position}].clients.{name}");
-            return Err(ConfigError::new(field, "", "no client has an empty id: leave it out"));
+            let fix = "no client has an empty id: leave it out";
+            wrong(ConfigProblem::not_allowed(field(name), fix).showing(""));
         }
     }
     for (name, hosts) in [("allowed_hosts", &table.allowed_hosts), ("denied_hosts", &table.denied_hosts)] {
         for host in hosts {
             let url = format!("https://{host}");
             let is_host = HttpUrl::parse(&url).is_ok_and(|parsed| parsed.origin == url);
-            if !is_host || host.bytes().any(|byte| byte.is_ascii_uppercase()) {
-                let field = format!("issuers[{position}].clients.{name}");
-                let mend = "write the host alone, in lower case: client.example.com";
-                return Err(ConfigError::new(field, host, mend));
-            }
-        }
-    }
-    for host in &table.denied_hosts {
-        if NormalHost::parse(host).is_none() {
-            let field = format!("issuers[{position}].clients.denied_hosts");
-            let mend = "write the host alone, as URLs have it: a denied host is denied on every port";
-            return Err(ConfigError::new(field, host, mend));
+            let fix = if !is_host || host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+                "write the host alone, in lower case: client.example.com"
+            } else if name == "denied_hosts" && NormalHost::parse(host).is_none() {
+                "write the host alone, as URLs have it: a denied host is denied on every port"
+            } else {
+                continue;
+            };
+            wrong(ConfigProblem::not_allowed(field(name), fix).showing(host));
         }
     }
     let mut claims = Vec::new();
@@ -64,17 +64,15 @@ pub(super) fn caller_rules(
         for RequiredClaim { in_list, values } in required {
             let field = || format!("issuers[{position}].claims.{claim}");
             if values.is_empty() {
-                return Err(ConfigError::about(field(), "no value would do: name at least one"));
-            }
-            if values.iter().any(Value::is_null) {
-                return Err(ConfigError::about(
-                    field(),
-                    "a claim that is null says nothing: name another value",
-                ));
+                wrong(ConfigProblem::missing(field(), "no value would do: name at least one"));
+            } else if values.iter().any(Value::is_null) {
+                let fix = "a claim that is null says nothing: name another value";
+                wrong(ConfigProblem::not_allowed(field(), fix));
             }
             claims.push(ClaimRule { claim: claim.clone(), in_list: *in_list, values: values.clone() });
         }
     }
+    sound?;
     Ok(CallerRules {
         allowed: Clients { ids: table.allowed.clone(), hosts: table.allowed_hosts.clone() },
         denied: Clients { ids: table.denied.clone(), hosts: table.denied_hosts.clone() },

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::call::{Arriving, Bodies};
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigProblem, Flawed, Problems};
 use crate::issuer::Lifetimes;
 use crate::token::{RecentlyGood, RejectedCache, Revocations, TokenCaches, VerifiedCache};
 
@@ -110,7 +110,9 @@ setters! {
 }
 
 impl Limits {
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    pub(super) fn check(&self, problems: &mut Problems) -> Result<(), Flawed> {
+        let mut sound = Ok(());
+        let mut wrong = |problem| sound = Err(problems.add(problem));
         let values = [
             ("max_body_bytes", self.max_body_bytes),
             ("anonymous_body_bytes", self.anonymous_body_bytes),
@@ -126,24 +128,26 @@ impl Limits {
             ("verified_seconds", self.verified_seconds),
             ("unknown_kid_cooldown_seconds", self.unknown_kid_cooldown_seconds),
         ];
-        if let Some((name, _)) = values.iter().find(|(_, value)| *value == Some(0)) {
-            return Err(ConfigError::new(format!("limits.{name}"), "0", "write at least 1"));
+        for (name, value) in values {
+            let Some(value) = value else { continue };
+            let problem = |fix: String| {
+                ConfigProblem::not_allowed(format!("limits.{name}"), fix).showing(value.to_string())
+            };
+            if value == 0 {
+                wrong(problem("write at least 1".to_owned()));
+            } else if name.ends_with("_seconds") && value > MAX_SECONDS {
+                wrong(problem(format!("write at most {MAX_SECONDS}, a year")));
+            }
         }
-        let too_long = |(name, value): &&(&str, Option<u64>)| {
-            name.ends_with("_seconds") && value.is_some_and(|value| value > MAX_SECONDS)
+        let conflict = |name: &str, value: u64, fix: String| {
+            ConfigProblem::conflict(format!("limits.{name}"), fix).showing(value.to_string())
         };
-        if let Some((name, value)) = values.iter().find(too_long) {
-            let value = value.unwrap_or_default().to_string();
-            return Err(ConfigError::new(
-                format!("limits.{name}"),
-                value,
-                format!("write at most {MAX_SECONDS}, a year"),
-            ));
-        }
-        if let Some(bytes) = self.arriving_bodies_bytes.filter(|bytes| *bytes < self.longest_body()) {
+        if let Some(bytes) =
+            self.arriving_bodies_bytes.filter(|bytes| (1..self.longest_body()).contains(bytes))
+        {
             let fix =
                 format!("write at least max_body_bytes ({}), or no such body ever fits", self.longest_body());
-            return Err(ConfigError::new("limits.arriving_bodies_bytes", bytes.to_string(), fix));
+            wrong(conflict("arriving_bodies_bytes", bytes, fix));
         }
         let [min, default, max] = [
             ("jwks_min_seconds", self.jwks_min_seconds.unwrap_or(JWKS_MIN_SECONDS)),
@@ -151,12 +155,14 @@ impl Limits {
             ("jwks_max_seconds", self.jwks_max_seconds.unwrap_or(JWKS_MAX_SECONDS)),
         ];
         for (low, high) in [(min, default), (default, max)] {
-            if low.1 > high.1 {
-                let mend = format!("it must not be more than {} ({})", high.0, high.1);
-                return Err(ConfigError::new(format!("limits.{}", low.0), low.1.to_string(), mend));
+            // What is wrong by itself is said already.
+            let is_sound = |seconds| (1..=MAX_SECONDS).contains(&seconds);
+            if low.1 > high.1 && is_sound(low.1) && is_sound(high.1) {
+                let fix = format!("it must not be more than {} ({})", high.0, high.1);
+                wrong(conflict(low.0, low.1, fix));
             }
         }
-        Ok(())
+        sound
     }
 
     fn longest_body(&self) -> u64 {

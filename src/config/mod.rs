@@ -1,7 +1,6 @@
 //! What a gate is made from: raw text, from code or from a file, parsed once by `build()`.
 
 mod build;
-mod builder;
 mod callers;
 mod hushed;
 mod introspection;
@@ -16,8 +15,7 @@ mod trust;
 
 use serde::Deserialize;
 
-pub(crate) use build::{Lasting, gate};
-pub use builder::Builder;
+pub(crate) use build::{CodeOnly, Lasting, build, rebuild};
 pub use introspection::Introspection;
 pub use issuer::Issuer;
 pub use limits::Limits;
@@ -66,26 +64,21 @@ use crate::policy::ScopeMap;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    resource: String,
+    pub(crate) resource: String,
     #[serde(default)]
-    issuers: Vec<Issuer>,
-    scopes: Option<ScopeMap>,
+    pub(crate) issuers: Vec<Issuer>,
+    pub(crate) scopes: Option<ScopeMap>,
     #[serde(default)]
-    metadata: Metadata,
+    pub(crate) metadata: Metadata,
     #[serde(default)]
-    origins: OriginsTable,
+    pub(crate) origins: OriginsTable,
     #[serde(default)]
-    sessions: Sessions,
+    pub(crate) sessions: Sessions,
     #[serde(default)]
-    limits: Limits,
+    pub(crate) limits: Limits,
 }
 
 impl Config {
-    /// The builder behind the file, for what only code can give.
-    pub fn into_builder(self) -> Builder {
-        Builder::from(self)
-    }
-
     pub(crate) fn new(resource: impl Into<String>) -> Self {
         Self {
             resource: resource.into(),

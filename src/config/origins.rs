@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 /// Which web pages may talk to the server, and who tells browsers so.
 #[derive(Debug, Clone, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct OriginsTable {
+pub(crate) struct OriginsTable {
     #[serde(default)]
     pub(super) allowed: Allowed,
     #[serde(default = "yes")]
@@ -22,19 +22,29 @@ pub(super) enum Allowed {
 }
 
 impl OriginsTable {
-    pub(super) fn allow(&mut self, origin: String) {
+    pub(crate) fn allow(&mut self, origin: String) {
         match &mut self.allowed {
             Allowed::These(origins) => origins.push(origin),
             Allowed::Any => {}
         }
     }
 
-    pub(super) fn allow_any(&mut self) {
+    pub(crate) fn allow_any(&mut self) {
         self.allowed = Allowed::Any;
     }
 
-    pub(super) fn leave_cors_to_others(&mut self) {
+    pub(crate) fn leave_cors_to_others(&mut self) {
         self.cors_headers = false;
+    }
+}
+
+impl Allowed {
+    /// Whether any web page may ask: one whose origin is `null` is easily made by every other.
+    pub(super) fn includes_every_page(&self) -> bool {
+        match self {
+            Self::Any => true,
+            Self::These(origins) => origins.iter().any(|origin| origin == "null"),
+        }
     }
 }
 

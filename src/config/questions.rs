@@ -8,7 +8,7 @@ use super::introspection::{Authentication, IntrospectionTable, WhenName};
 use super::issuer::Issuer;
 use super::secret::{secret_of, without_newline};
 use crate::clock::Clock;
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigProblem, Flawed, Problems};
 use crate::issuer::{
     AssertionSigner, Client, Endpoint, EndpointFetch, Fetcher, Introspector, Kept, Lifetimes, SecretSource,
     metadata_urls,
@@ -22,50 +22,86 @@ pub(super) struct Questions<'a> {
     pub(super) fetcher: Fetcher,
     pub(super) lifetimes: Lifetimes,
     pub(super) active_for: Duration,
-    pub(super) memory: &'a Arc<TokenCaches>,
-    pub(super) clock: &'a Clock,
+    pub(super) memory: Arc<TokenCaches>,
+    pub(super) clock: Clock,
     /// Of the configuration that this one replaces.
     pub(super) earlier: &'a [Arc<Lookups>],
 }
 
-impl Questions<'_> {
-    /// For each issuer that is asked, of those that are trusted; both lists have the same order.
-    pub(super) fn lookups(
-        &self,
-        issuers: &[Issuer],
-        trusted: &[Arc<TrustedIssuer>],
-    ) -> Result<Vec<Arc<Lookups>>, ConfigError> {
-        check_prefixes(issuers)?;
-        let mut lookups = Vec::new();
-        for (position, (issuer, trusted)) in issuers.iter().zip(trusted).enumerate() {
-            if let Some(Introspection(table)) = &issuer.introspection {
-                lookups.push(self.lookups_at(position, table, trusted)?);
-            }
-        }
-        Ok(lookups)
-    }
+/// For each issuer that is asked, of those that are trusted; both lists have the same order. Every field is checked,
+/// whatever is wrong with its issuer or with what all share.
+pub(super) fn lookups(
+    issuers: &[Issuer],
+    trusted: &[Result<Arc<TrustedIssuer>, Flawed>],
+    questions: Result<&Questions<'_>, Flawed>,
+    problems: &mut Problems,
+) -> Result<Vec<Arc<Lookups>>, Flawed> {
+    let sound = check_prefixes(issuers, problems);
+    let asked = issuers.iter().zip(trusted).enumerate().filter_map(|(position, (issuer, trusted))| {
+        let Introspection(table) = issuer.introspection.as_ref()?;
+        let checked = Checked::new(position, &issuer.issuer, table, problems);
+        let lookups = || Ok(questions?.lookups(table, checked?, trusted.clone()?));
+        Some(lookups())
+    });
+    // Each is checked, before the first that is wrong ends it.
+    let asked: Vec<Result<_, _>> = asked.collect();
+    sound?;
+    asked.into_iter().collect()
+}
 
-    fn lookups_at(
-        &self,
+/// What is made of a table's fields without anything else.
+struct Checked {
+    ask_at: AskAt,
+    client: Client,
+}
+
+enum AskAt {
+    Here(String),
+    Discovered(Vec<String>),
+}
+
+impl Checked {
+    fn new(
         position: usize,
+        issuer: &str,
         table: &IntrospectionTable,
-        issuer: &Arc<TrustedIssuer>,
-    ) -> Result<Arc<Lookups>, ConfigError> {
+        problems: &mut Problems,
+    ) -> Result<Self, Flawed> {
         let field = |name: &str| format!("issuers[{position}].introspection.{name}");
+        let mut sound = Ok(());
         if table.token_prefix.as_deref() == Some("") {
-            let mend = "every token begins with nothing: leave it out, or write how the tokens begin";
-            return Err(ConfigError::new(field("token_prefix"), "", mend));
+            let fix = "every token begins with nothing: leave it out, or write how the tokens begin";
+            sound = Err(problems.add(ConfigProblem::not_allowed(field("token_prefix"), fix).showing("")));
         }
-        let endpoint = match &table.endpoint {
-            Some(url) => {
-                HttpUrl::parse(url).map_err(|mend| ConfigError::new(field("endpoint"), url, mend))?;
-                Arc::new(Kept::fixed(Endpoint(url.clone()), self.lifetimes.clone(), self.clock.clone()))
+        let ask_at = problems.keep(ask_at(field("endpoint"), issuer, table));
+        let client = client(&field, table, issuer, problems);
+        sound?;
+        Ok(Self { ask_at: ask_at?, client: client? })
+    }
+}
+
+fn ask_at(field: String, issuer: &str, table: &IntrospectionTable) -> Result<AskAt, ConfigProblem> {
+    if let Some(url) = &table.endpoint {
+        HttpUrl::parse(url).map_err(|fix| ConfigProblem::not_allowed(field, fix).showing(url))?;
+        return Ok(AskAt::Here(url.clone()));
+    }
+    metadata_urls(issuer).map(AskAt::Discovered).map_err(|why| {
+        ConfigProblem::missing(field, format!("it cannot be discovered ({why}): say where to ask"))
+    })
+}
+
+impl Questions<'_> {
+    fn lookups(
+        &self,
+        table: &IntrospectionTable,
+        Checked { ask_at, client }: Checked,
+        issuer: Arc<TrustedIssuer>,
+    ) -> Arc<Lookups> {
+        let endpoint = match ask_at {
+            AskAt::Here(url) => {
+                Arc::new(Kept::fixed(Endpoint(url), self.lifetimes.clone(), self.clock.clone()))
             }
-            None => {
-                let metadata_urls = metadata_urls(&issuer.name).map_err(|mend| {
-                    let mend = format!("it cannot be discovered ({mend}): say where to ask");
-                    ConfigError::about(field("endpoint"), mend)
-                })?;
+            AskAt::Discovered(metadata_urls) => {
                 let (issuer, fetcher) = (issuer.name.clone(), self.fetcher.clone());
                 let fetch = EndpointFetch { issuer, metadata_urls, fetcher };
                 let mut earlier = self.earlier.iter();
@@ -80,41 +116,42 @@ impl Questions<'_> {
             WhenName::Opaque => When::Opaque,
             WhenName::Always => When::Always,
         };
-        let client = client(&field, table, &issuer.name)?;
         let introspector = Introspector::new(endpoint, client, self.fetcher.clone(), self.clock.clone());
-        Ok(Arc::new(Lookups::new(LookupSpec {
-            issuer: issuer.clone(),
+        Arc::new(Lookups::new(LookupSpec {
+            issuer,
             token_prefix: table.token_prefix.clone(),
             when,
             active_for: self.active_for,
             introspector,
             memory: self.memory.clone(),
             clock: self.clock.clone(),
-        })))
+        }))
     }
 }
 
 /// A token must never be shown to a server that did not issue it: how it begins says which one did.
-pub(super) fn check_prefixes(issuers: &[Issuer]) -> Result<(), ConfigError> {
+fn check_prefixes(issuers: &[Issuer], problems: &mut Problems) -> Result<(), Flawed> {
     let tables =
         issuers.iter().enumerate().filter_map(|(at, issuer)| Some((at, &issuer.introspection.as_ref()?.0)));
     let tables: Vec<_> = tables.collect();
+    let mut sound = Ok(());
     for (index, (position, table)) in tables.iter().enumerate() {
         let field = format!("issuers[{position}].introspection.token_prefix");
-        let prefix = table.token_prefix.as_deref();
-        if tables.len() > 1 && prefix.is_none() {
-            let mend = "several issuers are asked about opaque tokens: say how those of each begin, so that \
-                        none is shown to a server that did not issue it";
-            return Err(ConfigError::about(field, mend));
-        }
-        let prefix = prefix.unwrap_or_default();
-        let earlier = tables.iter().take(index).filter_map(|(_, table)| table.token_prefix.as_deref());
-        if let Some(other) = earlier.into_iter().find(|other| begins_alike(prefix, other)) {
-            let mend = format!("a token that begins so may also begin with {other:?}: they must differ");
-            return Err(ConfigError::new(field, prefix, mend));
+        let Some(prefix) = table.token_prefix.as_deref() else {
+            if tables.len() > 1 {
+                let fix = "several issuers are asked about opaque tokens: say how those of each begin, so that \
+                           none is shown to a server that did not issue it";
+                sound = Err(problems.add(ConfigProblem::missing(field, fix)));
+            }
+            continue;
+        };
+        let mut earlier = tables.iter().take(index).filter_map(|(_, table)| table.token_prefix.as_deref());
+        if let Some(other) = earlier.find(|other| begins_alike(prefix, other)) {
+            let fix = format!("a token that begins so may also begin with {other:?}: they must differ");
+            sound = Err(problems.add(ConfigProblem::conflict(field, fix).showing(prefix)));
         }
     }
-    Ok(())
+    sound
 }
 
 fn begins_alike(one: &str, other: &str) -> bool {
@@ -125,49 +162,71 @@ fn client(
     field: &dyn Fn(&str) -> String,
     table: &IntrospectionTable,
     issuer: &str,
-) -> Result<Client, ConfigError> {
-    check_no_surplus(field, table)?;
-    let id = || match table.client_id.as_deref() {
-        Some(id) if !id.is_empty() => Ok(id.to_owned()),
-        _ => Err(ConfigError::about(field("client_id"), "say as which client to ask")),
+    problems: &mut Problems,
+) -> Result<Client, Flawed> {
+    let sound = check_no_surplus(field, table, problems);
+    let id = match table.auth {
+        Authentication::Bearer => Ok(String::new()),
+        _ => problems.keep(client_id(field, table)),
     };
-    let secret = || match &table.client_secret {
-        Some(secret) => {
-            let is_header = table.auth == Authentication::Bearer;
-            secret_of(&field("client_secret"), secret, move |text| match without_newline(text) {
-                "" => Err("it is empty: an empty secret proves nothing"),
-                secret if is_header && !secret.bytes().all(|byte| byte.is_ascii_graphic()) => {
-                    Err("a bearer secret has printable ASCII characters only")
-                }
-                secret => Ok(secret.to_owned()),
+    let client = match table.auth {
+        Authentication::Basic => {
+            let secret = problems.keep(client_secret(field, table));
+            id.and_then(|id| Ok(Client::Basic { id, secret: secret? }))
+        }
+        Authentication::Post => {
+            let secret = problems.keep(client_secret(field, table));
+            id.and_then(|id| Ok(Client::Post { id, secret: secret? }))
+        }
+        Authentication::Bearer => {
+            problems.keep(client_secret(field, table)).map(|secret| Client::Bearer { secret })
+        }
+        Authentication::None => id.map(|id| Client::Unauthenticated { id }),
+        Authentication::PrivateKeyJwt => {
+            let key = problems.keep(private_key(field, table));
+            let audience = table.assertion_audience.as_deref().unwrap_or(issuer).to_owned();
+            id.and_then(|client_id| {
+                Ok(Client::PrivateKeyJwt(AssertionSigner { client_id, audience, key: key? }))
             })
         }
-        None => Err(ConfigError::about(field("client_secret"), "it is needed to prove who asks")),
     };
-    Ok(match table.auth {
-        Authentication::Basic => Client::Basic { id: id()?, secret: secret()? },
-        Authentication::Post => Client::Post { id: id()?, secret: secret()? },
-        Authentication::Bearer => Client::Bearer { secret: secret()? },
-        Authentication::None => Client::Unauthenticated { id: id()? },
-        Authentication::PrivateKeyJwt => {
-            let audience = table.assertion_audience.as_deref().unwrap_or(issuer).to_owned();
-            Client::PrivateKeyJwt(AssertionSigner { client_id: id()?, audience, key: key(field, table)? })
+    sound.and(client)
+}
+
+fn client_id(field: &dyn Fn(&str) -> String, table: &IntrospectionTable) -> Result<String, ConfigProblem> {
+    let id = table.client_id.clone().filter(|id| !id.is_empty());
+    id.ok_or_else(|| ConfigProblem::missing(field("client_id"), "say as which client to ask"))
+}
+
+fn client_secret(
+    field: &dyn Fn(&str) -> String,
+    table: &IntrospectionTable,
+) -> Result<SecretSource<String>, ConfigProblem> {
+    let Some(secret) = &table.client_secret else {
+        return Err(ConfigProblem::missing(field("client_secret"), "it is needed to prove who asks"));
+    };
+    let is_header = table.auth == Authentication::Bearer;
+    secret_of(&field("client_secret"), secret, move |text| match without_newline(text) {
+        "" => Err("it is empty: an empty secret proves nothing"),
+        secret if is_header && !secret.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            Err("a bearer secret has printable ASCII characters only")
         }
+        secret => Ok(secret.to_owned()),
     })
 }
 
-fn key(
+fn private_key(
     field: &dyn Fn(&str) -> String,
     table: &IntrospectionTable,
-) -> Result<SecretSource<SigningKey>, ConfigError> {
+) -> Result<SecretSource<SigningKey>, ConfigProblem> {
     let Some(key) = &table.private_key else {
-        return Err(ConfigError::about(field("private_key"), "it is needed to sign who asks"));
+        return Err(ConfigProblem::missing(field("private_key"), "it is needed to sign who asks"));
     };
     let algorithm = match &table.algorithm {
         None => None,
         Some(name) => Some(Algorithm::named(name).ok_or_else(|| {
             let known = Algorithm::ALL.map(Algorithm::name).join(", ");
-            ConfigError::new(field("algorithm"), name, format!("use one of {known}"))
+            ConfigProblem::not_allowed(field("algorithm"), format!("use one of {known}")).showing(name)
         })?),
     };
     let key_id = table.key_id.clone();
@@ -176,28 +235,27 @@ fn key(
 }
 
 /// What is there but not used is a slip: somebody thinks that it protects something.
-fn check_no_surplus(field: &dyn Fn(&str) -> String, table: &IntrospectionTable) -> Result<(), ConfigError> {
+fn check_no_surplus(
+    field: &dyn Fn(&str) -> String,
+    table: &IntrospectionTable,
+    problems: &mut Problems,
+) -> Result<(), Flawed> {
     let has_secret =
         matches!(table.auth, Authentication::Basic | Authentication::Post | Authentication::Bearer);
     let has_key = table.auth == Authentication::PrivateKeyJwt;
+    let signs = "only auth = \"private_key_jwt\" signs";
+    let has_name = table.auth != Authentication::Bearer;
     let surplus = [
-        (
-            "client_id",
-            table.client_id.is_some() && table.auth == Authentication::Bearer,
-            "auth = \"bearer\" sends no name",
-        ),
+        ("client_id", table.client_id.is_some() && !has_name, "auth = \"bearer\" sends no name"),
         ("client_secret", table.client_secret.is_some() && !has_secret, "auth says that no secret is sent"),
-        ("private_key", table.private_key.is_some() && !has_key, "only auth = \"private_key_jwt\" signs"),
-        ("key_id", table.key_id.is_some() && !has_key, "only auth = \"private_key_jwt\" signs"),
-        ("algorithm", table.algorithm.is_some() && !has_key, "only auth = \"private_key_jwt\" signs"),
-        (
-            "assertion_audience",
-            table.assertion_audience.is_some() && !has_key,
-            "only auth = \"private_key_jwt\" signs",
-        ),
+        ("private_key", table.private_key.is_some() && !has_key, signs),
+        ("key_id", table.key_id.is_some() && !has_key, signs),
+        ("algorithm", table.algorithm.is_some() && !has_key, signs),
+        ("assertion_audience", table.assertion_audience.is_some() && !has_key, signs),
     ];
-    match surplus.into_iter().find(|(_, is_surplus, _)| *is_surplus) {
-        Some((name, _, why)) => Err(ConfigError::about(field(name), format!("{why}: leave it out"))),
-        None => Ok(()),
+    let mut sound = Ok(());
+    for (name, _, why) in surplus.into_iter().filter(|(_, is_surplus, _)| *is_surplus) {
+        sound = Err(problems.add(ConfigProblem::conflict(field(name), format!("{why}: leave it out"))));
     }
+    sound
 }

@@ -1,13 +1,14 @@
 //! A secret as an operator gives it: as text, by the name of a variable, or by the path of a file.
 
+use std::env::VarError;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
-use crate::config_error::ConfigError;
-use crate::issuer::{FileSecret, SecretSource};
+use crate::config_error::ConfigProblem;
+use crate::issuer::{FileSecret, NoSecret, SecretSource};
 
 /// Where a secret is. It never shows itself: not in `Debug`, in an error or in a log.
 ///
@@ -103,28 +104,38 @@ pub(super) fn secret_of<T: Send + Sync + 'static>(
     field: &str,
     secret: &Secret,
     read: impl Fn(&str) -> Result<T, &'static str> + Send + Sync + 'static,
-) -> Result<SecretSource<T>, ConfigError> {
+) -> Result<SecretSource<T>, ConfigProblem> {
+    let unfit = |place: &str, fix| ConfigProblem::not_allowed(field, fix).showing(place);
     let given = |text: &str, place: &str| match read(text) {
         Ok(secret) => Ok(SecretSource::Given(Arc::new(secret))),
-        Err(why) => Err(ConfigError::new(field, place, why)),
+        Err(fix) => Err(unfit(place, fix)),
     };
     match &secret.0 {
         Place::Here(text) => given(text, "(given as text)"),
         Place::Variable(name) => {
             let place = format!("the variable {name}");
             let text = std::env::var(name).map_err(|why| {
-                let why = match why {
-                    std::env::VarError::NotPresent => "it is not set: set it, or name another",
-                    std::env::VarError::NotUnicode(_) => "it is not UTF-8",
+                // The error itself is not kept: it may show what is in the variable.
+                let fix = match why {
+                    VarError::NotPresent => "it is not set: set it, or name another",
+                    VarError::NotUnicode(_) => "it is not UTF-8: set it to text",
                 };
-                ConfigError::new(field, &place, why)
+                ConfigProblem::unreadable(field, fix).showing(&*place)
             })?;
             given(&text, &place)
         }
-        Place::File(path) => match FileSecret::open(path, read) {
-            Ok(file) => Ok(SecretSource::InFile(Arc::new(file))),
-            Err(why) => Err(ConfigError::new(field, format!("the file {}", path.display()), why.to_string())),
-        },
+        Place::File(path) => {
+            let place = format!("the file {}", path.display());
+            FileSecret::open(path, read).map(|file| SecretSource::InFile(Arc::new(file))).map_err(|why| {
+                match why {
+                    NoSecret::Unreadable(why) => {
+                        let fix = "it cannot be read: check the path, and who may read it";
+                        ConfigProblem::unreadable(field, fix).showing(place).because(why)
+                    }
+                    NoSecret::Unfit(fix) => unfit(&place, fix),
+                }
+            })
+        }
     }
 }
 

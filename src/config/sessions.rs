@@ -9,9 +9,8 @@ use super::hushed::{Hushed, hushed, hushed_table};
 use super::limits::MAX_SECONDS;
 use super::secret::{Secret, secret_of, without_newline};
 use crate::answer::{StreamPolicy, Streams};
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigProblem, Flawed, Problems, all};
 use crate::pipeline::{self, Resumption, SessionBinding};
-use crate::resource_uri::ResourceUri;
 use crate::seal::{Seal, SealingKey};
 
 /// To whom sessions belong, and when streams of events end. For [`Builder::sessions`](crate::Builder::sessions).
@@ -91,29 +90,23 @@ impl Sessions {
         self
     }
 
-    pub(super) fn stream_policy(&self) -> Result<StreamPolicy, ConfigError> {
+    pub(super) fn stream_policy(&self) -> Result<StreamPolicy, ConfigProblem> {
         let seconds = self.0.grace_seconds.unwrap_or(GRACE_SECONDS);
         if seconds > MAX_SECONDS {
-            let mend = format!("write at most {MAX_SECONDS}, a year");
-            return Err(ConfigError::new("sessions.grace_seconds", seconds.to_string(), mend));
+            let fix = format!("write at most {MAX_SECONDS}, a year");
+            let problem = ConfigProblem::not_allowed("sessions.grace_seconds", fix);
+            return Err(problem.showing(seconds.to_string()));
         }
         Ok(StreamPolicy { streams: self.0.streams, grace: Duration::from_secs(seconds) })
     }
 
-    pub(super) fn seal(
-        &self,
-        resource: &Arc<ResourceUri>,
-        own: &Arc<SealingKey>,
-    ) -> Result<Arc<Seal>, ConfigError> {
-        let mut keys = Vec::new();
-        for (position, key) in self.0.keys.iter().enumerate() {
+    /// The keys that were given, the one to seal with first.
+    pub(super) fn keys(&self, problems: &mut Problems) -> Result<Vec<Arc<SealingKey>>, Flawed> {
+        all(self.0.keys.iter().enumerate().map(|(position, key)| {
             let field = format!("sessions.keys[{position}]");
-            let key = secret_of(&field, key, |text| SealingKey::read(without_newline(text)))?;
-            keys.push(key.last_read());
-        }
-        let mut keys = keys.into_iter();
-        let first = keys.next().unwrap_or_else(|| own.clone());
-        Ok(Arc::new(Seal::new(resource.clone(), first, keys.collect())))
+            let key = secret_of(&field, key, |text| SealingKey::read(without_newline(text)));
+            Ok(problems.keep(key)?.last_read())
+        }))
     }
 
     pub(super) fn with(&self, seal: Arc<Seal>) -> pipeline::Sessions {

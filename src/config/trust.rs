@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::issuer::{Issuer, ProfileName};
-use super::presets::PRESETS;
+use super::presets::{PRESETS, Preset};
 use crate::clock::Clock;
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigProblem, Flawed, Problems, all};
 use crate::issuer::{Fetcher, KeyFetch, KeySource, Lifetimes, Location, metadata_urls};
 use crate::jose::{Algorithm, Algorithms, KeySet};
 use crate::policy::published_scopes;
@@ -22,72 +22,110 @@ const MAX_LEEWAY_SECONDS: u64 = 10 * 60;
 
 /// What all issuers share.
 pub(super) struct Trust<'a> {
-    pub(super) resource: &'a Arc<ResourceUri>,
+    pub(super) resource: Arc<ResourceUri>,
     pub(super) fetcher: Fetcher,
     pub(super) lifetimes: Lifetimes,
-    pub(super) clock: &'a Clock,
-    pub(super) seal: &'a Arc<Seal>,
+    pub(super) clock: Clock,
+    pub(super) seal: Arc<Seal>,
     /// Of the configuration that this one replaces.
     pub(super) earlier: &'a [Arc<TrustedIssuer>],
 }
 
-impl Trust<'_> {
-    pub(super) fn issuers(&self, issuers: &[Issuer]) -> Result<Vec<Arc<TrustedIssuer>>, ConfigError> {
-        if issuers.is_empty() {
-            return Err(ConfigError::about("issuers", "name at least one authorization server to trust"));
-        }
-        for (position, issuer) in issuers.iter().enumerate() {
-            if issuers.iter().take(position).any(|earlier| earlier.issuer == issuer.issuer) {
-                let field = format!("issuers[{position}].issuer");
-                return Err(ConfigError::new(field, &issuer.issuer, "it is named twice: join the two"));
-            }
-        }
-        issuers.iter().enumerate().map(|(position, issuer)| self.issuer(position, issuer)).collect()
+/// Each issuer, or that something is wrong with it or with what all share. Every field is checked in any case.
+pub(super) fn issuers(
+    issuers: &[Issuer],
+    trust: Result<&Trust<'_>, Flawed>,
+    problems: &mut Problems,
+) -> Vec<Result<Arc<TrustedIssuer>, Flawed>> {
+    if issuers.is_empty() {
+        let fix = "name at least one authorization server to trust";
+        problems.add(ConfigProblem::missing("issuers", fix));
     }
-
-    fn issuer(&self, position: usize, issuer: &Issuer) -> Result<Arc<TrustedIssuer>, ConfigError> {
-        let field = |name: &str| format!("issuers[{position}].{name}");
-        if issuer.issuer.is_empty() {
-            return Err(ConfigError::new(field("issuer"), "", "write the text of the `iss` claim"));
+    for (position, issuer) in issuers.iter().enumerate() {
+        if issuers.iter().take(position).any(|earlier| earlier.issuer == issuer.issuer) {
+            let problem = ConfigProblem::duplicate(
+                format!("issuers[{position}].issuer"),
+                "it is named twice: join the two",
+            );
+            problems.add(problem.showing(&issuer.issuer));
         }
-        let preset = match &issuer.preset {
-            None => None,
-            Some(name) => Some(PRESETS.iter().find(|preset| preset.name == name).ok_or_else(|| {
-                let known: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
-                ConfigError::new(field("preset"), name, format!("known are {}", known.join(", ")))
-            })?),
-        };
+    }
+    let checked = issuers.iter().enumerate().map(|(position, issuer)| {
+        let checked = Checked::new(position, issuer, problems);
+        Ok(trust?.issuer(issuer, checked?))
+    });
+    checked.collect()
+}
+
+/// What is made of an issuer's fields without anything else.
+struct Checked {
+    preset: Option<&'static Preset>,
+    leeway: Duration,
+    scope_claims: Vec<String>,
+    unbound_clients: Vec<String>,
+    algorithms: Algorithms,
+    keys: KeysAt,
+}
+
+impl Checked {
+    fn new(position: usize, issuer: &Issuer, problems: &mut Problems) -> Result<Self, Flawed> {
+        let field = |name: &str| format!("issuers[{position}].{name}");
+        let mut sound = Ok(());
+        let mut wrong = |problem| sound = Err(problems.add(problem));
+        if issuer.issuer.is_empty() {
+            wrong(unnamed(&field));
+        }
         let leeway = issuer.leeway_seconds.unwrap_or(LEEWAY_SECONDS);
         if leeway > MAX_LEEWAY_SECONDS {
-            let mend = format!("write at most {MAX_LEEWAY_SECONDS}: it keeps expired tokens alive");
-            return Err(ConfigError::new(field("leeway_seconds"), leeway.to_string(), mend));
-        }
-        let prefix = &issuer.scope_request_prefix;
-        if !prefix.is_empty() {
-            published_scopes(&field("scope_request_prefix"), std::slice::from_ref(prefix))?;
+            let fix = format!("write at most {MAX_LEEWAY_SECONDS}: it keeps expired tokens alive");
+            wrong(ConfigProblem::not_allowed(field("leeway_seconds"), fix).showing(leeway.to_string()));
         }
         for (name, list) in
             [("audiences", Some(&issuer.audiences)), ("scope_claims", issuer.scope_claims.as_ref())]
         {
             if list.is_some_and(|list| list.iter().any(String::is_empty)) {
-                return Err(ConfigError::new(field(name), "", "an empty text matches nothing: leave it out"));
+                let fix = "an empty text matches nothing: leave it out";
+                wrong(ConfigProblem::not_allowed(field(name), fix).showing(""));
             }
         }
-        let scope_claims = match (&issuer.scope_claims, preset) {
-            (Some(names), _) => names.clone(),
-            (None, Some(preset)) => preset.scope_claims.iter().map(|name| (*name).to_owned()).collect(),
-            (None, None) => SCOPE_CLAIMS.iter().map(|name| (*name).to_owned()).collect(),
-        };
-        if scope_claims.is_empty() {
-            return Err(ConfigError::new(field("scope_claims"), "[]", "name at least one claim"));
+        if issuer.scope_claims.as_ref().is_some_and(Vec::is_empty) {
+            let fix = "name at least one claim";
+            wrong(ConfigProblem::missing(field("scope_claims"), fix).showing("[]"));
         }
         let unbound_clients = issuer.unbound.clone().unwrap_or_default().only_clients;
         if issuer.unbound.is_some() && unbound_clients.is_empty() {
-            return Err(ConfigError::new(field("unbound.only_clients"), "[]", "name at least one client"));
+            let fix = "name at least one client";
+            wrong(ConfigProblem::missing(field("unbound.only_clients"), fix).showing("[]"));
         }
-        let algorithms = algorithms(&field("algorithms"), issuer)?;
+        let prefix = std::slice::from_ref(&issuer.scope_request_prefix);
+        if !issuer.scope_request_prefix.is_empty()
+            && let Err(flawed) = published_scopes(&field("scope_request_prefix"), prefix, problems)
+        {
+            sound = Err(flawed);
+        }
+        let preset = problems.keep(preset(field("preset"), issuer));
+        let algorithms = algorithms(&field("algorithms"), issuer, problems);
+        // A key set is still read where the algorithms are wrong: it may be another problem.
+        let allowed = algorithms.clone().unwrap_or_default();
+        let keys = problems.keep(keys_at(&field, issuer, &allowed));
+        sound?;
+        let preset = preset?;
+        Ok(Self {
+            preset,
+            leeway: Duration::from_secs(leeway),
+            scope_claims: scope_claims(issuer, preset),
+            unbound_clients,
+            algorithms: algorithms?,
+            keys: keys?,
+        })
+    }
+}
+
+impl Trust<'_> {
+    fn issuer(&self, issuer: &Issuer, checked: Checked) -> Arc<TrustedIssuer> {
+        let Checked { preset, leeway, scope_claims, unbound_clients, algorithms, keys } = checked;
         let name: Arc<str> = issuer.issuer.as_str().into();
-        let keys = match keys_at(&field, issuer, &algorithms)? {
+        let keys = match keys {
             KeysAt::Fixed(keys) => {
                 Arc::new(KeySource::fixed(keys, self.lifetimes.clone(), self.clock.clone()))
             }
@@ -101,7 +139,7 @@ impl Trust<'_> {
                 )
             }
         };
-        Ok(Arc::new(TrustedIssuer {
+        Arc::new(TrustedIssuer {
             name,
             resource: self.resource.clone(),
             algorithms,
@@ -112,33 +150,54 @@ impl Trust<'_> {
                 None => preset.map_or(Profile::Compatible, |preset| preset.profile),
             },
             scope_claims,
-            leeway: Duration::from_secs(leeway),
-            request_prefix: prefix.as_str().into(),
+            leeway,
+            request_prefix: issuer.scope_request_prefix.as_str().into(),
             unbound_clients,
             machine_suffix: preset.map_or("", |preset| preset.machine_suffix),
             keys,
             seal: self.seal.clone(),
-        }))
+        })
     }
 }
 
-fn algorithms(field: &str, issuer: &Issuer) -> Result<Algorithms, ConfigError> {
+fn unnamed(field: &dyn Fn(&str) -> String) -> ConfigProblem {
+    ConfigProblem::missing(field("issuer"), "write the text of the `iss` claim").showing("")
+}
+
+fn preset(field: String, issuer: &Issuer) -> Result<Option<&'static Preset>, ConfigProblem> {
+    let Some(name) = &issuer.preset else { return Ok(None) };
+    PRESETS.iter().find(|preset| preset.name == name).map(Some).ok_or_else(|| {
+        let known: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
+        ConfigProblem::not_allowed(field, format!("known are {}", known.join(", "))).showing(name)
+    })
+}
+
+fn scope_claims(issuer: &Issuer, preset: Option<&Preset>) -> Vec<String> {
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    match (&issuer.scope_claims, preset) {
+        (Some(names), _) => names.clone(),
+        (None, Some(preset)) => owned(preset.scope_claims),
+        (None, None) => owned(SCOPE_CLAIMS),
+    }
+}
+
+fn algorithms(field: &str, issuer: &Issuer, problems: &mut Problems) -> Result<Algorithms, Flawed> {
     let Some(names) = &issuer.algorithms else {
         return Ok(Algorithms::default());
     };
     let known = || Algorithm::ALL.map(Algorithm::name).join(", ");
     if names.is_empty() {
-        return Err(ConfigError::new(field, "[]", format!("name at least one of {}", known())));
+        let fix = format!("name at least one of {}", known());
+        return Err(problems.add(ConfigProblem::missing(field, fix).showing("[]")));
     }
-    names
-        .iter()
-        .map(|name| {
-            Algorithm::named(name).ok_or_else(|| {
-                let mend = format!("use asymmetric signatures only: {}", known());
-                ConfigError::new(field, name, mend)
-            })
+    let named = |name: &String| {
+        Algorithm::named(name).ok_or_else(|| {
+            let fix = format!("use asymmetric signatures only: {}", known());
+            ConfigProblem::not_allowed(field, fix).showing(name)
         })
-        .collect()
+    };
+    let algorithms: Vec<_> = all(names.iter().map(|name| problems.keep(named(name))))?;
+    Ok(algorithms.into_iter().collect())
 }
 
 /// Keys that are here already, or where to get them.
@@ -151,39 +210,40 @@ fn keys_at(
     field: &dyn Fn(&str) -> String,
     issuer: &Issuer,
     algorithms: &Algorithms,
-) -> Result<KeysAt, ConfigError> {
-    let fixed = |name: &str, value: &str, bytes: &[u8]| {
-        let keys = KeySet::read(bytes, algorithms);
-        keys.map(KeysAt::Fixed)
-            .map_err(|why| ConfigError::new(field(name), value, format!("{why}: give a JWK set")))
-    };
+) -> Result<KeysAt, ConfigProblem> {
     match (&issuer.jwks_uri, &issuer.jwks_file, &issuer.jwks) {
         (Some(uri), None, None) => match HttpUrl::parse(uri) {
             Ok(_) => Ok(KeysAt::Location(Location::At(uri.clone()))),
-            Err(mend) => Err(ConfigError::new(field("jwks_uri"), uri, mend)),
+            Err(fix) => Err(ConfigProblem::not_allowed(field("jwks_uri"), fix).showing(uri)),
         },
         (None, Some(path), None) => {
-            let shown = path.display().to_string();
+            let unreadable = |fix: &str| {
+                ConfigProblem::unreadable(field("jwks_file"), fix).showing(path.display().to_string())
+            };
             let bytes = std::fs::read(path).map_err(|why| {
-                ConfigError::new(
-                    field("jwks_file"),
-                    &shown,
-                    format!("it cannot be read ({why}): check the path"),
-                )
+                unreadable("it cannot be read: check the path, and who may read it").because(why)
             })?;
-            fixed("jwks_file", &shown, &bytes)
+            let keys = KeySet::read(&bytes, algorithms);
+            keys.map(KeysAt::Fixed).map_err(|why| unreadable("give a JWK set").because(why))
         }
-        (None, None, Some(json)) => fixed("jwks", "(the set given)", json.0.as_bytes()),
+        (None, None, Some(json)) => {
+            let keys = KeySet::read(json.0.as_bytes(), algorithms);
+            keys.map(KeysAt::Fixed).map_err(|why| {
+                let problem = ConfigProblem::not_allowed(field("jwks"), "give a JWK set");
+                problem.showing("(the set given)").because(why)
+            })
+        }
+        (None, None, None) if issuer.issuer.is_empty() => Err(unnamed(field)),
         (None, None, None) => match metadata_urls(&issuer.issuer) {
             Ok(urls) => Ok(KeysAt::Location(Location::Discovered(urls))),
-            Err(mend) => {
-                let mend = format!("its keys cannot be discovered: {mend}, or give jwks_uri or jwks_file");
-                Err(ConfigError::new(field("issuer"), &issuer.issuer, mend))
+            Err(fix) => {
+                let fix = format!("its keys cannot be discovered: {fix}, or give jwks_uri or jwks_file");
+                Err(ConfigProblem::not_allowed(field("issuer"), fix).showing(&issuer.issuer))
             }
         },
-        _ => Err(ConfigError::about(
-            field("jwks_uri"),
-            "give one of jwks_uri, jwks_file and jwks, not several",
-        )),
+        _ => {
+            let fix = "give one of jwks_uri, jwks_file and jwks, not several";
+            Err(ConfigProblem::conflict(field("jwks_uri"), fix))
+        }
     }
 }

@@ -31,6 +31,6 @@ pub(crate) use introspector::Introspector;
 pub(crate) use kept::{Kept, MAX_WAIT};
 pub(crate) use keys::{KeyFetch, KeySource};
 pub(crate) use response::IntrospectionResponse;
-pub(crate) use secret::{FileSecret, SecretSource};
+pub(crate) use secret::{FileSecret, NoSecret, SecretSource};
 pub(crate) use single_flight::{Lane, NoOutcome, SingleFlight};
 pub(crate) use state::Lifetimes;

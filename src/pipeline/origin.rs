@@ -4,7 +4,7 @@ use http::HeaderValue;
 use http::header::ORIGIN;
 use http::request::Parts;
 
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigProblem, Flawed, Problems, all};
 use crate::refusal::{Reason, Refusal};
 use crate::resource_uri::{Host, ResourceUri};
 
@@ -24,18 +24,18 @@ enum Listed {
 }
 
 impl Origins {
-    pub(crate) fn new(resource: &ResourceUri, allowed: &[String]) -> Result<Self, ConfigError> {
-        let listed = allowed.iter().map(|text| Listed::parse(text)).collect::<Result<_, _>>()?;
-        Ok(Self { own: resource.browser_origin(), listed })
+    /// The listed origins are checked whether or not there is a good resource.
+    pub(crate) fn new(
+        resource: Result<&ResourceUri, Flawed>,
+        allowed: &[String],
+        problems: &mut Problems,
+    ) -> Result<Self, Flawed> {
+        let listed = all(allowed.iter().map(|text| problems.keep(Listed::parse(text))));
+        Ok(Self { own: resource?.browser_origin(), listed: listed? })
     }
 
     pub(crate) fn allow_any(resource: &ResourceUri) -> Self {
         Self { own: resource.browser_origin(), listed: vec![Listed::Any] }
-    }
-
-    /// Whether any web page may ask: one whose origin is `null` is easily made by every other.
-    pub(crate) fn allow_every_page(&self) -> bool {
-        self.allow("null")
     }
 
     /// The allowed origin of the request, `None` when it names none.
@@ -72,8 +72,8 @@ fn is_loopback(origin: &str) -> bool {
 }
 
 impl Listed {
-    fn parse(text: &str) -> Result<Self, ConfigError> {
-        let wrong = |mend| Err(ConfigError::new("origins.allowed", text, mend));
+    fn parse(text: &str) -> Result<Self, ConfigProblem> {
+        let wrong = |fix: &str| Err(ConfigProblem::not_allowed("origins.allowed", fix).showing(text));
         if text == "null" {
             return Ok(Self::Exactly(text.to_owned()));
         }
@@ -99,7 +99,7 @@ impl Listed {
                     wrong("leave out the default port, as browsers do")
                 }
                 Ok(_) => Ok(Self::Exactly(text.to_owned())),
-                Err(mend) => wrong(mend),
+                Err(fix) => wrong(fix),
             },
             "" => wrong("name a host behind ://"),
             _ => Ok(Self::Exactly(text.to_owned())),
@@ -111,9 +111,10 @@ impl Listed {
 mod tests {
     use super::*;
 
-    fn origins(allowed: &[&str]) -> Result<Origins, ConfigError> {
+    fn origins(allowed: &[&str]) -> Result<Origins, Flawed> {
         let resource = ResourceUri::parse("https://mcp.example.com:443/mcp").unwrap();
-        Origins::new(&resource, &allowed.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
+        let allowed: Vec<_> = allowed.iter().map(|text| (*text).to_owned()).collect();
+        Origins::new(Ok(&resource), &allowed, &mut Problems::default())
     }
 
     #[test]

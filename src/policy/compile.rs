@@ -10,62 +10,75 @@ use super::rule::{Need, Rule};
 use super::scope_map::ScopeMap;
 use super::shown::Shown;
 use super::template::{Fillers, Template};
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigProblem, Flawed, Problems, all};
 use crate::resource_name::ResourceName;
 use crate::scope::{Scope, Scopes};
 
 impl Policy {
-    pub(crate) fn compile(map: &ScopeMap) -> Result<Self, ConfigError> {
-        let unlisted = map.unlisted.ok_or_else(|| {
-            ConfigError::about(
+    pub(crate) fn compile(map: &ScopeMap, problems: &mut Problems) -> Result<Self, Flawed> {
+        let unlisted = problems.keep(map.unlisted.ok_or_else(|| {
+            ConfigProblem::missing(
                 "scopes.unlisted",
                 "say what happens to tools, resources and prompts that no rule names: \"deny\" or \"allow\"",
             )
-        })?;
-        let base = base(&map.every_request)?;
+        }));
+        let base = base(&map.every_request, problems);
         let initial = match &map.initial {
-            Some(initial) => published_scopes("scopes.initial", initial)?,
-            None => base.iter().flat_map(Requirement::rendered).cloned().collect(),
+            Some(initial) => published_scopes("scopes.initial", initial, problems),
+            None => base
+                .as_ref()
+                .map_err(|flawed| *flawed)
+                .map(|base| base.iter().flat_map(Requirement::rendered).cloned().collect()),
         };
-        let resources = rules("scopes.resources", &map.resources, Braces::ArePlaceholders)?;
-        for (uri, _) in &map.resources {
-            let example = ResourceName::parse(example_of(uri).into())
-                .map_err(|why| ConfigError::new(format!("scopes.resources.{uri}"), uri, why.to_string()))?;
-            if let Some(normal) = example.normalised {
-                let mend =
-                    format!("write the URI in its normal form, {normal:?}, as requests are compared with it");
-                return Err(ConfigError::new(format!("scopes.resources.{uri}"), uri, mend));
-            }
-        }
+        let tools = rules("scopes.tools", &map.tools, Braces::AreLiteral, problems);
+        let resources = rules("scopes.resources", &map.resources, Braces::ArePlaceholders, problems);
+        let normal = all(map.resources.iter().map(|(uri, _)| problems.keep(in_normal_form(uri))));
+        let prompts = rules("scopes.prompts", &map.prompts, Braces::AreLiteral, problems);
+        let methods = rules("scopes.methods", &map.methods, Braces::AreLiteral, problems);
+        let hierarchy = hierarchy(map, problems);
+        let open = open::check(map, problems);
+        let shown = Shown::compile(map, problems);
+        let [(), ()] = [normal?, open?];
         Ok(Self {
-            base,
-            initial,
-            tools: rules("scopes.tools", &map.tools, Braces::AreLiteral)?,
-            resources,
-            prompts: rules("scopes.prompts", &map.prompts, Braces::AreLiteral)?,
-            methods: rules("scopes.methods", &map.methods, Braces::AreLiteral)?,
-            unlisted,
-            hierarchy: hierarchy(map)?,
+            base: base?,
+            initial: initial?,
+            tools: tools?,
+            resources: resources?,
+            prompts: prompts?,
+            methods: methods?,
+            unlisted: unlisted?,
+            hierarchy: hierarchy?,
             challenge: map.challenge,
-            opens_anything: open::check(map)?,
-            shown: Shown::compile(map)?,
+            opens_anything: map.opens_anything(),
+            shown: shown?,
         })
     }
 }
 
-fn base(every_request: &[Rule]) -> Result<Vec<Requirement>, ConfigError> {
+fn base(every_request: &[Rule], problems: &mut Problems) -> Result<Vec<Requirement>, Flawed> {
     let field = "scopes.every_request";
-    let parsed = every_request
-        .iter()
-        .map(|rule| requirement(field, rule, Fillers::None))
-        .collect::<Result<Vec<_>, _>>()?;
-    if parsed.contains(&Requirement::Denied) {
-        return Err(ConfigError::about(
-            field,
-            "a gate that refuses every request is no gate: leave out `deny`",
-        ));
+    let parsed: Result<Vec<_>, _> =
+        all(every_request.iter().map(|rule| requirement(field, rule, Fillers::None, problems)));
+    if every_request.iter().any(|rule| rule.0 == Need::Denied) {
+        let fix = "a gate that refuses every request is no gate: leave out `deny`";
+        return Err(problems.add(ConfigProblem::not_allowed(field, fix)));
     }
-    Ok(parsed)
+    parsed
+}
+
+/// Requests are compared with the URI in its normal form.
+fn in_normal_form(uri: &str) -> Result<(), ConfigProblem> {
+    let field = || format!("scopes.resources.{uri}");
+    let example = ResourceName::parse(example_of(uri).into())
+        .map_err(|why| ConfigProblem::not_allowed(field(), why.to_string()).showing(uri))?;
+    match example.normalised {
+        Some(normal) => {
+            let fix =
+                format!("write the URI in its normal form, {normal:?}, as requests are compared with it");
+            Err(ConfigProblem::not_allowed(field(), fix).showing(uri))
+        }
+        None => Ok(()),
+    }
 }
 
 /// A URI that a resource's rule may be for.
@@ -76,86 +89,106 @@ fn example_of(written: &str) -> String {
     pieces.fold(first, |example, piece| example + "x" + piece.split_once('}').map_or("", |(_, then)| then))
 }
 
-fn rules(table: &str, rules: &[(String, Rule)], braces: Braces) -> Result<Names<Requirement>, ConfigError> {
+fn rules(
+    table: &str,
+    rules: &[(String, Rule)],
+    braces: Braces,
+    problems: &mut Problems,
+) -> Result<Names<Requirement>, Flawed> {
     let mut names = Names::new(braces);
+    let mut sound = Ok(());
     for (name, rule) in rules {
         let field = format!("{table}.{name}");
-        let pattern = Pattern::read(name, braces).map_err(|mend| ConfigError::new(&field, name, mend))?;
-        let fillers = match braces {
-            Braces::AreLiteral => Fillers::Name,
-            Braces::ArePlaceholders => Fillers::Of(pattern.as_ref()),
-        };
-        let requirement = requirement(&field, rule, fillers)?;
-        names.insert(name, requirement).map_err(|mend| ConfigError::new(field, name, mend))?;
+        let pattern =
+            Pattern::read(name, braces).map_err(|fix| ConfigProblem::not_allowed(&field, fix).showing(name));
+        // Without a readable pattern no placeholder of the rule can be told to be wrong.
+        let inserted = problems.keep(pattern).and_then(|pattern| {
+            let fillers = match braces {
+                Braces::AreLiteral => Fillers::Name,
+                Braces::ArePlaceholders => Fillers::Of(pattern.as_ref()),
+            };
+            let requirement = requirement(&field, rule, fillers, problems)?;
+            problems.keep(names.insert(&field, name, requirement))
+        });
+        sound = sound.and(inserted);
     }
-    Ok(names)
+    sound.map(|()| names)
 }
 
-fn requirement(field: &str, rule: &Rule, fillers: Fillers<'_>) -> Result<Requirement, ConfigError> {
+fn requirement(
+    field: &str,
+    rule: &Rule,
+    fillers: Fillers<'_>,
+    problems: &mut Problems,
+) -> Result<Requirement, Flawed> {
     Ok(match &rule.0 {
         Need::Anonymous => Requirement::Anonymous,
         Need::Nothing => Requirement::Nothing,
         Need::Denied => Requirement::Denied,
         Need::All(texts) | Need::Any(texts) if texts.is_empty() => {
-            return Err(ConfigError::about(
-                field,
-                "name at least one scope, or write {} for the base scopes only",
-            ));
+            let fix = "name at least one scope, or write {} for the base scopes only";
+            return Err(problems.add(ConfigProblem::missing(field, fix)));
         }
         Need::All(texts) | Need::Any(texts) if texts.iter().any(|text| Template::is_one(text)) => {
             let any = matches!(&rule.0, Need::Any(_));
-            let template = Template::read(any, texts, fillers);
-            Requirement::Templated(template.map_err(|mend| ConfigError::new(field, texts.join(" "), mend))?)
+            let template = Template::read(any, texts, fillers)
+                .map_err(|fix| ConfigProblem::not_allowed(field, fix).showing(texts.join(" ")));
+            Requirement::Templated(problems.keep(template)?)
         }
-        Need::All(texts) => Requirement::All(scopes(field, texts)?),
-        Need::Any(texts) => Requirement::Any(scopes(field, texts)?),
+        Need::All(texts) => Requirement::All(scopes(field, texts, problems)?),
+        Need::Any(texts) => Requirement::Any(scopes(field, texts, problems)?),
     })
 }
 
-fn hierarchy(map: &ScopeMap) -> Result<Hierarchy, ConfigError> {
-    let mut lines = Vec::new();
-    for (broad, narrow) in &map.implies {
+fn hierarchy(map: &ScopeMap, problems: &mut Problems) -> Result<Hierarchy, Flawed> {
+    let lines: Vec<_> = all(map.implies.iter().map(|(broad, narrow)| {
         let field = format!("scopes.implies.{broad}");
-        let broad = scope(&field, broad)?;
-        lines.push((broad, scopes(&field, narrow)?.as_slice().to_vec()));
-    }
-    Hierarchy::new(&lines, map.wildcard_grants).map_err(|scope| {
+        let (broad, narrow) = (problems.keep(scope(&field, broad)), scopes(&field, narrow, problems));
+        Ok((broad?, narrow?.as_slice().to_vec()))
+    }))?;
+    problems.keep(Hierarchy::new(&lines, map.wildcard_grants).map_err(|scope| {
         let field = format!("scopes.implies.{}", scope.as_str());
-        ConfigError::new(field, scope.as_str(), "it implies itself in the end: break the circle")
-    })
+        let fix = "it implies itself in the end: break the circle";
+        ConfigProblem::conflict(field, fix).showing(scope.as_str())
+    }))
 }
 
-fn scopes(field: &str, texts: &[String]) -> Result<Scopes, ConfigError> {
-    texts.iter().map(|text| scope(field, text)).collect()
+fn scopes(field: &str, texts: &[String], problems: &mut Problems) -> Result<Scopes, Flawed> {
+    let scopes: Vec<Scope> = all(texts.iter().map(|text| problems.keep(scope(field, text))))?;
+    Ok(scopes.into_iter().collect())
 }
 
-fn scope(field: &str, text: &str) -> Result<Scope, ConfigError> {
+fn scope(field: &str, text: &str) -> Result<Scope, ConfigProblem> {
+    let not_allowed = |fix: &str| ConfigProblem::not_allowed(field, fix).showing(text);
     if Template::is_one(text) {
-        let mend = "there is no name here to fill a placeholder with: braces belong into the rules of tools, resources, \
-                    prompts and methods";
-        return Err(ConfigError::new(field, text, mend));
+        return Err(not_allowed(
+            "there is no name here to fill a placeholder with: braces belong into the rules of tools, resources, \
+             prompts and methods",
+        ));
     }
-    let scope = Scope::parse(text).map_err(|why| {
-        let mend = if text.contains(' ') {
-            "a scope has no spaces: write several as a list of several".to_owned()
-        } else {
-            why.to_string()
-        };
-        ConfigError::new(field, text, mend)
+    let scope = Scope::parse(text).map_err(|why| match text.contains(' ') {
+        true => not_allowed("a scope has no spaces: write several as a list of several"),
+        false => not_allowed(&why.to_string()),
     })?;
     if text == "offline_access" {
-        let mend = "leave it out: it asks the authorization server for a refresh token and opens nothing here (SEP-2207)";
-        return Err(ConfigError::new(field, text, mend));
+        return Err(not_allowed(
+            "leave it out: it asks the authorization server for a refresh token and opens nothing here (SEP-2207)",
+        ));
     }
     Ok(scope)
 }
 
 /// Scopes that are advertised: single ones, since clients ask for all of them as they stand.
-pub(crate) fn published_scopes(field: &str, texts: &[String]) -> Result<Scopes, ConfigError> {
-    let scopes = scopes(field, texts)?;
-    if let Some(wildcard) = scopes.iter().find(|scope| *scope == "*" || scope.ends_with(":*")) {
-        let mend = "name single scopes: clients ask for all that is advertised";
-        return Err(ConfigError::new(field, wildcard, mend));
+pub(crate) fn published_scopes(
+    field: &str,
+    texts: &[String],
+    problems: &mut Problems,
+) -> Result<Scopes, Flawed> {
+    let scopes = scopes(field, texts, problems);
+    let mut sound = Ok(());
+    for wildcard in texts.iter().filter(|scope| *scope == "*" || scope.ends_with(":*")) {
+        let fix = "name single scopes: clients ask for all that is advertised";
+        sound = Err(problems.add(ConfigProblem::not_allowed(field, fix).showing(wildcard)));
     }
-    Ok(scopes)
+    sound.and(scopes)
 }

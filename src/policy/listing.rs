@@ -93,10 +93,11 @@ fn literal_beginning(pattern: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
+    use crate::config_error::Problems;
     use crate::policy::{Rule, ScopeMap, all_of, any_of, base_only, deny};
 
     fn listed(map: ScopeMap, granted: &str, list: List, name: &str) -> bool {
-        Policy::compile(&map.list_callable()).unwrap().may_be_listed(
+        Policy::compile(&map.list_callable(), &mut Problems::default()).unwrap().may_be_listed(
             Some(&Scopes::from_claim(granted)),
             list,
             name,
@@ -250,11 +251,16 @@ mod tests {
 
     #[test]
     fn a_rule_that_lists_what_is_in_no_list_or_open_to_nobody_is_refused() {
-        let error = |map: ScopeMap| Policy::compile(&map).unwrap_err().to_string();
+        let error = |map: ScopeMap| {
+            let mut problems = Problems::default();
+            let compiled = Policy::compile(&map, &mut problems);
+            problems.finish(compiled).unwrap_err().to_string()
+        };
         let map = ScopeMap::allow_unlisted;
         assert!(error(map().tool("t", deny().listed())).contains("scopes.tools.t"));
         assert!(error(map().every_request(Rule::from("a").listed())).contains("scopes.every_request"));
         assert!(error(map().method("x", Rule::from("a").listed())).contains("scopes.methods.x"));
-        assert!(Policy::compile(&map().tool("t", Rule::from("a").listed())).is_ok());
+        let shown = map().tool("t", Rule::from("a").listed());
+        assert!(Policy::compile(&shown, &mut Problems::default()).is_ok());
     }
 }

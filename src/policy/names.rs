@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::pattern::{Braces, Pattern};
 use super::prefixes::Prefixes;
+use crate::config_error::ConfigProblem;
 
 /// Names are compared as decoded text, case-sensitively.
 #[derive(Debug)]
@@ -65,26 +66,27 @@ impl<R> Names<R> {
         self.exact.is_empty() && self.patterns.is_empty()
     }
 
-    /// Fails with what is wrong with the name.
-    pub(crate) fn insert(&mut self, name: &str, rule: R) -> Result<(), &'static str> {
+    /// Fails with what is wrong with the name, which is written in this field.
+    pub(crate) fn insert(&mut self, field: &str, name: &str, rule: R) -> Result<(), ConfigProblem> {
+        let not_allowed = |fix| ConfigProblem::not_allowed(field, fix).showing(name);
+        let twice = || ConfigProblem::duplicate(field, "it is named twice: join the two rules").showing(name);
         if name.is_empty() {
-            return Err("a name has at least one character");
+            return Err(not_allowed("a name has at least one character"));
         }
-        let Some(pattern) = Pattern::read(name, self.braces)? else {
-            if self.exact.insert(name.to_owned(), rule).is_some() {
-                return Err("it is named twice: join the two rules");
-            }
-            return Ok(());
+        let Some(pattern) = Pattern::read(name, self.braces).map_err(not_allowed)? else {
+            return match self.exact.insert(name.to_owned(), rule) {
+                Some(_) => Err(twice()),
+                None => Ok(()),
+            };
         };
         if self.patterns.iter().any(|(held, _)| *held == pattern) {
-            return Err("it is named twice: join the two rules");
+            return Err(twice());
         }
         let length = pattern.literal_length();
         let rivals = self.patterns.iter().filter(|(held, _)| held.literal_length() == length);
         if rivals.into_iter().any(|(held, _)| held.overlaps(&pattern)) {
-            return Err(
-                "another pattern with as much literal text may match the same name: make one say more",
-            );
+            let fix = "another pattern with as much literal text may match the same name: make one say more";
+            return Err(ConfigProblem::conflict(field, fix).showing(name));
         }
         let index = self.patterns.len();
         match pattern.as_prefix() {
@@ -108,7 +110,7 @@ mod tests {
     fn names(patterns: &[&'static str]) -> Names<&'static str> {
         let mut names = Names::new(Braces::AreLiteral);
         for pattern in patterns {
-            names.insert(pattern, *pattern).unwrap();
+            names.insert("field", pattern, *pattern).unwrap();
         }
         names
     }
@@ -135,7 +137,7 @@ mod tests {
         let mut names = Names::new(Braces::ArePlaceholders);
         for pattern in ["db://*", "db://{table}/rows/*", "db://users/rows/*", "db://{table}/rows/{row}/cells"]
         {
-            names.insert(pattern, pattern).unwrap();
+            names.insert("field", pattern, pattern).unwrap();
         }
         for (name, rule) in [
             ("db://orders", "db://*"),
@@ -150,11 +152,11 @@ mod tests {
     #[test]
     fn a_name_twice_or_a_star_inside_is_refused() {
         let mut names = names(&["a", "b*"]);
-        assert!(names.insert("a", "").is_err());
-        assert!(names.insert("b*", "").is_err());
-        assert!(names.insert("a*c", "").is_err());
-        assert!(names.insert("a**", "").is_err());
-        assert!(names.insert("", "").is_err());
-        assert!(names.insert("b", "").is_ok());
+        assert!(names.insert("field", "a", "").is_err());
+        assert!(names.insert("field", "b*", "").is_err());
+        assert!(names.insert("field", "a*c", "").is_err());
+        assert!(names.insert("field", "a**", "").is_err());
+        assert!(names.insert("field", "", "").is_err());
+        assert!(names.insert("field", "b", "").is_ok());
     }
 }

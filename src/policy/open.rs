@@ -7,7 +7,7 @@ use super::requirement::Requirement;
 use super::rule::{Need, Rule};
 use super::scope_map::ScopeMap;
 use crate::call::{Calls, MessageKind};
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigProblem, Flawed, Problems};
 use crate::refusal::{Reason, Refusal};
 
 impl Policy {
@@ -41,28 +41,39 @@ impl Policy {
     }
 }
 
+impl ScopeMap {
+    /// Whether a rule opens something to those who have no token.
+    pub(crate) fn opens_anything(&self) -> bool {
+        self.rules_by_name().any(|(_, _, rule)| is_open(rule))
+    }
+
+    fn rules_by_name(&self) -> impl Iterator<Item = (&'static str, &str, &Rule)> {
+        let tables = [
+            ("tools", &self.tools),
+            ("resources", &self.resources),
+            ("prompts", &self.prompts),
+            ("methods", &self.methods),
+        ];
+        tables
+            .into_iter()
+            .flat_map(|(table, rules)| rules.iter().map(move |(name, rule)| (table, name.as_str(), rule)))
+    }
+}
+
+fn is_open(rule: &Rule) -> bool {
+    rule.0 == Need::Anonymous
+}
+
 /// What is open must have been meant: by name, and where a name of nothing else could be meant.
-pub(super) fn check(map: &ScopeMap) -> Result<bool, ConfigError> {
-    let is_open = |rule: &Rule| rule.0 == Need::Anonymous;
+pub(super) fn check(map: &ScopeMap, problems: &mut Problems) -> Result<(), Flawed> {
+    let mut sound = Ok(());
     if map.every_request.iter().any(is_open) {
-        let mend = "name what is open without a token; what every request needs does not open anything";
-        return Err(ConfigError::about("scopes.every_request", mend));
+        let fix = "name what is open without a token; what every request needs does not open anything";
+        sound = Err(problems.add(ConfigProblem::not_allowed("scopes.every_request", fix)));
     }
-    let mut opens_anything = false;
-    for (table, rules) in [
-        ("tools", &map.tools),
-        ("resources", &map.resources),
-        ("prompts", &map.prompts),
-        ("methods", &map.methods),
-    ] {
-        for (name, _) in rules.iter().filter(|(_, rule)| is_open(rule)) {
-            opens_anything = true;
-            if name == "*" {
-                let mend =
-                    "name what is open without a token, or what is added to the server later would be too";
-                return Err(ConfigError::new(format!("scopes.{table}"), name, mend));
-            }
-        }
+    for (table, name, _) in map.rules_by_name().filter(|(_, name, rule)| *name == "*" && is_open(rule)) {
+        let fix = "name what is open without a token, or what is added to the server later would be too";
+        sound = Err(problems.add(ConfigProblem::not_allowed(format!("scopes.{table}"), fix).showing(name)));
     }
-    Ok(opens_anything)
+    sound
 }

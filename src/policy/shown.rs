@@ -7,7 +7,7 @@ use super::pattern::Braces;
 use super::rule::{Need, Rule, Visibility};
 use super::scope_map::{Listing, ScopeMap};
 use crate::call::Target;
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigProblem, Flawed, Problems};
 use crate::resource_name::ResourceName;
 
 /// Which rules show what they are about to those, too, who may not call it yet.
@@ -20,19 +20,19 @@ pub(crate) struct Shown {
 
 impl Shown {
     /// `None` where lists are not filtered. What is wrong with a rule's visibility is found in any case.
-    pub(super) fn compile(map: &ScopeMap) -> Result<Option<Self>, ConfigError> {
+    pub(super) fn compile(map: &ScopeMap, problems: &mut Problems) -> Result<Option<Self>, Flawed> {
         let base = map.every_request.iter().map(|rule| ("scopes.every_request".to_owned(), rule));
         let methods = map.methods.iter().map(|(name, rule)| (format!("scopes.methods.{name}"), rule));
-        if let Some((field, _)) = base.chain(methods).find(|(_, rule)| rule.1 == Visibility::Always) {
-            let mend = "only a tool, a prompt or a resource is in a list: leave out `listed` here";
-            return Err(ConfigError::about(field, mend));
+        let mut sound = Ok(());
+        for (field, _) in base.chain(methods).filter(|(_, rule)| rule.1 == Visibility::Always) {
+            let fix = "only a tool, a prompt or a resource is in a list: leave out `listed` here";
+            sound = Err(problems.add(ConfigProblem::not_allowed(field, fix)));
         }
-        let shown = Self {
-            tools: visibilities("scopes.tools", &map.tools, Braces::AreLiteral)?,
-            resources: visibilities("scopes.resources", &map.resources, Braces::ArePlaceholders)?,
-            prompts: visibilities("scopes.prompts", &map.prompts, Braces::AreLiteral)?,
-        };
-        Ok((map.listing == Listing::Callable).then_some(shown))
+        let tools = visibilities("scopes.tools", &map.tools, Braces::AreLiteral, problems);
+        let resources = visibilities("scopes.resources", &map.resources, Braces::ArePlaceholders, problems);
+        let prompts = visibilities("scopes.prompts", &map.prompts, Braces::AreLiteral, problems);
+        let shown = Self { tools: tools?, resources: resources?, prompts: prompts? };
+        sound.map(|()| (map.listing == Listing::Callable).then_some(shown))
     }
 
     pub(super) fn always(&self, target: &Target<'_>) -> bool {
@@ -54,18 +54,22 @@ fn visibilities(
     table: &str,
     rules: &[(String, Rule)],
     braces: Braces,
-) -> Result<Names<Visibility>, ConfigError> {
+    problems: &mut Problems,
+) -> Result<Names<Visibility>, Flawed> {
     let mut names = Names::new(braces);
+    let mut sound = Ok(());
     for (name, Rule(need, visibility)) in rules {
         let field = format!("{table}.{name}");
         if *need == Need::Denied && *visibility == Visibility::Always {
-            let mend =
+            let fix =
                 "what nobody may call is not listed: leave out `listed`, or name the scopes that open it";
-            return Err(ConfigError::about(field, mend));
+            sound = Err(problems.add(ConfigProblem::conflict(&field, fix)));
         }
-        names.insert(name, *visibility).map_err(|mend| ConfigError::new(field, name, mend))?;
+        if let Err(problem) = names.insert(&field, name, *visibility) {
+            sound = Err(problems.add(problem));
+        }
     }
-    Ok(names)
+    sound.map(|()| names)
 }
 
 /// As the start-up event shows it.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Policy, Rule, ScopeMap, all_of, any_of, base_only, deny, without_token};
 use crate::call::Calls;
+use crate::config_error::Problems;
 use crate::grant::Grant;
 use crate::refusal::RefusalKind;
 use crate::scope::Scopes;
@@ -302,7 +303,7 @@ proptest! {
     fn decision_and_challenge_are_those_of_a_model_and_what_a_challenge_names_opens(
         map in map(), granted in granted(), asked in asked(),
     ) {
-        let policy = Policy::compile(&map.scope_map()).unwrap();
+        let policy = Policy::compile(&map.scope_map(), &mut Problems::default()).unwrap();
         let scopes = Scopes::from_claim(&granted.join(" "));
         let is_admitted = policy.admit(Grant { scopes: &scopes }).is_ok();
         let judged = outcome(&policy, &granted, &asked);
@@ -317,7 +318,7 @@ proptest! {
 
     #[test]
     fn what_is_open_without_a_token_is_what_a_model_opens(map in map(), asked in asked()) {
-        let policy = Policy::compile(&map.scope_map()).unwrap();
+        let policy = Policy::compile(&map.scope_map(), &mut Problems::default()).unwrap();
         let opens = policy.authorize(None, &calls(&body(&asked))).is_ok();
         prop_assert_eq!(opens, map.opens(&asked));
         prop_assert!(!opens || policy.opens_anything());

@@ -314,5 +314,5 @@ fn a_file_has_these_rules_and_every_slip_is_named() {
     }
     let null = Issuer::new("https://a.example").require_claim("tenant", [None::<String>]);
     let built = Toolgate::builder(RESOURCE).issuer(null).scopes(ScopeMap::allow_unlisted()).build();
-    assert_eq!(built.unwrap_err().field(), "issuers[0].claims.tenant");
+    assert_eq!(built.unwrap_err().problems()[0].field(), "issuers[0].claims.tenant");
 }

@@ -1,8 +1,10 @@
-//! A configuration is parsed once, and every mistake in it is named with its mend.
+//! A configuration is parsed once, and every mistake in it is named with how to fix it.
+
+use std::error::Error;
 
 use serde_json::json;
 use toolgate::testing::AuthorizationServer;
-use toolgate::{Config, Issuer, Limits, Metadata, ScopeMap, Toolgate};
+use toolgate::{Config, ConfigError, ConfigProblemKind, Issuer, Limits, Metadata, ScopeMap, Toolgate};
 
 const MINIMAL: &str = r#"
 resource = "https://mcp.example.com/mcp"
@@ -111,11 +113,11 @@ fn changed(change: &str) -> String {
 }
 
 #[test]
-fn every_bad_value_is_named_with_its_field_and_how_to_mend_it() {
+fn every_bad_value_is_named_with_its_field_and_how_to_fix_it() {
     let resource = r#"resource = "https://mcp.example.com/mcp" => resource = "#;
     let issuer = r#"issuer = "https://auth.example.com" => issuer = "#;
     let with = r#"[scopes] => "#;
-    for (change, field, shown, mend) in [
+    for (change, field, shown, fix) in [
         (format!("{resource}\"mcp\""), "resource", "\"mcp\"", "absolute URL"),
         (format!("{resource}\"http://mcp.example.com/mcp\""), "resource", "http://", "https"),
         (format!("{resource}\"https://mcp.example.com/mcp#x\""), "resource", "#x", "fragment"),
@@ -266,7 +268,7 @@ fn every_bad_value_is_named_with_its_field_and_how_to_mend_it() {
     ] {
         let text = changed(&change);
         let error = build(&text).expect_err(&text);
-        for part in [field, shown, mend] {
+        for part in [field, shown, fix] {
             assert!(error.contains(part), "{part:?} is missing in the error of\n{text}\n{error}");
         }
         assert!(!error.contains("s3cret"), "{error}");
@@ -306,4 +308,211 @@ async fn a_static_key_file_is_read_when_the_gate_is_built() {
     let built = build(&text);
     std::fs::remove_file(&path).unwrap();
     built.unwrap();
+}
+
+/// Five tables, a mistake in each.
+pub const FIVE_MISTAKES: &str = r#"
+resource = "http://mcp.example.com/mcp"
+
+[[issuers]]
+issuer = "https://auth.example.com"
+algorithms = ["HS256"]
+
+[scopes]
+unlisted = "deny"
+every_request = ["a b"]
+
+[origins]
+allowed = ["https://page.example/"]
+
+[limits]
+body_seconds = 0
+"#;
+
+fn config_error(text: &str) -> ConfigError {
+    toml::from_str::<Config>(text).unwrap().into_builder().build().expect_err(text)
+}
+
+#[test]
+fn a_configuration_with_five_mistakes_gets_five_errors() {
+    let error = config_error(FIVE_MISTAKES);
+    let shown: Vec<_> =
+        error.problems().iter().map(|wrong| (wrong.field(), wrong.value(), wrong.kind())).collect();
+    assert_eq!(
+        shown,
+        [
+            ("resource", Some("http://mcp.example.com/mcp"), ConfigProblemKind::NotAllowed),
+            ("limits.body_seconds", Some("0"), ConfigProblemKind::NotAllowed),
+            ("scopes.every_request", Some("a b"), ConfigProblemKind::NotAllowed),
+            ("issuers[0].algorithms", Some("HS256"), ConfigProblemKind::NotAllowed),
+            ("origins.allowed", Some("https://page.example/"), ConfigProblemKind::NotAllowed),
+        ]
+    );
+    let text = error.to_string();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 6, "{text}");
+    assert_eq!(lines[0], "5 values are wrong:");
+    for (line, problem) in lines[1..].iter().zip(error.problems()) {
+        assert!(!problem.fix().is_empty());
+        for part in [problem.field(), problem.value().unwrap(), problem.fix()] {
+            assert!(line.contains(part), "{part} is missing in {line}");
+        }
+    }
+}
+
+#[test]
+fn the_debug_of_a_config_error_reads_like_its_display() {
+    let one = config_error(&MINIMAL.replace("https://mcp", "http://mcp"));
+    assert_eq!(one.problems().len(), 1);
+    for error in [config_error(FIVE_MISTAKES), one] {
+        assert_eq!(format!("{error:?}"), error.to_string());
+        for problem in error.problems() {
+            assert_eq!(format!("{problem:?}"), problem.to_string());
+        }
+    }
+}
+
+#[test]
+fn no_mistake_hides_another_one_whatever_it_is_in() {
+    let text = r#"
+        resource = "mcp"
+
+        [[issuers]]
+        issuer = "https://auth.example.com"
+        preset = "acme"
+        jwks_uri = "ftp://x"
+        leeway_seconds = 86400
+        audiences = [""]
+        scope_request_prefix = "a b"
+        advertise = "x"
+        [issuers.unbound]
+        only_clients = []
+        [issuers.clients]
+        allowed = [""]
+        denied_hosts = ["A", "b/c"]
+        [issuers.claims]
+        tenant = []
+        [issuers.introspection]
+        token_prefix = ""
+        endpoint = "y"
+        key_id = "k"
+
+        [[issuers]]
+        issuer = "https://auth.example.com"
+        jwks_file = "/nowhere/keys.json"
+
+        [scopes]
+        every_request = ["a b", "offline_access"]
+        initial = ["*"]
+        [scopes.implies]
+        "a b" = ["é"]
+        [scopes.tools]
+        "a*b" = "x"
+        t = { all = [] }
+        [scopes.resources]
+        "FILE:///x/*" = "a"
+        [scopes.prompts]
+        p = "a b"
+        [scopes.methods]
+        m = "offline_access"
+
+        [metadata]
+        scopes_supported = ["b:*"]
+        jwks_uri = "z"
+        resource_signing_alg_values_supported = ["none"]
+        legacy_authorization_server = "redirect"
+        [metadata.extra]
+        resource = "x"
+        empty = []
+
+        [origins]
+        allowed = ["*", "https://x/"]
+
+        [sessions]
+        keys = ["short", { env = "TOOLGATE_TEST_NOT_SET" }]
+        grace_seconds = 99999999999
+
+        [limits]
+        max_body_bytes = 0
+        jwks_min_seconds = 700
+    "#;
+    let error = config_error(text);
+    let mut fields: Vec<_> = error.problems().iter().map(|problem| problem.field()).collect();
+    fields.sort_unstable();
+    let expected = [
+        "issuers[0].advertise",
+        "issuers[0].audiences",
+        "issuers[0].claims.tenant",
+        "issuers[0].clients.allowed",
+        "issuers[0].clients.denied_hosts",
+        "issuers[0].clients.denied_hosts",
+        "issuers[0].introspection.client_id",
+        "issuers[0].introspection.client_secret",
+        "issuers[0].introspection.endpoint",
+        "issuers[0].introspection.key_id",
+        "issuers[0].introspection.token_prefix",
+        "issuers[0].jwks_uri",
+        "issuers[0].leeway_seconds",
+        "issuers[0].preset",
+        "issuers[0].scope_request_prefix",
+        "issuers[0].unbound.only_clients",
+        "issuers[1].issuer",
+        "issuers[1].jwks_file",
+        "limits.jwks_min_seconds",
+        "limits.max_body_bytes",
+        "metadata.extra.empty",
+        "metadata.extra.resource",
+        "metadata.jwks_uri",
+        "metadata.resource_signing_alg_values_supported",
+        "metadata.scopes_supported",
+        "origins.allowed",
+        "origins.allowed",
+        "resource",
+        "scopes.every_request",
+        "scopes.every_request",
+        "scopes.implies.a b",
+        "scopes.implies.a b",
+        "scopes.initial",
+        "scopes.methods.m",
+        "scopes.prompts.p",
+        "scopes.resources.FILE:///x/*",
+        "scopes.tools.a*b",
+        "scopes.tools.t",
+        "scopes.unlisted",
+        "sessions.grace_seconds",
+        "sessions.keys[0]",
+        "sessions.keys[1]",
+    ];
+    assert_eq!(fields, expected, "{error}");
+}
+
+#[test]
+fn each_kind_of_mistake_can_be_matched() {
+    use ConfigProblemKind::{Conflict, Duplicate, Missing, NotAllowed, Unreadable};
+    for (change, kind) in [
+        ("unlisted = \"deny\" => ", Missing),
+        ("[metadata.extra]\nx = []", NotAllowed),
+        ("[[issuers]]\nissuer = \"https://auth.example.com\"", Duplicate),
+        ("[limits]\njwks_min_seconds = 700", Conflict),
+        ("[sessions]\nkeys = [{ file = \"/nowhere/key\" }]", Unreadable),
+    ] {
+        let error = config_error(&changed(change));
+        let kinds: Vec<_> = error.problems().iter().map(|problem| problem.kind()).collect();
+        assert_eq!(kinds, [kind], "{error}");
+    }
+}
+
+#[test]
+fn the_error_behind_a_problem_is_kept() {
+    let missing = config_error(&MINIMAL.replace("[scopes]", "jwks_file = \"/nowhere/keys.json\"\n[scopes]"));
+    let [problem] = missing.problems() else { panic!("{missing}") };
+    let source = problem.source().and_then(|source| source.downcast_ref::<std::io::Error>());
+    assert_eq!(source.expect("the error of the file").kind(), std::io::ErrorKind::NotFound);
+    assert!(missing.to_string().contains(&source.unwrap().to_string()), "{missing}");
+
+    let key = config_error(&changed("[sessions]\nkeys = [{ file = \"/nowhere/key\" }]"));
+    assert!(key.problems()[0].source().is_some_and(|source| source.is::<std::io::Error>()));
+
+    let no_keys = config_error(&MINIMAL.replace("[scopes]", "jwks_file = \"Cargo.toml\"\n[scopes]"));
+    assert!(no_keys.problems()[0].source().is_some(), "{no_keys}");
 }

@@ -100,6 +100,24 @@ async fn a_server_follows_its_file_and_keeps_what_it_has_where_that_is_no_config
 }
 
 #[tokio::test]
+async fn a_file_with_five_mistakes_has_all_of_them_printed_and_starts_no_server() {
+    let file = File::new("five-mistakes", crate::config::FIVE_MISTAKES);
+    let output = example("serve").args([file.path(), "--listen", "127.0.0.1:0"]).output().await.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    for field in [
+        "resource",
+        "limits.body_seconds",
+        "scopes.every_request",
+        "issuers[0].algorithms",
+        "origins.allowed",
+    ] {
+        let is_named = said.lines().any(|line| line.starts_with(&format!("`{field}` is ")));
+        assert!(is_named, "{field} is missing in\n{said}");
+    }
+}
+
+#[tokio::test]
 async fn clients_of_every_revision_are_served() {
     let authorization_server = AuthorizationServer::start().await;
     let issuer = format!("issuer = {:?}", authorization_server.issuer());

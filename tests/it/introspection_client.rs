@@ -249,7 +249,7 @@ fn every_slip_is_named_with_its_field_and_how_to_mend_it_and_no_secret_is_shown(
             Ok(config) => {
                 assert!(!format!("{config:?}").contains("t0psecret"), "{table}");
                 let why = config.into_builder().build().expect_err(&table);
-                assert_eq!(why.field(), format!("issuers[0].introspection.{field}"), "{table}");
+                assert_eq!(why.problems()[0].field(), format!("issuers[0].introspection.{field}"), "{table}");
                 why.to_string()
             }
         };
@@ -261,7 +261,7 @@ fn every_slip_is_named_with_its_field_and_how_to_mend_it_and_no_secret_is_shown(
         r#"auth = "none", client_id = "x""#,
     );
     let why = by_name.unwrap().into_builder().build().unwrap_err();
-    assert_eq!(why.field(), "issuers[0].introspection.endpoint");
+    assert_eq!(why.problems()[0].field(), "issuers[0].introspection.endpoint");
 }
 
 #[test]

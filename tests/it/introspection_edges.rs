@@ -595,7 +595,7 @@ fn a_secret_that_no_header_can_carry_is_a_slip_that_build_names() {
     let issuer = Issuer::new("https://auth.example.com").introspection(Introspection::bearer("two\nlines"));
     let built =
         toolgate::Toolgate::builder(RESOURCE).issuer(issuer).scopes(ScopeMap::allow_unlisted()).build();
-    assert_eq!(built.unwrap_err().field(), "issuers[0].introspection.client_secret");
+    assert_eq!(built.unwrap_err().problems()[0].field(), "issuers[0].introspection.client_secret");
 }
 
 #[test]
@@ -609,7 +609,7 @@ fn a_client_id_that_goes_nowhere_is_a_slip() {
         "scopes": { "unlisted": "allow" },
     }));
     let built = config.unwrap().into_builder().build();
-    assert_eq!(built.unwrap_err().field(), "issuers[0].introspection.client_id");
+    assert_eq!(built.unwrap_err().problems()[0].field(), "issuers[0].introspection.client_id");
 }
 
 #[cfg(target_os = "linux")]

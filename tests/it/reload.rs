@@ -57,7 +57,7 @@ async fn a_bad_configuration_is_refused_whole_and_the_old_one_stays() {
             "resource",
         ),
     ] {
-        assert_eq!(world.gate.reload(bad).unwrap_err().field(), field);
+        assert_eq!(world.gate.reload(bad).unwrap_err().problems()[0].field(), field);
         world.call_tool(&token, "anything").await.assert_served();
     }
     assert_eq!(world.gate.resource(), RESOURCE);

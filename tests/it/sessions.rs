@@ -354,7 +354,7 @@ fn a_key_that_is_no_secret_makes_no_gate() {
     };
     let short = "31 bytes are too few for a key.";
     let refused = build(Secret::text(short)).unwrap_err();
-    assert_eq!(refused.field(), "sessions.keys[1]");
+    assert_eq!(refused.problems()[0].field(), "sessions.keys[1]");
     assert!(refused.to_string().contains("at least 32"), "{refused}");
     assert!(!format!("{refused} {refused:?}").contains(short));
     // The newline at the end of a file is not part of the secret.

@@ -3,21 +3,35 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Config, Issuer, Limits, Sessions};
 use crate::answer::Metadata;
 use crate::clock::Clock;
+use crate::config::{self, CodeOnly, Config, Issuer, Limits, Sessions};
 use crate::config_error::ConfigError;
 use crate::gate::Toolgate;
 use crate::issuer::HttpClientBuilder;
-use crate::policy::{Decide, Decider, ScopeMap};
+use crate::policy::{Decide, ScopeMap};
 
 /// Collects what a gate is made from. Nothing is checked before [`build`](Self::build).
 #[must_use = "a builder does nothing until it is built"]
 pub struct Builder {
-    pub(super) config: Config,
-    pub(super) http_client: HttpClientBuilder,
-    pub(super) clock: Clock,
-    pub(super) decider: Option<Arc<dyn Decider>>,
+    config: Config,
+    code_only: CodeOnly,
+}
+
+impl Toolgate {
+    /// Starts a gate for the server with this resource identifier: the URL that clients are given.
+    ///
+    /// Tokens must name it as their audience, and the metadata document is served under it.
+    pub fn builder(resource: impl Into<String>) -> Builder {
+        Builder::from(Config::new(resource))
+    }
+}
+
+impl Config {
+    /// The builder behind the file, for what only code can give.
+    pub fn into_builder(self) -> Builder {
+        Builder::from(self)
+    }
 }
 
 impl Builder {
@@ -79,20 +93,20 @@ impl Builder {
     /// gate's own: no proxy of these settings or of the environment can divert it, and `localhost` is
     /// 127.0.0.1 or `[::1]` whatever a resolver says.
     pub fn http_client(mut self, client: HttpClientBuilder) -> Self {
-        self.http_client = client;
+        self.code_only.http_client = client;
         self
     }
 
     /// Asks this about every call that the scope map lets pass: both must agree.
     pub fn decision(mut self, decision: impl Decide) -> Self {
-        self.decider = Some(Arc::new(decision));
+        self.code_only.decider = Some(Arc::new(decision));
         self
     }
 
     /// Takes the time from a clock that a test can set.
     #[cfg(feature = "testing")]
     pub fn clock(mut self, clock: crate::testing::Clock) -> Self {
-        self.clock = Clock::Set(clock);
+        self.code_only.clock = Clock::Set(clock);
         self
     }
 
@@ -100,15 +114,17 @@ impl Builder {
     /// server is down.
     ///
     /// # Errors
-    /// On the first value that no gate can be made from; see [`ConfigError`].
+    /// Where no gate can be made from what was given. [`ConfigError`] names every value that is wrong.
     pub fn build(self) -> Result<Toolgate, ConfigError> {
-        super::build::build(self)
+        let (gate, lasting) = config::build(&self.config, self.code_only)?;
+        Ok(Toolgate::new(gate, lasting))
     }
 }
 
 impl From<Config> for Builder {
     fn from(config: Config) -> Self {
-        Self { config, http_client: HttpClientBuilder::new(), clock: Clock::default(), decider: None }
+        let http_client = HttpClientBuilder::new();
+        Self { config, code_only: CodeOnly { http_client, clock: Clock::default(), decider: None } }
     }
 }
 
