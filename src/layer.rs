@@ -13,10 +13,10 @@ use http::{Request, Response};
 use http_body::Body;
 use tower::{Layer, Service};
 
-use crate::answer::ResponseBody;
 use crate::call::RequestBody;
 use crate::current::Current;
 use crate::pipeline::{IncomingBody, Pipeline};
+use crate::stream::ResponseBody;
 
 /// Puts the gate around a service. Made by [`Toolgate::layer`](crate::Toolgate::layer).
 #[derive(Debug, Clone)]

@@ -88,8 +88,9 @@ mod policy;
 // Is it theirs to use?
 mod holder;
 
-// What goes back?
+// What goes back, and what becomes of the bodies of responses?
 mod answer;
+mod stream;
 
 // The nouns they share.
 mod binding;
@@ -109,7 +110,7 @@ pub mod docs;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use answer::{Metadata, MetadataService, ResponseBody, Streams};
+pub use answer::{Metadata, MetadataService};
 pub use builder::Builder;
 pub use call::RequestBody;
 pub use config::{Config, Introspection, Issuer, Limits, Secret, Sessions};
@@ -123,4 +124,5 @@ pub use policy::{
 };
 pub use refusal::{Refusal, RefusalKind};
 pub use scope::Scopes;
+pub use stream::{ResponseBody, Streams};
 pub use token::{ClaimsError, Identity, IssuerHealth, Principal, Revocation, RevocationError};

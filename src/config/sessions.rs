@@ -8,10 +8,10 @@ use serde::de::{Deserialize, Deserializer};
 use super::hushed::{Hushed, hushed, hushed_table};
 use super::limits::MAX_SECONDS;
 use super::secret::{Secret, secret_of, without_newline};
-use crate::answer::{StreamPolicy, Streams};
 use crate::config_error::{ConfigProblem, Flawed, Problems, all};
 use crate::pipeline::{self, Resumption, SessionBinding};
 use crate::seal::{Seal, SealingKey};
+use crate::stream::{StreamPolicy, Streams};
 
 /// To whom sessions belong, and when streams of events end. For [`Builder::sessions`](crate::Builder::sessions).
 ///

@@ -15,12 +15,12 @@ use super::response::{Planned, ResponsePlan};
 use super::rooms::Pipeline;
 use super::session::OpenedSession;
 use super::visit::Visit;
-use crate::answer::ResponseBody;
 use crate::call::{self, Calls, ExpectedResponse, RequestBody};
 use crate::current::Current;
 use crate::holder;
 use crate::policy::{Admitted, OwnDecision, Permit};
 use crate::refusal::{Reason, Refusal, RefusalKind};
+use crate::stream::ResponseBody;
 use crate::token::{Credentials, Principal};
 
 /// What judgement yields: only this gets a request handed over.

@@ -14,9 +14,9 @@ use super::rooms::Pipeline;
 use super::session::InvalidSessionId;
 use super::stream_watch::until_refused;
 use super::visit::Visit;
-use crate::answer::{self, ListFilter, ResponseBody};
 use crate::call::ExpectedResponse;
 use crate::current::Current;
+use crate::stream::{self, ListFilter, ResponseBody};
 use crate::token::{Credentials, Principal};
 
 /// What to do with the response, besides what the visit knows.
@@ -66,7 +66,7 @@ impl ResponsePlan {
         let Visit { origin, credentials, caller, .. } = visit;
         let caller = caller.map(|caller| caller.principal);
         if let Err(InvalidSessionId) = pipeline.sessions.seal(answer.headers_mut(), caller.as_ref()) {
-            let mut answer = answer::without_session().map(ResponseBody::ours);
+            let mut answer = stream::without_session().map(ResponseBody::ours);
             pipeline.cors.make_readable(origin, answer.headers_mut());
             return Planned::Ready(answer);
         }
@@ -102,7 +102,7 @@ struct Watched {
 impl Watched {
     /// Ends a stream of events as soon as a new request with its token would be refused.
     fn end<R>(self, answer: Response<ResponseBody<R>>) -> Response<ResponseBody<R>> {
-        if !answer::is_stream(answer.headers()) {
+        if !stream::is_stream(answer.headers()) {
             return answer;
         }
         let Self { current, credentials: Some(credentials), caller: Some(caller), listens, is_filtered } =
@@ -113,6 +113,6 @@ impl Watched {
         let Some(grace) = current.look().streams.grace(listens) else {
             return answer;
         };
-        answer::end(answer, until_refused(current, credentials, caller, is_filtered), grace)
+        stream::end(answer, until_refused(current, credentials, caller, is_filtered), grace)
     }
 }

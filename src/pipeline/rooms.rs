@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use super::origin::Origins;
 use super::session::Sessions;
-use crate::answer::{Answers, Cors, StreamPolicy, WellKnown};
+use crate::answer::{Answers, Cors, WellKnown};
 use crate::call::Bodies;
 use crate::events::Events;
 use crate::policy::{Callers, OwnDecision, Policy};
 use crate::resource_uri::ResourceUri;
+use crate::stream::StreamPolicy;
 use crate::token::Verifier;
 
 /// A configuration at work: everything that a request is held against.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 const README: &str = include_str!("../../README.md");
 const REFUSALS: &str = include_str!("../../src/refusal.rs");
-const LISTS: &str = include_str!("../../src/answer/listing/message.rs");
+const LISTS: &str = include_str!("../../src/stream/listing/error.rs");
 
 #[test]
 fn the_configuration_in_the_readme_makes_a_gate() {
@@ -62,7 +62,7 @@ fn every_reason_to_keep_a_list_back_is_in_the_readme_and_no_other() {
         codes.collect::<std::collections::BTreeSet<&str>>()
     };
     let declared = codes(LISTS, "\"list_", '"');
-    assert_eq!(declared.len(), 10, "the reasons in src/answer/listing/message.rs are not found any more");
+    assert_eq!(declared.len(), 10, "the reasons in src/stream/listing/error.rs are not found any more");
     let table = README
         .split_once("why a list was kept back")
         .expect("the table")

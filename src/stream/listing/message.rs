@@ -1,6 +1,7 @@
 //! One JSON text: a message, or a batch of them, without what may not be shown.
 
-use super::ListFilter;
+use super::error::{FilterError, Withheld};
+use super::filter::ListFilter;
 use super::json::{self, Span};
 use crate::mcp::List;
 
@@ -15,32 +16,9 @@ pub(super) enum Lists {
     Cut(String),
 }
 
-/// Why an answer cannot be filtered with certainty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unclear {
-    ContentType,
-    ContentEncoding,
-    Incomplete,
-    TooLong,
-    NotUtf8,
-    NotJson,
-    NoMessage,
-    NoList,
-    NoName,
-    DuplicateKey,
-}
-
-/// What is kept back: the id of the request that it would have answered, and the list in it, where these are known.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Kept {
-    pub(super) why: Unclear,
-    pub(super) id: Option<String>,
-    pub(super) list: Option<List>,
-}
-
 impl ListFilter {
     /// Judges a text by what is in it.
-    pub(super) fn filtered(&self, text: &str) -> Result<Lists, Kept> {
+    pub(super) fn filtered(&self, text: &str) -> Result<Lists, Withheld> {
         // No object, no list, whatever the text is.
         if !text.contains('{') {
             return Ok(Lists::Absent);
@@ -59,13 +37,13 @@ impl ListFilter {
     }
 
     /// Returns where the message ends that begins here.
-    fn message(&self, text: &str, message: usize, found: &mut Found) -> Result<usize, Kept> {
+    fn message(&self, text: &str, message: usize, found: &mut Found) -> Result<usize, Withheld> {
         match json::first(text, message)?.0 {
             b'{' => {}
             // A batch in a batch is none, and yet somebody could look for messages in it.
             b'[' => {
                 json::end(text, message)?;
-                return Err(Unclear::NoMessage.into());
+                return Err(FilterError::NoMessage.into());
             }
             _ => return Ok(json::end(text, message)?),
         }
@@ -73,12 +51,17 @@ impl ListFilter {
         if let Some(result) = result
             && let Err((why, list)) = self.result(text, result.start, found)
         {
-            return Err(Kept { why, list, id: id.and_then(|id| written(text, &id)) });
+            return Err(Withheld { why, list, id: id.and_then(|id| written(text, &id)) });
         }
         Ok(end)
     }
 
-    fn result(&self, text: &str, result: usize, found: &mut Found) -> Result<(), (Unclear, Option<List>)> {
+    fn result(
+        &self,
+        text: &str,
+        result: usize,
+        found: &mut Found,
+    ) -> Result<(), (FilterError, Option<List>)> {
         let in_none = |why| (why, None);
         if json::first(text, result).map_err(in_none)?.0 != b'{' {
             return Ok(());
@@ -102,19 +85,19 @@ impl ListFilter {
     }
 
     /// What is left of a list, unless it is all of it.
-    fn cut(&self, text: &str, list: List, array: usize) -> Result<Option<Edit>, Unclear> {
+    fn cut(&self, text: &str, list: List, array: usize) -> Result<Option<Edit>, FilterError> {
         if json::first(text, array)?.0 != b'[' {
-            return Err(Unclear::NoList);
+            return Err(FilterError::NoList);
         }
         let (mut kept, mut all) = (Vec::new(), 0);
         let inside = array + 1;
         let mut from = inside;
-        let end = json::elements(text, array, |element| -> Result<usize, Unclear> {
+        let end = json::elements(text, array, |element| -> Result<usize, FilterError> {
             let (shown, end) = self.shows(text, list, element)?;
             // Each with the white space around it, from comma to comma.
             let (_, next) = json::first(text, end)?;
             if shown {
-                kept.push(text.get(from..next).ok_or(Unclear::NotJson)?);
+                kept.push(text.get(from..next).ok_or(FilterError::NotJson)?);
             }
             (all, from) = (all + 1, next + 1);
             Ok(end)
@@ -124,37 +107,13 @@ impl ListFilter {
     }
 
     /// Whether the element that begins here is shown, and where it ends.
-    fn shows(&self, text: &str, list: List, element: usize) -> Result<(bool, usize), Unclear> {
+    fn shows(&self, text: &str, list: List, element: usize) -> Result<(bool, usize), FilterError> {
         if json::first(text, element)?.0 != b'{' {
-            return Err(Unclear::NoName);
+            return Err(FilterError::NoName);
         }
         let ([name], end) = json::members(text, element, [naming(list)])?;
-        let name = name.and_then(|name| json::string(text, &name)).ok_or(Unclear::NoName)?;
-        Ok(((self.shown)(list, &name), end))
-    }
-}
-
-impl Unclear {
-    /// The stable code that the event carries as `reason`.
-    pub(super) fn code(self) -> &'static str {
-        match self {
-            Self::ContentType => "list_content_type",
-            Self::ContentEncoding => "list_encoded",
-            Self::Incomplete => "list_incomplete",
-            Self::TooLong => "list_too_long",
-            Self::NotUtf8 => "list_not_utf8",
-            Self::NotJson => "list_not_json",
-            Self::NoMessage => "list_no_message",
-            Self::NoList => "list_missing",
-            Self::NoName => "list_nameless",
-            Self::DuplicateKey => "list_duplicate_key",
-        }
-    }
-}
-
-impl From<Unclear> for Kept {
-    fn from(why: Unclear) -> Self {
-        Self { why, id: None, list: None }
+        let name = name.and_then(|name| json::string(text, &name)).ok_or(FilterError::NoName)?;
+        Ok((self.is_shown(list, &name), end))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is sent in the place of an answer of the service inside that must not be passed on.
+//! The response that is sent instead of one of the inner service that must not be passed on.
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -13,10 +13,11 @@ pub(crate) fn without_session() -> Response<Bytes> {
         reason = "session_id_unusable",
         "an answer was kept back, since its session id is not one of visible ASCII characters",
     );
-    bad_gateway(error("null", "The server's session cannot be used"))
+    response(error("null", "The server's session cannot be used"))
 }
 
-pub(super) fn bad_gateway(error: String) -> Response<Bytes> {
+/// A 502 with this JSON-RPC error.
+pub(super) fn response(error: String) -> Response<Bytes> {
     let mut answer = Response::new(Bytes::from(error));
     *answer.status_mut() = StatusCode::BAD_GATEWAY;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -7,14 +7,15 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 use pin_project_lite::pin_project;
 
-use super::message::{Kept, Lists, Unclear};
+use super::error::{FilterError, Withheld};
+use super::filter::{ListFilter, MAX_LIST_BYTES};
+use super::message::Lists;
 use super::scan::{DATA, Scan, ScannedLine};
-use super::{ListFilter, MAX_LIST_BYTES};
-use crate::answer::lines::{Lines, Piece};
+use crate::stream::lines::{Lines, Piece};
 
 pin_project! {
     /// A stream of events without what may not be shown.
-    pub(in crate::answer) struct FilteredEvents<R> {
+    pub(in crate::stream) struct FilteredEvents<R> {
         #[pin]
         body: R,
         filter: ListFilter,
@@ -28,7 +29,7 @@ impl<R> FilteredEvents<R> {
         Self { body, filter, events: Events::default(), ended: false }
     }
 
-    pub(in crate::answer) fn has_ended(&self) -> bool {
+    pub(in crate::stream) fn has_ended(&self) -> bool {
         self.ended
     }
 }
@@ -183,7 +184,7 @@ impl Events {
         }
     }
 
-    fn drop_event(&mut self, why: Unclear, filter: &ListFilter, out: &mut Vec<u8>) {
+    fn drop_event(&mut self, why: FilterError, filter: &ListFilter, out: &mut Vec<u8>) {
         self.held.clear();
         self.lines.clear();
         self.begun = true;
@@ -274,13 +275,13 @@ impl Events {
         if data.trim_ascii().is_empty() {
             return None;
         }
-        let text = std::str::from_utf8(&data).map_err(|_| Kept::from(Unclear::NotUtf8));
+        let text = std::str::from_utf8(&data).map_err(|_| Withheld::from(FilterError::NotUtf8));
         // Without the line feed behind the last line.
         match text.and_then(|text| filter.filtered(text.strip_suffix('\n').unwrap_or(text))) {
             Ok(Lists::Absent | Lists::Whole) => None,
             Ok(Lists::Cut(text)) => Some(text),
             // An event of another type is no message, and readers who take it for one find none in it.
-            Err(Kept { why: Unclear::NotJson | Unclear::NoMessage, .. }) if !is_message => None,
+            Err(Withheld { why: FilterError::NotJson | FilterError::NoMessage, .. }) if !is_message => None,
             Err(kept) => Some(filter.error(&kept)),
         }
     }

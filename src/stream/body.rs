@@ -27,7 +27,7 @@ pin_project! {
     enum Source<R> {
         Ours { #[pin] body: Full<Bytes> },
         Theirs { #[pin] body: R },
-        // In a box, so that nobody else pays for its size.
+        // In a box, so that no other body pays for its size.
         Filtered { body: Pin<Box<FilteredEvents<R>>> },
         Long { body: Pin<Box<LongAnswer<R>>> },
         Ending { body: Pin<Box<Ending<ResponseBody<R>>>> },

@@ -1,12 +1,16 @@
 use std::convert::Infallible;
 use std::pin::pin;
+use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use futures_util::poll;
+use http_body::{Body, Frame};
 use http_body_util::{BodyExt, StreamBody};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::*;
+use crate::stream::ending::COMPLETION_TIME;
 
 type Chunks = mpsc::UnboundedSender<Result<Frame<Bytes>, Infallible>>;
 

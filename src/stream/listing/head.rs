@@ -3,7 +3,7 @@
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, EXPIRES, LAST_MODIFIED};
 use http::{HeaderMap, HeaderValue};
 
-use super::message::Unclear;
+use super::error::FilterError;
 use crate::media_type::{self, MediaType};
 
 /// The two forms in which MCP answers come, and all others.
@@ -16,13 +16,13 @@ pub(super) enum Form {
 }
 
 /// An error where the answer may be one of the two forms, but cannot be read.
-pub(super) fn form(headers: &HeaderMap) -> Result<Form, Unclear> {
+pub(super) fn form(headers: &HeaderMap) -> Result<Form, FilterError> {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let form = match (types.next(), types.next()) {
-        (Some(only), None) => form_of(only).ok_or(Unclear::ContentType)?,
-        _ => return Err(Unclear::ContentType),
+        (Some(only), None) => form_of(only).ok_or(FilterError::ContentType)?,
+        _ => return Err(FilterError::ContentType),
     };
-    if form == Form::Other || is_plain(headers) { Ok(form) } else { Err(Unclear::ContentEncoding) }
+    if form == Form::Other || is_plain(headers) { Ok(form) } else { Err(FilterError::ContentEncoding) }
 }
 
 /// Whether the body comes as it is.

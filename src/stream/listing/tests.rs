@@ -3,10 +3,11 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::error::{FilterError, Withheld};
 use super::events::Events;
-use super::message::{Kept, Lists, Unclear};
+use super::filter::{ListFilter, MAX_LIST_BYTES};
+use super::message::Lists;
 use super::scan::Scan;
-use super::{ListFilter, MAX_LIST_BYTES};
 use crate::mcp::List;
 
 /// Shows what has a `y` in its name.
@@ -156,33 +157,37 @@ fn a_list_for_one_caller_is_not_said_to_be_for_all() {
 fn what_cannot_be_filtered_with_certainty_is_kept_back() {
     let id = || Some("1".to_owned());
     for (text, why, id) in [
-        ("{", Unclear::NotJson, None),
-        ("x{}", Unclear::NotJson, None),
-        (r#"{"id":1,"result":{"tools":[]}}x"#, Unclear::NotJson, None),
-        ("\u{feff}{}", Unclear::NotJson, None),
-        (r#"{"id":1,"result":{"tools":[]},}"#, Unclear::NotJson, None),
-        (r#"{"id":1,"result":{"tools":[{"name":"y"},]}}"#, Unclear::NotJson, None),
-        (r#"{"id":1,"x\ud800":1,"result":{"tools":[]}}"#, Unclear::NotJson, None),
-        (r#"{"id":1,"result":{"tools":[{"name":"y\ud800"}]}}"#, Unclear::NoName, id()),
-        (r#"[[{"id":1,"result":{"tools":[]}}]]"#, Unclear::NoMessage, None),
-        (r#"{"id":1,"result":{"tools":{"n":{"name":"n"}}}}"#, Unclear::NoList, id()),
-        (r#"{"id":1,"result":{"tools":null}}"#, Unclear::NoList, id()),
-        (r#"{"id":1,"result":{"tools":["n"]}}"#, Unclear::NoName, id()),
-        (r#"{"id":1,"result":{"tools":[{}]}}"#, Unclear::NoName, id()),
-        (r#"{"id":1,"result":{"tools":[{"name":7}]}}"#, Unclear::NoName, id()),
-        (r#"{"id":1,"result":{"tools":[{"name":null}]}}"#, Unclear::NoName, id()),
-        (r#"{"id":1,"result":{"tools":[{"name":"y","name":"n"}]}}"#, Unclear::DuplicateKey, id()),
-        (r#"{"id":1,"result":{"tools":[{"name":"y","n\u0061me":"n"}]}}"#, Unclear::DuplicateKey, id()),
-        (r#"{"id":1,"result":{"tools":[],"\u0074ools":[{"name":"n"}]}}"#, Unclear::DuplicateKey, id()),
+        ("{", FilterError::NotJson, None),
+        ("x{}", FilterError::NotJson, None),
+        (r#"{"id":1,"result":{"tools":[]}}x"#, FilterError::NotJson, None),
+        ("\u{feff}{}", FilterError::NotJson, None),
+        (r#"{"id":1,"result":{"tools":[]},}"#, FilterError::NotJson, None),
+        (r#"{"id":1,"result":{"tools":[{"name":"y"},]}}"#, FilterError::NotJson, None),
+        (r#"{"id":1,"x\ud800":1,"result":{"tools":[]}}"#, FilterError::NotJson, None),
+        (r#"{"id":1,"result":{"tools":[{"name":"y\ud800"}]}}"#, FilterError::NoName, id()),
+        (r#"[[{"id":1,"result":{"tools":[]}}]]"#, FilterError::NoMessage, None),
+        (r#"{"id":1,"result":{"tools":{"n":{"name":"n"}}}}"#, FilterError::NoList, id()),
+        (r#"{"id":1,"result":{"tools":null}}"#, FilterError::NoList, id()),
+        (r#"{"id":1,"result":{"tools":["n"]}}"#, FilterError::NoName, id()),
+        (r#"{"id":1,"result":{"tools":[{}]}}"#, FilterError::NoName, id()),
+        (r#"{"id":1,"result":{"tools":[{"name":7}]}}"#, FilterError::NoName, id()),
+        (r#"{"id":1,"result":{"tools":[{"name":null}]}}"#, FilterError::NoName, id()),
+        (r#"{"id":1,"result":{"tools":[{"name":"y","name":"n"}]}}"#, FilterError::DuplicateKey, id()),
+        (r#"{"id":1,"result":{"tools":[{"name":"y","n\u0061me":"n"}]}}"#, FilterError::DuplicateKey, id()),
+        (r#"{"id":1,"result":{"tools":[],"\u0074ools":[{"name":"n"}]}}"#, FilterError::DuplicateKey, id()),
         (
             r#"{"id":1,"result":{"tools":[],"cacheScope":"private","cacheScope":"public"}}"#,
-            Unclear::DuplicateKey,
+            FilterError::DuplicateKey,
             id(),
         ),
-        (r#"{"id":1,"id":2,"result":{"tools":[]}}"#, Unclear::DuplicateKey, None),
-        (r#"{"id":1,"result":{"tools":[]},"result":{"tools":[{"name":"n"}]}}"#, Unclear::DuplicateKey, None),
+        (r#"{"id":1,"id":2,"result":{"tools":[]}}"#, FilterError::DuplicateKey, None),
+        (
+            r#"{"id":1,"result":{"tools":[]},"result":{"tools":[{"name":"n"}]}}"#,
+            FilterError::DuplicateKey,
+            None,
+        ),
     ] {
-        let kept = filter().filtered(text).map_err(|Kept { why, id, .. }| (why, id));
+        let kept = filter().filtered(text).map_err(|Withheld { why, id, .. }| (why, id));
         assert_eq!(kept, Err((why, id)), "{text}");
     }
 }
@@ -193,7 +198,7 @@ fn depth_costs_no_stack() {
     let text = |inside: &str| format!(r#"{{"x":{deep},"id":1,"result":{{"tools":[{inside}]}}}}"#);
     let tool = format!(r#"{{"x":{deep},"name":"n"}}"#);
     assert_eq!(filtered(&filter(), &text(&tool)), text(""));
-    assert_eq!(filter().filtered(&deep.replace("[]", "[{}]")), Err(Unclear::NoMessage.into()));
+    assert_eq!(filter().filtered(&deep.replace("[]", "[{}]")), Err(FilterError::NoMessage.into()));
 }
 
 const TOOLS: &str = r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"y"},{"name":"né"}]}}"#;
@@ -495,7 +500,7 @@ proptest! {
         let mut scan = Scan::default();
         let text = spaced(&answers, pretty);
         let scanned = text.as_bytes().chunks(chunk).try_for_each(|chunk| scan.read(chunk));
-        prop_assert_eq!(scanned, if any { Err(Unclear::TooLong) } else { Ok(()) });
+        prop_assert_eq!(scanned, if any { Err(FilterError::TooLong) } else { Ok(()) });
     }
 
     #[test]

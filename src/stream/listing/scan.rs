@@ -1,7 +1,7 @@
 //! Whether a list begins in a JSON text that is too long to be held, found out as the text comes: a body, or the data
 //! of an event.
 
-use super::message::Unclear;
+use super::error::FilterError;
 use crate::mcp::List;
 
 /// The longest text of a key that is looked at: the longest name of a list, each letter written as an escape.
@@ -23,8 +23,8 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    /// Reads on. An error where a list begins, or where nobody can tell; then the bytes must not be passed on.
-    pub(super) fn read(&mut self, text: &[u8]) -> Result<(), Unclear> {
+    /// Reads on. An error where a list begins, or where that cannot be told; then the bytes must not be passed on.
+    pub(super) fn read(&mut self, text: &[u8]) -> Result<(), FilterError> {
         let mut rest = text;
         while let Some((byte, behind)) = rest.split_first() {
             rest = behind;
@@ -63,7 +63,7 @@ impl Scan {
         }
     }
 
-    fn token(&mut self, byte: u8) -> Result<(), Unclear> {
+    fn token(&mut self, byte: u8) -> Result<(), FilterError> {
         match byte {
             b' ' | b'\t' | b'\n' | b'\r' => return Ok(()),
             b'"' => {
@@ -75,7 +75,7 @@ impl Scan {
             }
             b'{' | b'[' => self.open(byte)?,
             b'}' | b']' => {
-                self.depth = self.depth.checked_sub(1).ok_or(Unclear::NotJson)?;
+                self.depth = self.depth.checked_sub(1).ok_or(FilterError::NotJson)?;
                 self.in_result = self.in_result && self.message.is_some_and(|message| self.depth > message);
             }
             b':' => self.colon()?,
@@ -88,34 +88,34 @@ impl Scan {
         Ok(())
     }
 
-    fn open(&mut self, bracket: u8) -> Result<(), Unclear> {
+    fn open(&mut self, bracket: u8) -> Result<(), FilterError> {
         let at = self.depth;
         self.depth += 1;
         match (bracket, self.message) {
             (b'{', None) => self.message = Some(self.depth),
             // A batch in a batch is none.
-            (_, None) if at > 0 => return Err(Unclear::NoMessage),
+            (_, None) if at > 0 => return Err(FilterError::NoMessage),
             (_, None) => {}
             (b'{', Some(message)) if at == message => self.in_result = self.of_result,
-            (b'[', Some(message)) if at + 1 == message && at > 0 => return Err(Unclear::NoMessage),
+            (b'[', Some(message)) if at + 1 == message && at > 0 => return Err(FilterError::NoMessage),
             _ => {}
         }
         Ok(())
     }
 
-    fn colon(&mut self) -> Result<(), Unclear> {
-        let Some(message) = self.message else { return Err(Unclear::NotJson) };
+    fn colon(&mut self) -> Result<(), FilterError> {
+        let Some(message) = self.message else { return Err(FilterError::NotJson) };
         if self.depth > message + 1 {
             return Ok(());
         }
-        let key = self.key.take().ok_or(Unclear::NotJson)?;
+        let key = self.key.take().ok_or(FilterError::NotJson)?;
         let is = |name: &str| {
             key == name.as_bytes() || (key.contains(&b'\\') && decoded(&key).as_deref() == Some(name))
         };
         if self.depth == message {
             self.of_result = is("result");
         } else if self.in_result && List::ALL.into_iter().any(|list| is(list.member())) {
-            return Err(Unclear::TooLong);
+            return Err(FilterError::TooLong);
         }
         Ok(())
     }
@@ -140,7 +140,7 @@ pub(super) enum ScannedLine {
 
 impl ScannedLine {
     /// Reads on in a line: what it says, where it is one of data.
-    pub(super) fn read(&mut self, bytes: &[u8], scan: &mut Scan) -> Result<(), Unclear> {
+    pub(super) fn read(&mut self, bytes: &[u8], scan: &mut Scan) -> Result<(), FilterError> {
         let mut rest = bytes;
         while let Self::Beginning(came) = self {
             let Some((byte, behind)) = rest.split_first() else { return Ok(()) };

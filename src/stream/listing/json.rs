@@ -6,30 +6,30 @@ use std::ops::Range;
 use serde::de::IgnoredAny;
 use serde_json::Deserializer;
 
-use super::message::Unclear;
+use super::error::FilterError;
 
 /// Where a value stands.
 pub(super) type Span = Range<usize>;
 
 /// The bracket, quote, digit or letter that a text or value begins with, and its place.
-pub(super) fn first(text: &str, from: usize) -> Result<(u8, usize), Unclear> {
+pub(super) fn first(text: &str, from: usize) -> Result<(u8, usize), FilterError> {
     token(text, from).map(|(token, behind)| (token, behind - 1))
 }
 
 /// Where the value ends that begins here.
-pub(super) fn end(text: &str, from: usize) -> Result<usize, Unclear> {
+pub(super) fn end(text: &str, from: usize) -> Result<usize, FilterError> {
     value(text, from).map(|value| value.end)
 }
 
 /// Holds where nothing but white space is left.
-pub(super) fn nothing(text: &str, from: usize) -> Result<(), Unclear> {
-    let rest = text.get(from..).ok_or(Unclear::NotJson)?;
-    if rest.trim_start_matches(WHITE_SPACE).is_empty() { Ok(()) } else { Err(Unclear::NotJson) }
+pub(super) fn nothing(text: &str, from: usize) -> Result<(), FilterError> {
+    let rest = text.get(from..).ok_or(FilterError::NotJson)?;
+    if rest.trim_start_matches(WHITE_SPACE).is_empty() { Ok(()) } else { Err(FilterError::NotJson) }
 }
 
 /// Reads the elements of the array that begins here, each from where it begins to where it ends. Returns where the
 /// array does.
-pub(super) fn elements<E: From<Unclear>>(
+pub(super) fn elements<E: From<FilterError>>(
     text: &str,
     array: usize,
     mut read: impl FnMut(usize) -> Result<usize, E>,
@@ -45,7 +45,7 @@ pub(super) fn elements<E: From<Unclear>>(
         match token {
             b',' => {}
             b']' => return Ok(at),
-            _ => return Err(Unclear::NotJson.into()),
+            _ => return Err(FilterError::NotJson.into()),
         }
     }
 }
@@ -56,7 +56,7 @@ pub(super) fn members<const N: usize>(
     text: &str,
     object: usize,
     keys: [&str; N],
-) -> Result<([Option<Span>; N], usize), Unclear> {
+) -> Result<([Option<Span>; N], usize), FilterError> {
     let mut found = [const { None }; N];
     let (mut token, mut at) = token(text, object + 1)?;
     if token == b'}' {
@@ -68,16 +68,16 @@ pub(super) fn members<const N: usize>(
         let (colon, behind) = self::token(text, key.end)?;
         let member = value(text, behind)?;
         (token, at) = self::token(text, member.end)?;
-        let key = string(text, &key).ok_or(Unclear::NotJson)?;
+        let key = string(text, &key).ok_or(FilterError::NotJson)?;
         if let Some((_, place)) = keys.iter().zip(&mut found).find(|(wanted, _)| **wanted == key)
             && place.replace(member).is_some()
         {
-            return Err(Unclear::DuplicateKey);
+            return Err(FilterError::DuplicateKey);
         }
         match (colon, token) {
             (b':', b',') => {}
             (b':', b'}') => return Ok((found, at)),
-            _ => return Err(Unclear::NotJson),
+            _ => return Err(FilterError::NotJson),
         }
     }
 }
@@ -92,21 +92,21 @@ pub(super) fn string<'t>(text: &'t str, value: &Span) -> Option<Cow<'t, str>> {
     Some(Cow::Borrowed(inside))
 }
 
-fn value(text: &str, from: usize) -> Result<Span, Unclear> {
-    let rest = text.get(from..).ok_or(Unclear::NotJson)?;
+fn value(text: &str, from: usize) -> Result<Span, FilterError> {
+    let rest = text.get(from..).ok_or(FilterError::NotJson)?;
     let start = from + rest.len() - rest.trim_start_matches(WHITE_SPACE).len();
     let mut values = Deserializer::from_str(rest).into_iter::<IgnoredAny>();
     match values.next() {
         Some(Ok(_)) => Ok(start..from + values.byte_offset()),
-        Some(Err(_)) | None => Err(Unclear::NotJson),
+        Some(Err(_)) | None => Err(FilterError::NotJson),
     }
 }
 
 /// The next byte that is no white space, and the place behind it.
-fn token(text: &str, from: usize) -> Result<(u8, usize), Unclear> {
-    let rest = text.get(from..).ok_or(Unclear::NotJson)?;
+fn token(text: &str, from: usize) -> Result<(u8, usize), FilterError> {
+    let rest = text.get(from..).ok_or(FilterError::NotJson)?;
     let found = rest.trim_start_matches(WHITE_SPACE);
-    let token = found.as_bytes().first().ok_or(Unclear::NotJson)?;
+    let token = found.as_bytes().first().ok_or(FilterError::NotJson)?;
     Ok((*token, from + rest.len() - found.len() + 1))
 }
 

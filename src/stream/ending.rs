@@ -1,4 +1,4 @@
-//! Streams of events that end when they must, with the end of an event.
+//! A stream of events that ends when it must, with the end of an event.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,99 +7,34 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, Response};
 use http_body::{Body, Frame};
 use pin_project_lite::pin_project;
-use tokio::runtime::Handle;
 use tokio::time::{Sleep, sleep};
 
-use super::body::ResponseBody;
 use super::lines::{Lines, Piece};
-use crate::media_type::{self, MediaType};
 
 /// How long the rest of an event may take that was begun before the stream had to end.
-const COMPLETION_TIME: Duration = Duration::from_secs(5);
-
-/// When a stream of events ends whose token is not good any more: expired, revoked, or whatever else would have a
-/// request with it refused.
-///
-/// Requests are judged when they come, and a stream may go on for days after.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Streams {
-    /// At once, whatever it was opened for. A call that takes longer than its token lives is not answered, unless the
-    /// client takes the stream up again.
-    EndWithToken,
-    /// At once, where the client listens (GET, and `subscriptions/listen`). The answer to any other call may finish,
-    /// for as long as [`Sessions::grace_seconds`](crate::Sessions::grace_seconds) says. This is the default.
-    #[default]
-    FinishCalls,
-    /// When the client or the service inside ends it. Whoever listens goes on listening, revoked or not.
-    OutliveToken,
-}
-
-/// When streams end.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct StreamPolicy {
-    pub(crate) streams: Streams,
-    pub(crate) grace: Duration,
-}
-
-impl StreamPolicy {
-    /// How long a stream goes on after its token; nothing, where that is nobody's concern.
-    pub(crate) fn grace(self, is_listening: bool) -> Option<Duration> {
-        match self.streams {
-            Streams::EndWithToken => Some(Duration::ZERO),
-            Streams::FinishCalls if is_listening => Some(Duration::ZERO),
-            Streams::FinishCalls => Some(self.grace),
-            Streams::OutliveToken => None,
-        }
-    }
-}
-
-/// Whether the answer is a stream of events.
-pub(crate) fn is_stream(headers: &HeaderMap) -> bool {
-    let mut lines = headers.get_all(CONTENT_TYPE).iter();
-    lines.any(|line| MediaType::of(line).is(media_type::EVENT_STREAM))
-}
-
-/// Ends the answer's stream once `over` is and `grace` after it: at the end of an event, and none is lost that ended
-/// before.
-pub(crate) fn end<R>(
-    answer: Response<ResponseBody<R>>,
-    over: impl Future<Output = ()> + Send + 'static,
-    grace: Duration,
-) -> Response<ResponseBody<R>> {
-    let over = async move {
-        // Without a runtime there is no time to wait for, and nobody may stay for ever.
-        if Handle::try_current().is_err() {
-            return;
-        }
-        over.await;
-        if !grace.is_zero() {
-            sleep(grace).await;
-        }
-    };
-    let (mut head, body) = answer.into_parts();
-    head.headers.remove(CONTENT_LENGTH);
-    let place = if head.headers.contains_key(CONTENT_ENCODING) { Place::Unknown } else { Place::Between };
-    let body =
-        Ending { body, over: Mutex::new(Box::pin(over)), state: State::Open, place, lines: Lines::default() };
-    Response::from_parts(head, ResponseBody::ending(body))
-}
+pub(super) const COMPLETION_TIME: Duration = Duration::from_secs(5);
 
 pin_project! {
     /// A stream of events with an end to it.
     pub(super) struct Ending<B> {
         #[pin]
         body: B,
-        // Nobody locks it: it makes the body one that threads may share, as the service's own may be.
+        // It is never locked: it makes the body one that threads may share, as the service's own may be.
         over: Mutex<Pin<Box<dyn Future<Output = ()> + Send>>>,
         state: State,
         place: Place,
         lines: Lines,
+    }
+}
+
+impl<B> Ending<B> {
+    /// Ends `body` once `over` is. The ends of events are not found in a body that `is_encoded`.
+    pub(super) fn new(body: B, over: impl Future<Output = ()> + Send + 'static, is_encoded: bool) -> Self {
+        let place = if is_encoded { Place::Unknown } else { Place::Between };
+        let over = Mutex::new(Box::pin(over) as Pin<Box<dyn Future<Output = ()> + Send>>);
+        Self { body, over, state: State::Open, place, lines: Lines::default() }
     }
 }
 
@@ -118,7 +53,7 @@ enum Place {
     /// Inside an event, at the beginning of a line.
     LineStart,
     InLine,
-    /// In something compressed, of which nobody here knows.
+    /// In something compressed, which is not looked into.
     Unknown,
 }
 
@@ -200,6 +135,3 @@ impl Place {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

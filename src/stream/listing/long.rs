@@ -6,11 +6,11 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame};
 
+use super::error::tell;
 use super::scan::Scan;
-use super::tell;
 
 /// The rest of such an answer, behind a start in which no list begins.
-pub(in crate::answer) struct LongAnswer<R> {
+pub(in crate::stream) struct LongAnswer<R> {
     start: Option<Bytes>,
     rest: Pin<Box<R>>,
     scan: Scan,
@@ -22,7 +22,7 @@ impl<R> LongAnswer<R> {
         Self { start: Some(start), rest, scan, ended: false }
     }
 
-    pub(in crate::answer) fn has_ended(&self) -> bool {
+    pub(in crate::stream) fn has_ended(&self) -> bool {
         self.ended
     }
 }

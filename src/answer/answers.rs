@@ -1,0 +1,115 @@
+//! The answers to refused requests. Those to strangers are prepared.
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, Response, StatusCode};
+use serde_json::json;
+
+use super::challenge::{Challenge, requested, requested_for_operation};
+use super::wire::{Challenged, Row, json_rpc_code, row};
+use crate::refusal::{Reason, Refusal, RefusalKind};
+use crate::scope::Scopes;
+
+/// Answers refusals.
+#[derive(Debug)]
+pub(crate) struct Answers {
+    resource_metadata: String,
+    /// What a first challenge asks for.
+    initial: Scopes,
+    /// The first issuer's: nobody is known yet when a first challenge is made.
+    request_prefix: String,
+    /// What callers nobody knows are told. It is always the same, and there may be many of them.
+    to_strangers: Vec<Prepared>,
+}
+
+/// An answer written beforehand.
+#[derive(Debug)]
+struct Prepared {
+    kind: RefusalKind,
+    challenge: HeaderValue,
+    body: Bytes,
+}
+
+impl Answers {
+    pub(crate) fn new(resource_metadata: String, initial: Scopes, request_prefix: String) -> Self {
+        let mut answers = Self { resource_metadata, initial, request_prefix, to_strangers: Vec::new() };
+        for reason in [Reason::NoToken, Reason::MalformedHeader, Reason::BadSignature] {
+            let refusal = Refusal::from(reason);
+            let row = row(refusal.kind());
+            let scopes = answers.scopes(&refusal, &row, None);
+            let challenge = answers.challenge(&row, scopes.as_deref()).to_header();
+            let body = answers.body(&refusal, &row, scopes.as_deref()).into();
+            answers.to_strangers.push(Prepared { kind: refusal.kind(), challenge, body });
+        }
+        answers
+    }
+
+    pub(crate) fn resource_metadata(&self) -> &str {
+        &self.resource_metadata
+    }
+
+    pub(crate) fn initial(&self) -> &Scopes {
+        &self.initial
+    }
+
+    /// `request_prefix` is that of the caller's own issuer, where the caller is known.
+    pub(crate) fn refuse(&self, refusal: Refusal, request_prefix: Option<&str>) -> Response<Bytes> {
+        let row = row(refusal.kind());
+        let prepared = self.to_strangers.iter().find(|prepared| prepared.kind == refusal.kind());
+        let (challenge, body) = match prepared.filter(|_| request_prefix.is_none()) {
+            Some(prepared) => (Some(prepared.challenge.clone()), prepared.body.clone()),
+            None => {
+                let scopes = self.scopes(&refusal, &row, request_prefix);
+                let challenge = self.challenge(&row, scopes.as_deref());
+                let is_sent = row.challenge != Challenged::Not;
+                let body = self.body(&refusal, &row, scopes.as_deref());
+                (is_sent.then(|| challenge.to_header()), body.into())
+            }
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = row.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(challenge) = challenge {
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        if row.status == StatusCode::SERVICE_UNAVAILABLE {
+            let seconds = refusal.delay().map_or(1, |delay| delay.as_secs_f64().ceil().max(1.0) as u64);
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response.extensions_mut().insert(refusal);
+        response
+    }
+
+    /// The scopes that the answer names, as the caller must ask for them.
+    fn scopes(&self, refusal: &Refusal, row: &Row, prefix: Option<&str>) -> Option<String> {
+        let prefix = prefix.unwrap_or(&self.request_prefix);
+        match row.challenge {
+            Challenged::ForInitial => Some(requested(&self.initial, prefix)),
+            Challenged::ForOperation => requested_for_operation(refusal.required()?, prefix),
+            Challenged::ForNothing | Challenged::Not => None,
+        }
+    }
+
+    fn challenge<'a>(&'a self, row: &Row, scopes: Option<&'a str>) -> Challenge<'a> {
+        Challenge { error: row.error, resource_metadata: &self.resource_metadata, scopes }
+    }
+
+    fn body(&self, refusal: &Refusal, row: &Row, scopes: Option<&str>) -> String {
+        if let Some(code) = json_rpc_code(refusal.reason()) {
+            // The id is JSON text that was parsed before; nothing else of the request is repeated.
+            let id = refusal.request_id().unwrap_or("null");
+            let error = json!({ "code": code, "message": row.sentence });
+            return format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#);
+        }
+        let mut body = json!({ "error": row.word, "error_description": row.sentence });
+        if row.challenge == Challenged::ForOperation
+            && let Some(scopes) = scopes
+            && let Some(members) = body.as_object_mut()
+        {
+            members.insert("scope".to_owned(), scopes.into());
+        }
+        body.to_string()
+    }
+}

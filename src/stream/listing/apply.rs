@@ -1,0 +1,96 @@
+//! The filter on a whole answer: by its form, held or as a stream.
+
+use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, HeaderValue, Response};
+use http_body::Body;
+
+use super::collected::Collected;
+use super::error::{FilterError, Withheld};
+use super::events::FilteredEvents;
+use super::filter::ListFilter;
+use super::head::{self, Form};
+use super::long::LongAnswer;
+use super::message::Lists;
+use super::scan::Scan;
+use crate::stream::bad_gateway;
+use crate::stream::body::ResponseBody;
+
+impl ListFilter {
+    /// The answer with the lists in it filtered. Errors pass: there is no list in them.
+    pub(crate) async fn apply<R: Body<Data = Bytes>>(self, answer: Response<R>) -> Response<ResponseBody<R>> {
+        if !answer.status().is_success() {
+            return answer.map(ResponseBody::theirs);
+        }
+        let (mut head, body) = answer.into_parts();
+        match head::form(&head.headers) {
+            Ok(Form::Events) => {
+                head::now_private(&mut head.headers);
+                head.headers.remove(CONTENT_LENGTH);
+                Response::from_parts(head, ResponseBody::filtered(FilteredEvents::new(body, self)))
+            }
+            Ok(Form::Json) => match self.json(&mut head.headers, body).await {
+                Ok(body) => Response::from_parts(head, body),
+                Err(kept) => self.bad_gateway(&kept),
+            },
+            // Pages and files that stand beside an MCP server. It sends messages in the two forms alone.
+            Ok(Form::Other) if !self.answers_calls() => {
+                Response::from_parts(head, ResponseBody::theirs(body))
+            }
+            Ok(Form::Other) => self.without_objects(head, body, FilterError::ContentType).await,
+            Err(why) => self.without_objects(head, body, why).await,
+        }
+    }
+
+    async fn json<R: Body<Data = Bytes>>(
+        &self,
+        head: &mut HeaderMap,
+        body: R,
+    ) -> Result<ResponseBody<R>, Withheld> {
+        let whole = match Collected::of(body).await? {
+            Collected::Whole(whole) => whole,
+            Collected::TooLong { start, rest } => {
+                let mut scan = Scan::default();
+                scan.read(&start)?;
+                head.remove(CONTENT_LENGTH);
+                return Ok(ResponseBody::long(LongAnswer::new(start, rest, scan)));
+            }
+        };
+        if whole.is_empty() {
+            return Ok(ResponseBody::ours(whole));
+        }
+        let text = std::str::from_utf8(&whole).map_err(|_| FilterError::NotUtf8)?;
+        let filtered = match self.filtered(text)? {
+            Lists::Absent => return Ok(ResponseBody::ours(whole)),
+            Lists::Whole => whole,
+            Lists::Cut(text) => text.into(),
+        };
+        head::now_private(head);
+        if head.contains_key(CONTENT_LENGTH) {
+            head.insert(CONTENT_LENGTH, HeaderValue::from(filtered.len()));
+        }
+        Ok(ResponseBody::ours(filtered))
+    }
+
+    /// An answer that cannot be read as JSON or as events. Where there is no object in it, there is no list: older
+    /// transports say `Accepted`, in no form at all.
+    async fn without_objects<R: Body<Data = Bytes>>(
+        &self,
+        head: http::response::Parts,
+        body: R,
+        why: FilterError,
+    ) -> Response<ResponseBody<R>> {
+        let is_plain = head::is_plain(&head.headers);
+        match Collected::of(body).await {
+            Ok(Collected::Whole(whole)) if whole.is_empty() || (is_plain && !whole.contains(&b'{')) => {
+                Response::from_parts(head, ResponseBody::ours(whole))
+            }
+            Ok(_) => self.bad_gateway(&why.into()),
+            Err(why) => self.bad_gateway(&why.into()),
+        }
+    }
+
+    fn bad_gateway<R>(&self, kept: &Withheld) -> Response<ResponseBody<R>> {
+        bad_gateway::response(self.error(kept)).map(ResponseBody::ours)
+    }
+}

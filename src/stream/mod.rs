@@ -1,0 +1,18 @@
+//! What becomes of the bodies of responses?
+//!
+//! `body` is the body of every response. `listing` takes out of lists what may not be shown, and `streams` ends streams
+//! of events with the token they were opened with (`ending` is the body that does it; both read streams by their
+//! `lines`). `bad_gateway` is sent instead of a response of the inner service that must not be passed on.
+
+mod bad_gateway;
+mod body;
+mod ending;
+mod lines;
+mod listing;
+mod streams;
+
+pub(crate) use bad_gateway::without_session;
+pub use body::ResponseBody;
+pub(crate) use listing::ListFilter;
+pub use streams::Streams;
+pub(crate) use streams::{StreamPolicy, end, is_stream};
