@@ -202,11 +202,18 @@ impl Problems {
 pub(crate) fn all<T, C: Default + Extend<T>>(
     read: impl Iterator<Item = Result<T, Flawed>>,
 ) -> Result<C, Flawed> {
-    read.fold(Ok(C::default()), |held, next| {
-        let (mut held, next) = (held?, next?);
-        held.extend([next]);
-        Ok(held)
-    })
+    let mut held = Ok(C::default());
+    for next in read {
+        match next {
+            Ok(next) => {
+                if let Ok(held) = &mut held {
+                    held.extend([next]);
+                }
+            }
+            Err(flawed) => held = Err(flawed),
+        }
+    }
+    held
 }
 
 fn on_one_line(text: &str) -> String {
