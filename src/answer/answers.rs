@@ -16,9 +16,9 @@ pub(crate) struct Answers {
     resource_metadata: String,
     /// What a first challenge asks for.
     initial: Scopes,
-    /// The first issuer's: nobody is known yet when a first challenge is made.
+    /// The first issuer's: the caller is not known yet when a first challenge is made.
     request_prefix: String,
-    /// What callers nobody knows are told. It is always the same, and there may be many of them.
+    /// The challenge for callers without a verified token. It does not change, and there may be many of them.
     to_strangers: Vec<Prepared>,
 }
 

@@ -29,7 +29,7 @@ pub(crate) enum MessageKind {
 }
 
 impl<'a> Call<'a> {
-    /// A call that nobody made, to ask whether somebody may.
+    /// A call that was not made, to ask whether it would be allowed.
     pub(crate) fn naming(method: &'static str, target: Target<'a>) -> Self {
         let (id, task_id, protocol_version) = (None, None, None);
         let definition = Method::named(method);
@@ -57,7 +57,7 @@ impl<'a> Call<'a> {
             (None, Some(Field::Value(_) | Field::Absent)) if answers => (MessageKind::Response, None),
             _ => return Err(Reason::BodyUnparsable.into()),
         };
-        // A client may wait for an error with its id: an id of null answers nobody.
+        // A client may wait for an error with its id: an id of null answers no request.
         let answered = |refusal: Refusal| refusal.answering(id.as_ref().and_then(Id::quoted));
         let method = within_limit(method.unwrap_or_default()).map_err(answered)?;
         let definition = Method::named(&method);

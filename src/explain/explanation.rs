@@ -52,7 +52,7 @@ pub enum CheckOutcome {
     Passed,
     /// It is why the request is refused.
     Failed,
-    /// An earlier one failed, so that nobody knows.
+    /// An earlier one failed, so that this is not known.
     NotReached,
 }
 

@@ -46,7 +46,7 @@ pub(crate) struct Fetched<T> {
 pub(super) enum Pause {
     /// For what is due anyhow.
     AfterFailures,
-    /// For the sake of what may not exist: whoever makes up keys must not make us fetch.
+    /// For the sake of what may not exist: a caller that makes up keys must not make us fetch.
     AfterEveryAttempt,
 }
 
