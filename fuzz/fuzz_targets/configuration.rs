@@ -12,6 +12,8 @@ fuzz_target!(|text: &str| {
     if let Ok(config) = toml::from_str::<Config>(text)
         && let Err(error) = config.into_builder().build()
     {
-        assert!(!error.field().is_empty() && error.to_string().len() > error.field().len());
+        let problems = error.problems();
+        assert!(!problems.is_empty());
+        assert!(problems.iter().all(|problem| !problem.field().is_empty() && !problem.fix().is_empty()));
     }
 });
