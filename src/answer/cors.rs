@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
-    ACCESS_CONTROL_REQUEST_METHOD, Entry, VARY,
+    ACCESS_CONTROL_REQUEST_METHOD, VARY,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
@@ -48,13 +48,14 @@ impl Cors {
 
     /// Lets pages of the allowed origin read a response, unless it speaks for itself.
     pub(crate) fn make_readable(self, origin: Option<HeaderValue>, headers: &mut HeaderMap) {
-        if let Some(origin) = origin.filter(|_| self == Self::Ours)
-            && let Entry::Vacant(allowed) = headers.entry(ACCESS_CONTROL_ALLOW_ORIGIN)
-        {
-            allowed.insert(origin);
-            headers.append(VARY, HeaderValue::from_static("Origin"));
-            let exposed = headers.entry(ACCESS_CONTROL_EXPOSE_HEADERS);
-            exposed.or_insert(HeaderValue::from_static(EXPOSED_HEADERS));
+        let Some(origin) = origin.filter(|_| self == Self::Ours) else { return };
+        if headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
+            return;
+        }
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.append(VARY, HeaderValue::from_static("Origin"));
+        if !headers.contains_key(ACCESS_CONTROL_EXPOSE_HEADERS) {
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED_HEADERS));
         }
     }
 }
