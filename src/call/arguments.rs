@@ -24,7 +24,7 @@ pub(crate) fn arguments(body: &[u8]) -> Result<Vec<Option<Value>>, Refusal> {
 }
 
 /// The body is JSON (RFC 8259), as it was judged. Nesting beyond 128, half of a surrogate pair and a number that no float
-/// holds are for each reader to accept or not (§8.2, §9, §6), so nobody can tell what the server would make of them.
+/// holds are for each reader to accept or not (§8.2, §9, §6), so it cannot be told what the server would make of them.
 fn why(error: &serde_json::Error) -> Reason {
     // The only error that is not the parser's own.
     if error.is_data() { Reason::DuplicateKey } else { Reason::BodyUnparsable }

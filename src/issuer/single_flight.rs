@@ -4,7 +4,7 @@
 //! A task belongs to no caller, so that one that hangs up cancels nothing that others wait for. Work that still waits
 //! for room is dropped once no caller waits for it.
 //!
-//! Anyone can present strings that nobody issued. So half of the room is kept for tokens that are known: strangers must
+//! Anyone can present strings that no issuer issued. So half of the room is kept for tokens that are known: strangers must
 //! not lock out callers.
 
 use std::collections::{HashMap, VecDeque};

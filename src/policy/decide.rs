@@ -203,7 +203,7 @@ impl OwnDecision {
                     Verdict::Deny(code) => return Err(Refusal::from(Reason::DecisionDenied).got(code)),
                 }
             }
-            // A retry helps nobody, so it is no 503: the scope may follow from what the caller wrote.
+            // A retry does not help, so it is no 503: the scope may follow from what the caller wrote.
             let unfit = |scope| Refusal::from(Reason::DecisionNoScope).got(scope);
             needed.into_iter().map(|scope| Scope::parse_plain(&scope).map_err(|_| unfit(scope))).collect()
         };
