@@ -4,8 +4,15 @@
 //! requests at a time, and of all turns the quickest counts, so that a busy machine blurs both alike.
 //! `benches/instructions.sh` counts instructions; `tests/allocations.rs` counts allocations.
 
-#![allow(missing_docs, clippy::print_stdout, reason = "a program of its own, for people to read")]
-#![allow(clippy::unwrap_used, reason = "a benchmark may stop where it cannot go on")]
+#![allow(
+    missing_docs,
+    clippy::print_stdout,
+    reason = "a program of its own, for people to read"
+)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a benchmark may stop where it cannot go on"
+)]
 
 #[path = "shared/parts.rs"]
 mod parts;
@@ -18,7 +25,9 @@ use std::time::{Duration, Instant};
 
 use parts::Parts;
 use serde_json::json;
-use shared::{BODY, Called, RESOURCE, alone, gated, gated_by, gated_with, request, send, sized_token};
+use shared::{
+    BODY, Called, RESOURCE, alone, gated, gated_by, gated_with, request, send, sized_token,
+};
 use signature::Signature;
 use tokio::runtime::Runtime;
 use toolgate::testing::{Algorithm, AuthorizationServer, Endpoint, SigningKey};
@@ -34,8 +43,11 @@ fn main() {
     let _context = runtime.enter();
     time_remembered_tokens(&runtime);
     time_refusals(&runtime);
-    for (algorithm, allowed) in [(Algorithm::Es256, 1.15), (Algorithm::EdDsa, 1.15), (Algorithm::Rs256, 1.4)]
-    {
+    for (algorithm, allowed) in [
+        (Algorithm::Es256, 1.15),
+        (Algorithm::EdDsa, 1.15),
+        (Algorithm::Rs256, 1.4),
+    ] {
         time_new_tokens(&runtime, algorithm, allowed);
     }
     time_introspected_tokens(&runtime);
@@ -47,19 +59,36 @@ fn time_remembered_tokens(runtime: &Runtime) {
     for bytes in [530, 700] {
         let token = sized_token(&server, bytes);
         let (mut gate, mut floor) = (warm(runtime, &server), alone());
-        let (signature, parts) = (Signature::of(&token, &server.signing_key()), Parts::of(&token, BODY));
+        let (signature, parts) = (
+            Signature::of(&token, &server.signing_key()),
+            Parts::of(&token, BODY),
+        );
         let new_request = || request(Some(&token));
         let [gate, floor, signature, parts] = quickest([
-            &mut turn(new_request, |request| assert_eq!(send(&mut gate, request), 200)),
-            &mut turn(new_request, |request| assert_eq!(send(&mut floor, request), 200)),
+            &mut turn(new_request, |request| {
+                assert_eq!(send(&mut gate, request), 200)
+            }),
+            &mut turn(new_request, |request| {
+                assert_eq!(send(&mut floor, request), 200)
+            }),
             &mut turn(|| (), |()| signature.verify()),
             &mut turn(|| (), |()| parts.run()),
         ]);
         let own = gate - floor;
-        println!("a remembered token of {} bytes: {}", token.len(), micros(own));
-        println!("  one AES-GMAC, one look-up, the body read: {}", micros(parts));
+        println!(
+            "a remembered token of {} bytes: {}",
+            token.len(),
+            micros(own)
+        );
+        println!(
+            "  one AES-GMAC, one look-up, the body read: {}",
+            micros(parts)
+        );
         let share = signature / own;
-        println!("  ES256, bare: {}, so 1/{share:.1} of that (at most 1/25)", micros(signature));
+        println!(
+            "  ES256, bare: {}, so 1/{share:.1} of that (at most 1/25)",
+            micros(signature)
+        );
     }
 }
 
@@ -69,35 +98,66 @@ fn time_refusals(runtime: &Runtime) {
     let (mut gate, mut floor) = (warm(runtime, &server), alone());
     let signature = Signature::of(&sized_token(&server, 700), &server.signing_key());
     let [gate, floor, signature] = quickest([
-        &mut turn(|| request(None), |request| assert_eq!(send(&mut gate, request), 401)),
-        &mut turn(|| request(None), |request| assert_eq!(send(&mut floor, request), 200)),
+        &mut turn(
+            || request(None),
+            |request| assert_eq!(send(&mut gate, request), 401),
+        ),
+        &mut turn(
+            || request(None),
+            |request| assert_eq!(send(&mut floor, request), 200),
+        ),
         &mut turn(|| (), |()| signature.verify()),
     ]);
     let own = gate - floor;
     println!("no token: {}", micros(own));
-    println!("  ES256, bare: {}, so 1/{:.0} of that (at most 1/117)", micros(signature), signature / own);
+    println!(
+        "  ES256, bare: {}, so 1/{:.0} of that (at most 1/117)",
+        micros(signature),
+        signature / own
+    );
 }
 
 fn time_new_tokens(runtime: &Runtime, algorithm: Algorithm, allowed: f64) {
     let key = SigningKey::generate(algorithm);
-    let server = runtime.block_on(AuthorizationServer::builder().signing_key(key.clone()).start());
+    let server = runtime.block_on(
+        AuthorizationServer::builder()
+            .signing_key(key.clone())
+            .start(),
+    );
     let (mut gate, mut floor) = (warm(runtime, &server), alone());
     let numbers = Cell::new(0);
     let new_token = || {
         numbers.set(numbers.get() + 1);
-        let token = server.token().audience(RESOURCE).scope("mcp:use weather:read");
+        let token = server
+            .token()
+            .audience(RESOURCE)
+            .scope("mcp:use weather:read");
         token.claim("jti", numbers.get().to_string()).mint()
     };
     let new_request = || request(Some(&new_token()));
     let [gate, floor, signature] = quickest([
-        &mut turn(new_request, |request| assert_eq!(send(&mut gate, request), 200)),
-        &mut turn(new_request, |request| assert_eq!(send(&mut floor, request), 200)),
-        &mut turn(|| Signature::of(&new_token(), &key), |signature| signature.verify()),
+        &mut turn(new_request, |request| {
+            assert_eq!(send(&mut gate, request), 200)
+        }),
+        &mut turn(new_request, |request| {
+            assert_eq!(send(&mut floor, request), 200)
+        }),
+        &mut turn(
+            || Signature::of(&new_token(), &key),
+            |signature| signature.verify(),
+        ),
     ]);
     let (own, name) = (gate - floor, algorithm.name());
     let ratio = own / signature;
-    println!("a new {name} token of {} bytes: {}", new_token().len(), micros(own));
-    println!("  {name}, bare: {}, so {ratio:.2} of that (at most {allowed})", micros(signature));
+    println!(
+        "a new {name} token of {} bytes: {}",
+        new_token().len(),
+        micros(own)
+    );
+    println!(
+        "  {name}, bare: {}, so {ratio:.2} of that (at most {allowed})",
+        micros(signature)
+    );
 }
 
 /// Beside a JWT of the same length, and beside the bare question to the same server.
@@ -119,22 +179,48 @@ fn time_introspected_tokens(runtime: &Runtime) {
     };
     let opaque = new_token();
     for token in [&jwt, &opaque] {
-        assert_eq!(runtime.block_on(service.call(request(Some(token)))).unwrap().status(), 200);
+        assert_eq!(
+            runtime
+                .block_on(service.call(request(Some(token))))
+                .unwrap()
+                .status(),
+            200
+        );
     }
     let mut other = service.clone();
     let [of_jwt, of_opaque] = quickest([
-        &mut turn(|| request(Some(&jwt)), |request| assert_eq!(send(&mut service, request), 200)),
-        &mut turn(|| request(Some(&opaque)), |request| assert_eq!(send(&mut other, request), 200)),
+        &mut turn(
+            || request(Some(&jwt)),
+            |request| assert_eq!(send(&mut service, request), 200),
+        ),
+        &mut turn(
+            || request(Some(&opaque)),
+            |request| assert_eq!(send(&mut other, request), 200),
+        ),
     ]);
-    println!("a remembered opaque token of {} bytes: {:.2} of a JWT's", opaque.len(), of_opaque / of_jwt);
+    println!(
+        "a remembered opaque token of {} bytes: {:.2} of a JWT's",
+        opaque.len(),
+        of_opaque / of_jwt
+    );
 
     // As the gate asks, with a client of its own; both on a worker of the runtime, like requests in a server.
     let (client, url) = (reqwest::Client::new(), server.url(Endpoint::Introspect));
     let ask = async move |token: String| {
         let asked = client.post(&url).basic_auth("rs", Some("rs-secret"));
         let asked = asked.header("content-type", "application/x-www-form-urlencoded");
-        let answer = asked.body(format!("token={token}&token_type_hint=access_token")).send().await.unwrap();
-        assert!(answer.bytes().await.unwrap().starts_with(b"{\"active\":true"));
+        let answer = asked
+            .body(format!("token={token}&token_type_hint=access_token"))
+            .send()
+            .await
+            .unwrap();
+        assert!(
+            answer
+                .bytes()
+                .await
+                .unwrap()
+                .starts_with(b"{\"active\":true")
+        );
     };
     let [through, bare] = quickest([
         &mut whole_turn(
@@ -158,19 +244,30 @@ fn time_introspected_tokens(runtime: &Runtime) {
         }),
     ]);
     println!("a new opaque token: {}", micros(through));
-    println!("  the bare question: {}, so {} more (at most 50 µs)", micros(bare), micros(through - bare));
+    println!(
+        "  the bare question: {}, so {} more (at most 50 µs)",
+        micros(bare),
+        micros(through - bare)
+    );
 }
 
 /// A map of a thousand tools and fifty patterns, beside one of one tool.
 fn time_scope_maps(runtime: &Runtime) {
     let server = runtime.block_on(AuthorizationServer::start());
     let map = || ScopeMap::deny_unlisted().every_request("mcp:use");
-    let large = (0..1000).fold(map(), |map, number| map.tool(format!("tool_{number}"), "weather:read"));
-    let large = (0..50).fold(large, |map, number| map.tool(format!("other_{number}_*"), "weather:read"));
+    let large = (0..1000).fold(map(), |map, number| {
+        map.tool(format!("tool_{number}"), "weather:read")
+    });
+    let large = (0..50).fold(large, |map, number| {
+        map.tool(format!("other_{number}_*"), "weather:read")
+    });
     let token = sized_token(&server, 700);
     let warm_with = |scopes: ScopeMap| {
-        let (gate, mut service) =
-            gated_with(Toolgate::builder(RESOURCE).issuer(server.issuer()).scopes(scopes));
+        let (gate, mut service) = gated_with(
+            Toolgate::builder(RESOURCE)
+                .issuer(server.issuer())
+                .scopes(scopes),
+        );
         runtime.block_on(gate.warm_up());
         assert_eq!(send(&mut service, request(Some(&token))), 200);
         service
@@ -180,13 +277,25 @@ fn time_scope_maps(runtime: &Runtime) {
     let mut by_pattern = warm_with(large.tool("get_*", "weather:read"));
     let new_request = || request(Some(&token));
     let [small, by_name, by_pattern] = quickest([
-        &mut turn(new_request, |request| assert_eq!(send(&mut small, request), 200)),
-        &mut turn(new_request, |request| assert_eq!(send(&mut by_name, request), 200)),
-        &mut turn(new_request, |request| assert_eq!(send(&mut by_pattern, request), 200)),
+        &mut turn(new_request, |request| {
+            assert_eq!(send(&mut small, request), 200)
+        }),
+        &mut turn(new_request, |request| {
+            assert_eq!(send(&mut by_name, request), 200)
+        }),
+        &mut turn(new_request, |request| {
+            assert_eq!(send(&mut by_pattern, request), 200)
+        }),
     ]);
     let nanos = |seconds: f64| format!("{:.0} ns", seconds * 1e9);
-    println!("a map of 1,000 tools and 50 patterns: {} more than one of one tool", nanos(by_name - small));
-    println!("  where the last of the patterns applies: {} more (at most 150 ns)", nanos(by_pattern - small));
+    println!(
+        "a map of 1,000 tools and 50 patterns: {} more than one of one tool",
+        nanos(by_name - small)
+    );
+    println!(
+        "  where the last of the patterns applies: {} more (at most 150 ns)",
+        nanos(by_pattern - small)
+    );
 }
 
 fn warm(runtime: &Runtime, server: &AuthorizationServer) -> impl Called + use<> {
@@ -197,11 +306,16 @@ fn warm(runtime: &Runtime, server: &AuthorizationServer) -> impl Called + use<> 
 
 /// One turn of something: prepared off the clock, run on it.
 fn turn<T>(prepare: impl FnMut() -> T, mut run: impl FnMut(T)) -> impl FnMut() -> Duration {
-    whole_turn(prepare, move |prepared| prepared.into_iter().for_each(&mut run))
+    whole_turn(prepare, move |prepared| {
+        prepared.into_iter().for_each(&mut run)
+    })
 }
 
 /// The same, where it is run as a whole.
-fn whole_turn<T>(mut prepare: impl FnMut() -> T, mut run: impl FnMut(Vec<T>)) -> impl FnMut() -> Duration {
+fn whole_turn<T>(
+    mut prepare: impl FnMut() -> T,
+    mut run: impl FnMut(Vec<T>),
+) -> impl FnMut() -> Duration {
     move || {
         let prepared = (0..TURN).map(|_| prepare()).collect();
         let began = Instant::now();

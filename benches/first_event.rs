@@ -3,8 +3,15 @@
 //! The same server behind two gates on loopback, in turns; the medians count. One is rmcp; the other is made by
 //! hand, and sends a second event long after the first, for which nobody must wait.
 
-#![allow(missing_docs, clippy::print_stdout, reason = "a program of its own, for people to read")]
-#![allow(clippy::unwrap_used, reason = "a benchmark may stop where it cannot go on")]
+#![allow(
+    missing_docs,
+    clippy::print_stdout,
+    reason = "a program of its own, for people to read"
+)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a benchmark may stop where it cannot go on"
+)]
 
 #[path = "shared/served.rs"]
 mod served;
@@ -19,7 +26,9 @@ use axum::body::{Body, Bytes};
 use axum::http::Response;
 use axum::routing::post;
 use futures_util::stream::unfold;
-use rmcp::model::{ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool};
+use rmcp::model::{
+    ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
+};
 use rmcp::service::RequestContext;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
@@ -41,9 +50,18 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// Every second tool may be called.
 fn tools() -> impl Iterator<Item = (String, &'static str)> {
-    let kind = |number: usize| if number.is_multiple_of(2) { "open" } else { "closed" };
+    let kind = |number: usize| {
+        if number.is_multiple_of(2) {
+            "open"
+        } else {
+            "closed"
+        }
+    };
     (0..TOOLS).map(move |number| {
-        (format!("{}_{number}", kind(number)), "What it is good for, in a sentence or two.")
+        (
+            format!("{}_{number}", kind(number)),
+            "What it is good for, in a sentence or two.",
+        )
     })
 }
 
@@ -68,12 +86,14 @@ impl ServerHandler for Rmcp {
 fn of_rmcp() -> Router {
     let config = StreamableHttpServerConfig::default().with_legacy_session_mode(false);
     let sessions = Arc::new(NeverSessionManager::default());
-    Router::new().nest_service("/mcp", StreamableHttpService::new(|| Ok(Rmcp), sessions, config))
+    Router::new().nest_service(
+        "/mcp",
+        StreamableHttpService::new(|| Ok(Rmcp), sessions, config),
+    )
 }
 
 fn made_by_hand() -> Router {
-    let tool =
-        |(name, about)| json!({ "name": name, "description": about, "inputSchema": { "type": "object" } });
+    let tool = |(name, about)| json!({ "name": name, "description": about, "inputSchema": { "type": "object" } });
     let tools: Vec<_> = tools().map(tool).collect();
     let list = json!({ "jsonrpc": "2.0", "id": 1, "result": { "tools": tools } });
     let first = Bytes::from(format!("data: {list}\n\n"));
@@ -84,7 +104,9 @@ fn made_by_hand() -> Router {
                 1 => {
                     sleep(PAUSE).await;
                     Some((
-                        Ok(Bytes::from_static(b"data: {\"jsonrpc\":\"2.0\",\"method\":\"x\"}\n\n")),
+                        Ok(Bytes::from_static(
+                            b"data: {\"jsonrpc\":\"2.0\",\"method\":\"x\"}\n\n",
+                        )),
                         (2, first),
                     ))
                 }
@@ -106,14 +128,26 @@ fn main() {
 
 fn compare(name: &str, inner: fn() -> Router, runtime: &Runtime, server: &AuthorizationServer) {
     let scopes = || {
-        ScopeMap::deny_unlisted().every_request("mcp:use").tool("open_*", "mcp:use").tool("closed_*", "more")
+        ScopeMap::deny_unlisted()
+            .every_request("mcp:use")
+            .tool("open_*", "mcp:use")
+            .tool("closed_*", "more")
     };
     let gated = |scopes: ScopeMap| {
-        let gate = Toolgate::builder(RESOURCE).issuer(server.issuer()).scopes(scopes).build().unwrap();
+        let gate = Toolgate::builder(RESOURCE)
+            .issuer(server.issuer())
+            .scopes(scopes)
+            .build()
+            .unwrap();
         serve(inner().layer(gate.layer()))
     };
     let servers = [gated(scopes()), gated(scopes().list_callable())];
-    let token = server.token().audience(RESOURCE).scope("mcp:use").expires_in(100_000).mint();
+    let token = server
+        .token()
+        .audience(RESOURCE)
+        .scope("mcp:use")
+        .expires_in(100_000)
+        .mint();
     let mut times = [Vec::new(), Vec::new()];
     let mut bytes = [0, 0];
     for _ in 0..TURNS {
@@ -127,8 +161,15 @@ fn compare(name: &str, inner: fn() -> Router, runtime: &Runtime, server: &Author
         times.sort();
         times.swap_remove(TURNS / 2).as_secs_f64() * 1e6
     });
-    println!("{name}: the first event after {whole:.0} µs ({} bytes) as it is,", bytes[0]);
-    println!("  after {filtered:.0} µs ({} bytes) filtered: {:+.0} µs", bytes[1], filtered - whole);
+    println!(
+        "{name}: the first event after {whole:.0} µs ({} bytes) as it is,",
+        bytes[0]
+    );
+    println!(
+        "  after {filtered:.0} µs ({} bytes) filtered: {:+.0} µs",
+        bytes[1],
+        filtered - whole
+    );
 }
 
 /// From the request to the blank line behind the first event that says something, and how long that is.
@@ -150,11 +191,16 @@ async fn first_event(server: SocketAddr, token: &str) -> (Duration, usize) {
             first = Some((began.elapsed(), answer.len()));
         }
     }
-    assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
+    assert!(
+        answer.starts_with(b"HTTP/1.1 200 "),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
     first.unwrap()
 }
 
 fn has_event(answer: &[u8]) -> bool {
     let text = String::from_utf8_lossy(answer);
-    text.split_once("data: {").is_some_and(|(_, rest)| rest.contains("\n\n"))
+    text.split_once("data: {")
+        .is_some_and(|(_, rest)| rest.contains("\n\n"))
 }

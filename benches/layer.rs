@@ -4,7 +4,10 @@
 //! against floors that take turns with it.
 
 #![allow(missing_docs, reason = "criterion's macros make functions without any")]
-#![allow(clippy::unwrap_used, reason = "a benchmark may stop where it cannot go on")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a benchmark may stop where it cannot go on"
+)]
 
 #[path = "shared/parts.rs"]
 mod parts;
@@ -32,7 +35,10 @@ fn benchmark(criterion: &mut Criterion) {
     let (gate, mut gated) = gated(&server, Limits::default());
     runtime.block_on(gate.warm_up());
     let token = sized_token(&server, 700);
-    let (signature, parts) = (Signature::of(&token, &server.signing_key()), Parts::of(&token, BODY));
+    let (signature, parts) = (
+        Signature::of(&token, &server.signing_key()),
+        Parts::of(&token, BODY),
+    );
 
     let mut group = criterion.benchmark_group("layer");
     group.bench_function("floor: the service alone", |bencher| {
@@ -40,20 +46,32 @@ fn benchmark(criterion: &mut Criterion) {
         let new_request = || request(Some(&token));
         bencher.iter_batched(new_request, |request| send(&mut alone, request), BATCH);
     });
-    group.bench_function("floor: AES-GMAC, look-up, body read", |bencher| bencher.iter(|| parts.run()));
-    group.bench_function("floor: one bare ES256 verification", |bencher| bencher.iter(|| signature.verify()));
+    group.bench_function("floor: AES-GMAC, look-up, body read", |bencher| {
+        bencher.iter(|| parts.run())
+    });
+    group.bench_function("floor: one bare ES256 verification", |bencher| {
+        bencher.iter(|| signature.verify())
+    });
 
     let number = Cell::new(0);
     let distinct = |key: &SigningKey| {
         number.set(number.get() + 1);
-        let token = server.token().audience(shared::RESOURCE).scope("mcp:use weather:read").signed_with(key);
+        let token = server
+            .token()
+            .audience(shared::RESOURCE)
+            .scope("mcp:use weather:read")
+            .signed_with(key);
         token.claim("jti", number.get().to_string())
     };
     let (own, unknown) = (server.signing_key(), SigningKey::generate(Algorithm::Es256));
     let mut measure = |name: &str, status: u16, new_token: &dyn Fn() -> Option<String>| {
         group.bench_function(name, |bencher| {
             let new_request = || request(new_token().as_deref());
-            bencher.iter_batched(new_request, |request| expect(&mut gated, request, status), BATCH);
+            bencher.iter_batched(
+                new_request,
+                |request| expect(&mut gated, request, status),
+                BATCH,
+            );
         });
     };
     measure("a remembered token", 200, &|| Some(token.clone()));
@@ -67,7 +85,11 @@ fn benchmark(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn expect(gated: &mut impl Called, request: http::Request<http_body_util::Full<bytes::Bytes>>, status: u16) {
+fn expect(
+    gated: &mut impl Called,
+    request: http::Request<http_body_util::Full<bytes::Bytes>>,
+    status: u16,
+) {
     assert_eq!(send(gated, request), status);
 }
 

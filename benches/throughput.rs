@@ -5,7 +5,11 @@
 //! a layer that does only what no gate can do without; the medians of the ratios count. Every round begins with new
 //! servers, since some run slower than their likes for as long as they run.
 
-#![allow(missing_docs, clippy::print_stdout, reason = "a program of its own, for people to read")]
+#![allow(
+    missing_docs,
+    clippy::print_stdout,
+    reason = "a program of its own, for people to read"
+)]
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -46,8 +50,7 @@ const ROUNDS: usize = 8;
 const SERVERS: usize = 4;
 
 const RESOURCE: &str = "http://localhost/mcp";
-const BODY: &str =
-    r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get_weather","arguments":{}}}"#;
+const BODY: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get_weather","arguments":{}}}"#;
 
 struct Weather;
 
@@ -64,25 +67,43 @@ async fn main() {
     let server = AuthorizationServer::start().await;
     let around_nothing = || Router::new().route("/mcp", post(|| async {}));
     let around_rmcp = || {
-        let config =
-            StreamableHttpServerConfig::default().with_legacy_session_mode(false).with_json_response(true);
+        let config = StreamableHttpServerConfig::default()
+            .with_legacy_session_mode(false)
+            .with_json_response(true);
         let sessions = Arc::new(NeverSessionManager::default());
-        Router::new().nest_service("/mcp", StreamableHttpService::new(|| Ok(Weather), sessions, config))
+        Router::new().nest_service(
+            "/mcp",
+            StreamableHttpService::new(|| Ok(Weather), sessions, config),
+        )
     };
     compare("a handler that does nothing", 0.82, &server, around_nothing).await;
     compare("an rmcp tool", 0.92, &server, around_rmcp).await;
 }
 
-async fn compare(name: &str, allowed: f64, server: &AuthorizationServer, inner: impl Fn() -> Router) {
+async fn compare(
+    name: &str,
+    allowed: f64,
+    server: &AuthorizationServer,
+    inner: impl Fn() -> Router,
+) {
     let gate = |scopes: ScopeMap| {
         let scopes = scopes.every_request("mcp:use");
-        Toolgate::builder(RESOURCE).issuer(server.issuer()).scopes(scopes).build().unwrap()
+        Toolgate::builder(RESOURCE)
+            .issuer(server.issuer())
+            .scopes(scopes)
+            .build()
+            .unwrap()
     };
     let gates = [
         gate(ScopeMap::deny_unlisted().tool("get_weather", "weather:read")),
         gate(ScopeMap::allow_unlisted()),
     ];
-    let token = server.token().audience(RESOURCE).scope("mcp:use weather:read").expires_in(100_000).mint();
+    let token = server
+        .token()
+        .audience(RESOURCE)
+        .scope("mcp:use weather:read")
+        .expires_in(100_000)
+        .mint();
     let (request, parts) = (request(&token), Arc::new(Parts::of(&token, BODY)));
     let floor = layer_fn(move |inner| only_the_parts(parts.clone(), inner));
 
@@ -104,9 +125,15 @@ async fn compare(name: &str, allowed: f64, server: &AuthorizationServer, inner: 
     }
     let open = median(turns.iter().map(|[open, ..]| *open));
     let left = |which: usize| median(turns.iter().map(|turn| turn[0] / turn[which]));
-    println!("around {name}, {open:.0} us of both cores a request: {:.2} (at least {allowed})", left(1));
+    println!(
+        "around {name}, {open:.0} us of both cores a request: {:.2} (at least {allowed})",
+        left(1)
+    );
     println!("  where no rule depends on the body: {:.2}", left(2));
-    println!("  with only the body, one AES-GMAC, one look-up and the JSON: {:.2}", left(3));
+    println!(
+        "  with only the body, one AES-GMAC, one look-up and the JSON: {:.2}",
+        left(3)
+    );
 }
 
 /// What no gate can do without, around a service, and nothing else.
@@ -120,7 +147,9 @@ fn only_the_parts(
             let (head, body) = request.into_parts();
             let body = to_bytes(body, usize::MAX).await.unwrap();
             parts.run();
-            inner.oneshot(Request::from_parts(head, Body::from(body))).await
+            inner
+                .oneshot(Request::from_parts(head, Body::from(body)))
+                .await
         }
     })
 }
@@ -145,7 +174,11 @@ impl Served {
         });
         let mut connections = join_all(connections).await;
         let answer_length = first_answer(&mut connections[0], request).await;
-        Self { connections, request: request.clone(), answer_length }
+        Self {
+            connections,
+            request: request.clone(),
+            answer_length,
+        }
     }
 
     /// Of all cores together.
@@ -161,7 +194,11 @@ impl Served {
                     while began.elapsed() < TURN {
                         connection.write_all(request.as_bytes()).await.unwrap();
                         connection.read_exact(&mut answer).await.unwrap();
-                        assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
+                        assert!(
+                            answer.starts_with(b"HTTP/1.1 200 "),
+                            "{}",
+                            String::from_utf8_lossy(&answer)
+                        );
                         count += 1;
                     }
                     (connection, count)
@@ -182,10 +219,15 @@ async fn first_answer(connection: &mut TcpStream, request: &str) -> usize {
     connection.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     loop {
-        assert!(connection.read_buf(&mut answer).await.unwrap() > 0, "the server hung up");
+        assert!(
+            connection.read_buf(&mut answer).await.unwrap() > 0,
+            "the server hung up"
+        );
         let text = String::from_utf8_lossy(&answer);
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: "));
             if body.len() >= length.unwrap().parse().unwrap() {
                 return answer.len();
             }

@@ -8,7 +8,11 @@
 //! `--token-file` it asks as somebody without a token. Instead of a tool, `--body FILE` is the whole JSON-RPC
 //! message. It ends with 0 where the request would be let in, with 1 where not, and with 2 where it cannot tell what
 //! was meant.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that people start talks to them")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program that people start talks to them"
+)]
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -34,11 +38,14 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<bool, Box<dyn Error>> {
     let options = Options::parse(env::args().skip(1))?;
-    let config = config::read(&read(&options.config)?).map_err(|why| format!("{}: {why}", options.config))?;
+    let config = config::read(&read(&options.config)?)
+        .map_err(|why| format!("{}: {why}", options.config))?;
     let gate = config.into_builder().build()?;
 
     let token = options.token_file.as_deref().map(read).transpose()?;
-    let caller = token.as_deref().map_or(Caller::Anonymous, |token| Caller::Token(token.trim()));
+    let caller = token
+        .as_deref()
+        .map_or(Caller::Anonymous, |token| Caller::Token(token.trim()));
     let body = match options.asked {
         Asked::Tool(name) => json!({
             "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": name, "arguments": {} },
@@ -81,7 +88,11 @@ impl Options {
                 _ => return Err(USAGE),
             }
         }
-        Ok(Self { config: config.ok_or(USAGE)?, token_file, asked: asked.ok_or(USAGE)? })
+        Ok(Self {
+            config: config.ok_or(USAGE)?,
+            token_file,
+            asked: asked.ok_or(USAGE)?,
+        })
     }
 }
 

@@ -3,7 +3,11 @@
 //! It differs from `quickstart` in two lines: there is no router, so the layer is put around the service
 //! itself, and hyper is handed the result through hyper-util's adapter. The metadata document is served all
 //! the same.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that people start talks to them")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program that people start talks to them"
+)]
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -34,7 +38,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let service = gate.layer().layer(service_fn(greet));
     let service = TowerToHyperService::new(service);
 
-    let token = authorization_server.token().audience(&*resource).scope("mcp:use").mint();
+    let token = authorization_server
+        .token()
+        .audience(&*resource)
+        .scope("mcp:use")
+        .mint();
     println!("{authorization_server}\n");
     println!("curl -i {resource}\n");
     println!("curl -i {resource} -H 'Authorization: Bearer {token}'\n");
@@ -43,7 +51,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let service = service.clone();
         tokio::spawn(async move {
             let connection = auto::Builder::new(TokioExecutor::new());
-            if let Err(why) = connection.serve_connection(TokioIo::new(stream), service).await {
+            if let Err(why) = connection
+                .serve_connection(TokioIo::new(stream), service)
+                .await
+            {
                 eprintln!("a connection failed: {why}");
             }
         });
@@ -52,7 +63,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 /// The inner service takes `RequestBody<B>` where it took `B` before: the bytes that were judged, or else the
 /// body as it arrives, because nothing here depends on what is in it.
-async fn greet(request: Request<RequestBody<Incoming>>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let name = request.extensions().get::<Principal>().and_then(Principal::subject).unwrap_or("machine");
+async fn greet(
+    request: Request<RequestBody<Incoming>>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let name = request
+        .extensions()
+        .get::<Principal>()
+        .and_then(Principal::subject)
+        .unwrap_or("machine");
     Ok(Response::new(Full::from(format!("Hello, {name}.\n"))))
 }

@@ -3,7 +3,10 @@
 //! It differs from `quickstart` in that tokens say nothing to anybody but their issuer, so the gate asks it
 //! (RFC 7662), and that Enter revokes the token that was printed. The layer is the same, and so is all a
 //! client sees.
-#![allow(clippy::print_stdout, reason = "a program that people start talks to them")]
+#![allow(
+    clippy::print_stdout,
+    reason = "a program that people start talks to them"
+)]
 
 use std::error::Error;
 use std::io::stdin;
@@ -25,7 +28,10 @@ const LONGEST_LIFE: Duration = Duration::from_secs(3600);
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     // Yours may be Ory Hydra, Zitadel, Clerk, …: their tokens are opaque unless told otherwise.
-    let authorization_server = AuthorizationServer::builder().client("mcp-server", "s3cret").start().await;
+    let authorization_server = AuthorizationServer::builder()
+        .client("mcp-server", "s3cret")
+        .start()
+        .await;
     let issuer = authorization_server.issuer().to_owned();
 
     shared::log("toolgate=debug")?;
@@ -34,24 +40,38 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let gate = Toolgate::builder(&resource)
         // A real secret comes from Secret::env("…") or Secret::file("…").
         .issuer(Issuer::new(&issuer).introspection(Introspection::basic("mcp-server", "s3cret")))
-        .scopes(ScopeMap::deny_unlisted().every_request("mcp:use").tool("get_weather", "weather:read"))
+        .scopes(
+            ScopeMap::deny_unlisted()
+                .every_request("mcp:use")
+                .tool("get_weather", "weather:read"),
+        )
         .build()?;
     // Without sessions, so that one `curl` is a whole conversation.
     let config = StreamableHttpServerConfig::default().with_legacy_session_mode(false);
     let mcp = shared::mcp_service("127.0.0.1", config);
     let app = Router::new().nest_service("/mcp", mcp).layer(gate.layer());
 
-    let token = authorization_server.token().audience(&*resource).scope("mcp:use weather:read");
+    let token = authorization_server
+        .token()
+        .audience(&*resource)
+        .scope("mcp:use weather:read");
     let token = authorization_server.mint_opaque(&token.claim("jti", "token-1").expires_in(3600));
     let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get_weather","arguments":{"city":"Paris"}}}"#;
     println!("{authorization_server}\n");
     println!("curl -i {resource} -H 'Authorization: Bearer {token}' \\");
-    println!("  -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' \\");
+    println!(
+        "  -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' \\"
+    );
     println!("  -d '{call}'\n");
-    println!("It is allowed, and its issuer is asked about it once a minute. Enter revokes it here and now.");
+    println!(
+        "It is allowed, and its issuer is asked about it once a minute. Enter revokes it here and now."
+    );
 
     thread::spawn(move || {
-        if stdin().read_line(&mut String::new()).is_ok_and(|length| length > 0) {
+        if stdin()
+            .read_line(&mut String::new())
+            .is_ok_and(|length| length > 0)
+        {
             match gate.revoke(Revocation::token(issuer, "token-1"), LONGEST_LIFE) {
                 Ok(()) => println!("revoked: the same command is a 401 now"),
                 Err(why) => println!("not revoked: {why}"),

@@ -2,7 +2,11 @@
 //!
 //! It starts a development authorization server and an rmcp server behind a gate, and prints what to type.
 //! This is the base of the examples; the others say how they differ from it.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that people start talks to them")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program that people start talks to them"
+)]
 
 use std::env;
 use std::error::Error;
@@ -38,7 +42,13 @@ async fn run() -> Result<(), Box<dyn Error>> {
     // Somebody has to issue tokens. Yours will be Keycloak, Entra, Auth0, …: below, only its URL changes.
     let authorization_server = AuthorizationServer::builder()
         .listen(vacant(options.issuer, ISSUER)?)
-        .scopes(["mcp:use", "weather:read", "reports:read", "files:write", "admin"])
+        .scopes([
+            "mcp:use",
+            "weather:read",
+            "reports:read",
+            "files:write",
+            "admin",
+        ])
         .start()
         .await;
 
@@ -76,9 +86,17 @@ async fn run() -> Result<(), Box<dyn Error>> {
 
 /// What to try. Every command in it can be pasted as it is.
 fn welcome(gate: &Toolgate, authorization_server: &AuthorizationServer) -> String {
-    let (mcp, metadata, issuer) = (gate.resource(), gate.metadata_url(), authorization_server.issuer());
-    let token =
-        authorization_server.token().audience(mcp).scope("mcp:use weather:read").expires_in(3600).mint();
+    let (mcp, metadata, issuer) = (
+        gate.resource(),
+        gate.metadata_url(),
+        authorization_server.issuer(),
+    );
+    let token = authorization_server
+        .token()
+        .audience(mcp)
+        .scope("mcp:use weather:read")
+        .expires_in(3600)
+        .mint();
     let call = |tool: &str, arguments: &str| {
         format!(
             r#"curl -i {mcp} -H "Authorization: Bearer $TOKEN" \
@@ -176,9 +194,9 @@ fn welcome(gate: &Toolgate, authorization_server: &AuthorizationServer) -> Strin
 fn vacant(asked: Option<SocketAddr>, usual: (Ipv4Addr, u16)) -> Result<SocketAddr, String> {
     let address = asked.unwrap_or(usual.into());
     match (std::net::TcpListener::bind(address), asked) {
-        (Ok(_), Some(_)) if !address.ip().is_loopback() => {
-            Err(format!("{address} is not on this machine alone, and everyone may log in here"))
-        }
+        (Ok(_), Some(_)) if !address.ip().is_loopback() => Err(format!(
+            "{address} is not on this machine alone, and everyone may log in here"
+        )),
         (Ok(_), _) => Ok(address),
         (Err(_), None) => Ok((Ipv4Addr::LOCALHOST, 0).into()),
         (Err(why), Some(_)) => Err(format!("cannot listen on {address}: {why}")),

@@ -2,7 +2,10 @@
 //!
 //! It differs from `quickstart` in that its one tool asks: rmcp keeps the HTTP request's parts for handlers,
 //! and the gate left the principal in their extensions. The layer is the same, and so is all a client sees.
-#![allow(clippy::print_stdout, reason = "a program that people start talks to them")]
+#![allow(
+    clippy::print_stdout,
+    reason = "a program that people start talks to them"
+)]
 
 use std::error::Error;
 use std::sync::Arc;
@@ -46,16 +49,27 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .build()?;
 
     // On a public host, `.with_allowed_hosts(["mcp.example.com"])`: rmcp answers only to names it is told.
-    let config =
-        StreamableHttpServerConfig::default().with_legacy_session_mode(false).with_json_response(true);
-    let mcp = StreamableHttpService::new(|| Ok(Notes), Arc::new(NeverSessionManager::default()), config);
+    let config = StreamableHttpServerConfig::default()
+        .with_legacy_session_mode(false)
+        .with_json_response(true);
+    let mcp = StreamableHttpService::new(
+        || Ok(Notes),
+        Arc::new(NeverSessionManager::default()),
+        config,
+    );
     let app = Router::new().nest_service("/mcp", mcp).layer(gate.layer());
 
-    let token = authorization_server.token().audience(&*resource).scope("notes:read").mint();
+    let token = authorization_server
+        .token()
+        .audience(&*resource)
+        .scope("notes:read")
+        .mint();
     let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"count_notes"}}"#;
     println!("{authorization_server}\n");
     println!("curl -i {resource} -H 'Authorization: Bearer {token}' \\");
-    println!("  -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' \\");
+    println!(
+        "  -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' \\"
+    );
     println!("  -d '{call}'\n");
     axum::serve(listener, app).await?;
     Ok(())

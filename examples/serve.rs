@@ -7,7 +7,11 @@
 //! It differs from `quickstart` in that the gate is not built in code but from a file, which may change while
 //! it runs (it is looked at every second, and on SIGHUP), and that it brings no authorization server along. Without `--listen` it listens on the resource's own host and port. The README shows every
 //! field of the file. `RUST_LOG` says what is logged; `toolgate=debug` shows every decision.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that people start talks to them")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program that people start talks to them"
+)]
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -43,7 +47,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let options = Options::parse(env::args().skip(1))?;
     shared::log("toolgate=info")?;
 
-    let gate = gate_from(&options.config).map_err(|why| format!("{}: {why}", options.config.display()))?;
+    let gate =
+        gate_from(&options.config).map_err(|why| format!("{}: {why}", options.config.display()))?;
     let app = protected(&gate)?;
 
     let address = match options.listen {
@@ -51,9 +56,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
         None => address_of(gate.resource())?,
     };
     tokio::spawn(follow(options.config, gate));
-    let listener = TcpListener::bind(&address)
-        .await
-        .map_err(|why| format!("cannot listen on {address} ({why}): say where with --listen ADDRESS:PORT"))?;
+    let listener = TcpListener::bind(&address).await.map_err(|why| {
+        format!("cannot listen on {address} ({why}): say where with --listen ADDRESS:PORT")
+    })?;
     println!("listening on http://{}", listener.local_addr()?);
     Ok(shared::serve(listener, app).await?)
 }
@@ -71,7 +76,9 @@ async fn follow(file: PathBuf, gate: Toolgate) {
     let text = || fs::read_to_string(&file).ok();
     let mut last = text();
     loop {
-        let is_told = timeout(Duration::from_secs(1), told.notified()).await.is_ok();
+        let is_told = timeout(Duration::from_secs(1), told.notified())
+            .await
+            .is_ok();
         let now = text();
         if !is_told && now == last {
             continue;
@@ -87,7 +94,8 @@ async fn follow(file: PathBuf, gate: Toolgate) {
 /// SIGHUP, as service managers send it to have a configuration read again.
 async fn listen_for_hangups(told: Arc<Notify>) {
     #[cfg(unix)]
-    if let Ok(mut hangups) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) {
+    if let Ok(mut hangups) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())
+    {
         while hangups.recv().await.is_some() {
             told.notify_one();
         }
@@ -102,7 +110,13 @@ fn reload(file: &Path, gate: &Toolgate) -> Result<(), Box<dyn Error>> {
 /// Where clients will look for the resource: right where nothing stands in between, as on a developer's machine.
 fn address_of(resource: &str) -> Result<String, Box<dyn Error>> {
     let resource: Uri = resource.parse()?;
-    let port = resource.port_u16().unwrap_or(if resource.scheme_str() == Some("http") { 80 } else { 443 });
+    let port = resource
+        .port_u16()
+        .unwrap_or(if resource.scheme_str() == Some("http") {
+            80
+        } else {
+            443
+        });
     Ok(format!("{}:{port}", resource.host().unwrap_or_default()))
 }
 
@@ -135,7 +149,10 @@ impl Options {
                 _ => return Err(USAGE),
             }
         }
-        Ok(Self { config: config.ok_or(USAGE)?, listen })
+        Ok(Self {
+            config: config.ok_or(USAGE)?,
+            listen,
+        })
     }
 }
 

@@ -124,12 +124,21 @@ impl Builder {
 impl From<Config> for Builder {
     fn from(config: Config) -> Self {
         let http_client = HttpClientBuilder::new();
-        Self { config, code_only: CodeOnly { http_client, clock: Clock::default(), decider: None } }
+        Self {
+            config,
+            code_only: CodeOnly {
+                http_client,
+                clock: Clock::default(),
+                decider: None,
+            },
+        }
     }
 }
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("Builder")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }

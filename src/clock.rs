@@ -73,7 +73,10 @@ impl Timestamp {
 
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
-        Self(time.duration_since(UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_secs_f64()))
+        Self(
+            time.duration_since(UNIX_EPOCH)
+                .map_or(0.0, |elapsed| elapsed.as_secs_f64()),
+        )
     }
 }
 
@@ -103,6 +106,9 @@ impl Span {
 impl Default for Span {
     fn default() -> Self {
         let nothing = || AtomicU64::new(0_f64.to_bits());
-        Self { from: nothing(), until: nothing() }
+        Self {
+            from: nothing(),
+            until: nothing(),
+        }
     }
 }

@@ -100,17 +100,29 @@ impl ConfigProblem {
     }
 
     fn new(kind: ConfigProblemKind, field: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { field: field.into(), value: None, kind, fix: fix.into(), source: None }
+        Self {
+            field: field.into(),
+            value: None,
+            kind,
+            fix: fix.into(),
+            source: None,
+        }
     }
 
     /// Shows the value. Not for secrets.
     pub(crate) fn showing(self, value: impl Into<String>) -> Self {
-        Self { value: Some(without_password(value.into())), ..self }
+        Self {
+            value: Some(without_password(value.into())),
+            ..self
+        }
     }
 
     /// Keeps the error behind it. Its text is shown too, and its `Debug` can be: neither may have a secret in it.
     pub(crate) fn because(self, source: impl Error + Send + Sync + 'static) -> Self {
-        Self { source: Some(Arc::new(source)), ..self }
+        Self {
+            source: Some(Arc::new(source)),
+            ..self
+        }
     }
 
     fn says_the_same_as(&self, other: &Self) -> bool {
@@ -125,7 +137,9 @@ impl fmt::Display for ConfigError {
             return problem.fmt(f);
         }
         write!(f, "{} values are wrong:", self.problems.len())?;
-        self.problems.iter().try_for_each(|problem| write!(f, "\n{problem}"))
+        self.problems
+            .iter()
+            .try_for_each(|problem| write!(f, "\n{problem}"))
     }
 }
 
@@ -163,7 +177,9 @@ impl fmt::Debug for ConfigProblem {
 
 impl Error for ConfigProblem {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+        self.source
+            .as_deref()
+            .map(|source| source as &(dyn Error + 'static))
     }
 }
 

@@ -15,7 +15,10 @@ pub(crate) struct Current<T> {
 
 impl<T> Current<T> {
     pub(crate) fn new(value: Arc<T>) -> Self {
-        Self { value: ArcSwap::new(value), replaced: Notify::new() }
+        Self {
+            value: ArcSwap::new(value),
+            replaced: Notify::new(),
+        }
     }
 
     pub(crate) fn get(&self) -> Arc<T> {

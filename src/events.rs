@@ -65,7 +65,10 @@ pub(crate) struct Loudness {
 
 impl Events {
     pub(crate) fn new(clock: Clock) -> Self {
-        Self { clock, rations: Mutex::default() }
+        Self {
+            clock,
+            rations: Mutex::default(),
+        }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -80,7 +83,11 @@ impl Events {
     /// How to log a request that is allowed; `None` where that is not logged.
     pub(crate) fn of_allowed(&self) -> Option<Loudness> {
         let is_logged = tracing::enabled!(target: "toolgate", Level::DEBUG);
-        is_logged.then_some(Loudness { level: Level::DEBUG, is_rationed: false, suppressed: None })
+        is_logged.then_some(Loudness {
+            level: Level::DEBUG,
+            is_rationed: false,
+            suppressed: None,
+        })
     }
 
     /// How to log a refusal; `None` where that is not logged. Only what strangers can cause at will is rationed: once a
@@ -105,7 +112,11 @@ impl Events {
         if !is_logged {
             return None;
         }
-        let turn = if is_strangers { self.take_turn(code) } else { Some(0) };
+        let turn = if is_strangers {
+            self.take_turn(code)
+        } else {
+            Some(0)
+        };
         Some(Loudness {
             level: if turn.is_some() { level } else { Level::DEBUG },
             is_rationed: turn.is_none(),
@@ -124,7 +135,13 @@ impl Events {
                 None
             }
             _ => {
-                let before = rations.insert(code, Ration { since: now, suppressed: 0 });
+                let before = rations.insert(
+                    code,
+                    Ration {
+                        since: now,
+                        suppressed: 0,
+                    },
+                );
                 Some(before.map_or(0, |ration| ration.suppressed))
             }
         }

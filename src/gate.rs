@@ -53,7 +53,9 @@ struct Fixed {
 impl Toolgate {
     /// The layer to put around an MCP server; with axum as the last call on the root router.
     pub fn layer(&self) -> ToolgateLayer {
-        ToolgateLayer { pipeline: self.pipeline.clone() }
+        ToolgateLayer {
+            pipeline: self.pipeline.clone(),
+        }
     }
 
     /// A service that answers with the metadata document alone, to be mounted at every one of
@@ -140,8 +142,15 @@ impl Toolgate {
     /// # Errors
     /// Where the gate trusts no such issuer, and where it remembers as many revocations as it can. Nothing is
     /// revoked then.
-    pub fn revoke(&self, revocation: Revocation, longest_life: Duration) -> Result<(), RevocationError> {
-        self.pipeline.get().verifier.revoke(revocation, longest_life)
+    pub fn revoke(
+        &self,
+        revocation: Revocation,
+        longest_life: Duration,
+    ) -> Result<(), RevocationError> {
+        self.pipeline
+            .get()
+            .verifier
+            .revoke(revocation, longest_life)
     }
 
     /// Why would this request be let in, or refused? Each check in order, with what it expected and got, for
@@ -194,7 +203,11 @@ impl Toolgate {
     /// value that is wrong. The configuration there was then stays, whole.
     pub fn reload(&self, config: Config) -> Result<(), ConfigError> {
         // One at a time, or the metadata of one could stand beside the gate of another.
-        let _alone = self.fixed.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self
+            .fixed
+            .reloading
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let gate = config::rebuild(&config, &self.fixed.lasting, &self.pipeline.get())?;
         announce(&gate);
         self.well_known.replace(gate.well_known.clone());
@@ -205,8 +218,12 @@ impl Toolgate {
     pub(crate) fn new(gate: Pipeline, lasting: Lasting) -> Self {
         announce(&gate);
         let metadata_url = gate.answers.resource_metadata().to_owned();
-        let fixed =
-            Fixed { resource: gate.resource.clone(), metadata_url, lasting, reloading: Mutex::default() };
+        let fixed = Fixed {
+            resource: gate.resource.clone(),
+            metadata_url,
+            lasting,
+            reloading: Mutex::default(),
+        };
         Self {
             well_known: Arc::new(Current::new(gate.well_known.clone())),
             pipeline: Arc::new(Current::new(Arc::new(gate))),
@@ -225,13 +242,20 @@ impl fmt::Debug for Toolgate {
 fn announce(gate: &Pipeline) {
     let issuers = &gate.verifier.issuers;
     let names: Vec<&str> = issuers.iter().map(|issuer| issuer.name.as_ref()).collect();
-    let listed = issuers.iter().flat_map(|issuer| &issuer.audiences).map(String::as_str);
-    let audiences: Vec<&str> = std::iter::once(gate.resource.as_str()).chain(listed).collect();
+    let listed = issuers
+        .iter()
+        .flat_map(|issuer| &issuer.audiences)
+        .map(String::as_str);
+    let audiences: Vec<&str> = std::iter::once(gate.resource.as_str())
+        .chain(listed)
+        .collect();
     let asked = |lookups: &Arc<Lookups>| {
         let which = match (lookups.when(), lookups.token_prefix()) {
             (When::Always, None) => "every token".to_owned(),
             (When::Opaque, None) => "opaque tokens".to_owned(),
-            (When::Always, Some(prefix)) => format!("JWTs, and opaque tokens that begin with {prefix:?}"),
+            (When::Always, Some(prefix)) => {
+                format!("JWTs, and opaque tokens that begin with {prefix:?}")
+            }
             (When::Opaque, Some(prefix)) => format!("opaque tokens that begin with {prefix:?}"),
         };
         // Every other string that a stranger makes up is a question at the issuer.
@@ -270,7 +294,10 @@ fn announce(gate: &Pipeline) {
             "session ids are bound to nobody: whoever learns one can use it with a token of their own",
         );
     }
-    for issuer in issuers.iter().filter(|issuer| !issuer.unbound_clients.is_empty()) {
+    for issuer in issuers
+        .iter()
+        .filter(|issuer| !issuer.unbound_clients.is_empty())
+    {
         tracing::warn!(
             target: "toolgate",
             issuer = %issuer.name,

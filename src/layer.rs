@@ -28,7 +28,10 @@ impl<S> Layer<S> for ToolgateLayer {
     type Service = ToolgateService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ToolgateService { pipeline: self.pipeline.clone(), inner }
+        ToolgateService {
+            pipeline: self.pipeline.clone(),
+            inner,
+        }
     }
 }
 
@@ -67,7 +70,9 @@ where
         match pipeline.answer_without_io(&mut parts) {
             ControlFlow::Continue(visit) => {
                 let (pipeline, current) = (Guard::into_inner(pipeline), self.pipeline.clone());
-                ToolgateFuture(Outcome::Awaited(Box::pin(pipeline.serve(current, inner, parts, body, visit))))
+                ToolgateFuture(Outcome::Awaited(Box::pin(
+                    pipeline.serve(current, inner, parts, body, visit),
+                )))
             }
             ControlFlow::Break(answer) => {
                 IncomingBody::Unread(body).discard(&parts);

@@ -37,9 +37,18 @@ const METHODS: &[(&str, Method)] = &[
     ("ping", Method::own(Nothing, Never, Never)),
     ("server/discover", Method::own(Nothing, Never, Never)),
     ("logging/setLevel", Method::own(Nothing, Never, Never)),
-    ("completion/complete", Method::own(Reference, Required, Never)),
-    ("resources/subscribe", Method::own(Resource, Optional, Optional)),
-    ("resources/unsubscribe", Method::own(Resource, Optional, Optional)),
+    (
+        "completion/complete",
+        Method::own(Reference, Required, Never),
+    ),
+    (
+        "resources/subscribe",
+        Method::own(Resource, Optional, Optional),
+    ),
+    (
+        "resources/unsubscribe",
+        Method::own(Resource, Optional, Optional),
+    ),
     (LISTEN, Method::own(Subscriptions, Optional, Never)),
     // SEP-2663 demands the header of these three.
     ("tasks/get", Method::own(Task, Optional, Required)),
@@ -47,11 +56,23 @@ const METHODS: &[(&str, Method)] = &[
     ("tasks/cancel", Method::own(Task, Optional, Required)),
     ("tasks/list", Method::own(Task, Optional, Optional)),
     ("tasks/result", Method::own(Task, Optional, Optional)),
-    ("notifications/cancelled", Method::own(Nothing, Never, Never)),
-    ("notifications/initialized", Method::own(Nothing, Never, Never)),
+    (
+        "notifications/cancelled",
+        Method::own(Nothing, Never, Never),
+    ),
+    (
+        "notifications/initialized",
+        Method::own(Nothing, Never, Never),
+    ),
     ("notifications/progress", Method::own(Nothing, Never, Never)),
-    ("notifications/roots/list_changed", Method::own(Nothing, Never, Never)),
-    ("notifications/tasks/status", Method::own(Nothing, Never, Never)),
+    (
+        "notifications/roots/list_changed",
+        Method::own(Nothing, Never, Never),
+    ),
+    (
+        "notifications/tasks/status",
+        Method::own(Nothing, Never, Never),
+    ),
 ];
 
 /// Methods that MCP does not define, by what their names begin with. They are judged like their family where they name
@@ -61,7 +82,10 @@ const FAMILIES: &[(&str, Method)] = &[
     ("prompts/", Method::foreign(Prompt, Optional, Never)),
     ("resources/", Method::foreign(Resource, Optional, Optional)),
     ("completion/", Method::foreign(Reference, Optional, Never)),
-    ("subscriptions/", Method::foreign(Subscriptions, Optional, Never)),
+    (
+        "subscriptions/",
+        Method::foreign(Subscriptions, Optional, Never),
+    ),
     ("tasks/", Method::foreign(Task, Optional, Optional)),
 ];
 
@@ -107,11 +131,21 @@ pub(crate) enum Presence {
 
 impl Method {
     const fn own(subject: Subject, in_params: Presence, in_header: Presence) -> Self {
-        Self { subject, in_params, in_header, is_mcps_own: true }
+        Self {
+            subject,
+            in_params,
+            in_header,
+            is_mcps_own: true,
+        }
     }
 
     const fn foreign(subject: Subject, in_params: Presence, in_header: Presence) -> Self {
-        Self { subject, in_params, in_header, is_mcps_own: false }
+        Self {
+            subject,
+            in_params,
+            in_header,
+            is_mcps_own: false,
+        }
     }
 
     /// Looks a method up. Names are compared whole, and case counts.
@@ -137,7 +171,12 @@ pub(crate) enum List {
 }
 
 impl List {
-    pub(crate) const ALL: [Self; 4] = [Self::Tools, Self::Prompts, Self::Resources, Self::ResourceTemplates];
+    pub(crate) const ALL: [Self; 4] = [
+        Self::Tools,
+        Self::Prompts,
+        Self::Resources,
+        Self::ResourceTemplates,
+    ];
 
     /// The method that asks for the list.
     pub(crate) fn method(self) -> &'static str {
@@ -183,8 +222,12 @@ const REVISION_WITH_BATCHES: &[u8] = b"2025-03-26";
 /// Whether this is a revision whose requests must carry the mirrored headers. Dates compare as text. What is not a date
 /// is for the inner service to refuse.
 pub(crate) fn is_modern(revision: &[u8]) -> bool {
-    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = revision else { return false };
-    let is_date = [y1, y2, y3, y4, m1, m2, d1, d2].into_iter().all(u8::is_ascii_digit);
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = revision else {
+        return false;
+    };
+    let is_date = [y1, y2, y3, y4, m1, m2, d1, d2]
+        .into_iter()
+        .all(u8::is_ascii_digit);
     is_date && revision >= FIRST_MODERN_REVISION
 }
 
@@ -216,22 +259,39 @@ mod tests {
             ("", Nothing),
         ] {
             let method = Method::named(name);
-            assert_eq!((method.subject, method.is_for_its_subject()), (subject, false), "{name}");
+            assert_eq!(
+                (method.subject, method.is_for_its_subject()),
+                (subject, false),
+                "{name}"
+            );
         }
     }
 
     #[test]
     fn every_method_is_in_the_table_once_and_like_its_family_where_it_names_something() {
         for (at, (name, method)) in METHODS.iter().enumerate() {
-            assert!(!METHODS[at + 1..].iter().any(|(other, _)| other == name), "{name}");
+            assert!(
+                !METHODS[at + 1..].iter().any(|(other, _)| other == name),
+                "{name}"
+            );
             if let Some((_, family)) = FAMILIES.iter().find(|(start, _)| name.starts_with(start)) {
-                assert!([family.subject, Nothing].contains(&method.subject), "{name}");
+                assert!(
+                    [family.subject, Nothing].contains(&method.subject),
+                    "{name}"
+                );
             }
-            assert_eq!(method.subject == Nothing, method.in_params == Never, "{name}");
+            assert_eq!(
+                method.subject == Nothing,
+                method.in_params == Never,
+                "{name}"
+            );
         }
         for list in List::ALL {
             assert_eq!(Method::named(list.method()).subject, Nothing, "{list:?}");
-            assert!(Method::named(list.entry_method()).is_for_its_subject(), "{list:?}");
+            assert!(
+                Method::named(list.entry_method()).is_for_its_subject(),
+                "{list:?}"
+            );
         }
     }
 }

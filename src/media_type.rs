@@ -22,7 +22,9 @@ pub(crate) struct Parameters<'a> {
 
 impl<'a> MediaType<'a> {
     pub(crate) fn of(line: &'a HeaderValue) -> Self {
-        Self { line: line.as_bytes().trim_ascii() }
+        Self {
+            line: line.as_bytes().trim_ascii(),
+        }
     }
 
     /// The parameters, if the line names this type, in any case.
@@ -47,12 +49,18 @@ impl<'a> MediaType<'a> {
 impl Parameters<'_> {
     /// Whether no parameter names another charset. What cannot be read as a parameter counts for none.
     pub(crate) fn name_no_other_charset(self) -> bool {
-        self.text.split(|byte| *byte == b';').map(<[u8]>::trim_ascii).all(|parameter| {
-            let end = parameter.iter().position(|byte| *byte == b'=').unwrap_or(parameter.len());
-            let (name, value) = parameter.split_at_checked(end).unwrap_or_default();
-            let value = without_quotes(value.get(1..).unwrap_or_default());
-            !name.eq_ignore_ascii_case(b"charset") || value.eq_ignore_ascii_case(b"utf-8")
-        })
+        self.text
+            .split(|byte| *byte == b';')
+            .map(<[u8]>::trim_ascii)
+            .all(|parameter| {
+                let end = parameter
+                    .iter()
+                    .position(|byte| *byte == b'=')
+                    .unwrap_or(parameter.len());
+                let (name, value) = parameter.split_at_checked(end).unwrap_or_default();
+                let value = without_quotes(value.get(1..).unwrap_or_default());
+                !name.eq_ignore_ascii_case(b"charset") || value.eq_ignore_ascii_case(b"utf-8")
+            })
     }
 
     /// Whether every parameter can be read, and none names another charset.
@@ -137,7 +145,11 @@ mod tests {
         ] {
             let value = HeaderValue::from_static(line);
             let media_type = MediaType::of(&value);
-            assert_eq!((media_type.is(JSON), media_type.is_single()), (is_json, is_single), "{line:?}");
+            assert_eq!(
+                (media_type.is(JSON), media_type.is_single()),
+                (is_json, is_single),
+                "{line:?}"
+            );
         }
     }
 
@@ -148,7 +160,11 @@ mod tests {
             ("application/json; charset=UTF-8;", true, true),
             ("application/json; charset=\"utf-8\"; x=y", true, true),
             ("application/json; charset=utf-16", false, false),
-            ("application/json; charset=utf-8; charset=utf-7", false, false),
+            (
+                "application/json; charset=utf-8; charset=utf-7",
+                false,
+                false,
+            ),
             ("application/json; charset", false, false),
             ("application/json; charset=", false, false),
             ("application/json; charset =utf-16", false, true),
@@ -157,7 +173,10 @@ mod tests {
         ] {
             let value = HeaderValue::from_static(line);
             let parameters = MediaType::of(&value).parameters_of(JSON).unwrap();
-            let read = (parameters.are_surely_utf_8(), parameters.name_no_other_charset());
+            let read = (
+                parameters.are_surely_utf_8(),
+                parameters.name_no_other_charset(),
+            );
             assert_eq!(read, (sure, no_other), "{line:?}");
         }
     }

@@ -61,7 +61,12 @@ impl Refusal {
     }
 
     /// Whose token it is. Only to be said once its signature held.
-    pub(crate) fn of(mut self, issuer: &str, subject: Option<&str>, client_id: Option<&str>) -> Self {
+    pub(crate) fn of(
+        mut self,
+        issuer: &str,
+        subject: Option<&str>,
+        client_id: Option<&str>,
+    ) -> Self {
         let facts = self.facts_mut();
         facts.issuer = Some(issuer.to_owned());
         facts.subject = subject.map(str::to_owned);
@@ -136,7 +141,10 @@ impl Refusal {
 
 impl From<Reason> for Refusal {
     fn from(reason: Reason) -> Self {
-        Self { reason, facts: None }
+        Self {
+            reason,
+            facts: None,
+        }
     }
 }
 

@@ -31,20 +31,30 @@ const MAX_URI_BYTES: usize = 8 * 1024;
 impl<'a> ResourceName<'a> {
     /// Respells a URI, unless it is too long: that costs time with every byte.
     pub(crate) fn parse(written: Cow<'a, str>) -> Result<Self, UriTooLong> {
-        if written.len() > MAX_URI_BYTES { Err(UriTooLong(written.len())) } else { Ok(Self::new(written)) }
+        if written.len() > MAX_URI_BYTES {
+            Err(UriTooLong(written.len()))
+        } else {
+            Ok(Self::new(written))
+        }
     }
 
     fn new(written: Cow<'a, str>) -> Self {
         let normalised = Some(normalised(&written)).filter(|normalised| *normalised != written);
-        Self { written, normalised }
+        Self {
+            written,
+            normalised,
+        }
     }
 
     /// The spellings that must each be allowed: as written, in the normal form, and as a server reads it
     /// that takes everything behind the scheme for a path, `?` and `#` too.
     pub(crate) fn spellings(&self) -> impl Iterator<Item = Cow<'_, str>> {
         let normal = self.normal();
-        let as_path = Some(as_path(&self.written)).filter(|path| *path != normal && *path != self.written);
-        let own = [Some(self.written.as_ref()), self.normalised.as_deref()].into_iter().flatten();
+        let as_path =
+            Some(as_path(&self.written)).filter(|path| *path != normal && *path != self.written);
+        let own = [Some(self.written.as_ref()), self.normalised.as_deref()]
+            .into_iter()
+            .flatten();
         own.map(Cow::Borrowed).chain(as_path.map(Cow::Owned))
     }
 
@@ -53,7 +63,9 @@ impl<'a> ResourceName<'a> {
     pub(crate) fn aliases(&self) -> Vec<String> {
         let mut aliases = Vec::new();
         for spelling in self.spellings() {
-            let without_query = spelling.split_once('?').map_or(spelling.as_ref(), |(before, _)| before);
+            let without_query = spelling
+                .split_once('?')
+                .map_or(spelling.as_ref(), |(before, _)| before);
             for name in [spelling.as_ref(), without_query] {
                 aliases.extend(looser(name));
             }
@@ -93,7 +105,9 @@ fn as_path(uri: &str) -> String {
 fn looser(name: &str) -> Vec<String> {
     let trimmed = name.trim_end_matches('/');
     let mut names = vec![name.to_owned(), trimmed.to_owned()];
-    let Some((scheme, rest)) = split_scheme(trimmed) else { return names };
+    let Some((scheme, rest)) = split_scheme(trimmed) else {
+        return names;
+    };
     let bare = rest.trim_start_matches('/');
     let (authority, path) = split_authority(bare);
     if scheme == "file" {
@@ -102,9 +116,13 @@ fn looser(name: &str) -> Vec<String> {
             names.push(format!("file://{path}"));
         }
     } else {
-        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-        let host =
-            host.split_once(':').map_or(host, |(name, port)| if port.is_empty() { name } else { host });
+        let host = authority
+            .rsplit_once('@')
+            .map_or(authority, |(_, host)| host);
+        let host = host.split_once(':').map_or(
+            host,
+            |(name, port)| if port.is_empty() { name } else { host },
+        );
         names.push(format!("{scheme}://{bare}"));
         names.push(format!("{scheme}://{}{path}", host.trim_end_matches('.')));
     }
@@ -157,7 +175,11 @@ fn respell(uri: &str) -> String {
                     Some((user, host)) => (format!("{user}@"), host),
                     None => (String::new(), authority),
                 };
-                format!("{scheme}://{user}{}{}{query}", lower_case(host), without_dots(path))
+                format!(
+                    "{scheme}://{user}{}{}{query}",
+                    lower_case(host),
+                    without_dots(path)
+                )
             }
             None => format!("{scheme}:{}{query}", without_dots(&hierarchy)),
         },
@@ -168,13 +190,18 @@ fn respell(uri: &str) -> String {
 fn split_scheme(uri: &str) -> Option<(&str, &str)> {
     uri.split_once(':').filter(|(scheme, _)| {
         scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+            && scheme
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
     })
 }
 
 fn split_query(rest: &str) -> (&str, String) {
     match rest.split_once('?') {
-        Some((hierarchy, query)) => (hierarchy, format!("?{}", respelled_bytes(query, Slashes::BothKinds))),
+        Some((hierarchy, query)) => (
+            hierarchy,
+            format!("?{}", respelled_bytes(query, Slashes::BothKinds)),
+        ),
         None => (rest, String::new()),
     }
 }
@@ -195,14 +222,20 @@ fn web_host<'a>(scheme: &str, authority: &'a str) -> &'a str {
         _ => 21,
     };
     let (name, port) = match host.rsplit_once(':') {
-        Some((name, port)) if !name.is_empty() && port.bytes().all(|digit| digit.is_ascii_digit()) => {
+        Some((name, port))
+            if !name.is_empty() && port.bytes().all(|digit| digit.is_ascii_digit()) =>
+        {
             (name, port)
         }
         _ => return host,
     };
     let is_default = port.is_empty() || port.parse() == Ok::<u16, _>(default_port);
     // A colon inside an address without brackets is no port.
-    if is_default && (name.ends_with(']') || !name.contains(':')) { name } else { host }
+    if is_default && (name.ends_with(']') || !name.contains(':')) {
+        name
+    } else {
+        host
+    }
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -242,7 +275,8 @@ fn hex_pair(high: u8, low: u8) -> Option<u8> {
 }
 
 fn push_escaped(text: &mut String, byte: u8) {
-    let digit = |value: u8| char::from_digit(value.into(), 16).map(|digit| digit.to_ascii_uppercase());
+    let digit =
+        |value: u8| char::from_digit(value.into(), 16).map(|digit| digit.to_ascii_uppercase());
     text.push('%');
     text.extend([byte >> 4, byte & 0xf].into_iter().filter_map(digit));
 }
@@ -340,9 +374,15 @@ mod tests {
             ("https:example.com/a", "https://example.com/a"),
             ("https:\\\\example.com\\a", "https://example.com/a"),
             ("https:////example.com//a", "https://example.com/a"),
-            ("https://user:password@example.com/a", "https://example.com/a"),
+            (
+                "https://user:password@example.com/a",
+                "https://example.com/a",
+            ),
             ("https://example.com", "https://example.com/"),
-            ("https://example.com:8443/?q=%41", "https://example.com:8443/?q=A"),
+            (
+                "https://example.com:8443/?q=%41",
+                "https://example.com:8443/?q=A",
+            ),
             ("http://[::1]:80/a", "http://[::1]/a"),
             ("https://user@:443/a", "https://:443/a"),
             ("https://a:443:443/a", "https://a:443:443/a"),
@@ -388,7 +428,10 @@ mod tests {
         assert_eq!(plain.spellings().collect::<Vec<_>>(), ["file:///a"]);
         assert_eq!(plain.aliases(), ["file:///a"]);
         let odd = ResourceName::new("FILE:///a".into());
-        assert_eq!(odd.spellings().collect::<Vec<_>>(), ["FILE:///a", "file:///a"]);
+        assert_eq!(
+            odd.spellings().collect::<Vec<_>>(),
+            ["FILE:///a", "file:///a"]
+        );
     }
 
     proptest! {

@@ -23,10 +23,12 @@ impl ResourceUri {
         if url.fragment.is_some() {
             return Err("a resource has no fragment (RFC 8707 §2): leave out `#` and what follows");
         }
-        if text
-            .bytes()
-            .any(|byte| matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}'))
-        {
+        if text.bytes().any(|byte| {
+            matches!(
+                byte,
+                b'"' | b'\\' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}'
+            )
+        }) {
             return Err("percent-encode characters that no URL may have");
         }
         let dots = |segment: &str| matches!(segment, "." | "..");
@@ -34,7 +36,11 @@ impl ResourceUri {
             return Err("leave out `.` and `..`: clients remove them before they compare");
         }
         let origin_end = url.origin.len();
-        Ok(Self { text: text.to_owned(), origin_end, path_end: origin_end + url.path.len() })
+        Ok(Self {
+            text: text.to_owned(),
+            origin_end,
+            path_end: origin_end + url.path.len(),
+        })
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -45,14 +51,22 @@ impl ResourceUri {
     pub(crate) fn is_named_by(&self, audience: &str) -> bool {
         let trimmed = |text: &str| text.len() - usize::from(text.ends_with('/'));
         audience == self.text
-            || audience.as_bytes().get(..trimmed(audience)) == self.text.as_bytes().get(..trimmed(&self.text))
+            || audience.as_bytes().get(..trimmed(audience))
+                == self.text.as_bytes().get(..trimmed(&self.text))
     }
 
     /// Scheme, host and port as a browser writes them in `Origin`: without a default port.
     pub(crate) fn browser_origin(&self) -> String {
         let origin = self.origin();
-        let default_port = if origin.starts_with("https:") { ":443" } else { ":80" };
-        origin.strip_suffix(default_port).unwrap_or(origin).to_owned()
+        let default_port = if origin.starts_with("https:") {
+            ":443"
+        } else {
+            ":80"
+        };
+        origin
+            .strip_suffix(default_port)
+            .unwrap_or(origin)
+            .to_owned()
     }
 
     /// Where the metadata document lives (RFC 9728 §3.1): the well-known path before the resource's own.
@@ -77,7 +91,10 @@ impl ResourceUri {
 
     /// Where clients of the 2025-03-26 revision look for the authorization server.
     pub(crate) fn legacy_paths(&self) -> [String; 2] {
-        [AUTHORIZATION_SERVER.to_owned(), self.inserted(AUTHORIZATION_SERVER)]
+        [
+            AUTHORIZATION_SERVER.to_owned(),
+            self.inserted(AUTHORIZATION_SERVER),
+        ]
     }
 
     fn origin(&self) -> &str {
@@ -117,11 +134,14 @@ impl<'a> HttpUrl<'a> {
         }
         let (before_fragment, fragment) = cut(text, '#');
         let (before_query, query) = cut(before_fragment, '?');
-        let (scheme, rest) =
-            before_query.split_once("://").ok_or("write an absolute URL: https://host/path")?;
+        let (scheme, rest) = before_query
+            .split_once("://")
+            .ok_or("write an absolute URL: https://host/path")?;
         let authority = rest.split('/').next().unwrap_or_default();
         let origin_length = scheme.len() + "://".len() + authority.len();
-        let (origin, path) = before_query.split_at_checked(origin_length).unwrap_or((before_query, ""));
+        let (origin, path) = before_query
+            .split_at_checked(origin_length)
+            .unwrap_or((before_query, ""));
         let host = Host::parse(authority)?;
         match scheme {
             "https" => {}
@@ -129,7 +149,12 @@ impl<'a> HttpUrl<'a> {
             "http" => return Err("use https; http is only for localhost, 127.0.0.0/8 and [::1]"),
             _ => return Err("use https, in lower case"),
         }
-        Ok(Self { origin, path, query, fragment })
+        Ok(Self {
+            origin,
+            path,
+            query,
+            fragment,
+        })
     }
 
     /// Whether the URL is `https`; if not, it is an `http` one of this machine.
@@ -139,7 +164,8 @@ impl<'a> HttpUrl<'a> {
 }
 
 fn cut(text: &str, at: char) -> (&str, Option<&str>) {
-    text.split_once(at).map_or((text, None), |(before, after)| (before, Some(after)))
+    text.split_once(at)
+        .map_or((text, None), |(before, after)| (before, Some(after)))
 }
 
 /// A host as written in an authority or an `Origin`.
@@ -152,9 +178,13 @@ impl<'a> Host<'a> {
             return Err("leave out the user name: it would be published");
         }
         let after_bracket = authority.rfind(']').map_or(0, |bracket| bracket + 1);
-        let port_colon = authority.get(after_bracket..).and_then(|tail| tail.rfind(':'));
+        let port_colon = authority
+            .get(after_bracket..)
+            .and_then(|tail| tail.rfind(':'));
         let (host, port) = match port_colon {
-            Some(colon) => authority.split_at_checked(after_bracket + colon).unwrap_or((authority, "")),
+            Some(colon) => authority
+                .split_at_checked(after_bracket + colon)
+                .unwrap_or((authority, "")),
             None => (authority, ""),
         };
         if let Some(digits) = port.strip_prefix(':')
@@ -163,11 +193,15 @@ impl<'a> Host<'a> {
             return Err("write the port as a number up to 65535");
         }
         let name = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_');
-        let bracketed = host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
+        let bracketed = host
+            .strip_prefix('[')
+            .and_then(|inner| inner.strip_suffix(']'));
         match bracketed {
             Some(address) if address.parse::<std::net::Ipv6Addr>().is_ok() => Ok(Self(host)),
             None if !host.is_empty() && host.bytes().all(name) => Ok(Self(host)),
-            _ => Err("write the host as a lower-case name, an IPv4 address or an IPv6 address in brackets"),
+            _ => Err(
+                "write the host as a lower-case name, an IPv4 address or an IPv6 address in brackets",
+            ),
         }
     }
 
@@ -193,15 +227,30 @@ mod tests {
     #[test]
     fn the_metadata_url_has_the_well_known_path_between_host_and_path() {
         for (text, url) in [
-            ("https://h.example/mcp", "https://h.example/.well-known/oauth-protected-resource/mcp"),
-            ("https://h.example", "https://h.example/.well-known/oauth-protected-resource"),
-            ("https://h.example/", "https://h.example/.well-known/oauth-protected-resource"),
-            ("https://h.example/a/", "https://h.example/.well-known/oauth-protected-resource/a/"),
+            (
+                "https://h.example/mcp",
+                "https://h.example/.well-known/oauth-protected-resource/mcp",
+            ),
+            (
+                "https://h.example",
+                "https://h.example/.well-known/oauth-protected-resource",
+            ),
+            (
+                "https://h.example/",
+                "https://h.example/.well-known/oauth-protected-resource",
+            ),
+            (
+                "https://h.example/a/",
+                "https://h.example/.well-known/oauth-protected-resource/a/",
+            ),
             (
                 "https://h.example:8443/a?t=1",
                 "https://h.example:8443/.well-known/oauth-protected-resource/a?t=1",
             ),
-            ("http://[::1]:3000/mcp", "http://[::1]:3000/.well-known/oauth-protected-resource/mcp"),
+            (
+                "http://[::1]:3000/mcp",
+                "http://[::1]:3000/.well-known/oauth-protected-resource/mcp",
+            ),
         ] {
             assert_eq!(resource(text).metadata_url(), url);
             assert_eq!(resource(text).as_str(), text);
@@ -254,16 +303,32 @@ mod tests {
         ] {
             assert!(ResourceUri::parse(bad).is_err(), "{bad}");
         }
-        for good in ["http://localhost:3000/mcp", "http://127.9.9.9/mcp", "http://[::1]/mcp"] {
+        for good in [
+            "http://localhost:3000/mcp",
+            "http://127.9.9.9/mcp",
+            "http://[::1]/mcp",
+        ] {
             assert!(ResourceUri::parse(good).is_ok(), "{good}");
         }
     }
 
     #[test]
     fn a_browser_leaves_the_default_port_out_of_the_origin() {
-        assert_eq!(resource("https://h.example:443/mcp").browser_origin(), "https://h.example");
-        assert_eq!(resource("https://h.example:8443/mcp").browser_origin(), "https://h.example:8443");
-        assert_eq!(resource("http://localhost:80/mcp").browser_origin(), "http://localhost");
-        assert_eq!(resource("http://localhost:8080/mcp").browser_origin(), "http://localhost:8080");
+        assert_eq!(
+            resource("https://h.example:443/mcp").browser_origin(),
+            "https://h.example"
+        );
+        assert_eq!(
+            resource("https://h.example:8443/mcp").browser_origin(),
+            "https://h.example:8443"
+        );
+        assert_eq!(
+            resource("http://localhost:80/mcp").browser_origin(),
+            "http://localhost"
+        );
+        assert_eq!(
+            resource("http://localhost:8080/mcp").browser_origin(),
+            "http://localhost:8080"
+        );
     }
 }

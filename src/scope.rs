@@ -11,17 +11,29 @@ pub(crate) struct Scope(Arc<str>);
 impl Scope {
     pub(crate) fn parse(text: &str) -> Result<Self, NotAScope> {
         let allowed = |byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-        if !text.is_empty() && text.bytes().all(allowed) { Ok(Self(text.into())) } else { Err(NotAScope) }
+        if !text.is_empty() && text.bytes().all(allowed) {
+            Ok(Self(text.into()))
+        } else {
+            Err(NotAScope)
+        }
     }
 
     /// Reads a scope that a caller's text may be part of.
     pub(crate) fn parse_plain(text: &str) -> Result<Self, NotAScope> {
-        if is_plain(text) { Self::parse(text) } else { Err(NotAScope) }
+        if is_plain(text) {
+            Self::parse(text)
+        } else {
+            Err(NotAScope)
+        }
     }
 
     /// Whether a challenge may repeat a scope that only the token names: it is plain, but for the stars of a wildcard.
     pub(crate) fn is_repeatable(&self) -> bool {
-        self.0.len() <= MAX_PLAIN_BYTES && self.0.bytes().all(|byte| byte == b'*' || is_plain_byte(byte))
+        self.0.len() <= MAX_PLAIN_BYTES
+            && self
+                .0
+                .bytes()
+                .all(|byte| byte == b'*' || is_plain_byte(byte))
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -41,7 +53,8 @@ pub(crate) fn is_plain(text: &str) -> bool {
 }
 
 fn is_plain_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b':' | b'/' | b'@' | b'~' | b'+' | b'-')
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'_' | b'.' | b':' | b'/' | b'@' | b'~' | b'+' | b'-')
 }
 
 impl fmt::Debug for Scope {
@@ -81,7 +94,9 @@ impl Scopes {
     /// Reads a space-separated list as tokens carry it. A word that is no scope token can match
     /// no rule and must reach no header, so it is left out.
     pub(crate) fn from_claim(text: &str) -> Self {
-        text.split(' ').filter_map(|word| Scope::parse(word).ok()).collect()
+        text.split(' ')
+            .filter_map(|word| Scope::parse(word).ok())
+            .collect()
     }
 
     pub(crate) fn insert(&mut self, scope: Scope) {
@@ -153,7 +168,9 @@ mod tests {
     fn plain_is_what_no_pattern_takes_for_a_parameter() {
         for byte in u8::MIN..=u8::MAX {
             let text = char::from(byte).to_string();
-            let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "_.:/@~+-".contains(c));
+            let plain = text
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "_.:/@~+-".contains(c));
             assert_eq!(is_plain(&text), plain, "{text:?}");
             assert_eq!(Scope::parse_plain(&text).is_ok(), plain, "{text:?}");
             if let Ok(scope) = Scope::parse(&text) {
@@ -162,7 +179,13 @@ mod tests {
         }
         for (length, fits) in [(128, true), (129, false)] {
             let text = "x".repeat(length);
-            assert_eq!((is_plain(&text), Scope::parse(&text).unwrap().is_repeatable()), (fits, fits));
+            assert_eq!(
+                (
+                    is_plain(&text),
+                    Scope::parse(&text).unwrap().is_repeatable()
+                ),
+                (fits, fits)
+            );
         }
         assert!(is_plain("") && Scope::parse_plain("").is_err());
     }
@@ -177,7 +200,9 @@ mod tests {
     #[test]
     fn no_scope_is_kept_twice_be_they_few_or_many() {
         for count in [1, FEW - 1, FEW, FEW + 1, 100] {
-            let once = (0..count).map(|number| format!("s{number}")).collect::<Vec<_>>();
+            let once = (0..count)
+                .map(|number| format!("s{number}"))
+                .collect::<Vec<_>>();
             let scopes = Scopes::from_claim(&[once.join(" "), once.join(" ")].join(" "));
             assert_eq!(scopes.iter().collect::<Vec<_>>(), once);
         }

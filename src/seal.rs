@@ -55,8 +55,16 @@ pub(crate) enum OwnerKind {
 }
 
 impl Seal {
-    pub(crate) fn new(resource: Arc<ResourceUri>, key: Arc<SealingKey>, older: Vec<Arc<SealingKey>>) -> Self {
-        Self { resource, key, older }
+    pub(crate) fn new(
+        resource: Arc<ResourceUri>,
+        key: Arc<SealingKey>,
+        older: Vec<Arc<SealingKey>>,
+    ) -> Self {
+        Self {
+            resource,
+            key,
+            older,
+        }
     }
 
     /// The seal to put behind the text.
@@ -71,8 +79,13 @@ impl Seal {
         owner: Owner<'_>,
         sealed: &'s [u8],
     ) -> Result<&'s [u8], Unopened> {
-        let cut = sealed.len().checked_sub(SEAL_BYTES).and_then(|at| sealed.split_at_checked(at));
-        let (text, seal) = cut.filter(|(_, seal)| seal.starts_with(b".")).ok_or(Unopened::Unsealed)?;
+        let cut = sealed
+            .len()
+            .checked_sub(SEAL_BYTES)
+            .and_then(|at| sealed.split_at_checked(at));
+        let (text, seal) = cut
+            .filter(|(_, seal)| seal.starts_with(b"."))
+            .ok_or(Unopened::Unsealed)?;
         // Compared as text: of two spellings of one MAC only ours is good.
         let fits = |key: &Arc<SealingKey>| {
             let made = self.made_with(key, purpose, owner, text);
@@ -85,7 +98,13 @@ impl Seal {
         }
     }
 
-    fn made_with(&self, key: &SealingKey, purpose: Purpose<'_>, owner: Owner<'_>, text: &[u8]) -> String {
+    fn made_with(
+        &self,
+        key: &SealingKey,
+        purpose: Purpose<'_>,
+        owner: Owner<'_>,
+        text: &[u8],
+    ) -> String {
         let (room, purpose) = match purpose {
             Purpose::Session => ("session", ""),
             Purpose::Inner(purpose) => ("inner", purpose),
@@ -137,7 +156,11 @@ impl SealingKey {
 
 impl Owner<'_> {
     /// Of what was given to a request without a token.
-    pub(crate) const NONE: Self = Self { kind: OwnerKind::Nobody, issuer: "", name: b"" };
+    pub(crate) const NONE: Self = Self {
+        kind: OwnerKind::Nobody,
+        issuer: "",
+        name: b"",
+    };
 }
 
 impl fmt::Debug for Seal {
@@ -154,13 +177,18 @@ mod tests {
     const TEXT: &[u8] = b"a text";
 
     fn seal_with(keys: &[&str], resource: &str) -> Seal {
-        let mut keys = keys.iter().map(|key| Arc::new(SealingKey::read(key).ok().unwrap()));
+        let mut keys = keys
+            .iter()
+            .map(|key| Arc::new(SealingKey::read(key).ok().unwrap()));
         let resource = Arc::new(ResourceUri::parse(resource).unwrap());
         Seal::new(resource, keys.next().unwrap(), keys.collect())
     }
 
     fn seal() -> Seal {
-        seal_with(&["0123456789abcdef0123456789abcdef"], "https://mcp.example.com/mcp")
+        seal_with(
+            &["0123456789abcdef0123456789abcdef"],
+            "https://mcp.example.com/mcp",
+        )
     }
 
     fn sealed(seal: &Seal, purpose: Purpose<'_>, owner: Owner<'_>, text: &[u8]) -> Vec<u8> {
@@ -168,15 +196,30 @@ mod tests {
     }
 
     fn owner<'a>(kind: OwnerKind, issuer: &'a str, name: &'a str) -> Owner<'a> {
-        Owner { kind, issuer, name: name.as_bytes() }
+        Owner {
+            kind,
+            issuer,
+            name: name.as_bytes(),
+        }
     }
 
     #[test]
     fn what_is_sealed_opens_for_its_owner_and_purpose_alone() {
         let seal = seal();
         let purposes = ["", "session", "task", "tas"].map(Purpose::Inner);
-        let kinds = [OwnerKind::Nobody, OwnerKind::User, OwnerKind::Machine, OwnerKind::Token];
-        let names = [("", ""), ("", "issuer"), ("issuer", ""), ("issuer", "alice"), ("issuera", "lice")];
+        let kinds = [
+            OwnerKind::Nobody,
+            OwnerKind::User,
+            OwnerKind::Machine,
+            OwnerKind::Token,
+        ];
+        let names = [
+            ("", ""),
+            ("", "issuer"),
+            ("issuer", ""),
+            ("issuer", "alice"),
+            ("issuera", "lice"),
+        ];
         let mut all = Vec::new();
         for purpose in purposes.into_iter().chain([Purpose::Session]) {
             for kind in kinds {
@@ -187,7 +230,11 @@ mod tests {
             let sealed = sealed(&seal, *purpose, *of, TEXT);
             for (other, (purpose, by)) in all.iter().enumerate() {
                 let opened = seal.open(*purpose, *by, &sealed);
-                assert_eq!(opened.ok(), (at == other).then_some(TEXT), "{of:?} by {by:?}");
+                assert_eq!(
+                    opened.ok(),
+                    (at == other).then_some(TEXT),
+                    "{of:?} by {by:?}"
+                );
             }
         }
     }
@@ -198,23 +245,40 @@ mod tests {
         let alice = owner(OwnerKind::User, "issuer", "alice");
         let sealed = sealed(&seal, Purpose::Inner("task"), alice, b"1-2");
         let mac = sealed.strip_prefix(b"1-2").unwrap();
-        for (name, text) in [("alice1", "-2"), ("alic", "e1-2"), ("alice1-2", ""), ("", "alice1-2")] {
+        for (name, text) in [
+            ("alice1", "-2"),
+            ("alic", "e1-2"),
+            ("alice1-2", ""),
+            ("", "alice1-2"),
+        ] {
             let forged = [text.as_bytes(), mac].concat();
             let by = owner(OwnerKind::User, "issuer", name);
-            assert_eq!(seal.open(Purpose::Inner("task"), by, &forged), Err(Unopened::NotOwned));
+            assert_eq!(
+                seal.open(Purpose::Inner("task"), by, &forged),
+                Err(Unopened::NotOwned)
+            );
         }
     }
 
     #[test]
     fn another_resource_and_another_key_are_another_seal() {
-        let keys = ["0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"];
+        let keys = [
+            "0123456789abcdef0123456789abcdef",
+            "fedcba9876543210fedcba9876543210",
+        ];
         let alice = owner(OwnerKind::User, "issuer", "alice");
         let old = seal_with(&keys[..1], "https://mcp.example.com/mcp");
         let sealed = sealed(&old, Purpose::Session, alice, TEXT);
         let elsewhere = seal_with(&keys[..1], "https://mcp.example.com/other");
-        assert_eq!(elsewhere.open(Purpose::Session, alice, &sealed), Err(Unopened::NotOwned));
+        assert_eq!(
+            elsewhere.open(Purpose::Session, alice, &sealed),
+            Err(Unopened::NotOwned)
+        );
         let new = seal_with(&keys[1..], "https://mcp.example.com/mcp");
-        assert_eq!(new.open(Purpose::Session, alice, &sealed), Err(Unopened::NotOwned));
+        assert_eq!(
+            new.open(Purpose::Session, alice, &sealed),
+            Err(Unopened::NotOwned)
+        );
 
         // Between the two a gate seals with the new one, and opens both.
         let between = seal_with(&[keys[1], keys[0]], "https://mcp.example.com/mcp");
@@ -230,7 +294,10 @@ mod tests {
         let (seal, alice) = (seal(), owner(OwnerKind::User, "issuer", "alice"));
         let bare = [&b""[..], b"id", b".", &[b'a'; SEAL_BYTES], &[b'a'; 100]];
         for bare in bare {
-            assert_eq!(seal.open(Purpose::Session, alice, bare), Err(Unopened::Unsealed));
+            assert_eq!(
+                seal.open(Purpose::Session, alice, bare),
+                Err(Unopened::Unsealed)
+            );
         }
     }
 

@@ -39,12 +39,20 @@ async fn no_unverified_token_makes_the_gate_hold_much_memory() {
     };
     for item in ["{}", "[]", "0", r#""""#, r#"{"":0}"#, "[{}]"] {
         let token = server.token().payload(full_of(item)).mint();
-        assert!((15_000..16 * 1024).contains(&token.len()), "{}", token.len());
+        assert!(
+            (15_000..16 * 1024).contains(&token.len()),
+            "{}",
+            token.len()
+        );
         let request = request(Some(&token));
         let counted = allocation_counter::measure(|| {
             assert_eq!(send(&mut service, request), 401);
         });
-        assert!(counted.bytes_max < MAX_BYTES, "{item}: {} bytes", counted.bytes_max);
+        assert!(
+            counted.bytes_max < MAX_BYTES,
+            "{item}: {} bytes",
+            counted.bytes_max
+        );
     }
 }
 
@@ -56,5 +64,8 @@ fn allocations(service: &mut impl Called, token: &str) -> u64 {
         });
         counted.count_total
     };
-    (0..20).map(|_| count(request(Some(token)))).min().expect("there are twenty")
+    (0..20)
+        .map(|_| count(request(Some(token))))
+        .min()
+        .expect("there are twenty")
 }

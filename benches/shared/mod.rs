@@ -1,6 +1,10 @@
 //! What the benchmarks have in common: a gate around a service that does nothing, and requests to send.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a benchmark may stop where it cannot go on")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a benchmark may stop where it cannot go on"
+)]
 
 use std::convert::Infallible;
 use std::hint::black_box;
@@ -45,32 +49,49 @@ pub(crate) fn alone() -> impl Called {
 }
 
 /// A rule for the tool, the origin and the mirrored headers are checked.
-pub(crate) fn gated(server: &AuthorizationServer, limits: Limits) -> (Toolgate, impl Called + use<>) {
+pub(crate) fn gated(
+    server: &AuthorizationServer,
+    limits: Limits,
+) -> (Toolgate, impl Called + use<>) {
     gated_by(Issuer::new(server.issuer()), limits)
 }
 
 /// The same, with whatever there is to say about the issuer.
 pub(crate) fn gated_by(issuer: Issuer, limits: Limits) -> (Toolgate, impl Called + use<>) {
-    let scopes = ScopeMap::deny_unlisted().every_request("mcp:use").tool("get_weather", "weather:read");
-    gated_with(Toolgate::builder(RESOURCE).issuer(issuer).scopes(scopes).limits(limits))
+    let scopes = ScopeMap::deny_unlisted()
+        .every_request("mcp:use")
+        .tool("get_weather", "weather:read");
+    gated_with(
+        Toolgate::builder(RESOURCE)
+            .issuer(issuer)
+            .scopes(scopes)
+            .limits(limits),
+    )
 }
 
 pub(crate) fn gated_with(builder: Builder) -> (Toolgate, impl Called + use<>) {
     let gate = builder.build().unwrap();
-    let service = gate.layer().layer(service_fn(|_: Request<RequestBody<Full<Bytes>>>| async {
-        Ok(Response::new(Empty::<Bytes>::new()))
-    }));
+    let service = gate
+        .layer()
+        .layer(service_fn(|_: Request<RequestBody<Full<Bytes>>>| async {
+            Ok(Response::new(Empty::<Bytes>::new()))
+        }));
     (gate, service)
 }
 
 /// A request as hyper makes it: the values of its headers are parts of the one buffer they arrived in.
 pub(crate) fn request(token: Option<&str>) -> Request<Full<Bytes>> {
-    let mut request = Request::post("/mcp").body(Full::new(Bytes::from_static(BODY.as_bytes()))).unwrap();
+    let mut request = Request::post("/mcp")
+        .body(Full::new(Bytes::from_static(BODY.as_bytes())))
+        .unwrap();
     let authorization = token.map(|token| (AUTHORIZATION, format!("Bearer {token}")));
-    let fixed = FIXED_HEADERS.map(|(name, value)| (HeaderName::from_static(name), value.to_owned()));
+    let fixed =
+        FIXED_HEADERS.map(|(name, value)| (HeaderName::from_static(name), value.to_owned()));
     let headers: Vec<_> = fixed.into_iter().chain(authorization).collect();
     let mut buffer = BytesMut::new();
-    headers.iter().for_each(|(_, value)| buffer.extend_from_slice(value.as_bytes()));
+    headers
+        .iter()
+        .for_each(|(_, value)| buffer.extend_from_slice(value.as_bytes()));
     for (name, value) in headers {
         let value = HeaderValue::from_maybe_shared(buffer.split_to(value.len()).freeze()).unwrap();
         request.headers_mut().append(name, value);
@@ -91,14 +112,20 @@ const FIXED_HEADERS: [(&str, &str); 5] = [
 #[inline]
 pub(crate) fn send(service: &mut impl Called, request: Request<Full<Bytes>>) -> StatusCode {
     let answer = pin!(service.call(request)).poll(&mut Context::from_waker(Waker::noop()));
-    let Poll::Ready(Ok(answer)) = answer else { panic!("something was waited for") };
+    let Poll::Ready(Ok(answer)) = answer else {
+        panic!("something was waited for")
+    };
     black_box(answer).status()
 }
 
 /// A token that the gate lets through to the tool, and how long it is.
 pub(crate) fn sized_token(server: &AuthorizationServer, bytes: usize) -> String {
     let token = |padding: usize| {
-        let token = server.token().audience(RESOURCE).scope("mcp:use weather:read").expires_in(100_000);
+        let token = server
+            .token()
+            .audience(RESOURCE)
+            .scope("mcp:use weather:read")
+            .expires_in(100_000);
         token.claim("padding", "x".repeat(padding)).mint()
     };
     // Base64 makes four bytes of three.

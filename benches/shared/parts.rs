@@ -1,6 +1,9 @@
 //! What no gate can get under for a remembered token: one AES-GMAC, one look-up, the body read as JSON.
 
-#![allow(clippy::unwrap_used, reason = "a benchmark may stop where it cannot go on")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a benchmark may stop where it cannot go on"
+)]
 
 use std::hint::black_box;
 
@@ -20,7 +23,12 @@ impl Parts {
         let remembered = Cache::new(1000);
         let key = LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &[7; 16]).unwrap());
         remembered.insert(tag(&key, token).to_vec(), 7);
-        Self { key, token: token.to_owned(), body: body.to_owned(), remembered }
+        Self {
+            key,
+            token: token.to_owned(),
+            body: body.to_owned(),
+            remembered,
+        }
     }
 
     pub(crate) fn run(&self) {
@@ -32,6 +40,8 @@ impl Parts {
 
 fn tag(key: &LessSafeKey, token: &str) -> [u8; 16] {
     let nonce = Nonce::assume_unique_for_key([0; 12]);
-    let tag = key.seal_in_place_separate_tag(nonce, Aad::from(token.as_bytes()), &mut []).unwrap();
+    let tag = key
+        .seal_in_place_separate_tag(nonce, Aad::from(token.as_bytes()), &mut [])
+        .unwrap();
     tag.as_ref().try_into().unwrap()
 }

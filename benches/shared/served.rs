@@ -1,6 +1,9 @@
 //! A server on loopback, for benchmarks that measure one from outside.
 
-#![allow(clippy::unwrap_used, reason = "a benchmark may stop where it cannot go on")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a benchmark may stop where it cannot go on"
+)]
 
 use std::net::SocketAddr;
 use std::thread;
@@ -15,9 +18,15 @@ pub(crate) fn serve(app: Router) -> SocketAddr {
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
-        Builder::new_multi_thread().enable_all().build().unwrap().block_on(async {
-            axum::serve(TcpListener::from_std(listener).unwrap(), app).await.unwrap();
-        });
+        Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+            .block_on(async {
+                axum::serve(TcpListener::from_std(listener).unwrap(), app)
+                    .await
+                    .unwrap();
+            });
     });
     address
 }

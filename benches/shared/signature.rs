@@ -30,8 +30,11 @@ impl Signature {
                 [vec![4], number("x"), number("y")].concat(),
             ),
             Algorithm::EdDsa => ParsedPublicKey::new(&signature::ED25519, number("x")),
-            _ => aws_lc_rs::rsa::PublicKeyComponents { n: number("n"), e: number("e") }
-                .to_parsed_public_key(&signature::RSA_PKCS1_2048_8192_SHA256),
+            _ => aws_lc_rs::rsa::PublicKeyComponents {
+                n: number("n"),
+                e: number("e"),
+            }
+            .to_parsed_public_key(&signature::RSA_PKCS1_2048_8192_SHA256),
         };
         let (signed, signature) = token.rsplit_once('.').unwrap();
         Self {
@@ -43,6 +46,11 @@ impl Signature {
 
     #[inline]
     pub(crate) fn verify(&self) {
-        self.key.verify_sig(black_box(self.signed.as_bytes()), black_box(&self.signature)).unwrap();
+        self.key
+            .verify_sig(
+                black_box(self.signed.as_bytes()),
+                black_box(&self.signature),
+            )
+            .unwrap();
     }
 }

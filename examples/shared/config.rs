@@ -6,9 +6,18 @@ use toolgate::Config;
 /// does: a secret may be on it.
 pub(crate) fn read(text: &str) -> Result<Config, String> {
     toml::from_str(text).map_err(|why: toml::de::Error| {
-        let before = why.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let before = why
+            .span()
+            .and_then(|span| text.get(..span.start))
+            .unwrap_or_default();
         let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let column = before
+            .rsplit('\n')
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .count()
+            + 1;
         format!("line {line}, column {column}: {}", why.message())
     })
 }

@@ -11,17 +11,17 @@ use http::request::Parts;
 use rmcp::handler::server::tool::Extension;
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::model::{
-    Implementation, ListResourcesResult, PaginatedRequestParams, PromptMessage, ReadResourceRequestParams,
-    ReadResourceResponse, ReadResourceResult, Resource, ResourceContents, Role, ServerCapabilities,
-    ServerConfig,
+    Implementation, ListResourcesResult, PaginatedRequestParams, PromptMessage,
+    ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource,
+    ResourceContents, Role, ServerCapabilities, ServerConfig,
 };
 use rmcp::schemars::{self, JsonSchema};
 use rmcp::service::RequestContext;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{
-    ErrorData, RoleServer, ServerHandler, prompt, prompt_handler, prompt_router, tool, tool_handler,
-    tool_router,
+    ErrorData, RoleServer, ServerHandler, prompt, prompt_handler, prompt_router, tool,
+    tool_handler, tool_router,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -42,12 +42,18 @@ pub(crate) fn mcp_service(
         .with_json_response(true)
         // rmcp answers only to names it is told; without this line, to those of this machine alone.
         .with_allowed_hosts([allowed_host, "localhost", "127.0.0.1", "::1"]);
-    StreamableHttpService::new(|| Ok(Demo), Arc::new(LocalSessionManager::default()), config)
+    StreamableHttpService::new(
+        || Ok(Demo),
+        Arc::new(LocalSessionManager::default()),
+        config,
+    )
 }
 
 /// Logs to stderr what `RUST_LOG` says, or else `directive`.
 pub(crate) fn log(directive: &str) -> Result<(), Box<dyn Error>> {
-    let filter = EnvFilter::builder().with_default_directive(directive.parse()?).from_env()?;
+    let filter = EnvFilter::builder()
+        .with_default_directive(directive.parse()?)
+        .from_env()?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
@@ -106,7 +112,9 @@ impl Demo {
             .extensions
             .get::<Principal>()
             .ok_or_else(|| ErrorData::internal_error("this server is not behind a gate", None))?;
-        let expires_at = principal.expires_at().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let expires_at = principal
+            .expires_at()
+            .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         Ok(json!({
             "issuer": principal.issuer(),
             "subject": principal.subject(),
@@ -154,8 +162,14 @@ impl Demo {
 #[prompt_router]
 impl Demo {
     #[prompt(description = "Greet somebody")]
-    async fn greet(&self, Parameters(Greeting { name }): Parameters<Greeting>) -> Vec<PromptMessage> {
-        vec![PromptMessage::new_text(Role::User, format!("Please greet {name} warmly."))]
+    async fn greet(
+        &self,
+        Parameters(Greeting { name }): Parameters<Greeting>,
+    ) -> Vec<PromptMessage> {
+        vec![PromptMessage::new_text(
+            Role::User,
+            format!("Please greet {name} warmly."),
+        )]
     }
 }
 
@@ -163,10 +177,15 @@ impl Demo {
 #[prompt_handler]
 impl ServerHandler for Demo {
     fn get_info(&self) -> ServerConfig {
-        let capabilities =
-            ServerCapabilities::builder().enable_tools().enable_resources().enable_prompts().build();
-        ServerConfig::new(capabilities)
-            .with_server_info(Implementation::new("toolgate-demo", env!("CARGO_PKG_VERSION")))
+        let capabilities = ServerCapabilities::builder()
+            .enable_tools()
+            .enable_resources()
+            .enable_prompts()
+            .build();
+        ServerConfig::new(capabilities).with_server_info(Implementation::new(
+            "toolgate-demo",
+            env!("CARGO_PKG_VERSION"),
+        ))
     }
 
     async fn list_resources(

@@ -29,9 +29,9 @@ fn is_secret(message: &Value) -> bool {
     let params = &message["params"];
     match message["method"].as_str() {
         Some("tools/call" | "prompts/get") => params["name"] == "secret",
-        Some("resources/read" | "resources/subscribe") => {
-            params["uri"].as_str().is_some_and(|uri| uri.starts_with("file:///secret/"))
-        }
+        Some("resources/read" | "resources/subscribe") => params["uri"]
+            .as_str()
+            .is_some_and(|uri| uri.starts_with("file:///secret/")),
         _ => false,
     }
 }

@@ -14,6 +14,10 @@ fuzz_target!(|text: &str| {
     {
         let problems = error.problems();
         assert!(!problems.is_empty());
-        assert!(problems.iter().all(|problem| !problem.field().is_empty() && !problem.fix().is_empty()));
+        assert!(
+            problems
+                .iter()
+                .all(|problem| !problem.field().is_empty() && !problem.fix().is_empty())
+        );
     }
 });

@@ -28,7 +28,11 @@ static GATE: LazyLock<(Runtime, Toolgate, String)> = LazyLock::new(|| {
         .list_callable();
     let issuer = Issuer::new(server.issuer()).jwks(server.jwks().to_string());
     let gate = Toolgate::builder(RESOURCE).issuer(issuer).scopes(scopes);
-    (runtime, gate.build().unwrap(), token.expires_in(1_000_000).mint())
+    (
+        runtime,
+        gate.build().unwrap(),
+        token.expires_in(1_000_000).mint(),
+    )
 });
 
 fuzz_target!(|input: &[u8]| {
@@ -39,23 +43,40 @@ fuzz_target!(|input: &[u8]| {
     let (runtime, gate, token) = &*GATE;
     let pieces: Vec<Bytes> = answer.chunks(piece).map(Bytes::copy_from_slice).collect();
     let inner = service_fn(move |_: Request<RequestBody<Full<Bytes>>>| {
-        let frames =
-            pieces.clone().into_iter().map(|piece| Ok::<_, Infallible>(http_body::Frame::data(piece)));
+        let frames = pieces
+            .clone()
+            .into_iter()
+            .map(|piece| Ok::<_, Infallible>(http_body::Frame::data(piece)));
         let body = StreamBody::new(futures_util::stream::iter(frames));
-        let kind = if is_stream { "text/event-stream" } else { "application/json" };
-        async move { Ok::<_, Infallible>(Response::builder().header("content-type", kind).body(body).unwrap()) }
+        let kind = if is_stream {
+            "text/event-stream"
+        } else {
+            "application/json"
+        };
+        async move {
+            Ok::<_, Infallible>(
+                Response::builder()
+                    .header("content-type", kind)
+                    .body(body)
+                    .unwrap(),
+            )
+        }
     });
     let request = Request::post("/mcp")
         .header("content-type", "application/json")
         .header("authorization", format!("Bearer {token}"))
-        .body(Full::from(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#))
+        .body(Full::from(
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#,
+        ))
         .unwrap();
     let shown = runtime.block_on(async {
         let answer = gate.layer().layer(inner).oneshot(request).await.unwrap();
         answer.into_body().collect().await.unwrap().to_bytes()
     });
     if is_stream {
-        events(&String::from_utf8_lossy(&shown)).iter().for_each(|data| assert_shows_nothing_secret(data));
+        events(&String::from_utf8_lossy(&shown))
+            .iter()
+            .for_each(|data| assert_shows_nothing_secret(data));
     } else {
         assert_shows_nothing_secret(&String::from_utf8_lossy(&shown));
     }
@@ -89,7 +110,10 @@ fn assert_shows_nothing_secret(text: &str) {
         ] {
             for element in message["result"][list].as_array().into_iter().flatten() {
                 let name = element[member].as_str().expect("what is listed has a name");
-                assert!(name != "secret" && !name.starts_with("file:///secret/"), "{text}");
+                assert!(
+                    name != "secret" && !name.starts_with("file:///secret/"),
+                    "{text}"
+                );
             }
         }
     }

@@ -28,26 +28,51 @@ pub static WORLD: LazyLock<World> = LazyLock::new(|| build(|issuer, _| issuer));
 pub fn build(configure: impl FnOnce(Issuer, &AuthorizationServer) -> Issuer) -> World {
     let runtime = Runtime::new().unwrap();
     let server = runtime.block_on(AuthorizationServer::start());
-    let token = server.token().audience(RESOURCE).scope("mcp:use").expires_in(1_000_000).mint();
+    let token = server
+        .token()
+        .audience(RESOURCE)
+        .scope("mcp:use")
+        .expires_in(1_000_000)
+        .mint();
     let scopes = ScopeMap::allow_unlisted()
         .every_request("mcp:use")
         .tool("secret", "secret")
         .prompt("secret", "secret")
         .resource("file:///secret/*", "secret");
     let issuer = Issuer::new(server.issuer()).jwks(server.jwks().to_string());
-    let gate = Toolgate::builder(RESOURCE).issuer(configure(issuer, &server)).scopes(scopes).build().unwrap();
-    World { runtime, gate, server, token }
+    let gate = Toolgate::builder(RESOURCE)
+        .issuer(configure(issuer, &server))
+        .scopes(scopes)
+        .build()
+        .unwrap();
+    World {
+        runtime,
+        gate,
+        server,
+        token,
+    }
 }
 
 impl World {
     /// Whether the request reached the service inside.
     pub fn lets_in(&self, request: Request<Full<Bytes>>) -> bool {
         let inner = service_fn(|_: Request<RequestBody<Full<Bytes>>>| async {
-            Ok::<_, Infallible>(Response::builder().status(299).body(Empty::<Bytes>::new()).unwrap())
+            Ok::<_, Infallible>(
+                Response::builder()
+                    .status(299)
+                    .body(Empty::<Bytes>::new())
+                    .unwrap(),
+            )
         });
-        let answer = self.runtime.block_on(self.gate.layer().layer(inner).oneshot(request)).unwrap();
+        let answer = self
+            .runtime
+            .block_on(self.gate.layer().layer(inner).oneshot(request))
+            .unwrap();
         let status = answer.status().as_u16();
-        assert!(matches!(status, 299 | 400 | 401 | 403 | 404 | 413 | 415 | 503), "{status}");
+        assert!(
+            matches!(status, 299 | 400 | 401 | 403 | 404 | 413 | 415 | 503),
+            "{status}"
+        );
         status == 299
     }
 }

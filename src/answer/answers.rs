@@ -32,14 +32,27 @@ struct Prepared {
 
 impl Answers {
     pub(crate) fn new(resource_metadata: String, initial: Scopes, request_prefix: String) -> Self {
-        let mut answers = Self { resource_metadata, initial, request_prefix, to_strangers: Vec::new() };
-        for reason in [Reason::NoToken, Reason::MalformedHeader, Reason::BadSignature] {
+        let mut answers = Self {
+            resource_metadata,
+            initial,
+            request_prefix,
+            to_strangers: Vec::new(),
+        };
+        for reason in [
+            Reason::NoToken,
+            Reason::MalformedHeader,
+            Reason::BadSignature,
+        ] {
             let refusal = Refusal::from(reason);
             let row = row(refusal.kind());
             let scopes = answers.scopes(&refusal, &row, None);
             let challenge = answers.challenge(&row, scopes.as_deref()).to_header();
             let body = answers.body(&refusal, &row, scopes.as_deref()).into();
-            answers.to_strangers.push(Prepared { kind: refusal.kind(), challenge, body });
+            answers.to_strangers.push(Prepared {
+                kind: refusal.kind(),
+                challenge,
+                body,
+            });
         }
         answers
     }
@@ -55,7 +68,10 @@ impl Answers {
     /// `request_prefix` is that of the caller's own issuer, where the caller is known.
     pub(crate) fn refuse(&self, refusal: Refusal, request_prefix: Option<&str>) -> Response<Bytes> {
         let row = row(refusal.kind());
-        let prepared = self.to_strangers.iter().find(|prepared| prepared.kind == refusal.kind());
+        let prepared = self
+            .to_strangers
+            .iter()
+            .find(|prepared| prepared.kind == refusal.kind());
         let (challenge, body) = match prepared.filter(|_| request_prefix.is_none()) {
             Some(prepared) => (Some(prepared.challenge.clone()), prepared.body.clone()),
             None => {
@@ -75,7 +91,9 @@ impl Answers {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
         if row.status == StatusCode::SERVICE_UNAVAILABLE {
-            let seconds = refusal.delay().map_or(1, |delay| delay.as_secs_f64().ceil().max(1.0) as u64);
+            let seconds = refusal
+                .delay()
+                .map_or(1, |delay| delay.as_secs_f64().ceil().max(1.0) as u64);
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response.extensions_mut().insert(refusal);
@@ -93,7 +111,11 @@ impl Answers {
     }
 
     fn challenge<'a>(&'a self, row: &Row, scopes: Option<&'a str>) -> Challenge<'a> {
-        Challenge { error: row.error, resource_metadata: &self.resource_metadata, scopes }
+        Challenge {
+            error: row.error,
+            resource_metadata: &self.resource_metadata,
+            scopes,
+        }
     }
 
     fn body(&self, refusal: &Refusal, row: &Row, scopes: Option<&str>) -> String {

@@ -30,7 +30,9 @@ impl ErrorCode {
     /// search the whole header for `scope=` and take the first hit, inside a description too.
     pub(crate) fn description(self) -> &'static str {
         match self {
-            Self::InvalidRequest => "The Authorization header does not hold exactly one bearer token",
+            Self::InvalidRequest => {
+                "The Authorization header does not hold exactly one bearer token"
+            }
             Self::InvalidToken => "The access token is not valid for this server",
             Self::InsufficientScope => "The access token lacks scopes that this operation needs",
         }
@@ -109,7 +111,11 @@ mod tests {
              scope=\"api://x/a api://x/b\", \
              error_description=\"The access token lacks scopes that this operation needs\""
         );
-        let bare = Challenge { error: None, scopes: Some(""), ..challenge };
+        let bare = Challenge {
+            error: None,
+            scopes: Some(""),
+            ..challenge
+        };
         assert_eq!(
             bare.to_header(),
             "Bearer resource_metadata=\"https://h.example/.well-known/oauth-protected-resource/mcp\""
@@ -118,7 +124,11 @@ mod tests {
 
     #[test]
     fn no_description_can_be_mistaken_for_a_parameter() {
-        for code in [ErrorCode::InvalidRequest, ErrorCode::InvalidToken, ErrorCode::InsufficientScope] {
+        for code in [
+            ErrorCode::InvalidRequest,
+            ErrorCode::InvalidToken,
+            ErrorCode::InsufficientScope,
+        ] {
             assert!(!code.description().contains(['=', '"', '\\', ',']));
         }
     }

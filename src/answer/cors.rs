@@ -31,15 +31,19 @@ impl Cors {
     /// Answers a preflight of an allowed origin. It carries no credentials by design (Fetch §3.7.5), so
     /// asking it for a token would lock every browser out.
     pub(crate) fn preflight(self, parts: &Parts) -> Option<Response<Bytes>> {
-        if parts.method != Method::OPTIONS || !parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
+        if parts.method != Method::OPTIONS
+            || !parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+        {
             return None;
         }
         let mut response = Response::new(Bytes::new());
         *response.status_mut() = StatusCode::NO_CONTENT;
         if self == Self::Ours {
             let headers = response.headers_mut();
-            headers
-                .insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, DELETE, OPTIONS"));
+            headers.insert(
+                ACCESS_CONTROL_ALLOW_METHODS,
+                HeaderValue::from_static("GET, POST, DELETE, OPTIONS"),
+            );
             headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed_headers(parts));
             headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
         }
@@ -48,14 +52,19 @@ impl Cors {
 
     /// Lets pages of the allowed origin read a response, unless it speaks for itself.
     pub(crate) fn make_readable(self, origin: Option<HeaderValue>, headers: &mut HeaderMap) {
-        let Some(origin) = origin.filter(|_| self == Self::Ours) else { return };
+        let Some(origin) = origin.filter(|_| self == Self::Ours) else {
+            return;
+        };
         if headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
             return;
         }
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.append(VARY, HeaderValue::from_static("Origin"));
         if !headers.contains_key(ACCESS_CONTROL_EXPOSE_HEADERS) {
-            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED_HEADERS));
+            headers.insert(
+                ACCESS_CONTROL_EXPOSE_HEADERS,
+                HeaderValue::from_static(EXPOSED_HEADERS),
+            );
         }
     }
 }
@@ -64,8 +73,14 @@ impl Cors {
 fn allowed_headers(parts: &Parts) -> HeaderValue {
     let asked = parts.headers.get_all(ACCESS_CONTROL_REQUEST_HEADERS).iter();
     let mut list = ALLOWED_HEADERS.to_owned();
-    let names = asked.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(',')).map(str::trim);
-    for name in names.filter(|name| is_parameter_header(name)).take(MAX_PARAMETER_HEADERS) {
+    let names = asked
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .map(str::trim);
+    for name in names
+        .filter(|name| is_parameter_header(name))
+        .take(MAX_PARAMETER_HEADERS)
+    {
         list.push_str(", ");
         list.push_str(name);
     }
@@ -73,6 +88,7 @@ fn allowed_headers(parts: &Parts) -> HeaderValue {
 }
 
 fn is_parameter_header(name: &str) -> bool {
-    name.get(..PARAMETER_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PARAMETER_PREFIX))
+    name.get(..PARAMETER_PREFIX.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(PARAMETER_PREFIX))
         && http::HeaderName::from_bytes(name.as_bytes()).is_ok()
 }

@@ -79,12 +79,16 @@ impl Metadata {
         mut self,
         names: impl IntoIterator<Item = S>,
     ) -> Self {
-        self.resource_signing_alg_values_supported = Some(names.into_iter().map(Into::into).collect());
+        self.resource_signing_alg_values_supported =
+            Some(names.into_iter().map(Into::into).collect());
         self
     }
 
     /// The scopes to advertise; by default those of the first challenge. Clients ask for all of them.
-    pub fn scopes_supported<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
+    pub fn scopes_supported<S: Into<String>>(
+        mut self,
+        scopes: impl IntoIterator<Item = S>,
+    ) -> Self {
         self.scopes_supported = Some(scopes.into_iter().map(Into::into).collect());
         self
     }
@@ -92,7 +96,10 @@ impl Metadata {
     /// Any other member, such as `resource_name#fr`. A value that cannot be JSON is an error of `build()`.
     pub fn extra(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
         // Null stands for "could not be written" and is refused by `build()` as every null is.
-        self.extra.insert(name.into(), serde_json::to_value(value).unwrap_or(Value::Null));
+        self.extra.insert(
+            name.into(),
+            serde_json::to_value(value).unwrap_or(Value::Null),
+        );
         self
     }
 
@@ -123,15 +130,24 @@ impl Metadata {
             }
         };
         put("resource", publication.resource?.as_str().into());
-        put("authorization_servers", publication.authorization_servers.clone()?.into());
-        put("scopes_supported", publication.scopes_supported.clone()?.into());
+        put(
+            "authorization_servers",
+            publication.authorization_servers.clone()?.into(),
+        );
+        put(
+            "scopes_supported",
+            publication.scopes_supported.clone()?.into(),
+        );
         put("bearer_methods_supported", vec!["header"].into());
         put("resource_name", self.resource_name.clone().into());
         for (name, url) in self.urls() {
             put(name, url.into());
         }
         if let Some(names) = &self.resource_signing_alg_values_supported {
-            put("resource_signing_alg_values_supported", names.clone().into());
+            put(
+                "resource_signing_alg_values_supported",
+                names.clone().into(),
+            );
         }
         document.extend(self.extra.clone());
         Ok(document)
@@ -174,7 +190,8 @@ impl Metadata {
             ("resource_tos_uri", &self.resource_tos_uri),
             ("jwks_uri", &self.jwks_uri),
         ];
-        urls.into_iter().filter_map(|(name, url)| Some((name, url.as_deref()?)))
+        urls.into_iter()
+            .filter_map(|(name, url)| Some((name, url.as_deref()?)))
     }
 }
 

@@ -61,7 +61,9 @@ impl WellKnown {
             return Some(public(&parts.method, |response| {
                 let length = HeaderValue::from(self.document.len());
                 response.headers_mut().insert(CONTENT_LENGTH, length);
-                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                response
+                    .headers_mut()
+                    .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
                 *response.body_mut() = self.document.clone();
             }));
         }
@@ -77,8 +79,14 @@ impl WellKnown {
     pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
         let root = ResourceUri::root_metadata_path();
         let copy = (self.root_copy && self.path != root).then_some(root);
-        let legacy = self.legacy.iter().flat_map(|(_, paths)| paths).map(String::as_str);
-        std::iter::once(self.path.as_str()).chain(copy).chain(legacy)
+        let legacy = self
+            .legacy
+            .iter()
+            .flat_map(|(_, paths)| paths)
+            .map(String::as_str);
+        std::iter::once(self.path.as_str())
+            .chain(copy)
+            .chain(legacy)
     }
 
     /// A resource with a query has its document there, query and all (RFC 9728 §3.1).
@@ -97,7 +105,10 @@ fn legacy_target(
     if metadata.legacy_authorization_server == Legacy::Off {
         return Ok(None);
     }
-    let target = publication.legacy_target.clone()?.and_then(|url| HeaderValue::try_from(url).ok());
+    let target = publication
+        .legacy_target
+        .clone()?
+        .and_then(|url| HeaderValue::try_from(url).ok());
     problems.keep(target.map(Some).ok_or_else(|| {
         let fix = "the first advertised issuer has no metadata URL to redirect to: write \"off\"";
         ConfigProblem::conflict("metadata.legacy_authorization_server", fix).showing("redirect")
@@ -107,10 +118,14 @@ fn legacy_target(
 /// An answer for everybody, browsers included: GET and HEAD, and the preflight before them.
 fn public(method: &Method, fill: impl FnOnce(&mut Response<Bytes>)) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
-    response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    response
+        .headers_mut()
+        .insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     match *method {
         Method::GET | Method::HEAD => {
-            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("max-age=3600"));
+            response
+                .headers_mut()
+                .insert(CACHE_CONTROL, HeaderValue::from_static("max-age=3600"));
             fill(&mut response);
             if *method == Method::HEAD {
                 *response.body_mut() = Bytes::new();
@@ -118,12 +133,19 @@ fn public(method: &Method, fill: impl FnOnce(&mut Response<Bytes>)) -> Response<
         }
         Method::OPTIONS => {
             *response.status_mut() = StatusCode::NO_CONTENT;
-            response.headers_mut().insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(METHODS));
-            response.headers_mut().insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*"));
+            response.headers_mut().insert(
+                ACCESS_CONTROL_ALLOW_METHODS,
+                HeaderValue::from_static(METHODS),
+            );
+            response
+                .headers_mut()
+                .insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*"));
         }
         _ => {
             *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static(METHODS));
+            response
+                .headers_mut()
+                .insert(ALLOW, HeaderValue::from_static(METHODS));
         }
     }
     response

@@ -26,8 +26,13 @@ pub(super) enum Challenged {
 
 /// The row of a kind.
 pub(super) fn row(kind: RefusalKind) -> Row {
-    let plain =
-        |status, word, sentence| Row { status, challenge: Challenged::Not, error: None, word, sentence };
+    let plain = |status, word, sentence| Row {
+        status,
+        challenge: Challenged::Not,
+        error: None,
+        word,
+        sentence,
+    };
     let failed = |status, challenge, error: ErrorCode| Row {
         status,
         challenge,
@@ -39,21 +44,35 @@ pub(super) fn row(kind: RefusalKind) -> Row {
         // RFC 6750 §3.1: no error code where nothing was presented.
         RefusalKind::NoToken => Row {
             challenge: Challenged::ForInitial,
-            ..plain(StatusCode::UNAUTHORIZED, "unauthorized", "This server needs an access token")
+            ..plain(
+                StatusCode::UNAUTHORIZED,
+                "unauthorized",
+                "This server needs an access token",
+            )
         },
-        RefusalKind::MalformedCredentials => {
-            failed(StatusCode::BAD_REQUEST, Challenged::ForInitial, ErrorCode::InvalidRequest)
-        }
-        RefusalKind::InvalidToken => {
-            failed(StatusCode::UNAUTHORIZED, Challenged::ForInitial, ErrorCode::InvalidToken)
-        }
-        RefusalKind::InsufficientScope => {
-            failed(StatusCode::FORBIDDEN, Challenged::ForOperation, ErrorCode::InsufficientScope)
-        }
+        RefusalKind::MalformedCredentials => failed(
+            StatusCode::BAD_REQUEST,
+            Challenged::ForInitial,
+            ErrorCode::InvalidRequest,
+        ),
+        RefusalKind::InvalidToken => failed(
+            StatusCode::UNAUTHORIZED,
+            Challenged::ForInitial,
+            ErrorCode::InvalidToken,
+        ),
+        RefusalKind::InsufficientScope => failed(
+            StatusCode::FORBIDDEN,
+            Challenged::ForOperation,
+            ErrorCode::InsufficientScope,
+        ),
         // No error code: `insufficient_scope` would send clients into asking for scopes again and again.
         RefusalKind::Forbidden => Row {
             challenge: Challenged::ForNothing,
-            ..plain(StatusCode::FORBIDDEN, "access_denied", "This operation is not open to the caller")
+            ..plain(
+                StatusCode::FORBIDDEN,
+                "access_denied",
+                "This operation is not open to the caller",
+            )
         },
         RefusalKind::OriginNotAllowed => plain(
             StatusCode::FORBIDDEN,
@@ -71,12 +90,16 @@ pub(super) fn row(kind: RefusalKind) -> Row {
             "The request cannot be read as one JSON-RPC call",
         ),
         // MCP has clients begin another session then.
-        RefusalKind::SessionNotFound => {
-            plain(StatusCode::NOT_FOUND, "session_not_found", "There is no such session")
-        }
-        RefusalKind::HeaderMismatch => {
-            plain(StatusCode::BAD_REQUEST, "invalid_request", "The mirrored headers do not match the body")
-        }
+        RefusalKind::SessionNotFound => plain(
+            StatusCode::NOT_FOUND,
+            "session_not_found",
+            "There is no such session",
+        ),
+        RefusalKind::HeaderMismatch => plain(
+            StatusCode::BAD_REQUEST,
+            "invalid_request",
+            "The mirrored headers do not match the body",
+        ),
         RefusalKind::UnsupportedMediaType => plain(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported_media_type",
@@ -87,9 +110,11 @@ pub(super) fn row(kind: RefusalKind) -> Row {
             "payload_too_large",
             "The body is longer than this server reads",
         ),
-        RefusalKind::BodyTooSlow => {
-            plain(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The body did not arrive in time")
-        }
+        RefusalKind::BodyTooSlow => plain(
+            StatusCode::REQUEST_TIMEOUT,
+            "request_timeout",
+            "The body did not arrive in time",
+        ),
     }
 }
 

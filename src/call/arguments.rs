@@ -19,7 +19,11 @@ use crate::refusal::{Reason, Refusal};
 pub(crate) fn arguments(body: &[u8]) -> Result<Vec<Option<Value>>, Refusal> {
     serde_json::from_slice::<OnlyOnce>(body).map_err(|error| why(&error))?;
     let body: Value = serde_json::from_slice(body).map_err(|error| why(&error))?;
-    let messages = if let Value::Array(batch) = body { batch } else { vec![body] };
+    let messages = if let Value::Array(batch) = body {
+        batch
+    } else {
+        vec![body]
+    };
     messages.into_iter().map(of_message).collect()
 }
 
@@ -27,7 +31,11 @@ pub(crate) fn arguments(body: &[u8]) -> Result<Vec<Option<Value>>, Refusal> {
 /// holds are for each reader to accept or not (§8.2, §9, §6), so it cannot be told what the server would make of them.
 fn why(error: &serde_json::Error) -> Reason {
     // The only error that is not the parser's own.
-    if error.is_data() { Reason::DuplicateKey } else { Reason::BodyUnparsable }
+    if error.is_data() {
+        Reason::DuplicateKey
+    } else {
+        Reason::BodyUnparsable
+    }
 }
 
 fn of_message(mut message: Value) -> Result<Option<Value>, Refusal> {
@@ -136,7 +144,10 @@ mod tests {
             if !escaped {
                 return quoted;
             }
-            let units: String = key.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+            let units: String = key
+                .encode_utf16()
+                .map(|unit| format!("\\u{unit:04x}"))
+                .collect();
             format!("\"{units}\"")
         };
         match tree {
@@ -176,9 +187,12 @@ mod tests {
             Tree::Object(members) => {
                 let twins = |(at, (name, _)): (usize, &(String, Tree))| {
                     name.contains('\0')
-                        || members[..at].iter().any(|(other, _)| slowly(name) == slowly(other))
+                        || members[..at]
+                            .iter()
+                            .any(|(other, _)| slowly(name) == slowly(other))
                 };
-                members.iter().enumerate().any(twins) || members.iter().any(|(_, value)| has_twins(value))
+                members.iter().enumerate().any(twins)
+                    || members.iter().any(|(_, value)| has_twins(value))
             }
         }
     }
@@ -198,7 +212,10 @@ mod tests {
         let folded = |letters_of: String| letters(&letters_of).collect::<String>();
         for letter in '\0'..=char::MAX {
             let own = folded(letter.to_string());
-            for case in [letter.to_lowercase().to_string(), letter.to_uppercase().to_string()] {
+            for case in [
+                letter.to_lowercase().to_string(),
+                letter.to_uppercase().to_string(),
+            ] {
                 assert_eq!(folded(case), own, "{letter:?}");
             }
         }

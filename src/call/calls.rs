@@ -20,9 +20,13 @@ impl<'a> Calls<'a> {
         plain_json(&parts.headers)?;
         let mirrored = Mirrored::read(&parts.headers)?;
         let room = UriRoom::default();
-        let calls = Self(rpc::read(body, mirrored.may_batch(), |message| Call::of(message, &room))?);
+        let calls = Self(rpc::read(body, mirrored.may_batch(), |message| {
+            Call::of(message, &room)
+        })?);
         for call in calls.iter() {
-            mirrored.agree_with(call).map_err(|refusal| refusal.answering(calls.request_id()))?;
+            mirrored
+                .agree_with(call)
+                .map_err(|refusal| refusal.answering(calls.request_id()))?;
         }
         Ok(calls)
     }
@@ -34,7 +38,9 @@ impl<'a> Calls<'a> {
     /// The id of a single request as JSON text, for the errors that answer it.
     pub(crate) fn request_id(&self) -> Option<String> {
         match &self.0 {
-            Messages::Single(call) if call.kind == MessageKind::Request => call.id.as_ref()?.quoted(),
+            Messages::Single(call) if call.kind == MessageKind::Request => {
+                call.id.as_ref()?.quoted()
+            }
             _ => None,
         }
     }

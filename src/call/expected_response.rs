@@ -21,13 +21,23 @@ pub(crate) struct ExpectedResponse {
 impl ExpectedResponse {
     /// Reads the head of a request whose body was not read: its header has to be believed.
     pub(crate) fn unread(parts: &Parts) -> Self {
-        let listens = parts.headers.get(&mcp::METHOD_HEADER).is_some_and(|method| method == mcp::LISTEN);
-        Self { listens: listens || parts.method == Method::GET, ..Self::bodiless(parts) }
+        let listens = parts
+            .headers
+            .get(&mcp::METHOD_HEADER)
+            .is_some_and(|method| method == mcp::LISTEN);
+        Self {
+            listens: listens || parts.method == Method::GET,
+            ..Self::bodiless(parts)
+        }
     }
 
     /// Reads the head of a `GET` or the like, which has no body.
     pub(crate) fn bodiless(parts: &Parts) -> Self {
-        Self { listens: parts.method == Method::GET, calls: false, id: None }
+        Self {
+            listens: parts.method == Method::GET,
+            calls: false,
+            id: None,
+        }
     }
 }
 
@@ -37,7 +47,11 @@ impl Calls<'_> {
         ExpectedResponse {
             listens: self.iter().any(|call| call.method == mcp::LISTEN),
             calls: true,
-            id: if filters_lists { self.request_id() } else { None },
+            id: if filters_lists {
+                self.request_id()
+            } else {
+                None
+            },
         }
     }
 }

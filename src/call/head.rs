@@ -12,10 +12,19 @@ use crate::refusal::{Reason, Refusal};
 /// GET, HEAD, DELETE and OPTIONS ask for nothing a rule could name, and have no body.
 /// An upgraded connection could carry anything, unseen.
 pub(crate) fn expects_call(parts: &Parts) -> Result<bool, Refusal> {
-    if parts.method == Method::CONNECT || parts.headers.get_all(UPGRADE).iter().any(|offer| offer != H2C) {
+    if parts.method == Method::CONNECT
+        || parts
+            .headers
+            .get_all(UPGRADE)
+            .iter()
+            .any(|offer| offer != H2C)
+    {
         return Err(Reason::UpgradeRefused.into());
     }
-    Ok(!matches!(parts.method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS))
+    Ok(!matches!(
+        parts.method,
+        Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS
+    ))
 }
 
 /// Takes an offer to go on in HTTP/2 off the request. Java's HTTP client makes it with every plain
@@ -34,8 +43,14 @@ const H2C: &str = "h2c";
 pub(crate) fn remove_lookalikes(headers: &mut HeaderMap) {
     // Requests have few headers, and hardly any request has one of these.
     if headers.keys().any(is_lookalike) {
-        let lookalikes: Vec<_> = headers.keys().filter(|name| is_lookalike(name)).cloned().collect();
-        lookalikes.iter().for_each(|name| drop(headers.remove(name)));
+        let lookalikes: Vec<_> = headers
+            .keys()
+            .filter(|name| is_lookalike(name))
+            .cloned()
+            .collect();
+        lookalikes
+            .iter()
+            .for_each(|name| drop(headers.remove(name)));
     }
 }
 
@@ -43,12 +58,17 @@ pub(crate) fn remove_lookalikes(headers: &mut HeaderMap) {
 /// neither letter nor digit, not `_` alone.
 fn is_lookalike(name: &HeaderName) -> bool {
     let name = name.as_str().as_bytes();
-    let Some((own, hyphens)) = own_of_length(name.len()) else { return false };
+    let Some((own, hyphens)) = own_of_length(name.len()) else {
+        return false;
+    };
     // Of nearly every name these bytes are hyphens, or letters of a name that is none of ours.
-    let is_odd =
-        |at: &usize| name.get(*at).is_some_and(|byte| *byte != b'-' && !byte.is_ascii_alphanumeric());
-    let alike =
-        |(written, own): (&u8, &u8)| written == own || (*own == b'-' && !written.is_ascii_alphanumeric());
+    let is_odd = |at: &usize| {
+        name.get(*at)
+            .is_some_and(|byte| *byte != b'-' && !byte.is_ascii_alphanumeric())
+    };
+    let alike = |(written, own): (&u8, &u8)| {
+        written == own || (*own == b'-' && !written.is_ascii_alphanumeric())
+    };
     hyphens.iter().any(is_odd) && name.iter().zip(own).all(alike)
 }
 
@@ -83,7 +103,11 @@ pub(super) fn plain_json(headers: &HeaderMap) -> Result<(), Refusal> {
         }
     }
     for coding in headers.get_all(CONTENT_ENCODING) {
-        if !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity") {
+        if !coding
+            .as_bytes()
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"identity")
+        {
             return Err(Refusal::from(Reason::UnsupportedEncoding)
                 .expected("no Content-Encoding")
                 .got(String::from_utf8_lossy(coding.as_bytes())));
@@ -94,7 +118,9 @@ pub(super) fn plain_json(headers: &HeaderMap) -> Result<(), Refusal> {
 
 /// RFC 9110 §8.3.1: `application/json` in any case, with parameters of which `charset` must be UTF-8.
 fn is_plain_json(line: &HeaderValue) -> bool {
-    MediaType::of(line).parameters_of(media_type::JSON).is_some_and(Parameters::are_surely_utf_8)
+    MediaType::of(line)
+        .parameters_of(media_type::JSON)
+        .is_some_and(Parameters::are_surely_utf_8)
 }
 
 #[cfg(test)]
@@ -120,7 +146,9 @@ mod tests {
         let mut request = Request::new(());
         for (name, value) in lines {
             let name = http::HeaderName::from_bytes(name.as_bytes()).unwrap();
-            request.headers_mut().append(name, http::HeaderValue::from_str(value).unwrap());
+            request
+                .headers_mut()
+                .append(name, http::HeaderValue::from_str(value).unwrap());
         }
         plain_json(request.headers()).map_err(|refusal| refusal.reason())
     }
@@ -136,7 +164,11 @@ mod tests {
             "application/json; Charset=Utf-8; profile=\"a;charset=utf-16\"; x=y",
             "application/json; ; x=\"\\\"\"",
         ] {
-            assert_eq!(judged(&[("content-type", content_type)]), Ok(()), "{content_type}");
+            assert_eq!(
+                judged(&[("content-type", content_type)]),
+                Ok(()),
+                "{content_type}"
+            );
         }
     }
 
@@ -163,7 +195,11 @@ mod tests {
             "application/json; x=y, text/plain",
         ] {
             let refused = Err(Reason::UnsupportedContentType);
-            assert_eq!(judged(&[("content-type", content_type)]), refused, "{content_type}");
+            assert_eq!(
+                judged(&[("content-type", content_type)]),
+                refused,
+                "{content_type}"
+            );
         }
         let json = ("content-type", "application/json");
         assert_eq!(judged(&[]), Err(Reason::UnsupportedContentType));
@@ -176,9 +212,17 @@ mod tests {
         assert_eq!(judged(&[json, ("content-encoding", "Identity")]), Ok(()));
         for encoding in ["gzip", "", "identity, gzip", "identity,identity", "br", "x"] {
             let lines = [json, ("content-encoding", encoding)];
-            assert_eq!(judged(&lines), Err(Reason::UnsupportedEncoding), "{encoding}");
+            assert_eq!(
+                judged(&lines),
+                Err(Reason::UnsupportedEncoding),
+                "{encoding}"
+            );
         }
-        let lines = [json, ("content-encoding", "identity"), ("content-encoding", "gzip")];
+        let lines = [
+            json,
+            ("content-encoding", "identity"),
+            ("content-encoding", "gzip"),
+        ];
         assert_eq!(judged(&lines), Err(Reason::UnsupportedEncoding));
     }
 
@@ -196,11 +240,22 @@ mod tests {
             ("OPTIONS", Ok(false)),
             ("CONNECT", Err(Reason::UpgradeRefused)),
         ] {
-            let (parts, ()) = Request::builder().method(method).body(()).unwrap().into_parts();
+            let (parts, ()) = Request::builder()
+                .method(method)
+                .body(())
+                .unwrap()
+                .into_parts();
             let judged = expects_call(&parts).map_err(|refusal| refusal.reason());
             assert_eq!(judged, expected, "{method}");
         }
-        let (parts, ()) = Request::builder().header("upgrade", "websocket").body(()).unwrap().into_parts();
-        assert_eq!(expects_call(&parts).unwrap_err().reason(), Reason::UpgradeRefused);
+        let (parts, ()) = Request::builder()
+            .header("upgrade", "websocket")
+            .body(())
+            .unwrap()
+            .into_parts();
+        assert_eq!(
+            expects_call(&parts).unwrap_err().reason(),
+            Reason::UpgradeRefused
+        );
     }
 }

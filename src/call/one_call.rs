@@ -45,7 +45,13 @@ impl<'a> Call<'a> {
     }
 
     pub(super) fn of(message: Message<'a>, room: &UriRoom) -> Result<Self, Refusal> {
-        let Message { jsonrpc, id, method, params, answers } = message;
+        let Message {
+            jsonrpc,
+            id,
+            method,
+            params,
+            answers,
+        } = message;
         if !matches!(jsonrpc, Field::Value(version) if version == "2.0") {
             return Err(Reason::BodyUnparsable.into());
         }
@@ -54,7 +60,9 @@ impl<'a> Call<'a> {
             // An id that is null is no id for some servers and one for others; MCP forbids it.
             (Some(_), Some(Field::Value(id))) => (MessageKind::Request, Some(id)),
             // JSON-RPC 2.0 §5: null in the answer to what could not be read.
-            (None, Some(Field::Value(_) | Field::Absent)) if answers => (MessageKind::Response, None),
+            (None, Some(Field::Value(_) | Field::Absent)) if answers => {
+                (MessageKind::Response, None)
+            }
             _ => return Err(Reason::BodyUnparsable.into()),
         };
         // A client may wait for an error with its id: an id of null answers no request.
@@ -69,6 +77,14 @@ impl<'a> Call<'a> {
         };
         let protocol_version = params.meta.protocol_version.clone();
         let target = Target::of(definition, params, room).map_err(answered)?;
-        Ok(Self { kind, method, definition, target, id, task_id, protocol_version })
+        Ok(Self {
+            kind,
+            method,
+            definition,
+            target,
+            id,
+            task_id,
+            protocol_version,
+        })
     }
 }

@@ -47,7 +47,9 @@ impl<'a> Target<'a> {
             Subject::Nothing | Subject::Task => None,
             Subject::Tool => judgeable(params.name)?.map(Self::tool).transpose()?,
             Subject::Prompt => judgeable(params.name)?.map(Self::prompt).transpose()?,
-            Subject::Resource => judgeable(params.uri)?.map(|uri| room.resource(uri)).transpose()?,
+            Subject::Resource => judgeable(params.uri)?
+                .map(|uri| room.resource(uri))
+                .transpose()?,
             Subject::Reference => reference(params.reference, room)?,
             Subject::Subscriptions => subscriptions(params, room)?,
         };
@@ -87,8 +89,13 @@ impl Default for UriRoom {
 /// Refuses a name or a method that is too long.
 pub(super) fn within_limit(name: Cow<'_, str>) -> Result<Cow<'_, str>, Refusal> {
     if name.len() > MAX_NAME_BYTES {
-        let (expected, got) = (format!("at most {MAX_NAME_BYTES} bytes"), format!("{} bytes", name.len()));
-        return Err(Refusal::from(Reason::NameTooLong).expected(expected).got(got));
+        let (expected, got) = (
+            format!("at most {MAX_NAME_BYTES} bytes"),
+            format!("{} bytes", name.len()),
+        );
+        return Err(Refusal::from(Reason::NameTooLong)
+            .expected(expected)
+            .got(got));
     }
     Ok(name)
 }
@@ -102,7 +109,11 @@ fn reference<'a>(
         return Ok(None);
     };
     let Reference { kind, name, uri } = *reference;
-    match (judgeable(kind)?.as_deref(), judgeable(name)?, judgeable(uri)?) {
+    match (
+        judgeable(kind)?.as_deref(),
+        judgeable(name)?,
+        judgeable(uri)?,
+    ) {
         (Some(mcp::PROMPT_REFERENCE), Some(name), None) => Target::prompt(name).map(Some),
         (Some(mcp::RESOURCE_REFERENCE), None, Some(uri)) => room.resource(uri).map(Some),
         _ => Err(Reason::BodyUnparsable.into()),
@@ -117,7 +128,10 @@ fn subscriptions<'a>(params: Params<'a>, room: &UriRoom) -> Result<Option<Target
     if names.is_empty() {
         return Ok(None);
     }
-    let names = names.into_iter().map(|uri| room.name(uri)).collect::<Result<_, _>>()?;
+    let names = names
+        .into_iter()
+        .map(|uri| room.name(uri))
+        .collect::<Result<_, _>>()?;
     Ok(Some(Target::Resources(names)))
 }
 

@@ -41,10 +41,18 @@ pub(crate) struct Lasting {
 }
 
 /// The first configuration, and what outlives it.
-pub(crate) fn build(config: &Config, code_only: CodeOnly) -> Result<(Pipeline, Lasting), ConfigError> {
+pub(crate) fn build(
+    config: &Config,
+    code_only: CodeOnly,
+) -> Result<(Pipeline, Lasting), ConfigError> {
     let mut problems = Problems::default();
     let lasting = Lasting::new(code_only, &mut problems);
-    let gate = gate(config, lasting.as_ref().map_err(|flawed| *flawed), None, &mut problems);
+    let gate = gate(
+        config,
+        lasting.as_ref().map_err(|flawed| *flawed),
+        None,
+        &mut problems,
+    );
     problems.finish(gate.and_then(|gate| Ok((gate, lasting?))))
 }
 
@@ -62,7 +70,11 @@ pub(crate) fn rebuild(
 
 impl Lasting {
     fn new(code_only: CodeOnly, problems: &mut Problems) -> Result<Self, Flawed> {
-        let CodeOnly { http_client, clock, decider } = code_only;
+        let CodeOnly {
+            http_client,
+            clock,
+            decider,
+        } = code_only;
         let fetcher = problems.keep(Fetcher::new(http_client).map_err(|why| {
             let fix = "change the settings of the client, or what they refer to";
             ConfigProblem::not_allowed("http_client", fix).because(why)
@@ -93,13 +105,27 @@ fn gate(
     let policy = policy(config, problems);
     let seal = config.sessions.keys(problems).and_then(|keys| {
         let mut keys = keys.into_iter();
-        let first = keys.next().map_or_else(|| lasting.map(|lasting| lasting.key.clone()), Ok);
-        Ok(Arc::new(Seal::new(resource.clone()?, first?, keys.collect())))
+        let first = keys
+            .next()
+            .map_or_else(|| lasting.map(|lasting| lasting.key.clone()), Ok);
+        Ok(Arc::new(Seal::new(
+            resource.clone()?,
+            first?,
+            keys.collect(),
+        )))
     });
     let streams = problems.keep(config.sessions.stream_policy());
     let memory = lasting.map(|lasting| {
-        let Lasting { revocations, recently_good, .. } = lasting;
-        Arc::new(config.limits.memory(revocations.clone(), recently_good.clone()))
+        let Lasting {
+            revocations,
+            recently_good,
+            ..
+        } = lasting;
+        Arc::new(
+            config
+                .limits
+                .memory(revocations.clone(), recently_good.clone()),
+        )
     });
     let earlier = earlier.map(|earlier| &earlier.verifier);
     let trust = (|| {
@@ -109,10 +135,16 @@ fn gate(
             lifetimes: config.limits.lifetimes(),
             clock: lasting?.clock.clone(),
             seal: seal.clone()?,
-            earlier: earlier.map(|earlier| earlier.issuers.as_slice()).unwrap_or_default(),
+            earlier: earlier
+                .map(|earlier| earlier.issuers.as_slice())
+                .unwrap_or_default(),
         })
     })();
-    let issuers = issuers(&config.issuers, trust.as_ref().map_err(|flawed| *flawed), problems);
+    let issuers = issuers(
+        &config.issuers,
+        trust.as_ref().map_err(|flawed| *flawed),
+        problems,
+    );
     let questions = (|| {
         Ok(Questions {
             fetcher: lasting?.fetcher.clone(),
@@ -120,24 +152,35 @@ fn gate(
             active_for: config.limits.introspection_active(),
             memory: memory.clone()?,
             clock: lasting?.clock.clone(),
-            earlier: earlier.map(|earlier| earlier.lookups.as_slice()).unwrap_or_default(),
+            earlier: earlier
+                .map(|earlier| earlier.lookups.as_slice())
+                .unwrap_or_default(),
         })
     })();
     let questions = questions.as_ref().map_err(|flawed| *flawed);
     let lookups = lookups(&config.issuers, &issuers, questions, problems);
     let callers = callers(&config.issuers, problems);
-    let request_prefix =
-        config.issuers.first().map(|issuer| issuer.scope_request_prefix.clone()).unwrap_or_default();
+    let request_prefix = config
+        .issuers
+        .first()
+        .map(|issuer| issuer.scope_request_prefix.clone())
+        .unwrap_or_default();
     let published = match &config.metadata.scopes_supported {
         Some(texts) => published_scopes("metadata.scopes_supported", texts, problems),
-        None => policy.as_ref().map(|policy| policy.initial().clone()).map_err(|flawed| *flawed),
+        None => policy
+            .as_ref()
+            .map(|policy| policy.initial().clone())
+            .map_err(|flawed| *flawed),
     };
     let authorization_servers = advertised(&config.issuers, problems);
     let publication = Publication {
         resource: of_resource,
         legacy_target: authorization_servers
             .as_ref()
-            .map(|urls| urls.first().and_then(|url| metadata_urls(url).ok()?.into_iter().next()))
+            .map(|urls| {
+                urls.first()
+                    .and_then(|url| metadata_urls(url).ok()?.into_iter().next())
+            })
             .map_err(|flawed| *flawed),
         authorization_servers,
         scopes_supported: published.map(|scopes| requested_list(&scopes, &request_prefix)),
@@ -150,11 +193,19 @@ fn gate(
     let clock = lasting.clock.clone();
     let issuers = issuers.into_iter().collect::<Result<_, _>>()?;
     Ok(Pipeline {
-        answers: Answers::new(resource.metadata_url(), policy.initial().clone(), request_prefix),
+        answers: Answers::new(
+            resource.metadata_url(),
+            policy.initial().clone(),
+            request_prefix,
+        ),
         well_known: Arc::new(well_known?),
         events: Events::new(clock.clone()),
         origins: origins?,
-        cors: if config.origins.cors_headers { Cors::Ours } else { Cors::LeftToOthers },
+        cors: if config.origins.cors_headers {
+            Cors::Ours
+        } else {
+            Cors::LeftToOthers
+        },
         verifier: Verifier {
             issuers,
             lookups: lookups?,
@@ -166,17 +217,20 @@ fn gate(
         streams: streams?,
         sessions: config.sessions.with(seal?),
         policy,
-        decision: lasting
-            .decider
-            .clone()
-            .map(|decider| OwnDecision { decider, time: config.limits.decision_time() }),
+        decision: lasting.decider.clone().map(|decider| OwnDecision {
+            decider,
+            time: config.limits.decision_time(),
+        }),
         bodies: config.limits.bodies(lasting.arriving.clone()),
         resource,
     })
 }
 
 fn no_randomness() -> ConfigProblem {
-    ConfigProblem::unreadable("(the system)", "it has no randomness to make a key of: start later")
+    ConfigProblem::unreadable(
+        "(the system)",
+        "it has no randomness to make a key of: start later",
+    )
 }
 
 fn resource(config: &Config, earlier: Option<&Pipeline>) -> Result<ResourceUri, ConfigProblem> {
@@ -217,7 +271,11 @@ fn callers(issuers: &[Issuer], problems: &mut Problems) -> Result<Callers, Flawe
 }
 
 fn requested_list(scopes: &Scopes, prefix: &str) -> Vec<String> {
-    requested(scopes, prefix).split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect()
+    requested(scopes, prefix)
+        .split(' ')
+        .filter(|scope| !scope.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn origins(
@@ -230,7 +288,10 @@ fn origins(
         Allowed::These(origins) => Origins::new(resource, origins, problems),
         Allowed::Any => resource.map(Origins::allow_any),
     };
-    let opens_anything = config.scopes.as_ref().is_some_and(|scopes| scopes.opens_anything());
+    let opens_anything = config
+        .scopes
+        .as_ref()
+        .is_some_and(|scopes| scopes.opens_anything());
     if opens_anything && allowed.includes_every_page() {
         let fix = "where something is open without a token, every web page that somebody visits could call it \
                    from inside of their network: name the origins that may";
@@ -263,7 +324,11 @@ fn advertised(issuers: &[Issuer], problems: &mut Problems) -> Result<Vec<String>
             Ok(urls)
         });
     }
-    if !issuers.is_empty() && issuers.iter().all(|issuer| matches!(issuer.advertise, Advertise::Not)) {
+    if !issuers.is_empty()
+        && issuers
+            .iter()
+            .all(|issuer| matches!(issuer.advertise, Advertise::Not))
+    {
         let fix = "advertise at least one, or clients cannot find where to get a token";
         return Err(problems.add(ConfigProblem::missing("issuers", fix)));
     }

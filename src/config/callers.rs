@@ -45,7 +45,10 @@ pub(super) fn caller_rules(
             wrong(ConfigProblem::not_allowed(field(name), fix).showing(""));
         }
     }
-    for (name, hosts) in [("allowed_hosts", &table.allowed_hosts), ("denied_hosts", &table.denied_hosts)] {
+    for (name, hosts) in [
+        ("allowed_hosts", &table.allowed_hosts),
+        ("denied_hosts", &table.denied_hosts),
+    ] {
         for host in hosts {
             let url = format!("https://{host}");
             let is_host = HttpUrl::parse(&url).is_ok_and(|parsed| parsed.origin == url);
@@ -64,26 +67,44 @@ pub(super) fn caller_rules(
         for RequiredClaim { in_list, values } in required {
             let field = || format!("issuers[{position}].claims.{claim}");
             if values.is_empty() {
-                wrong(ConfigProblem::missing(field(), "no value would do: name at least one"));
+                wrong(ConfigProblem::missing(
+                    field(),
+                    "no value would do: name at least one",
+                ));
             } else if values.iter().any(Value::is_null) {
                 let fix = "a claim that is null says nothing: name another value";
                 wrong(ConfigProblem::not_allowed(field(), fix));
             }
-            claims.push(ClaimRule { claim: claim.clone(), in_list: *in_list, values: values.clone() });
+            claims.push(ClaimRule {
+                claim: claim.clone(),
+                in_list: *in_list,
+                values: values.clone(),
+            });
         }
     }
     sound?;
     Ok(CallerRules {
-        allowed: Clients { ids: table.allowed.clone(), hosts: table.allowed_hosts.clone() },
-        denied: Clients { ids: table.denied.clone(), hosts: table.denied_hosts.clone() },
+        allowed: Clients {
+            ids: table.allowed.clone(),
+            hosts: table.allowed_hosts.clone(),
+        },
+        denied: Clients {
+            ids: table.denied.clone(),
+            hosts: table.denied_hosts.clone(),
+        },
         claims,
     })
 }
 
 /// A value, several of which one must be there, or `{ contains = … }` with the same.
-pub(super) fn required_claims<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ClaimsTable, D::Error> {
+pub(super) fn required_claims<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<ClaimsTable, D::Error> {
     let table = BTreeMap::<String, RequiredClaim>::deserialize(deserializer)?;
-    Ok(table.into_iter().map(|(claim, required)| (claim, vec![required])).collect())
+    Ok(table
+        .into_iter()
+        .map(|(claim, required)| (claim, vec![required]))
+        .collect())
 }
 
 impl<'de> Deserialize<'de> for RequiredClaim {
@@ -94,7 +115,9 @@ impl<'de> Deserialize<'de> for RequiredClaim {
             type Value = RequiredClaim;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a value, a list of values, or { contains = a value or a list of values }")
+                f.write_str(
+                    "a value, a list of values, or { contains = a value or a list of values }",
+                )
             }
 
             fn visit_str<E>(self, text: &str) -> Result<RequiredClaim, E> {
@@ -113,7 +136,10 @@ impl<'de> Deserialize<'de> for RequiredClaim {
                 Ok(is(vec![number.into()]))
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<RequiredClaim, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(
+                self,
+                mut values: A,
+            ) -> Result<RequiredClaim, A::Error> {
                 let mut all = Vec::new();
                 while let Some(value) = values.next_element::<Value>()? {
                     all.push(value);
@@ -130,12 +156,18 @@ impl<'de> Deserialize<'de> for RequiredClaim {
                 if required.in_list || map.next_key::<String>()?.is_some() {
                     return Err(A::Error::custom("it has `contains` once, and nothing else"));
                 }
-                Ok(RequiredClaim { in_list: true, ..required })
+                Ok(RequiredClaim {
+                    in_list: true,
+                    ..required
+                })
             }
         }
 
         fn is(values: Vec<Value>) -> RequiredClaim {
-            RequiredClaim { in_list: false, values }
+            RequiredClaim {
+                in_list: false,
+                values,
+            }
         }
 
         deserializer.deserialize_any(RequiredVisitor)

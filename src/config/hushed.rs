@@ -22,7 +22,8 @@ where
     D: Deserializer<'de>,
     T: Deserialize<'de> + Hushed,
 {
-    T::deserialize(deserializer).map_err(|_| D::Error::custom(format_args!("expected {}", T::EXPECTED)))
+    T::deserialize(deserializer)
+        .map_err(|_| D::Error::custom(format_args!("expected {}", T::EXPECTED)))
 }
 
 /// Reads a table whose fields are hushed. Its errors show the name of a field, for that may be a slip.
@@ -50,9 +51,18 @@ where
     }
 
     let mut is_table = false;
-    let visitor = TableVisitor { is_table: &mut is_table, table: PhantomData };
+    let visitor = TableVisitor {
+        is_table: &mut is_table,
+        table: PhantomData,
+    };
     let read = deserializer.deserialize_map(visitor);
-    read.map_err(|why| if is_table { why } else { D::Error::custom("expected a table") })
+    read.map_err(|why| {
+        if is_table {
+            why
+        } else {
+            D::Error::custom("expected a table")
+        }
+    })
 }
 
 impl<T: Hushed> Hushed for Option<T> {
@@ -68,5 +78,6 @@ impl Hushed for u64 {
 }
 
 impl Hushed for Vec<Secret> {
-    const EXPECTED: &str = r#"a list of secrets, each a string, { env = "NAME" } or { file = "path" }"#;
+    const EXPECTED: &str =
+        r#"a list of secrets, each a string, { env = "NAME" } or { file = "path" }"#;
 }

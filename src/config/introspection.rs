@@ -145,7 +145,11 @@ impl Introspection {
         self
     }
 
-    fn with_secret(auth: Authentication, client_id: impl Into<String>, secret: impl Into<Secret>) -> Self {
+    fn with_secret(
+        auth: Authentication,
+        client_id: impl Into<String>,
+        secret: impl Into<Secret>,
+    ) -> Self {
         Self(IntrospectionTable {
             auth,
             client_id: Some(client_id.into()),

@@ -180,7 +180,10 @@ impl Issuer {
     /// Accepts tokens **without any audience** if they were issued to this client. Weaker: such a token
     /// opens every server that takes it. A token with a foreign audience is refused all the same.
     pub fn unbound_tokens_of_client(mut self, client_id: impl Into<String>) -> Self {
-        self.unbound.get_or_insert_default().only_clients.push(client_id.into());
+        self.unbound
+            .get_or_insert_default()
+            .only_clients
+            .push(client_id.into());
         self
     }
 
@@ -237,9 +240,14 @@ impl Issuer {
         values: impl IntoIterator<Item = V>,
     ) -> Self {
         // What is no JSON becomes null, which `build()` refuses.
-        let values =
-            values.into_iter().map(|value| serde_json::to_value(value).unwrap_or_default()).collect();
-        self.claims.entry(claim).or_default().push(RequiredClaim { in_list, values });
+        let values = values
+            .into_iter()
+            .map(|value| serde_json::to_value(value).unwrap_or_default())
+            .collect();
+        self.claims
+            .entry(claim)
+            .or_default()
+            .push(RequiredClaim { in_list, values });
         self
     }
 
@@ -275,7 +283,11 @@ impl<'de> Deserialize<'de> for Advertise {
             }
 
             fn visit_bool<E>(self, advertised: bool) -> Result<Advertise, E> {
-                Ok(if advertised { Advertise::AsItIs } else { Advertise::Not })
+                Ok(if advertised {
+                    Advertise::AsItIs
+                } else {
+                    Advertise::Not
+                })
             }
 
             fn visit_str<E>(self, url: &str) -> Result<Advertise, E> {

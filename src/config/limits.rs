@@ -123,10 +123,19 @@ impl Limits {
             ("jwks_default_seconds", self.jwks_default_seconds),
             ("jwks_max_seconds", self.jwks_max_seconds),
             ("jwks_stale_seconds", self.jwks_stale_seconds),
-            ("introspection_active_seconds", self.introspection_active_seconds),
-            ("introspection_inactive_seconds", self.introspection_inactive_seconds),
+            (
+                "introspection_active_seconds",
+                self.introspection_active_seconds,
+            ),
+            (
+                "introspection_inactive_seconds",
+                self.introspection_inactive_seconds,
+            ),
             ("verified_seconds", self.verified_seconds),
-            ("unknown_kid_cooldown_seconds", self.unknown_kid_cooldown_seconds),
+            (
+                "unknown_kid_cooldown_seconds",
+                self.unknown_kid_cooldown_seconds,
+            ),
         ];
         for (name, value) in values {
             let Some(value) = value else { continue };
@@ -142,17 +151,29 @@ impl Limits {
         let conflict = |name: &str, value: u64, fix: String| {
             ConfigProblem::conflict(format!("limits.{name}"), fix).showing(value.to_string())
         };
-        if let Some(bytes) =
-            self.arriving_bodies_bytes.filter(|bytes| (1..self.longest_body()).contains(bytes))
+        if let Some(bytes) = self
+            .arriving_bodies_bytes
+            .filter(|bytes| (1..self.longest_body()).contains(bytes))
         {
-            let fix =
-                format!("write at least max_body_bytes ({}), or no such body ever fits", self.longest_body());
+            let fix = format!(
+                "write at least max_body_bytes ({}), or no such body ever fits",
+                self.longest_body()
+            );
             wrong(conflict("arriving_bodies_bytes", bytes, fix));
         }
         let [min, default, max] = [
-            ("jwks_min_seconds", self.jwks_min_seconds.unwrap_or(JWKS_MIN_SECONDS)),
-            ("jwks_default_seconds", self.jwks_default_seconds.unwrap_or(JWKS_DEFAULT_SECONDS)),
-            ("jwks_max_seconds", self.jwks_max_seconds.unwrap_or(JWKS_MAX_SECONDS)),
+            (
+                "jwks_min_seconds",
+                self.jwks_min_seconds.unwrap_or(JWKS_MIN_SECONDS),
+            ),
+            (
+                "jwks_default_seconds",
+                self.jwks_default_seconds.unwrap_or(JWKS_DEFAULT_SECONDS),
+            ),
+            (
+                "jwks_max_seconds",
+                self.jwks_max_seconds.unwrap_or(JWKS_MAX_SECONDS),
+            ),
         ];
         for (low, high) in [(min, default), (default, max)] {
             // What is wrong by itself is said already.
@@ -175,9 +196,16 @@ impl Limits {
         Bodies {
             max_bytes: bytes(longest),
             // Never more than from those who are known.
-            anonymous_bytes: bytes(self.anonymous_body_bytes.unwrap_or(ANONYMOUS_BODY_BYTES).min(longest)),
+            anonymous_bytes: bytes(
+                self.anonymous_body_bytes
+                    .unwrap_or(ANONYMOUS_BODY_BYTES)
+                    .min(longest),
+            ),
             time: Duration::from_secs(self.body_seconds.unwrap_or(BODY_SECONDS)),
-            arriving_bytes: bytes(self.arriving_bodies_bytes.unwrap_or(ARRIVING_BODIES_BYTES.max(longest))),
+            arriving_bytes: bytes(
+                self.arriving_bodies_bytes
+                    .unwrap_or(ARRIVING_BODIES_BYTES.max(longest)),
+            ),
             arriving,
         }
     }
@@ -193,7 +221,10 @@ impl Limits {
     ) -> TokenCaches {
         let seconds = |set: Option<u64>, default| Duration::from_secs(set.unwrap_or(default));
         let bytes = self.verified_cache_bytes.unwrap_or(VERIFIED_CACHE_BYTES);
-        let inactive = seconds(self.introspection_inactive_seconds, INTROSPECTION_INACTIVE_SECONDS);
+        let inactive = seconds(
+            self.introspection_inactive_seconds,
+            INTROSPECTION_INACTIVE_SECONDS,
+        );
         TokenCaches {
             verified: VerifiedCache::new(bytes, seconds(self.verified_seconds, VERIFIED_SECONDS)),
             rejected: RejectedCache::new(inactive),
@@ -203,7 +234,10 @@ impl Limits {
     }
 
     pub(super) fn introspection_active(&self) -> Duration {
-        Duration::from_secs(self.introspection_active_seconds.unwrap_or(INTROSPECTION_ACTIVE_SECONDS))
+        Duration::from_secs(
+            self.introspection_active_seconds
+                .unwrap_or(INTROSPECTION_ACTIVE_SECONDS),
+        )
     }
 
     pub(super) fn lifetimes(&self) -> Lifetimes {
@@ -213,7 +247,10 @@ impl Limits {
             default: seconds(self.jwks_default_seconds, JWKS_DEFAULT_SECONDS),
             max: seconds(self.jwks_max_seconds, JWKS_MAX_SECONDS),
             stale: seconds(self.jwks_stale_seconds, JWKS_STALE_SECONDS),
-            cooldown: seconds(self.unknown_kid_cooldown_seconds, UNKNOWN_KID_COOLDOWN_SECONDS),
+            cooldown: seconds(
+                self.unknown_kid_cooldown_seconds,
+                UNKNOWN_KID_COOLDOWN_SECONDS,
+            ),
         }
     }
 }

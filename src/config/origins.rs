@@ -50,7 +50,10 @@ impl Allowed {
 
 impl Default for OriginsTable {
     fn default() -> Self {
-        Self { allowed: Allowed::default(), cors_headers: yes() }
+        Self {
+            allowed: Allowed::default(),
+            cors_headers: yes(),
+        }
     }
 }
 

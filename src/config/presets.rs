@@ -14,14 +14,25 @@ pub(super) struct Preset {
 
 impl Preset {
     const fn reading(name: &'static str, scope_claims: &'static [&'static str]) -> Self {
-        Self { name, scope_claims, profile: Profile::Compatible, machine_suffix: "" }
+        Self {
+            name,
+            scope_claims,
+            profile: Profile::Compatible,
+            machine_suffix: "",
+        }
     }
 }
 
 pub(super) const PRESETS: &[Preset] = &[
-    Preset { machine_suffix: "@clients", ..Preset::reading("auth0", &["scope"]) },
+    Preset {
+        machine_suffix: "@clients",
+        ..Preset::reading("auth0", &["scope"])
+    },
     // Session tokens and others are signed with the same key.
-    Preset { profile: Profile::Typed, ..Preset::reading("clerk", &["scope"]) },
+    Preset {
+        profile: Profile::Typed,
+        ..Preset::reading("clerk", &["scope"])
+    },
     Preset::reading("cognito", &["scope"]),
     Preset::reading("descope", &["scope", "scopes"]),
     Preset::reading("entra", &["scp"]),

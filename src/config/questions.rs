@@ -10,8 +10,8 @@ use super::secret::{secret_of, without_newline};
 use crate::clock::Clock;
 use crate::config_error::{ConfigProblem, Flawed, Problems};
 use crate::issuer::{
-    AssertionSigner, Client, Endpoint, EndpointFetch, Fetcher, Introspector, Kept, Lifetimes, SecretSource,
-    metadata_urls,
+    AssertionSigner, Client, Endpoint, EndpointFetch, Fetcher, Introspector, Kept, Lifetimes,
+    SecretSource, metadata_urls,
 };
 use crate::jose::{Algorithm, SigningKey};
 use crate::resource_uri::HttpUrl;
@@ -37,12 +37,17 @@ pub(super) fn lookups(
     problems: &mut Problems,
 ) -> Result<Vec<Arc<Lookups>>, Flawed> {
     let sound = check_prefixes(issuers, problems);
-    let asked = issuers.iter().zip(trusted).enumerate().filter_map(|(position, (issuer, trusted))| {
-        let Introspection(table) = issuer.introspection.as_ref()?;
-        let checked = Checked::new(position, &issuer.issuer, table, problems);
-        let lookups = || Ok(questions?.lookups(table, checked?, trusted.clone()?));
-        Some(lookups())
-    });
+    let asked =
+        issuers
+            .iter()
+            .zip(trusted)
+            .enumerate()
+            .filter_map(|(position, (issuer, trusted))| {
+                let Introspection(table) = issuer.introspection.as_ref()?;
+                let checked = Checked::new(position, &issuer.issuer, table, problems);
+                let lookups = || Ok(questions?.lookups(table, checked?, trusted.clone()?));
+                Some(lookups())
+            });
     // Each is checked, before the first that is wrong ends it.
     let asked: Vec<Result<_, _>> = asked.collect();
     sound?;
@@ -70,13 +75,19 @@ impl Checked {
         let field = |name: &str| format!("issuers[{position}].introspection.{name}");
         let mut sound = Ok(());
         if table.token_prefix.as_deref() == Some("") {
-            let fix = "every token begins with nothing: leave it out, or write how the tokens begin";
-            sound = Err(problems.add(ConfigProblem::not_allowed(field("token_prefix"), fix).showing("")));
+            let fix =
+                "every token begins with nothing: leave it out, or write how the tokens begin";
+            sound =
+                Err(problems
+                    .add(ConfigProblem::not_allowed(field("token_prefix"), fix).showing("")));
         }
         let ask_at = problems.keep(ask_at(field("endpoint"), issuer, table));
         let client = client(&field, table, issuer, problems);
         sound?;
-        Ok(Self { ask_at: ask_at?, client: client? })
+        Ok(Self {
+            ask_at: ask_at?,
+            client: client?,
+        })
     }
 }
 
@@ -86,7 +97,10 @@ fn ask_at(field: String, issuer: &str, table: &IntrospectionTable) -> Result<Ask
         return Ok(AskAt::Here(url.clone()));
     }
     metadata_urls(issuer).map(AskAt::Discovered).map_err(|why| {
-        ConfigProblem::missing(field, format!("it cannot be discovered ({why}): say where to ask"))
+        ConfigProblem::missing(
+            field,
+            format!("it cannot be discovered ({why}): say where to ask"),
+        )
     })
 }
 
@@ -98,17 +112,32 @@ impl Questions<'_> {
         issuer: Arc<TrustedIssuer>,
     ) -> Arc<Lookups> {
         let endpoint = match ask_at {
-            AskAt::Here(url) => {
-                Arc::new(Kept::fixed(Endpoint(url), self.lifetimes.clone(), self.clock.clone()))
-            }
+            AskAt::Here(url) => Arc::new(Kept::fixed(
+                Endpoint(url),
+                self.lifetimes.clone(),
+                self.clock.clone(),
+            )),
             AskAt::Discovered(metadata_urls) => {
                 let (issuer, fetcher) = (issuer.name.clone(), self.fetcher.clone());
-                let fetch = EndpointFetch { issuer, metadata_urls, fetcher };
+                let fetch = EndpointFetch {
+                    issuer,
+                    metadata_urls,
+                    fetcher,
+                };
                 let mut earlier = self.earlier.iter();
                 earlier
-                    .find_map(|earlier| earlier.introspector().endpoint().kept_for(&fetch, &self.lifetimes))
+                    .find_map(|earlier| {
+                        earlier
+                            .introspector()
+                            .endpoint()
+                            .kept_for(&fetch, &self.lifetimes)
+                    })
                     .unwrap_or_else(|| {
-                        Arc::new(Kept::fetched(fetch, self.lifetimes.clone(), self.clock.clone()))
+                        Arc::new(Kept::fetched(
+                            fetch,
+                            self.lifetimes.clone(),
+                            self.clock.clone(),
+                        ))
                     })
             }
         };
@@ -116,7 +145,8 @@ impl Questions<'_> {
             WhenName::Opaque => When::Opaque,
             WhenName::Always => When::Always,
         };
-        let introspector = Introspector::new(endpoint, client, self.fetcher.clone(), self.clock.clone());
+        let introspector =
+            Introspector::new(endpoint, client, self.fetcher.clone(), self.clock.clone());
         Arc::new(Lookups::new(LookupSpec {
             issuer,
             token_prefix: table.token_prefix.clone(),
@@ -131,8 +161,10 @@ impl Questions<'_> {
 
 /// A token must never be shown to a server that did not issue it: how it begins says which one did.
 fn check_prefixes(issuers: &[Issuer], problems: &mut Problems) -> Result<(), Flawed> {
-    let tables =
-        issuers.iter().enumerate().filter_map(|(at, issuer)| Some((at, &issuer.introspection.as_ref()?.0)));
+    let tables = issuers
+        .iter()
+        .enumerate()
+        .filter_map(|(at, issuer)| Some((at, &issuer.introspection.as_ref()?.0)));
     let tables: Vec<_> = tables.collect();
     let mut sound = Ok(());
     for (index, (position, table)) in tables.iter().enumerate() {
@@ -145,9 +177,13 @@ fn check_prefixes(issuers: &[Issuer], problems: &mut Problems) -> Result<(), Fla
             }
             continue;
         };
-        let mut earlier = tables.iter().take(index).filter_map(|(_, table)| table.token_prefix.as_deref());
+        let mut earlier = tables
+            .iter()
+            .take(index)
+            .filter_map(|(_, table)| table.token_prefix.as_deref());
         if let Some(other) = earlier.find(|other| begins_alike(prefix, other)) {
-            let fix = format!("a token that begins so may also begin with {other:?}: they must differ");
+            let fix =
+                format!("a token that begins so may also begin with {other:?}: they must differ");
             sound = Err(problems.add(ConfigProblem::conflict(field, fix).showing(prefix)));
         }
     }
@@ -172,28 +208,49 @@ fn client(
     let client = match table.auth {
         Authentication::Basic => {
             let secret = problems.keep(client_secret(field, table));
-            id.and_then(|id| Ok(Client::Basic { id, secret: secret? }))
+            id.and_then(|id| {
+                Ok(Client::Basic {
+                    id,
+                    secret: secret?,
+                })
+            })
         }
         Authentication::Post => {
             let secret = problems.keep(client_secret(field, table));
-            id.and_then(|id| Ok(Client::Post { id, secret: secret? }))
+            id.and_then(|id| {
+                Ok(Client::Post {
+                    id,
+                    secret: secret?,
+                })
+            })
         }
-        Authentication::Bearer => {
-            problems.keep(client_secret(field, table)).map(|secret| Client::Bearer { secret })
-        }
+        Authentication::Bearer => problems
+            .keep(client_secret(field, table))
+            .map(|secret| Client::Bearer { secret }),
         Authentication::None => id.map(|id| Client::Unauthenticated { id }),
         Authentication::PrivateKeyJwt => {
             let key = problems.keep(private_key(field, table));
-            let audience = table.assertion_audience.as_deref().unwrap_or(issuer).to_owned();
+            let audience = table
+                .assertion_audience
+                .as_deref()
+                .unwrap_or(issuer)
+                .to_owned();
             id.and_then(|client_id| {
-                Ok(Client::PrivateKeyJwt(AssertionSigner { client_id, audience, key: key? }))
+                Ok(Client::PrivateKeyJwt(AssertionSigner {
+                    client_id,
+                    audience,
+                    key: key?,
+                }))
             })
         }
     };
     sound.and(client)
 }
 
-fn client_id(field: &dyn Fn(&str) -> String, table: &IntrospectionTable) -> Result<String, ConfigProblem> {
+fn client_id(
+    field: &dyn Fn(&str) -> String,
+    table: &IntrospectionTable,
+) -> Result<String, ConfigProblem> {
     let id = table.client_id.clone().filter(|id| !id.is_empty());
     id.ok_or_else(|| ConfigProblem::missing(field("client_id"), "say as which client to ask"))
 }
@@ -203,16 +260,23 @@ fn client_secret(
     table: &IntrospectionTable,
 ) -> Result<SecretSource<String>, ConfigProblem> {
     let Some(secret) = &table.client_secret else {
-        return Err(ConfigProblem::missing(field("client_secret"), "it is needed to prove who asks"));
+        return Err(ConfigProblem::missing(
+            field("client_secret"),
+            "it is needed to prove who asks",
+        ));
     };
     let is_header = table.auth == Authentication::Bearer;
-    secret_of(&field("client_secret"), secret, move |text| match without_newline(text) {
-        "" => Err("it is empty: an empty secret proves nothing"),
-        secret if is_header && !secret.bytes().all(|byte| byte.is_ascii_graphic()) => {
-            Err("a bearer secret has printable ASCII characters only")
-        }
-        secret => Ok(secret.to_owned()),
-    })
+    secret_of(
+        &field("client_secret"),
+        secret,
+        move |text| match without_newline(text) {
+            "" => Err("it is empty: an empty secret proves nothing"),
+            secret if is_header && !secret.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                Err("a bearer secret has printable ASCII characters only")
+            }
+            secret => Ok(secret.to_owned()),
+        },
+    )
 }
 
 fn private_key(
@@ -220,13 +284,17 @@ fn private_key(
     table: &IntrospectionTable,
 ) -> Result<SecretSource<SigningKey>, ConfigProblem> {
     let Some(key) = &table.private_key else {
-        return Err(ConfigProblem::missing(field("private_key"), "it is needed to sign who asks"));
+        return Err(ConfigProblem::missing(
+            field("private_key"),
+            "it is needed to sign who asks",
+        ));
     };
     let algorithm = match &table.algorithm {
         None => None,
         Some(name) => Some(Algorithm::named(name).ok_or_else(|| {
             let known = Algorithm::ALL.map(Algorithm::name).join(", ");
-            ConfigProblem::not_allowed(field("algorithm"), format!("use one of {known}")).showing(name)
+            ConfigProblem::not_allowed(field("algorithm"), format!("use one of {known}"))
+                .showing(name)
         })?),
     };
     let key_id = table.key_id.clone();
@@ -240,22 +308,43 @@ fn check_no_surplus(
     table: &IntrospectionTable,
     problems: &mut Problems,
 ) -> Result<(), Flawed> {
-    let has_secret =
-        matches!(table.auth, Authentication::Basic | Authentication::Post | Authentication::Bearer);
+    let has_secret = matches!(
+        table.auth,
+        Authentication::Basic | Authentication::Post | Authentication::Bearer
+    );
     let has_key = table.auth == Authentication::PrivateKeyJwt;
     let signs = "only auth = \"private_key_jwt\" signs";
     let has_name = table.auth != Authentication::Bearer;
     let surplus = [
-        ("client_id", table.client_id.is_some() && !has_name, "auth = \"bearer\" sends no name"),
-        ("client_secret", table.client_secret.is_some() && !has_secret, "auth says that no secret is sent"),
-        ("private_key", table.private_key.is_some() && !has_key, signs),
+        (
+            "client_id",
+            table.client_id.is_some() && !has_name,
+            "auth = \"bearer\" sends no name",
+        ),
+        (
+            "client_secret",
+            table.client_secret.is_some() && !has_secret,
+            "auth says that no secret is sent",
+        ),
+        (
+            "private_key",
+            table.private_key.is_some() && !has_key,
+            signs,
+        ),
         ("key_id", table.key_id.is_some() && !has_key, signs),
         ("algorithm", table.algorithm.is_some() && !has_key, signs),
-        ("assertion_audience", table.assertion_audience.is_some() && !has_key, signs),
+        (
+            "assertion_audience",
+            table.assertion_audience.is_some() && !has_key,
+            signs,
+        ),
     ];
     let mut sound = Ok(());
     for (name, _, why) in surplus.into_iter().filter(|(_, is_surplus, _)| *is_surplus) {
-        sound = Err(problems.add(ConfigProblem::conflict(field(name), format!("{why}: leave it out"))));
+        sound = Err(problems.add(ConfigProblem::conflict(
+            field(name),
+            format!("{why}: leave it out"),
+        )));
     }
     sound
 }

@@ -126,15 +126,17 @@ pub(super) fn secret_of<T: Send + Sync + 'static>(
         }
         Place::File(path) => {
             let place = format!("the file {}", path.display());
-            FileSecret::open(path, read).map(|file| SecretSource::InFile(Arc::new(file))).map_err(|why| {
-                match why {
+            FileSecret::open(path, read)
+                .map(|file| SecretSource::InFile(Arc::new(file)))
+                .map_err(|why| match why {
                     NoSecret::Unreadable(why) => {
                         let fix = "it cannot be read: check the path, and who may read it";
-                        ConfigProblem::unreadable(field, fix).showing(place).because(why)
+                        ConfigProblem::unreadable(field, fix)
+                            .showing(place)
+                            .because(why)
                     }
                     NoSecret::Unfit(fix) => unfit(&place, fix),
-                }
-            })
+                })
         }
     }
 }

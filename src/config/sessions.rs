@@ -56,7 +56,10 @@ impl Sessions {
     /// Passes session ids on as they are, and takes them from everybody: whoever learns one can use it with a good
     /// token of their own, unless the service inside sees to it.
     pub fn unbound() -> Self {
-        Self(SessionsTable { binding: SessionBinding::Off, ..SessionsTable::default() })
+        Self(SessionsTable {
+            binding: SessionBinding::Off,
+            ..SessionsTable::default()
+        })
     }
 
     /// Seals with this key: at least 32 random bytes, which everybody who can read it can seal with. Without one the
@@ -97,7 +100,10 @@ impl Sessions {
             let problem = ConfigProblem::not_allowed("sessions.grace_seconds", fix);
             return Err(problem.showing(seconds.to_string()));
         }
-        Ok(StreamPolicy { streams: self.0.streams, grace: Duration::from_secs(seconds) })
+        Ok(StreamPolicy {
+            streams: self.0.streams,
+            grace: Duration::from_secs(seconds),
+        })
     }
 
     /// The keys that were given, the one to seal with first.
@@ -110,7 +116,11 @@ impl Sessions {
     }
 
     pub(super) fn with(&self, seal: Arc<Seal>) -> pipeline::Sessions {
-        pipeline::Sessions { binding: self.0.binding, resumption: self.0.resumption, seal }
+        pipeline::Sessions {
+            binding: self.0.binding,
+            resumption: self.0.resumption,
+            seal,
+        }
     }
 }
 

@@ -42,7 +42,11 @@ pub(super) fn issuers(
         problems.add(ConfigProblem::missing("issuers", fix));
     }
     for (position, issuer) in issuers.iter().enumerate() {
-        if issuers.iter().take(position).any(|earlier| earlier.issuer == issuer.issuer) {
+        if issuers
+            .iter()
+            .take(position)
+            .any(|earlier| earlier.issuer == issuer.issuer)
+        {
             let problem = ConfigProblem::duplicate(
                 format!("issuers[{position}].issuer"),
                 "it is named twice: join the two",
@@ -78,11 +82,15 @@ impl Checked {
         let leeway = issuer.leeway_seconds.unwrap_or(LEEWAY_SECONDS);
         if leeway > MAX_LEEWAY_SECONDS {
             let fix = format!("write at most {MAX_LEEWAY_SECONDS}: it keeps expired tokens alive");
-            wrong(ConfigProblem::not_allowed(field("leeway_seconds"), fix).showing(leeway.to_string()));
+            wrong(
+                ConfigProblem::not_allowed(field("leeway_seconds"), fix)
+                    .showing(leeway.to_string()),
+            );
         }
-        for (name, list) in
-            [("audiences", Some(&issuer.audiences)), ("scope_claims", issuer.scope_claims.as_ref())]
-        {
+        for (name, list) in [
+            ("audiences", Some(&issuer.audiences)),
+            ("scope_claims", issuer.scope_claims.as_ref()),
+        ] {
             if list.is_some_and(|list| list.iter().any(String::is_empty)) {
                 let fix = "an empty text matches nothing: leave it out";
                 wrong(ConfigProblem::not_allowed(field(name), fix).showing(""));
@@ -123,20 +131,39 @@ impl Checked {
 
 impl Trust<'_> {
     fn issuer(&self, issuer: &Issuer, checked: Checked) -> Arc<TrustedIssuer> {
-        let Checked { preset, leeway, scope_claims, unbound_clients, algorithms, keys } = checked;
+        let Checked {
+            preset,
+            leeway,
+            scope_claims,
+            unbound_clients,
+            algorithms,
+            keys,
+        } = checked;
         let name: Arc<str> = issuer.issuer.as_str().into();
         let keys = match keys {
-            KeysAt::Fixed(keys) => {
-                Arc::new(KeySource::fixed(keys, self.lifetimes.clone(), self.clock.clone()))
-            }
+            KeysAt::Fixed(keys) => Arc::new(KeySource::fixed(
+                keys,
+                self.lifetimes.clone(),
+                self.clock.clone(),
+            )),
             KeysAt::Location(location) => {
                 let fetcher = self.fetcher.clone();
-                let fetch =
-                    KeyFetch { issuer: name.clone(), location, algorithms: algorithms.clone(), fetcher };
+                let fetch = KeyFetch {
+                    issuer: name.clone(),
+                    location,
+                    algorithms: algorithms.clone(),
+                    fetcher,
+                };
                 let mut earlier = self.earlier.iter().filter(|issuer| issuer.name == name);
-                earlier.find_map(|issuer| issuer.keys.kept_for(&fetch, &self.lifetimes)).unwrap_or_else(
-                    || Arc::new(KeySource::fetched(fetch, self.lifetimes.clone(), self.clock.clone())),
-                )
+                earlier
+                    .find_map(|issuer| issuer.keys.kept_for(&fetch, &self.lifetimes))
+                    .unwrap_or_else(|| {
+                        Arc::new(KeySource::fetched(
+                            fetch,
+                            self.lifetimes.clone(),
+                            self.clock.clone(),
+                        ))
+                    })
             }
         };
         Arc::new(TrustedIssuer {
@@ -165,11 +192,18 @@ fn unnamed(field: &dyn Fn(&str) -> String) -> ConfigProblem {
 }
 
 fn preset(field: String, issuer: &Issuer) -> Result<Option<&'static Preset>, ConfigProblem> {
-    let Some(name) = &issuer.preset else { return Ok(None) };
-    PRESETS.iter().find(|preset| preset.name == name).map(Some).ok_or_else(|| {
-        let known: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
-        ConfigProblem::not_allowed(field, format!("known are {}", known.join(", "))).showing(name)
-    })
+    let Some(name) = &issuer.preset else {
+        return Ok(None);
+    };
+    PRESETS
+        .iter()
+        .find(|preset| preset.name == name)
+        .map(Some)
+        .ok_or_else(|| {
+            let known: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
+            ConfigProblem::not_allowed(field, format!("known are {}", known.join(", ")))
+                .showing(name)
+        })
 }
 
 fn scope_claims(issuer: &Issuer, preset: Option<&Preset>) -> Vec<String> {
@@ -218,13 +252,15 @@ fn keys_at(
         },
         (None, Some(path), None) => {
             let unreadable = |fix: &str| {
-                ConfigProblem::unreadable(field("jwks_file"), fix).showing(path.display().to_string())
+                ConfigProblem::unreadable(field("jwks_file"), fix)
+                    .showing(path.display().to_string())
             };
             let bytes = std::fs::read(path).map_err(|why| {
                 unreadable("it cannot be read: check the path, and who may read it").because(why)
             })?;
             let keys = KeySet::read(&bytes, algorithms);
-            keys.map(KeysAt::Fixed).map_err(|why| unreadable("give a JWK set").because(why))
+            keys.map(KeysAt::Fixed)
+                .map_err(|why| unreadable("give a JWK set").because(why))
         }
         (None, None, Some(json)) => {
             let keys = KeySet::read(json.0.as_bytes(), algorithms);
@@ -237,7 +273,8 @@ fn keys_at(
         (None, None, None) => match metadata_urls(&issuer.issuer) {
             Ok(urls) => Ok(KeysAt::Location(Location::Discovered(urls))),
             Err(fix) => {
-                let fix = format!("its keys cannot be discovered: {fix}, or give jwks_uri or jwks_file");
+                let fix =
+                    format!("its keys cannot be discovered: {fix}, or give jwks_uri or jwks_file");
                 Err(ConfigProblem::not_allowed(field("issuer"), fix).showing(&issuer.issuer))
             }
         },

@@ -108,7 +108,9 @@ impl fmt::Debug for Caller<'_> {
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.checks.iter().try_for_each(|check| writeln!(f, "{check}"))?;
+        self.checks
+            .iter()
+            .try_for_each(|check| writeln!(f, "{check}"))?;
         match &self.refusal {
             None => f.write_str("allowed"),
             Some(refusal) => write!(f, "{refusal}"),

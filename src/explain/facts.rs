@@ -28,20 +28,40 @@ pub(super) struct Facts {
 
 impl Facts {
     fn of(expected: impl AsRef<str>, got: impl AsRef<str>) -> Self {
-        Self { expected: clean(expected.as_ref()), got: clean(got.as_ref()) }
+        Self {
+            expected: clean(expected.as_ref()),
+            got: clean(got.as_ref()),
+        }
     }
 
     /// What a refusal knows is nearer.
     pub(super) fn refused_by(self, refusal: &Refusal) -> (String, String) {
         let fact = |fact| refusal.log_fact(fact).map(clean);
-        (fact(Fact::Expected).unwrap_or(self.expected), fact(Fact::Got).unwrap_or(self.got))
+        (
+            fact(Fact::Expected).unwrap_or(self.expected),
+            fact(Fact::Got).unwrap_or(self.got),
+        )
     }
 }
 
 impl<'a> Seen<'a> {
-    pub(super) fn new(gate: &'a Pipeline, caller: Caller<'a>, principal: Option<&'a Principal>) -> Self {
-        let token = if let Caller::Token(token) = caller { Unverified::read(token) } else { None };
-        Self { gate, caller, principal, token, calls: None }
+    pub(super) fn new(
+        gate: &'a Pipeline,
+        caller: Caller<'a>,
+        principal: Option<&'a Principal>,
+    ) -> Self {
+        let token = if let Caller::Token(token) = caller {
+            Unverified::read(token)
+        } else {
+            None
+        };
+        Self {
+            gate,
+            caller,
+            principal,
+            token,
+            calls: None,
+        }
     }
 
     pub(super) fn asking(mut self, parts: &Parts, body: &'a [u8]) -> Self {
@@ -81,7 +101,9 @@ impl<'a> Seen<'a> {
         let policy = &self.gate.policy;
         match (policy.admit(grant), &self.calls) {
             (Err(_), _) => Step::BaseScopes,
-            (Ok(admitted), Some(calls)) if policy.authorize(Some(admitted.grant(grant)), calls).is_ok() => {
+            (Ok(admitted), Some(calls))
+                if policy.authorize(Some(admitted.grant(grant)), calls).is_ok() =>
+            {
                 Step::Decision
             }
             (Ok(_), _) => Step::Rules,
@@ -89,41 +111,73 @@ impl<'a> Seen<'a> {
     }
 
     pub(super) fn facts(&self, step: Step) -> Facts {
-        let granted = || self.principal.map(|principal| principal.scopes().to_string()).unwrap_or_default();
+        let granted = || {
+            self.principal
+                .map(|principal| principal.scopes().to_string())
+                .unwrap_or_default()
+        };
         match step {
             Step::Credentials => Facts::of("one bearer token", self.presented()),
             Step::Form => {
-                let form = if self.token.is_some() { "a JWT" } else { "an opaque token" };
-                Facts::of("a JWT, or an opaque token that an issuer is asked about", form)
+                let form = if self.token.is_some() {
+                    "a JWT"
+                } else {
+                    "an opaque token"
+                };
+                Facts::of(
+                    "a JWT, or an opaque token that an issuer is asked about",
+                    form,
+                )
             }
             Step::Issuer => {
-                let issuers: Vec<&str> =
-                    self.gate.verifier.issuers.iter().map(|issuer| issuer.name.as_ref()).collect();
+                let issuers: Vec<&str> = self
+                    .gate
+                    .verifier
+                    .issuers
+                    .iter()
+                    .map(|issuer| issuer.name.as_ref())
+                    .collect();
                 Facts::of(issuers.join(" "), self.issuer_name().unwrap_or_default())
             }
             Step::Header => {
                 let algorithms = |issuer: &TrustedIssuer| {
-                    issuer.algorithms.iter().map(|algorithm| algorithm.name()).collect::<Vec<_>>().join(" ")
+                    issuer
+                        .algorithms
+                        .iter()
+                        .map(|algorithm| algorithm.name())
+                        .collect::<Vec<_>>()
+                        .join(" ")
                 };
-                Facts::of(self.issuer().map(algorithms).unwrap_or_default(), self.header())
+                Facts::of(
+                    self.issuer().map(algorithms).unwrap_or_default(),
+                    self.header(),
+                )
             }
             Step::Proof if self.token.is_some() => {
-                let kid = self.header_text("kid").unwrap_or_else(|| "no kid".to_owned());
+                let kid = self
+                    .header_text("kid")
+                    .unwrap_or_else(|| "no kid".to_owned());
                 Facts::of("a signature by a key of the issuer's", kid)
             }
             Step::Proof => Facts::of("a token that its issuer stands by", ""),
             Step::Claims => Facts::of("claims of the right types", ""),
             Step::Audience => {
-                let listed = self.issuer().map(|issuer| issuer.audiences.as_slice()).unwrap_or_default();
+                let listed = self
+                    .issuer()
+                    .map(|issuer| issuer.audiences.as_slice())
+                    .unwrap_or_default();
                 let resource = std::iter::once(self.gate.resource.as_str());
-                let accepted: Vec<&str> = resource.chain(listed.iter().map(String::as_str)).collect();
+                let accepted: Vec<&str> =
+                    resource.chain(listed.iter().map(String::as_str)).collect();
                 Facts::of(accepted.join(" "), self.claim("aud"))
             }
             Step::Time => {
                 let now = self.gate.verifier.clock.now().seconds() as i64;
                 let claims = ["exp", "nbf", "iat"].map(|name| (name, self.claim(name)));
                 let said = claims.iter().filter(|(_, value)| !value.is_empty());
-                let said: Vec<String> = said.map(|(name, value)| format!("{name} {value}")).collect();
+                let said: Vec<String> = said
+                    .map(|(name, value)| format!("{name} {value}"))
+                    .collect();
                 Facts::of(format!("not past and not ahead at {now}"), said.join(", "))
             }
             Step::Usage => Facts::of("an access token", self.claim("token_use")),
@@ -134,14 +188,24 @@ impl<'a> Seen<'a> {
             }
             Step::Revocation => Facts::of("nothing that was revoked here", ""),
             Step::Caller => {
-                let client = self.principal.and_then(Principal::client_id).unwrap_or("no client");
+                let client = self
+                    .principal
+                    .and_then(Principal::client_id)
+                    .unwrap_or("no client");
                 Facts::of(self.gate.callers.to_string(), client)
             }
             Step::BaseScopes => Facts::of(self.gate.policy.needs_of(None).to_string(), granted()),
-            Step::Body if !self.gate.depends_on_calls() => Facts::of("", "unread: nothing depends on it"),
+            Step::Body if !self.gate.depends_on_calls() => {
+                Facts::of("", "unread: nothing depends on it")
+            }
             Step::Body => Facts::of("one JSON-RPC message, or a batch", self.asked()),
-            Step::Rules if self.is_anonymous() => Facts::of("what is open without a token", self.asked()),
-            Step::Rules => Facts::of(self.gate.policy.needs_of(self.calls.as_ref()).to_string(), granted()),
+            Step::Rules if self.is_anonymous() => {
+                Facts::of("what is open without a token", self.asked())
+            }
+            Step::Rules => Facts::of(
+                self.gate.policy.needs_of(self.calls.as_ref()).to_string(),
+                granted(),
+            ),
             Step::Decision => Facts::of("your own decision", ""),
         }
     }
@@ -152,7 +216,10 @@ impl<'a> Seen<'a> {
             Caller::Principal(principal) => {
                 format!(
                     "somebody known: {}",
-                    principal.subject().or(principal.client_id()).unwrap_or("no name")
+                    principal
+                        .subject()
+                        .or(principal.client_id())
+                        .unwrap_or("no name")
                 )
             }
             Caller::Anonymous => "none".to_owned(),
@@ -164,17 +231,25 @@ impl<'a> Seen<'a> {
     }
 
     fn issuer_name(&self) -> Option<String> {
-        let believed = self.principal.map(|principal| principal.issuer().to_owned());
+        let believed = self
+            .principal
+            .map(|principal| principal.issuer().to_owned());
         believed.or_else(|| self.token.as_ref()?.claim("iss"))
     }
 
     fn issuer(&self) -> Option<&TrustedIssuer> {
         let name = self.issuer_name()?;
-        self.gate.verifier.issuers.iter().find(|issuer| *issuer.name == *name).map(AsRef::as_ref)
+        self.gate
+            .verifier
+            .issuers
+            .iter()
+            .find(|issuer| *issuer.name == *name)
+            .map(AsRef::as_ref)
     }
 
     fn header(&self) -> String {
-        let members = ["alg", "typ", "kid"].map(|name| Some(format!("{name} {}", self.header_text(name)?)));
+        let members =
+            ["alg", "typ", "kid"].map(|name| Some(format!("{name} {}", self.header_text(name)?)));
         members.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 
@@ -196,7 +271,9 @@ impl<'a> Seen<'a> {
             match &call.target {
                 Target::None => {}
                 Target::Tool(name) | Target::Prompt(name) => asked.push(name),
-                Target::Resources(names) => asked.extend(names.iter().map(|name| name.written.as_ref())),
+                Target::Resources(names) => {
+                    asked.extend(names.iter().map(|name| name.written.as_ref()))
+                }
             }
         }
         asked.join(" ")

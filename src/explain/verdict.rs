@@ -22,7 +22,9 @@ impl Pipeline {
         };
         let (parts, seen) = (head(&body), Seen::new(self, caller, principal));
         let seen = seen.asking(&parts, &body);
-        let failed = refusal.as_ref().map(|refusal| (seen.step_of(refusal), refusal));
+        let failed = refusal
+            .as_ref()
+            .map(|refusal| (seen.step_of(refusal), refusal));
         let check = |step: Step| {
             let facts = seen.facts(step);
             let (outcome, expected, got) = match &failed {
@@ -35,15 +37,29 @@ impl Pipeline {
                 }
                 _ => (CheckOutcome::Passed, facts.expected, facts.got),
             };
-            Check { step, outcome, expected, got }
+            Check {
+                step,
+                outcome,
+                expected,
+                got,
+            }
         };
-        let met =
-            |step: &Step| seen.meets(*step) || failed.as_ref().is_some_and(|(failing, _)| failing == step);
+        let met = |step: &Step| {
+            seen.meets(*step) || failed.as_ref().is_some_and(|(failing, _)| failing == step)
+        };
         let checks = Step::ALL.into_iter().filter(met).map(check).collect();
-        Explanation { checks, refusal: refusal.map(|refusal| told(refusal, &visit).0) }
+        Explanation {
+            checks,
+            refusal: refusal.map(|refusal| told(refusal, &visit).0),
+        }
     }
 
-    async fn verdict(&self, caller: Caller<'_>, body: &Bytes, visit: &mut Visit) -> Result<(), Refusal> {
+    async fn verdict(
+        &self,
+        caller: Caller<'_>,
+        body: &Bytes,
+        visit: &mut Visit,
+    ) -> Result<(), Refusal> {
         let (mut parts, mut body) = (head(body), IncomingBody::Unread(call::whole(body.clone())));
         match caller {
             Caller::Principal(principal) => {
@@ -52,7 +68,9 @@ impl Pipeline {
             }
             Caller::Token(token) => {
                 let line = HeaderValue::from_str(&format!("Bearer {token}"));
-                parts.headers.insert(AUTHORIZATION, line.map_err(|_| Reason::MalformedHeader)?);
+                parts
+                    .headers
+                    .insert(AUTHORIZATION, line.map_err(|_| Reason::MalformedHeader)?);
             }
             Caller::Anonymous => {}
         }
@@ -66,6 +84,8 @@ fn head(body: &[u8]) -> Parts {
     let (mut parts, ()) = Request::new(()).into_parts();
     parts.method = Method::POST;
     parts.headers = call::mirroring(body);
-    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    parts
+        .headers
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     parts
 }

@@ -15,11 +15,21 @@ use crate::jose::SigningKey;
 
 /// The ways of RFC 6749 §2.3, RFC 6750 and RFC 7523.
 pub(crate) enum Client {
-    Basic { id: String, secret: SecretSource<String> },
-    Post { id: String, secret: SecretSource<String> },
-    Bearer { secret: SecretSource<String> },
+    Basic {
+        id: String,
+        secret: SecretSource<String>,
+    },
+    Post {
+        id: String,
+        secret: SecretSource<String>,
+    },
+    Bearer {
+        secret: SecretSource<String>,
+    },
     PrivateKeyJwt(AssertionSigner),
-    Unauthenticated { id: String },
+    Unauthenticated {
+        id: String,
+    },
 }
 
 /// What a client assertion is made from.
@@ -54,7 +64,11 @@ const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-be
 
 impl Client {
     /// The question about a token, with the proof of who asks it.
-    pub(super) async fn form(&self, token: &str, now: Timestamp) -> Result<Form, IntrospectionFailure> {
+    pub(super) async fn form(
+        &self,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Form, IntrospectionFailure> {
         let mut authorization = None;
         let proof = match self {
             Self::Basic { id, secret } => {
@@ -66,28 +80,42 @@ impl Client {
                 Vec::new()
             }
             Self::Post { id, secret } => {
-                vec![("client_id", id.clone()), ("client_secret", secret.current().await.to_string())]
+                vec![
+                    ("client_id", id.clone()),
+                    ("client_secret", secret.current().await.to_string()),
+                ]
             }
             Self::PrivateKeyJwt(signer) => {
                 let assertion = signer.assertion(now).await;
                 vec![
                     ("client_id", signer.client_id.clone()),
                     ("client_assertion_type", ASSERTION_TYPE.to_owned()),
-                    ("client_assertion", assertion.ok_or(IntrospectionFailure::Unsigned)?),
+                    (
+                        "client_assertion",
+                        assertion.ok_or(IntrospectionFailure::Unsigned)?,
+                    ),
                 ]
             }
             Self::Unauthenticated { id } => vec![("client_id", id.clone())],
         };
         let mut form = Serializer::new(String::new());
-        form.append_pair("token", token).append_pair("token_type_hint", "access_token").extend_pairs(proof);
-        Ok(Form { body: form.finish(), authorization })
+        form.append_pair("token", token)
+            .append_pair("token_type_hint", "access_token")
+            .extend_pairs(proof);
+        Ok(Form {
+            body: form.finish(),
+            authorization,
+        })
     }
 }
 
 /// RFC 6749 §2.3.1: both are form-encoded before they are joined, so that a colon or an umlaut survives.
 fn basic(id: &str, secret: &str) -> Result<HeaderValue, IntrospectionFailure> {
     let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-    sensitive(format!("Basic {}", STANDARD.encode(format!("{}:{}", encoded(id), encoded(secret)))))
+    sensitive(format!(
+        "Basic {}",
+        STANDARD.encode(format!("{}:{}", encoded(id), encoded(secret)))
+    ))
 }
 
 fn sensitive(text: String) -> Result<HeaderValue, IntrospectionFailure> {

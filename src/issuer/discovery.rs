@@ -47,7 +47,13 @@ pub(crate) async fn discover(
             continue;
         };
         match endpoint(&document.bytes, issuer, member) {
-            Ok(item) => return Ok(Fetched { item, lifetime: document.lifetime, age: document.age }),
+            Ok(item) => {
+                return Ok(Fetched {
+                    item,
+                    lifetime: document.lifetime,
+                    age: document.age,
+                });
+            }
             Err(why) => most_telling = most_telling.max(Some(why)),
         }
     }
@@ -61,14 +67,21 @@ fn endpoint(document: &[u8], issuer: &str, member: &'static str) -> Result<Strin
     // RFC 8414 §3.3: identical, or someone else's keys would verify this issuer's tokens.
     match text("issuer") {
         Some(named) if named == issuer => {}
-        Some(named) => return Err(MetadataError::OtherIssuer(named.chars().take(200).collect())),
+        Some(named) => {
+            return Err(MetadataError::OtherIssuer(
+                named.chars().take(200).collect(),
+            ));
+        }
         None => return Err(MetadataError::OtherIssuer("nobody".to_owned())),
     }
     let url = text(member).ok_or(MetadataError::Lacks(member))?;
     let parsed = HttpUrl::parse(url).map_err(|why| MetadataError::Unfit(member, why))?;
     // Something else on this machine may listen there, and would get tokens and our secret.
     if !parsed.is_https() && HttpUrl::parse(issuer).map_or(true, |issuer| issuer.is_https()) {
-        return Err(MetadataError::Unfit(member, "the metadata of an https issuer names https URLs only"));
+        return Err(MetadataError::Unfit(
+            member,
+            "the metadata of an https issuer names https URLs only",
+        ));
     }
     Ok(url.to_owned())
 }
@@ -101,14 +114,36 @@ mod tests {
     fn a_document_of_another_issuer_is_not_believed() {
         let jwks_uri = |document: &[u8], issuer| endpoint(document, issuer, "jwks_uri");
         let document = br#"{"issuer":"https://as.example","jwks_uri":"https://keys.example/jwks"}"#;
-        assert_eq!(jwks_uri(document, "https://as.example").as_deref(), Ok("https://keys.example/jwks"));
-        for other in ["https://as.example/", "https://AS.example", "https://as.example:443"] {
-            assert!(matches!(jwks_uri(document, other), Err(MetadataError::OtherIssuer(_))), "{other}");
+        assert_eq!(
+            jwks_uri(document, "https://as.example").as_deref(),
+            Ok("https://keys.example/jwks")
+        );
+        for other in [
+            "https://as.example/",
+            "https://AS.example",
+            "https://as.example:443",
+        ] {
+            assert!(
+                matches!(
+                    jwks_uri(document, other),
+                    Err(MetadataError::OtherIssuer(_))
+                ),
+                "{other}"
+            );
         }
-        assert_eq!(jwks_uri(b"<html>", "https://as.example"), Err(MetadataError::NotJson));
-        assert_eq!(jwks_uri(br#"{"issuer":"x"}"#, "x"), Err(MetadataError::Lacks("jwks_uri")));
+        assert_eq!(
+            jwks_uri(b"<html>", "https://as.example"),
+            Err(MetadataError::NotJson)
+        );
+        assert_eq!(
+            jwks_uri(br#"{"issuer":"x"}"#, "x"),
+            Err(MetadataError::Lacks("jwks_uri"))
+        );
         let plain = br#"{"issuer":"x","jwks_uri":"http://keys.example/jwks"}"#;
-        assert!(matches!(jwks_uri(plain, "x"), Err(MetadataError::Unfit("jwks_uri", _))));
+        assert!(matches!(
+            jwks_uri(plain, "x"),
+            Err(MetadataError::Unfit("jwks_uri", _))
+        ));
     }
 
     #[test]
@@ -119,12 +154,26 @@ mod tests {
                 endpoint(document.as_bytes(), issuer, member).is_ok()
             })
         };
-        for plain in ["http://127.0.0.1:8080/x", "http://localhost/x", "http://[::1]/x"] {
+        for plain in [
+            "http://127.0.0.1:8080/x",
+            "http://localhost/x",
+            "http://[::1]/x",
+        ] {
             assert_eq!(names("https://as.example", plain), [false; 2], "{plain}");
-            assert_eq!(names("https://127.0.0.1:8443", plain), [false; 2], "{plain}");
+            assert_eq!(
+                names("https://127.0.0.1:8443", plain),
+                [false; 2],
+                "{plain}"
+            );
             assert_eq!(names("http://127.0.0.1:4000", plain), [true; 2], "{plain}");
         }
-        assert_eq!(names("https://as.example", "https://127.0.0.1/x"), [true; 2]);
-        assert_eq!(names("http://127.0.0.1:4000", "https://as.example/x"), [true; 2]);
+        assert_eq!(
+            names("https://as.example", "https://127.0.0.1/x"),
+            [true; 2]
+        );
+        assert_eq!(
+            names("http://127.0.0.1:4000", "https://as.example/x"),
+            [true; 2]
+        );
     }
 }

@@ -35,9 +35,16 @@ impl Fetch for EndpointFetch {
 
     async fn fetch(&self, now: Timestamp) -> Result<Fetched<Endpoint>, Unavailable> {
         let (urls, member) = (&self.metadata_urls, "introspection_endpoint");
-        let Fetched { item, lifetime, age } =
-            discover(urls, &self.issuer, member, &self.fetcher, now).await?;
-        Ok(Fetched { item: Endpoint(item), lifetime, age })
+        let Fetched {
+            item,
+            lifetime,
+            age,
+        } = discover(urls, &self.issuer, member, &self.fetcher, now).await?;
+        Ok(Fetched {
+            item: Endpoint(item),
+            lifetime,
+            age,
+        })
     }
 }
 

@@ -64,40 +64,67 @@ impl Fetcher {
         // A proxy would see tokens and our secret in the clear, and any name can be resolved to anywhere.
         let this_machine = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
         let this_machine = this_machine.map(|address| SocketAddr::new(address, PORT_OF_THE_URL));
-        let loopback = HttpClientBuilder::new().no_proxy().resolve_to_addrs(LOCALHOST, &this_machine);
-        Ok(Self { remote: bounded(client)?, loopback: bounded(loopback)? })
+        let loopback = HttpClientBuilder::new()
+            .no_proxy()
+            .resolve_to_addrs(LOCALHOST, &this_machine);
+        Ok(Self {
+            remote: bounded(client)?,
+            loopback: bounded(loopback)?,
+        })
     }
 
     pub(crate) async fn get(&self, url: &str, now: Timestamp) -> Result<Document, FetchFailure> {
-        let response = self.client(url)?.get(url).header(ACCEPT, "application/json").send().await?;
+        let response = self
+            .client(url)?
+            .get(url)
+            .header(ACCEPT, "application/json")
+            .send()
+            .await?;
         if response.status() != StatusCode::OK {
             return Err(FetchFailure::Status(response.status().as_u16()));
         }
         let lifetime = freshness::lifetime(response.headers(), now);
         let age = freshness::age(response.headers());
-        Ok(Document { bytes: whole(response).await?, lifetime, age })
+        Ok(Document {
+            bytes: whole(response).await?,
+            lifetime,
+            age,
+        })
     }
 
     /// The token is in the body: a URL is logged all over the place (RFC 7662 §4).
     pub(crate) async fn post(&self, url: &str, form: Form) -> Result<Answered, FetchFailure> {
-        let request = self.client(url)?.post(url).header(ACCEPT, "application/json");
+        let request = self
+            .client(url)?
+            .post(url)
+            .header(ACCEPT, "application/json");
         let mut request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         if let Some(authorization) = form.authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
         let response = request.body(form.body).send().await?;
         let (status, is_json) = (response.status().as_u16(), is_json(response.headers()));
-        Ok(Answered { status, is_json, bytes: whole(response).await? })
+        Ok(Answered {
+            status,
+            is_json,
+            bytes: whole(response).await?,
+        })
     }
 
     fn client(&self, url: &str) -> Result<&reqwest::Client, FetchFailure> {
         let url = HttpUrl::parse(url).map_err(FetchFailure::Url)?;
-        Ok(if url.is_https() { &self.remote } else { &self.loopback })
+        Ok(if url.is_https() {
+            &self.remote
+        } else {
+            &self.loopback
+        })
     }
 }
 
 fn bounded(client: HttpClientBuilder) -> Result<reqwest::Client, NoClient> {
-    let client = client.redirect(reqwest::redirect::Policy::none()).timeout(TIMEOUT);
+    let client = client
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(TIMEOUT);
     client.build().map_err(NoClient)
 }
 
@@ -113,7 +140,9 @@ async fn whole(mut response: reqwest::Response) -> Result<Vec<u8>, FetchFailure>
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let line = headers.get(CONTENT_TYPE).filter(|line| line.to_str().is_ok());
+    let line = headers
+        .get(CONTENT_TYPE)
+        .filter(|line| line.to_str().is_ok());
     line.is_some_and(|line| MediaType::of(line).is(media_type::JSON))
 }
 

@@ -29,7 +29,13 @@ impl Introspector {
         fetcher: Fetcher,
         clock: Clock,
     ) -> Self {
-        Self { endpoint, client, fetcher, clock, last: LastOutcome::default() }
+        Self {
+            endpoint,
+            client,
+            fetcher,
+            clock,
+            last: LastOutcome::default(),
+        }
     }
 
     pub(crate) fn endpoint(&self) -> &Arc<Kept<EndpointFetch>> {
@@ -46,7 +52,8 @@ impl Introspector {
         let number = self.last.begin();
         let answered = self.ask(&url.0, token, now).await;
         let response = answered.and_then(|answered| IntrospectionResponse::read(&answered));
-        self.last.end(number, response.as_ref().err().cloned(), self.clock.now());
+        self.last
+            .end(number, response.as_ref().err().cloned(), self.clock.now());
         Ok(response?)
     }
 
@@ -59,12 +66,23 @@ impl Introspector {
     pub(crate) fn condition(&self) -> (bool, Option<Arc<dyn Error + Send + Sync>>) {
         let (knows_where, unknown) = self.endpoint.condition();
         let unanswered = self.last.problem(self.clock.now());
-        let answers = unanswered.as_ref().is_none_or(|problem| !problem.is_an_outage());
-        let unanswered = unanswered.map(|problem| Arc::new(problem) as Arc<dyn Error + Send + Sync>);
-        (knows_where && answers, unanswered.or(unknown.map(|problem| Arc::new(problem) as _)))
+        let answers = unanswered
+            .as_ref()
+            .is_none_or(|problem| !problem.is_an_outage());
+        let unanswered =
+            unanswered.map(|problem| Arc::new(problem) as Arc<dyn Error + Send + Sync>);
+        (
+            knows_where && answers,
+            unanswered.or(unknown.map(|problem| Arc::new(problem) as _)),
+        )
     }
 
-    async fn ask(&self, url: &str, token: &str, now: Timestamp) -> Result<Answered, IntrospectionFailure> {
+    async fn ask(
+        &self,
+        url: &str,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Answered, IntrospectionFailure> {
         let form = self.client.form(token, now).await?;
         Ok(self.fetcher.post(url, form).await?)
     }

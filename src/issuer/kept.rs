@@ -41,7 +41,10 @@ pub(crate) trait Fetch: Send + Sync + 'static {
     /// Whether it fetches the same from the same place.
     fn is_same(&self, other: &Self) -> bool;
 
-    fn fetch(&self, now: Timestamp) -> impl Future<Output = Result<Fetched<Self::Item>, Unavailable>> + Send;
+    fn fetch(
+        &self,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Fetched<Self::Item>, Unavailable>> + Send;
 }
 
 /// Something of one issuer's, as new as it need be.
@@ -106,12 +109,25 @@ impl<F: Fetch> Kept<F> {
     fn new(fetch: Option<F>, state: SourceState<F::Item>, clock: Clock) -> Self {
         let fresh = Span::default();
         fresh.set(state.fresh());
-        Self { fetch, clock, shared: Mutex::new(Shared { state, flight: None, flights: 0 }), fresh }
+        Self {
+            fetch,
+            clock,
+            shared: Mutex::new(Shared {
+                state,
+                flight: None,
+                flights: 0,
+            }),
+            fresh,
+        }
     }
 
     /// What this source has, for a configuration in which nothing about it has changed. A newer one is fetched with
     /// its next use, in the background: an issuer that is down meanwhile costs no good keys.
-    pub(crate) fn kept_for(self: &Arc<Self>, fetch: &F, lifetimes: &Lifetimes) -> Option<Arc<Self>> {
+    pub(crate) fn kept_for(
+        self: &Arc<Self>,
+        fetch: &F,
+        lifetimes: &Lifetimes,
+    ) -> Option<Arc<Self>> {
         let mut turn = self.turn();
         if !self.fetch.as_ref().is_some_and(|own| own.is_same(fetch))
             || turn.shared.state.lifetimes() != lifetimes
@@ -131,13 +147,20 @@ impl<F: Fetch> Kept<F> {
         }
         let mut turn = self.turn();
         self.refresh(&mut turn);
-        if turn.serving().is_some() { Ok(()) } else { Err(self.unavailable(&turn)) }
+        if turn.serving().is_some() {
+            Ok(())
+        } else {
+            Err(self.unavailable(&turn))
+        }
     }
 
     /// Whether requests can be served now, and why the last fetch failed if it did.
     pub(crate) fn condition(&self) -> (bool, Option<Unavailable>) {
         let turn = self.turn();
-        (turn.serving().is_some(), turn.shared.state.last_failure().cloned())
+        (
+            turn.serving().is_some(),
+            turn.shared.state.last_failure().cloned(),
+        )
     }
 
     /// Fetches where it is time to. What is returned is to be waited for: nothing, where requests are served
@@ -163,7 +186,9 @@ impl<F: Fetch> Kept<F> {
             let _ = timeout(MAX_WAIT, flight.landed()).await;
         }
         let turn = self.turn();
-        turn.serving().cloned().ok_or_else(|| self.unavailable(&turn))
+        turn.serving()
+            .cloned()
+            .ok_or_else(|| self.unavailable(&turn))
     }
 
     /// A newer one, for the sake of what is not in this one, unless the cooldown forbids asking again.
@@ -187,7 +212,11 @@ impl<F: Fetch> Kept<F> {
             shared.state.remark(Unavailable::NoRuntime);
             return None;
         };
-        if let Some(flight) = shared.flight.as_ref().filter(|flight| flight.began.elapsed() < MAX_FLIGHT) {
+        if let Some(flight) = shared
+            .flight
+            .as_ref()
+            .filter(|flight| flight.began.elapsed() < MAX_FLIGHT)
+        {
             return Some(flight.clone());
         }
         if self.fetch.is_none() || !shared.state.wait_left(now, pause).is_zero() {
@@ -197,26 +226,52 @@ impl<F: Fetch> Kept<F> {
         shared.flights += 1;
         let (number, (done, landing)) = (shared.flights, watch::channel(()));
         let outcome = Err(Unavailable::Lost);
-        let pilot = Pilot { source: Arc::clone(self), number, asked_at: now, outcome, _done: done };
+        let pilot = Pilot {
+            source: Arc::clone(self),
+            number,
+            asked_at: now,
+            outcome,
+            _done: done,
+        };
         turn.takeoff = Takeoff(Some((runtime, pilot)));
-        shared.flight.insert(Flight { number, began: Instant::now(), landing }).clone().into()
+        shared
+            .flight
+            .insert(Flight {
+                number,
+                began: Instant::now(),
+                landing,
+            })
+            .clone()
+            .into()
     }
 
-    fn land(&self, number: u64, outcome: Result<Fetched<F::Item>, Unavailable>, asked_at: Timestamp) {
+    fn land(
+        &self,
+        number: u64,
+        outcome: Result<Fetched<F::Item>, Unavailable>,
+        asked_at: Timestamp,
+    ) {
         let issuer = self.issuer();
         match &outcome {
             Ok(fetched) => {
                 tracing::debug!(target: "toolgate", issuer, lifetime = ?fetched.lifetime, "{} fetched", F::WHAT);
             }
             Err(why) => {
-                let (reason, source) = (why.reason(F::MISSING).code(), why.source().map(ToString::to_string));
+                let (reason, source) = (
+                    why.reason(F::MISSING).code(),
+                    why.source().map(ToString::to_string),
+                );
                 tracing::error!(target: "toolgate", issuer, reason, error = %why, source, "{} not fetched", F::WHAT);
             }
         }
         let mut turn = self.turn();
         let shared = &mut *turn.shared;
         // One that was given up must not undo what came after it.
-        if shared.flight.take_if(|flight| flight.number == number).is_none() {
+        if shared
+            .flight
+            .take_if(|flight| flight.number == number)
+            .is_none()
+        {
             return;
         }
         match outcome {
@@ -249,7 +304,11 @@ impl<F: Fetch> Kept<F> {
         if shared.state.notices_clock_set_back(now) {
             self.fresh.set(shared.state.fresh());
         }
-        Turn { shared, now, takeoff: Takeoff(None) }
+        Turn {
+            shared,
+            now,
+            takeoff: Takeoff(None),
+        }
     }
 }
 
@@ -263,7 +322,9 @@ impl<F: Fetch> Turn<'_, F> {
     }
 
     fn cooldown_left(&self) -> Duration {
-        self.shared.state.wait_left(self.now, Pause::AfterEveryAttempt)
+        self.shared
+            .state
+            .wait_left(self.now, Pause::AfterEveryAttempt)
     }
 }
 
@@ -300,6 +361,9 @@ impl<F: Fetch> Drop for Pilot<F> {
 
 impl<F: Fetch> fmt::Debug for Kept<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Kept").field("of", &F::WHAT).field("issuer", &self.issuer()).finish_non_exhaustive()
+        f.debug_struct("Kept")
+            .field("of", &F::WHAT)
+            .field("issuer", &self.issuer())
+            .finish_non_exhaustive()
     }
 }

@@ -54,7 +54,11 @@ impl Fetch for KeyFetch {
         let document = self.fetcher.get(uri, now).await?;
         let keys = KeySet::read(&document.bytes, &self.algorithms);
         let item = keys.map_err(|why| Unavailable::Unusable(Arc::new(why)))?;
-        Ok(Fetched { item, lifetime: document.lifetime, age: document.age })
+        Ok(Fetched {
+            item,
+            lifetime: document.lifetime,
+            age: document.age,
+        })
     }
 }
 
@@ -81,8 +85,8 @@ impl KeySource {
                 Err(why) => why,
             };
             // Without a `kid` a new key looks like a bad signature of the old one.
-            let may_be_new =
-                why == NotSigned::UnknownKey || (why == NotSigned::BadSignature && header.kid.is_none());
+            let may_be_new = why == NotSigned::UnknownKey
+                || (why == NotSigned::BadSignature && header.kid.is_none());
             let would_have_it = |issued: Timestamp| loaded.known_at >= issued.plus(ISSUED_AT_DOUBT);
             if !may_be_new || loaded.known_at >= arrived || issued_at.is_some_and(would_have_it) {
                 return Err(refused(why, header));
@@ -91,7 +95,11 @@ impl KeySource {
             // make honest clients throw good tokens away whenever an attacker keeps the cooldown burnt.
             match self.newer().await {
                 Some(newer) if newer.asked_at > loaded.asked_at => loaded = newer,
-                _ => return Err(Refusal::from(Reason::KidUndecided).retry_after(self.cooldown_left())),
+                _ => {
+                    return Err(
+                        Refusal::from(Reason::KidUndecided).retry_after(self.cooldown_left())
+                    );
+                }
             }
         }
     }

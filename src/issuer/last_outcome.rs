@@ -42,7 +42,11 @@ impl LastOutcome {
 
     pub(super) fn problem(&self, now: Timestamp) -> Option<IntrospectionFailure> {
         let recent = |since: &Timestamp| now.since(*since) < OUTCOME_TTL;
-        self.lock().problem.as_ref().filter(|(_, since)| recent(since)).map(|(problem, _)| problem.clone())
+        self.lock()
+            .problem
+            .as_ref()
+            .filter(|(_, since)| recent(since))
+            .map(|(problem, _)| problem.clone())
     }
 
     fn lock(&self) -> MutexGuard<'_, Last> {

@@ -78,8 +78,17 @@ impl<T> FileSecret<T> {
     ) -> Result<Self, NoSecret> {
         let text = read(path)?;
         let secret = make(&text).map_err(NoSecret::Unfit)?.into();
-        let last = Mutex::new(LastGood { text, secret, is_current: true });
-        Ok(Self { path: path.to_owned(), is_being_read: Arc::default(), make: Box::new(make), last })
+        let last = Mutex::new(LastGood {
+            text,
+            secret,
+            is_current: true,
+        });
+        Ok(Self {
+            path: path.to_owned(),
+            is_being_read: Arc::default(),
+            make: Box::new(make),
+            last,
+        })
     }
 
     /// What the file has now; nothing, where somebody else is reading it.
@@ -109,7 +118,13 @@ impl<T> FileSecret<T> {
         match text {
             Ok(text) if text == last.text => last.is_current = true,
             Ok(text) => match (self.make)(&text) {
-                Ok(secret) => *last = LastGood { text, secret: secret.into(), is_current: true },
+                Ok(secret) => {
+                    *last = LastGood {
+                        text,
+                        secret: secret.into(),
+                        is_current: true,
+                    }
+                }
                 Err(why) => self.warn(&mut last, &why),
             },
             Err(why) => self.warn(&mut last, &why),
@@ -117,7 +132,11 @@ impl<T> FileSecret<T> {
     }
 
     fn last_good(&self) -> Arc<T> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).secret.clone()
+        self.last
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .secret
+            .clone()
     }
 
     fn warn(&self, last: &mut LastGood<T>, why: &dyn fmt::Display) {
@@ -139,7 +158,9 @@ impl Drop for Reading {
 
 fn read(path: &Path) -> std::io::Result<String> {
     let mut text = String::new();
-    let length = File::open(path)?.take(MAX_SECRET_BYTES + 1).read_to_string(&mut text)?;
+    let length = File::open(path)?
+        .take(MAX_SECRET_BYTES + 1)
+        .read_to_string(&mut text)?;
     if length as u64 > MAX_SECRET_BYTES {
         return Err(std::io::Error::other("it is longer than any secret"));
     }

@@ -96,7 +96,12 @@ enum Way<T> {
 impl<K: Key, T: Clone + Send + Sync + 'static> SingleFlight<K, T> {
     pub(crate) fn new() -> Self {
         let (known, strangers) = (VecDeque::new(), VecDeque::new());
-        Self(Arc::new(Shared(Mutex::new(UnderWay { flights: HashMap::new(), known, strangers, number: 0 }))))
+        Self(Arc::new(Shared(Mutex::new(UnderWay {
+            flights: HashMap::new(),
+            known,
+            strangers,
+            number: 0,
+        }))))
     }
 
     /// The outcome for this token: of the work under way, or of work that begins when there is room. Waits as long as
@@ -115,16 +120,18 @@ impl<K: Key, T: Clone + Send + Sync + 'static> SingleFlight<K, T> {
     where
         W: Future<Output = T> + Send + 'static,
     {
-        let way = self
-            .0
-            .lock()
-            .join_or_queue(token, lane, known, || State::Waiting(runtime.clone(), Box::pin(work())))?;
+        let way = self.0.lock().join_or_queue(token, lane, known, || {
+            State::Waiting(runtime.clone(), Box::pin(work()))
+        })?;
         let mut outcome = match way {
             Way::Known(outcome) => return Ok(outcome),
             Way::Awaited(outcome) => outcome,
         };
         self.0.begin_waiting();
-        let outcome = outcome.wait_for(Option::is_some).await.map_err(|_| NoOutcome::Lost)?;
+        let outcome = outcome
+            .wait_for(Option::is_some)
+            .await
+            .map_err(|_| NoOutcome::Lost)?;
         outcome.clone().ok_or(NoOutcome::Lost)
     }
 }
@@ -135,7 +142,9 @@ impl<K: Key, T: Send + Sync + 'static> Shared<K, T> {
     fn begin_waiting(self: &Arc<Self>) {
         loop {
             let next = self.lock().next_to_begin(self);
-            let Some((runtime, task, work)) = next else { return };
+            let Some((runtime, task, work)) = next else {
+                return;
+            };
             runtime.spawn(task.run(work));
         }
     }
@@ -169,16 +178,30 @@ impl<K: Key, T: Send + Sync + 'static> UnderWay<K, T> {
         }
         self.number += 1;
         let (number, (sender, receiver)) = (self.number, watch::channel(None));
-        self.flights.insert(token, Flight { number, lane, outcome: Arc::new(sender), state: waiting() });
+        self.flights.insert(
+            token,
+            Flight {
+                number,
+                lane,
+                outcome: Arc::new(sender),
+                state: waiting(),
+            },
+        );
         self.queue(lane).push_back((token, number));
         Ok(Way::Awaited(receiver))
     }
 
-    fn next_to_begin(&mut self, shared: &Arc<Shared<K, T>>) -> Option<(Handle, Task<K, T>, Work<T>)> {
+    fn next_to_begin(
+        &mut self,
+        shared: &Arc<Shared<K, T>>,
+    ) -> Option<(Handle, Task<K, T>, Work<T>)> {
         for lane in [Lane::Known, Lane::Strangers] {
             while !self.queue(lane).is_empty() && self.has_room(lane) {
                 let (token, number) = self.queue(lane).pop_front()?;
-                let Some(flight) = self.flights.get_mut(&token).filter(|flight| flight.number == number)
+                let Some(flight) = self
+                    .flights
+                    .get_mut(&token)
+                    .filter(|flight| flight.number == number)
                 else {
                     continue;
                 };
@@ -190,7 +213,16 @@ impl<K: Key, T: Send + Sync + 'static> UnderWay<K, T> {
                     std::mem::replace(&mut flight.state, State::Begun(Instant::now()))
                 {
                     let (shared, outcome) = (shared.clone(), flight.outcome.clone());
-                    return Some((runtime, Task { shared, token, number, outcome }, work));
+                    return Some((
+                        runtime,
+                        Task {
+                            shared,
+                            token,
+                            number,
+                            outcome,
+                        },
+                        work,
+                    ));
                 }
             }
         }
@@ -200,7 +232,10 @@ impl<K: Key, T: Send + Sync + 'static> UnderWay<K, T> {
     fn has_room(&mut self, lane: Lane) -> bool {
         // A flight that will not end takes no room.
         self.flights.retain(|_, flight| flight.may_end());
-        let begun = self.flights.values().filter(|flight| matches!(flight.state, State::Begun(_)));
+        let begun = self
+            .flights
+            .values()
+            .filter(|flight| matches!(flight.state, State::Begun(_)));
         let (mut all, mut of_strangers) = (0, 0);
         for flight in begun {
             all += 1;
@@ -212,7 +247,10 @@ impl<K: Key, T: Send + Sync + 'static> UnderWay<K, T> {
     fn forget_abandoned(&mut self, lane: Lane) {
         let mut queue = std::mem::take(self.queue(lane));
         queue.retain(|(token, number)| {
-            let flight = self.flights.get(token).filter(|flight| flight.number == *number);
+            let flight = self
+                .flights
+                .get(token)
+                .filter(|flight| flight.number == *number);
             let is_waited_for = flight.is_some_and(|flight| !flight.is_abandoned());
             if flight.is_some() && !is_waited_for {
                 self.flights.remove(token);
@@ -256,7 +294,11 @@ impl<K: Key, T: Send + Sync + 'static> Drop for Task<K, T> {
     fn drop(&mut self) {
         let mut under_way = self.shared.lock();
         // One that was given up must not end what came after it.
-        if under_way.flights.get(&self.token).is_some_and(|flight| flight.number == self.number) {
+        if under_way
+            .flights
+            .get(&self.token)
+            .is_some_and(|flight| flight.number == self.number)
+        {
             under_way.flights.remove(&self.token);
         }
         drop(under_way);

@@ -77,7 +77,14 @@ pub(crate) struct Loaded<T> {
 
 impl<T: Renewed> SourceState<T> {
     pub(super) fn new(lifetimes: Lifetimes) -> Self {
-        Self { lifetimes, loaded: None, last_attempt: None, failures: 0, last_failure: None, is_due: false }
+        Self {
+            lifetimes,
+            loaded: None,
+            last_attempt: None,
+            failures: 0,
+            last_failure: None,
+            is_due: false,
+        }
     }
 
     /// One that no fetch could make newer.
@@ -88,24 +95,32 @@ impl<T: Renewed> SourceState<T> {
             known_at: Timestamp::END_OF_TIME,
             lifetime: Duration::MAX,
         };
-        Self { loaded: Some(loaded), ..Self::new(lifetimes) }
+        Self {
+            loaded: Some(loaded),
+            ..Self::new(lifetimes)
+        }
     }
 
     /// The one that may be believed.
     pub(super) fn serving(&self, now: Timestamp) -> Option<&Loaded<T>> {
-        self.loaded.as_ref().filter(|loaded| now < self.stale_from(loaded))
+        self.loaded
+            .as_ref()
+            .filter(|loaded| now < self.stale_from(loaded))
     }
 
     /// The same, if whoever needs it need not wait for a newer one: before its time is up, or while its
     /// issuer is down.
     pub(super) fn at_once(&self, now: Timestamp) -> Option<&Loaded<T>> {
-        self.serving(now).filter(|loaded| now < loaded.fresh_until() || self.failures > 0)
+        self.serving(now)
+            .filter(|loaded| now < loaded.fresh_until() || self.failures > 0)
     }
 
     /// While nobody need ask for a newer one.
     pub(super) fn fresh(&self) -> Range<Timestamp> {
         let loaded = self.loaded.as_ref().filter(|_| !self.is_due);
-        loaded.map_or(Timestamp::EPOCH..Timestamp::EPOCH, |loaded| loaded.asked_at..loaded.refresh_from())
+        loaded.map_or(Timestamp::EPOCH..Timestamp::EPOCH, |loaded| {
+            loaded.asked_at..loaded.refresh_from()
+        })
     }
 
     /// Has a newer one fetched with the next use, in the background.
@@ -143,7 +158,11 @@ impl<T: Renewed> SourceState<T> {
     }
 
     pub(super) fn fetched(&mut self, fetched: Fetched<T>, asked_at: Timestamp) {
-        let Fetched { mut item, lifetime, age } = fetched;
+        let Fetched {
+            mut item,
+            lifetime,
+            age,
+        } = fetched;
         if let Some(older) = &self.loaded {
             item.succeed(&older.item);
         }
@@ -153,7 +172,12 @@ impl<T: Renewed> SourceState<T> {
         self.is_due = false;
         self.last_failure = None;
         let known_at = asked_at.minus(age);
-        self.loaded = Some(Loaded { item: Arc::new(item), asked_at, known_at, lifetime });
+        self.loaded = Some(Loaded {
+            item: Arc::new(item),
+            asked_at,
+            known_at,
+            lifetime,
+        });
     }
 
     pub(super) fn failed(&mut self, why: Unavailable) {
@@ -178,7 +202,9 @@ impl<T: Renewed> SourceState<T> {
     }
 
     fn stale_from(&self, loaded: &Loaded<T>) -> Timestamp {
-        loaded.asked_at.plus(self.lifetimes.stale.max(loaded.lifetime))
+        loaded
+            .asked_at
+            .plus(self.lifetimes.stale.max(loaded.lifetime))
     }
 }
 
@@ -194,7 +220,10 @@ impl<T> Loaded<T> {
 
 impl<T> Clone for Loaded<T> {
     fn clone(&self) -> Self {
-        Self { item: self.item.clone(), ..*self }
+        Self {
+            item: self.item.clone(),
+            ..*self
+        }
     }
 }
 
@@ -217,7 +246,11 @@ mod tests {
 
     fn fetched(lifetime: Option<u64>, age: u64) -> Fetched<KeySet> {
         let lifetime = lifetime.map(Duration::from_secs);
-        Fetched { item: KeySet::default(), lifetime, age: Duration::from_secs(age) }
+        Fetched {
+            item: KeySet::default(),
+            lifetime,
+            age: Duration::from_secs(age),
+        }
     }
 
     fn loaded_at(seconds: u32, lifetime: Option<u64>) -> SourceState<KeySet> {
@@ -244,7 +277,10 @@ mod tests {
         state.attempt(now);
         state.fetched(fetched(None, 0), now);
         assert!(state.wait_left(now, Pause::AfterFailures).is_zero());
-        assert_eq!(state.wait_left(now, Pause::AfterEveryAttempt), LIFETIMES.cooldown);
+        assert_eq!(
+            state.wait_left(now, Pause::AfterEveryAttempt),
+            LIFETIMES.cooldown
+        );
     }
 
     #[test]
@@ -253,7 +289,10 @@ mod tests {
         assert_eq!(state.fresh(), at(1000)..at(1480));
         assert!(state.at_once(at(1599)).is_some() && state.at_once(at(1600)).is_none());
         state.failed(Unavailable::Lost);
-        assert!(state.at_once(at(1600)).is_some(), "nobody waits for an issuer that is down");
+        assert!(
+            state.at_once(at(1600)).is_some(),
+            "nobody waits for an issuer that is down"
+        );
         assert!(state.serving(at(22_599)).is_some() && state.serving(at(22_600)).is_none());
         assert!(state.at_once(at(22_600)).is_none());
     }
@@ -285,7 +324,11 @@ mod tests {
         assert!(state.notices_clock_set_back(at(5000)));
         assert!(!state.fresh().contains(&at(5000)) && !state.fresh().contains(&at(10_001)));
         assert!(state.serving(at(5000)).is_some());
-        assert!(state.wait_left(at(5000), Pause::AfterEveryAttempt).is_zero());
+        assert!(
+            state
+                .wait_left(at(5000), Pause::AfterEveryAttempt)
+                .is_zero()
+        );
     }
 
     #[test]
@@ -294,7 +337,11 @@ mod tests {
         for now in [at(0), at(u32::MAX)] {
             assert!(!state.notices_clock_set_back(now));
             assert!(state.fresh().contains(&now));
-            assert!(state.at_once(now).is_some_and(|loaded| loaded.known_at > now));
+            assert!(
+                state
+                    .at_once(now)
+                    .is_some_and(|loaded| loaded.known_at > now)
+            );
         }
     }
 }

@@ -47,7 +47,9 @@ impl Algorithm {
         if name == "Ed25519" {
             return Some(Self::EdDsa);
         }
-        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+        Self::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.name() == name)
     }
 
     pub(crate) fn name(self) -> &'static str {
@@ -78,10 +80,12 @@ impl Algorithm {
     /// Builds the verifier once; verifying with it parses nothing.
     pub(crate) fn verifier(self, material: &Material) -> Option<ParsedPublicKey> {
         match (material, self.rsa_parameters()) {
-            (Material::Rsa { n, e }, Some(parameters)) => {
-                PublicKeyComponents { n, e }.to_parsed_public_key(parameters).ok()
+            (Material::Rsa { n, e }, Some(parameters)) => PublicKeyComponents { n, e }
+                .to_parsed_public_key(parameters)
+                .ok(),
+            (Material::Point(bytes), None) => {
+                ParsedPublicKey::new(self.curve_algorithm()?, bytes).ok()
             }
-            (Material::Point(bytes), None) => ParsedPublicKey::new(self.curve_algorithm()?, bytes).ok(),
             _ => None,
         }
     }

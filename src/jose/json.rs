@@ -29,7 +29,9 @@ impl<'a> Object<'a> {
     pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, Unreadable> {
         let text = std::str::from_utf8(bytes).map_err(|_| Unreadable::Syntax)?;
         let mut json = serde_json::Deserializer::from_str(text);
-        let read = json.deserialize_any(JsonVisitor { room: USUAL_MEMBERS });
+        let read = json.deserialize_any(JsonVisitor {
+            room: USUAL_MEMBERS,
+        });
         match read.and_then(|value| json.end().map(|()| value)) {
             Ok(Json::Object(object)) => Ok(object),
             Ok(_) => Err(Unreadable::Syntax),
@@ -42,7 +44,10 @@ impl<'a> Object<'a> {
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Json<'a>> {
-        self.0.iter().find(|(held, _)| held == name).map(|(_, value)| value)
+        self.0
+            .iter()
+            .find(|(held, _)| held == name)
+            .map(|(_, value)| value)
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
@@ -78,7 +83,9 @@ impl<'a> Object<'a> {
 
     /// The same, borrowed from nothing.
     pub(crate) fn into_owned(self) -> Object<'static> {
-        let owned = |(name, value): (Cow<'a, str>, Json<'a>)| (name.into_owned().into(), value.into_owned());
+        let owned = |(name, value): (Cow<'a, str>, Json<'a>)| {
+            (name.into_owned().into(), value.into_owned())
+        };
         Object(self.0.into_iter().map(owned).collect())
     }
 }
@@ -210,7 +217,10 @@ impl<'de> Visitor<'de> for JsonVisitor {
         while let Some(Name(name)) = map.next_key()? {
             if name.starts_with(PRIVATE) {
                 if name == PRIVATE_NUMBER && members.is_empty() && *NUMBERS_ARRIVE_AS_MAPS {
-                    let number: f64 = map.next_value::<String>()?.parse().map_err(A::Error::custom)?;
+                    let number: f64 = map
+                        .next_value::<String>()?
+                        .parse()
+                        .map_err(A::Error::custom)?;
                     return if number.is_finite() {
                         Ok(Json::Number(number))
                     } else {
@@ -238,7 +248,9 @@ fn has_twins(members: &[(Cow<'_, str>, Json<'_>)]) -> bool {
     }
     let mut sorted: Vec<&str> = names.collect();
     sorted.sort_unstable();
-    sorted.windows(2).any(|pair| matches!(pair, [left, right] if left == right))
+    sorted
+        .windows(2)
+        .any(|pair| matches!(pair, [left, right] if left == right))
 }
 
 /// A member's name, borrowed where it can be: `Cow` alone always copies.
@@ -268,7 +280,9 @@ static NUMBERS_ARRIVE_AS_MAPS: LazyLock<bool> = LazyLock::new(|| {
             Ok(true)
         }
     }
-    serde_json::Deserializer::from_str("1.5").deserialize_any(Probe).unwrap_or(false)
+    serde_json::Deserializer::from_str("1.5")
+        .deserialize_any(Probe)
+        .unwrap_or(false)
 });
 
 #[cfg(test)]
@@ -297,11 +311,17 @@ mod tests {
         for count in 2..40 {
             let members = |twin: usize| {
                 let names = (0..count).map(|at| if at + 1 == count { twin } else { at });
-                let members: Vec<String> = names.map(|name| format!(r#""m{name}":{name}"#)).collect();
+                let members: Vec<String> =
+                    names.map(|name| format!(r#""m{name}":{name}"#)).collect();
                 format!("{{{}}}", members.join(","))
             };
             for twin in [0, (count - 1) / 2, count - 2] {
-                assert_eq!(refusal(&members(twin)), Some(Unreadable::Duplicate), "{}", members(twin));
+                assert_eq!(
+                    refusal(&members(twin)),
+                    Some(Unreadable::Duplicate),
+                    "{}",
+                    members(twin)
+                );
             }
             assert_eq!(refusal(&members(count)), None);
         }
@@ -309,12 +329,23 @@ mod tests {
 
     #[test]
     fn what_is_not_one_json_object_in_utf8_is_refused() {
-        for text in
-            ["", "[]", "1", "{", "{}x", "\u{feff}{}", r#"{"a":1e400}"#, r#"{"a":NaN}"#, r#"{"a":"\ud800"}"#]
-        {
+        for text in [
+            "",
+            "[]",
+            "1",
+            "{",
+            "{}x",
+            "\u{feff}{}",
+            r#"{"a":1e400}"#,
+            r#"{"a":NaN}"#,
+            r#"{"a":"\ud800"}"#,
+        ] {
             assert_eq!(refusal(text), Some(Unreadable::Syntax), "{text}");
         }
-        assert_eq!(Object::read(b"{\"a\":\"\xff\"}").err(), Some(Unreadable::Syntax));
+        assert_eq!(
+            Object::read(b"{\"a\":\"\xff\"}").err(),
+            Some(Unreadable::Syntax)
+        );
         assert_eq!(
             refusal(&format!("{}{}", "{\"a\":".repeat(200), "}".repeat(200))),
             Some(Unreadable::Syntax)

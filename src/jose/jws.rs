@@ -20,7 +20,9 @@ impl<'a> Jws<'a> {
     /// `None` means opaque: not a JWT at all, so that only its issuer could tell what it is.
     pub(crate) fn cut(token: &'a str) -> Result<Option<Self>, Refusal> {
         let mut parts = token.splitn(MAX_PARTS + 1, '.');
-        let (Some(first), Some(payload), Some(signature)) = (parts.next(), parts.next(), parts.next()) else {
+        let (Some(first), Some(payload), Some(signature)) =
+            (parts.next(), parts.next(), parts.next())
+        else {
             return Ok(None);
         };
         match JWS_PARTS + parts.count() {
@@ -31,8 +33,15 @@ impl<'a> Jws<'a> {
         let Ok(header) = URL_SAFE_NO_PAD.decode(first) else {
             return Ok(None);
         };
-        let signed = token.get(..first.len() + 1 + payload.len()).unwrap_or_default();
-        Ok(Some(Self { header, signed, payload, signature }))
+        let signed = token
+            .get(..first.len() + 1 + payload.len())
+            .unwrap_or_default();
+        Ok(Some(Self {
+            header,
+            signed,
+            payload,
+            signature,
+        }))
     }
 
     /// `None` means opaque. Where it is a JSON object the token is a JWT, and every defect from here on is
@@ -41,7 +50,9 @@ impl<'a> Jws<'a> {
         match Object::read(&self.header) {
             Ok(header) => Ok(Some(header)),
             // An object that we cannot read is one to somebody else, and only a JWT begins with one.
-            Err(Unreadable::Syntax) if looks_like_an_object(&self.header) => Err(Reason::BadJson.into()),
+            Err(Unreadable::Syntax) if looks_like_an_object(&self.header) => {
+                Err(Reason::BadJson.into())
+            }
             Err(Unreadable::Syntax) => Ok(None),
             Err(Unreadable::Duplicate) => Err(Reason::DuplicateClaim.into()),
         }
@@ -72,7 +83,9 @@ const MAX_PARTS: usize = JWE_PARTS;
 
 /// Strict: no padding, no stray bits, or one token would have several spellings (RFC 8725bis §3.14).
 fn decode(part: &str) -> Result<Vec<u8>, Refusal> {
-    URL_SAFE_NO_PAD.decode(part).map_err(|_| Reason::BadBase64.into())
+    URL_SAFE_NO_PAD
+        .decode(part)
+        .map_err(|_| Reason::BadBase64.into())
 }
 
 /// What the header says, as far as we let it say anything: `jku`, `jwk`, `x5u` and `x5c` are not read,
@@ -94,14 +107,18 @@ impl<'h> Header<'h> {
         if header.has("crit") || header.has("b64") {
             return Err(Reason::CritUnsupported.into());
         }
-        let kid = header.text("kid").map_err(|_| Refusal::from(Reason::KeyUnusable))?;
+        let kid = header
+            .text("kid")
+            .map_err(|_| Refusal::from(Reason::KeyUnusable))?;
         Ok(Self { algorithm, kid })
     }
 }
 
 /// Whether a `typ` is this media type. `application/` may be left out (RFC 7515 §4.1.9), and media types have no case.
 pub(crate) fn is_type(typ: &str, name: &str) -> bool {
-    let (start, end) = typ.split_at_checked("application/".len()).unwrap_or_default();
+    let (start, end) = typ
+        .split_at_checked("application/".len())
+        .unwrap_or_default();
     let is_long_form = start.eq_ignore_ascii_case("application/") && end.eq_ignore_ascii_case(name);
     typ.eq_ignore_ascii_case(name) || is_long_form
 }

@@ -59,7 +59,10 @@ impl KeySet {
     /// exotic key must not take the others with it.
     pub(crate) fn read(bytes: &[u8], allowed: &Algorithms) -> Result<Self, NoUsableKeys> {
         let document: Value = serde_json::from_slice(bytes).map_err(|_| NoUsableKeys::NotJson)?;
-        let listed = document.get("keys").and_then(Value::as_array).ok_or(NoUsableKeys::NotAKeySet)?;
+        let listed = document
+            .get("keys")
+            .and_then(Value::as_array)
+            .ok_or(NoUsableKeys::NotAKeySet)?;
         let mut keys = Vec::new();
         for (position, jwk) in listed.iter().enumerate().take(MAX_LISTED_KEYS) {
             match Named::read(jwk, allowed) {
@@ -70,7 +73,11 @@ impl KeySet {
                 break;
             }
         }
-        if keys.is_empty() { Err(NoUsableKeys::NoneUsable) } else { Ok(Self { keys }) }
+        if keys.is_empty() {
+            Err(NoUsableKeys::NoneUsable)
+        } else {
+            Ok(Self { keys })
+        }
     }
 
     /// The key that signed the message.
@@ -82,8 +89,10 @@ impl KeySet {
     ) -> Result<Arc<Key>, NotSigned> {
         let named = |key: &&Named| header.kid.is_none() || key.kid.as_deref() == header.kid;
         let candidates = || self.keys.iter().filter(named);
-        let fitting =
-            || candidates().filter_map(|named| Some((&named.key, named.key.verifier(header.algorithm)?)));
+        let fitting = || {
+            candidates()
+                .filter_map(|named| Some((&named.key, named.key.verifier(header.algorithm)?)))
+        };
         match (header.kid, fitting().take(2).count()) {
             (Some(_), 0) if candidates().next().is_none() => return Err(NotSigned::UnknownKey),
             (Some(_), 0) => return Err(NotSigned::UnfitKey),
@@ -91,8 +100,11 @@ impl KeySet {
             (None, 2..) => return Err(NotSigned::Ambiguous),
             _ => {}
         }
-        let signed = fitting().find(|(_, verifier)| verifier.verify_sig(message, signature).is_ok());
-        signed.map(|(key, _)| key.clone()).ok_or(NotSigned::BadSignature)
+        let signed =
+            fitting().find(|(_, verifier)| verifier.verify_sig(message, signature).is_ok());
+        signed
+            .map(|(key, _)| key.clone())
+            .ok_or(NotSigned::BadSignature)
     }
 }
 
@@ -126,7 +138,8 @@ impl Named {
         }
         match jwk.get("key_ops") {
             None | Some(Value::Null) => {}
-            Some(Value::Array(operations)) if operations.iter().any(|operation| operation == "verify") => {}
+            Some(Value::Array(operations))
+                if operations.iter().any(|operation| operation == "verify") => {}
             Some(_) => return Err("not for verifying"),
         }
         if text("kty")?.is_none() {
@@ -149,8 +162,15 @@ impl Named {
         if verifiers.is_empty() {
             return Err("fits no allowed algorithm, or is no valid key");
         }
-        let key = Key { material, verifiers, retired: AtomicBool::new(false) };
-        Ok(Self { kid: text("kid")?.map(str::to_owned), key: Arc::new(key) })
+        let key = Key {
+            material,
+            verifiers,
+            retired: AtomicBool::new(false),
+        };
+        Ok(Self {
+            kid: text("kid")?.map(str::to_owned),
+            key: Arc::new(key),
+        })
     }
 }
 
@@ -161,19 +181,28 @@ impl Key {
     }
 
     fn verifier(&self, algorithm: Algorithm) -> Option<&ParsedPublicKey> {
-        self.verifiers.iter().find(|(held, _)| *held == algorithm).map(|(_, verifier)| verifier)
+        self.verifiers
+            .iter()
+            .find(|(held, _)| *held == algorithm)
+            .map(|(_, verifier)| verifier)
     }
 
     fn is_same(&self, other: &Self) -> bool {
-        let algorithms =
-            |key: &Self| key.verifiers.iter().map(|(algorithm, _)| *algorithm).collect::<Vec<_>>();
+        let algorithms = |key: &Self| {
+            key.verifiers
+                .iter()
+                .map(|(algorithm, _)| *algorithm)
+                .collect::<Vec<_>>()
+        };
         self.material == other.material && algorithms(self) == algorithms(other)
     }
 }
 
 impl std::fmt::Debug for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Key").field("retired", &self.is_retired()).finish_non_exhaustive()
+        f.debug_struct("Key")
+            .field("retired", &self.is_retired())
+            .finish_non_exhaustive()
     }
 }
 
@@ -192,7 +221,10 @@ fn material(parameters: &AlgorithmParameters) -> Result<(KeyType, Material), &'s
     let number = |text: &str| URL_SAFE_NO_PAD.decode(text).map_err(|_| "not base64url");
     match parameters {
         AlgorithmParameters::RSA(rsa) => {
-            let (n, e) = (without_leading_zeros(number(&rsa.n)?), without_leading_zeros(number(&rsa.e)?));
+            let (n, e) = (
+                without_leading_zeros(number(&rsa.n)?),
+                without_leading_zeros(number(&rsa.e)?),
+            );
             let bits = n.len() * 8 - n.first().map_or(0, |byte| byte.leading_zeros() as usize);
             if !RSA_BITS.contains(&bits) {
                 return Err("an RSA key of a length we do not trust");
@@ -210,7 +242,10 @@ fn material(parameters: &AlgorithmParameters) -> Result<(KeyType, Material), &'s
             if x.len() != width || y.len() != width {
                 return Err("coordinates of the wrong length");
             }
-            Ok((key_type, Material::Point([&[UNCOMPRESSED], x.as_slice(), y.as_slice()].concat())))
+            Ok((
+                key_type,
+                Material::Point([&[UNCOMPRESSED], x.as_slice(), y.as_slice()].concat()),
+            ))
         }
         AlgorithmParameters::OctetKeyPair(OctetKeyPairParameters {
             curve: EllipticCurve::Ed25519,

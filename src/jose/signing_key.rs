@@ -42,23 +42,40 @@ impl SigningKey {
         key_id: Option<&str>,
     ) -> Result<Self, &'static str> {
         let (pair, named, own_id) = if text.trim_start().starts_with('{') {
-            let jwk: Value = serde_json::from_str(text).map_err(|_| "it is neither PEM nor a JWK")?;
+            let jwk: Value =
+                serde_json::from_str(text).map_err(|_| "it is neither PEM nor a JWK")?;
             let named = match jwk.get("alg").and_then(Value::as_str) {
-                Some(name) => Some(Algorithm::named(name).ok_or("its alg is none we can sign with")?),
+                Some(name) => {
+                    Some(Algorithm::named(name).ok_or("its alg is none we can sign with")?)
+                }
                 None => None,
             };
             let own_id = jwk.get("kid").and_then(Value::as_str).map(str::to_owned);
-            (KeyPair::of_jwk(&jwk).ok_or("it is no private JWK we can sign with")?, named, own_id)
+            (
+                KeyPair::of_jwk(&jwk).ok_or("it is no private JWK we can sign with")?,
+                named,
+                own_id,
+            )
         } else {
             let der = PrivateKeyDer::from_pem_slice(text.as_bytes());
             let der = der.map_err(|_| "it is neither a private key in PEM nor a JWK")?;
-            (KeyPair::of_der(&der).ok_or("it is no RSA, EC or Ed25519 key we can sign with")?, None, None)
+            (
+                KeyPair::of_der(&der).ok_or("it is no RSA, EC or Ed25519 key we can sign with")?,
+                None,
+                None,
+            )
         };
-        let algorithm = algorithm.or(named).unwrap_or_else(|| pair.usual_algorithm());
+        let algorithm = algorithm
+            .or(named)
+            .unwrap_or_else(|| pair.usual_algorithm());
         if algorithm.key_type() != pair.key_type() {
             return Err("the algorithm is not for such a key");
         }
-        Ok(Self { pair, algorithm, key_id: key_id.map(str::to_owned).or(own_id) })
+        Ok(Self {
+            pair,
+            algorithm,
+            key_id: key_id.map(str::to_owned).or(own_id),
+        })
     }
 
     /// A JWT with these claims; `None` only where the cryptography fails.
@@ -80,7 +97,13 @@ impl SigningKey {
             KeyPair::Ed25519(pair) => Some(pair.sign(message).as_ref().to_vec()),
             KeyPair::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(rsa_encoding(self.algorithm)?, &random, message, &mut signature).ok()?;
+                pair.sign(
+                    rsa_encoding(self.algorithm)?,
+                    &random,
+                    message,
+                    &mut signature,
+                )
+                .ok()?;
                 Some(signature)
             }
         }
@@ -90,16 +113,23 @@ impl SigningKey {
 impl KeyPair {
     fn of_der(der: &PrivateKeyDer<'_>) -> Option<Self> {
         match der {
-            PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der()).ok().map(Self::Rsa),
+            PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der())
+                .ok()
+                .map(Self::Rsa),
             PrivateKeyDer::Sec1(der) => Self::of_curve(|algorithm| {
                 EcdsaKeyPair::from_private_key_der(algorithm, der.secret_sec1_der()).ok()
             }),
             PrivateKeyDer::Pkcs8(der) => {
                 let der = der.secret_pkcs8_der();
                 let rsa = || RsaKeyPair::from_pkcs8(der).ok().map(Self::Rsa);
-                let curve = || Self::of_curve(|algorithm| EcdsaKeyPair::from_pkcs8(algorithm, der).ok());
+                let curve =
+                    || Self::of_curve(|algorithm| EcdsaKeyPair::from_pkcs8(algorithm, der).ok());
                 // OpenSSL leaves the public half out.
-                let ed25519 = || Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).ok().map(Self::Ed25519);
+                let ed25519 = || {
+                    Ed25519KeyPair::from_pkcs8_maybe_unchecked(der)
+                        .ok()
+                        .map(Self::Ed25519)
+                };
                 rsa().or_else(curve).or_else(ed25519)
             }
             _ => None,
@@ -112,7 +142,10 @@ impl KeyPair {
         match jwk.get("kty")?.as_str()? {
             "RSA" => {
                 let components = KeyPairComponents {
-                    public_key: PublicKeyComponents { n: number("n")?, e: number("e")? },
+                    public_key: PublicKeyComponents {
+                        n: number("n")?,
+                        e: number("e")?,
+                    },
                     d: number("d")?,
                     p: number("p")?,
                     q: number("q")?,
@@ -137,8 +170,12 @@ impl KeyPair {
     }
 
     /// The curve is the one that the key lies on.
-    fn of_curve(read: impl Fn(&'static EcdsaSigningAlgorithm) -> Option<EcdsaKeyPair>) -> Option<Self> {
-        CURVES.into_iter().find_map(|(curve, algorithm)| Some(Self::Ecdsa(curve, read(algorithm)?)))
+    fn of_curve(
+        read: impl Fn(&'static EcdsaSigningAlgorithm) -> Option<EcdsaKeyPair>,
+    ) -> Option<Self> {
+        CURVES
+            .into_iter()
+            .find_map(|(curve, algorithm)| Some(Self::Ecdsa(curve, read(algorithm)?)))
     }
 
     fn key_type(&self) -> KeyType {
@@ -180,7 +217,9 @@ impl fmt::Debug for SigningKey {
 
 #[cfg(test)]
 mod tests {
-    use aws_lc_rs::encoding::{AsBigEndian, AsDer, EcPrivateKeyBin, EcPrivateKeyRfc5915Der, Pkcs8V1Der};
+    use aws_lc_rs::encoding::{
+        AsBigEndian, AsDer, EcPrivateKeyBin, EcPrivateKeyRfc5915Der, Pkcs8V1Der,
+    };
     use aws_lc_rs::rsa::KeySize;
     use aws_lc_rs::signature::KeyPair as _;
     use base64::engine::general_purpose::STANDARD;
@@ -188,7 +227,10 @@ mod tests {
     use super::*;
 
     fn pem(label: &str, der: &[u8]) -> String {
-        format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
+        format!(
+            "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
+            STANDARD.encode(der)
+        )
     }
 
     fn text(bytes: &[u8]) -> String {
@@ -201,7 +243,12 @@ mod tests {
             short @ ..0x80 => (2, short),
             long => {
                 let start = 2 + (long & 0x7f);
-                (start, der[2..start].iter().fold(0, |length, byte| length << 8 | usize::from(*byte)))
+                (
+                    start,
+                    der[2..start]
+                        .iter()
+                        .fold(0, |length, byte| length << 8 | usize::from(*byte)),
+                )
             }
         };
         der[start..].split_at(length)
@@ -221,7 +268,9 @@ mod tests {
     #[test]
     fn an_elliptic_curve_key_is_read_from_every_form_it_is_written_in() {
         for ((_, curve), (name, algorithm)) in
-            CURVES.into_iter().zip([("P-256", "ES256"), ("P-384", "ES384"), ("P-521", "ES512")])
+            CURVES
+                .into_iter()
+                .zip([("P-256", "ES256"), ("P-384", "ES384"), ("P-521", "ES512")])
         {
             let pair = EcdsaKeyPair::generate(curve).unwrap();
             let private = pair.private_key();
@@ -257,17 +306,29 @@ mod tests {
             jwk[name] = text(number.strip_prefix(&[0]).unwrap_or(number)).into();
             rest = after;
         }
-        for key in [pem("PRIVATE KEY", pkcs8.as_ref()), pem("RSA PRIVATE KEY", pkcs1), jwk.to_string()] {
+        for key in [
+            pem("PRIVATE KEY", pkcs8.as_ref()),
+            pem("RSA PRIVATE KEY", pkcs1),
+            jwk.to_string(),
+        ] {
             assert_eq!(algorithm_of(&key), Ok("RS256"));
         }
         jwk["alg"] = "PS384".into();
         assert_eq!(algorithm_of(&jwk.to_string()), Ok("PS384"));
         for algorithm in Algorithm::ALL {
             let key = SigningKey::read(&jwk.to_string(), Some(algorithm), None);
-            assert_eq!(key.is_ok(), algorithm.key_type() == KeyType::Rsa, "{}", algorithm.name());
+            assert_eq!(
+                key.is_ok(),
+                algorithm.key_type() == KeyType::Rsa,
+                "{}",
+                algorithm.name()
+            );
         }
         jwk.as_object_mut().unwrap().remove("qi");
-        assert_eq!(algorithm_of(&jwk.to_string()), Err("it is no private JWK we can sign with"));
+        assert_eq!(
+            algorithm_of(&jwk.to_string()),
+            Err("it is no private JWK we can sign with")
+        );
     }
 
     #[test]
@@ -277,7 +338,8 @@ mod tests {
         let with_public = pair.to_pkcs8().unwrap();
         let without_public = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).unwrap();
         let (d, x) = (text(seed.as_ref()), text(pair.public_key().as_ref()));
-        let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "d": d, "x": x, "kid": "k", "alg": "Ed25519" });
+        let jwk =
+            json!({ "kty": "OKP", "crv": "Ed25519", "d": d, "x": x, "kid": "k", "alg": "Ed25519" });
         for key in [
             pem("PRIVATE KEY", with_public.as_ref()),
             pem("PRIVATE KEY", without_public.as_ref()),
@@ -285,8 +347,15 @@ mod tests {
         ] {
             assert_eq!(algorithm_of(&key), Ok("EdDSA"), "{key}");
         }
-        let read = |key_id| SigningKey::read(&jwk.to_string(), None, key_id).unwrap().key_id;
-        assert_eq!((read(None).as_deref(), read(Some("other")).as_deref()), (Some("k"), Some("other")));
+        let read = |key_id| {
+            SigningKey::read(&jwk.to_string(), None, key_id)
+                .unwrap()
+                .key_id
+        };
+        assert_eq!(
+            (read(None).as_deref(), read(Some("other")).as_deref()),
+            (Some("k"), Some("other"))
+        );
         assert!(!format!("{:?}", SigningKey::read(&jwk.to_string(), None, None)).contains(&d));
     }
 

@@ -20,7 +20,11 @@ pub(crate) enum IncomingBody<B> {
 
 impl<B: Body<Data = Bytes> + Send + 'static> IncomingBody<B> {
     /// The whole body, within the limits for a caller with a token or without one.
-    pub(super) async fn read(&mut self, bodies: &Bodies, has_token: bool) -> Result<&[u8], Refusal> {
+    pub(super) async fn read(
+        &mut self,
+        bodies: &Bodies,
+        has_token: bool,
+    ) -> Result<&[u8], Refusal> {
         if let Some(body) = self.begin() {
             let bytes = bodies.collect(body, has_token).await?;
             *self = Self::Read(bytes);

@@ -30,24 +30,36 @@ impl Origins {
         allowed: &[String],
         problems: &mut Problems,
     ) -> Result<Self, Flawed> {
-        let listed = all(allowed.iter().map(|text| problems.keep(Listed::parse(text))));
-        Ok(Self { own: resource?.browser_origin(), listed: listed? })
+        let listed = all(allowed
+            .iter()
+            .map(|text| problems.keep(Listed::parse(text))));
+        Ok(Self {
+            own: resource?.browser_origin(),
+            listed: listed?,
+        })
     }
 
     pub(crate) fn allow_any(resource: &ResourceUri) -> Self {
-        Self { own: resource.browser_origin(), listed: vec![Listed::Any] }
+        Self {
+            own: resource.browser_origin(),
+            listed: vec![Listed::Any],
+        }
     }
 
     /// The allowed origin of the request, `None` when it names none.
     pub(crate) fn check<'a>(&self, parts: &'a Parts) -> Result<Option<&'a HeaderValue>, Refusal> {
         let mut lines = parts.headers.get_all(ORIGIN).iter();
-        let Some(line) = lines.next() else { return Ok(None) };
+        let Some(line) = lines.next() else {
+            return Ok(None);
+        };
         if lines.next().is_some() {
             return Err(Refusal::from(Reason::DuplicateHeader).got("origin"));
         }
         match std::str::from_utf8(line.as_bytes()) {
             Ok(origin) if self.allow(origin) => Ok(Some(line)),
-            Ok(origin) => Err(Refusal::from(Reason::OriginNotAllowed).expected(&self.own).got(origin)),
+            Ok(origin) => Err(Refusal::from(Reason::OriginNotAllowed)
+                .expected(&self.own)
+                .got(origin)),
             Err(_) => Err(Reason::OriginNotAllowed.into()),
         }
     }
@@ -58,22 +70,25 @@ impl Origins {
             || self.listed.iter().any(|listed| match listed {
                 Listed::Any => true,
                 Listed::Exactly(text) => origin == text,
-                Listed::Scheme(scheme) => {
-                    origin.split_once("://").is_some_and(|(held, host)| held == scheme && !host.is_empty())
-                }
+                Listed::Scheme(scheme) => origin
+                    .split_once("://")
+                    .is_some_and(|(held, host)| held == scheme && !host.is_empty()),
             })
     }
 }
 
 /// A page served from this machine, on any port.
 fn is_loopback(origin: &str) -> bool {
-    let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+    let authority = origin
+        .strip_prefix("http://")
+        .or_else(|| origin.strip_prefix("https://"));
     authority.is_some_and(|authority| Host::parse(authority).is_ok_and(Host::is_loopback))
 }
 
 impl Listed {
     fn parse(text: &str) -> Result<Self, ConfigProblem> {
-        let wrong = |fix: &str| Err(ConfigProblem::not_allowed("origins.allowed", fix).showing(text));
+        let wrong =
+            |fix: &str| Err(ConfigProblem::not_allowed("origins.allowed", fix).showing(text));
         if text == "null" {
             return Ok(Self::Exactly(text.to_owned()));
         }
@@ -158,22 +173,40 @@ mod tests {
         let resource = ResourceUri::parse("https://mcp.example.com/mcp").unwrap();
         let judged = |origin: &[u8]| {
             let origin = HeaderValue::from_bytes(origin).unwrap();
-            let (parts, ()) = http::Request::builder().header(ORIGIN, origin).body(()).unwrap().into_parts();
-            Origins::allow_any(&resource).check(&parts).map(drop).map_err(|refusal| refusal.reason())
+            let (parts, ()) = http::Request::builder()
+                .header(ORIGIN, origin)
+                .body(())
+                .unwrap()
+                .into_parts();
+            Origins::allow_any(&resource)
+                .check(&parts)
+                .map(drop)
+                .map_err(|refusal| refusal.reason())
         };
         assert_eq!(judged(b"https://play.example"), Ok(()));
-        assert_eq!(judged(b"https://play.example\xff"), Err(Reason::OriginNotAllowed));
+        assert_eq!(
+            judged(b"https://play.example\xff"),
+            Err(Reason::OriginNotAllowed)
+        );
     }
 
     #[test]
     fn a_list_adds_exact_origins_null_and_whole_schemes_that_are_not_http() {
         let listed = origins(&["https://play.example", "null", "vscode-webview://*"]).unwrap();
-        for good in ["https://play.example", "null", "vscode-webview://abc", "http://localhost:1"] {
+        for good in [
+            "https://play.example",
+            "null",
+            "vscode-webview://abc",
+            "http://localhost:1",
+        ] {
             assert!(listed.allow(good), "{good}");
         }
-        for bad in
-            ["https://play.example:8443", "vscode-webview://", "vscode-webview-2://a", "http://play.example"]
-        {
+        for bad in [
+            "https://play.example:8443",
+            "vscode-webview://",
+            "vscode-webview-2://a",
+            "http://play.example",
+        ] {
             assert!(!listed.allow(bad), "{bad}");
         }
     }

@@ -32,7 +32,10 @@ pub(crate) struct Permitted {
 
 impl Pipeline {
     /// Steps 1 to 3, which wait for nothing.
-    pub(crate) fn answer_without_io(&self, parts: &mut Parts) -> ControlFlow<Response<Bytes>, Visit> {
+    pub(crate) fn answer_without_io(
+        &self,
+        parts: &mut Parts,
+    ) -> ControlFlow<Response<Bytes>, Visit> {
         // 1. metadata
         if let Some(document) = self.well_known.answer(parts) {
             return ControlFlow::Break(document);
@@ -47,19 +50,26 @@ impl Pipeline {
         if visit.origin.is_some()
             && let Some(mut preflight) = self.cors.preflight(parts)
         {
-            self.cors.make_readable(visit.origin, preflight.headers_mut());
+            self.cors
+                .make_readable(visit.origin, preflight.headers_mut());
             return ControlFlow::Break(preflight);
         }
 
         // 3. credentials leave the head here
         match self.take_credentials(&mut parts.headers) {
-            Ok(credentials) => ControlFlow::Continue(Visit { credentials, ..visit }),
+            Ok(credentials) => ControlFlow::Continue(Visit {
+                credentials,
+                ..visit
+            }),
             Err(refusal) => ControlFlow::Break(self.refuse(refusal, visit)),
         }
     }
 
     /// Step 3. A request without any goes on only where something is open.
-    pub(crate) fn take_credentials(&self, headers: &mut HeaderMap) -> Result<Option<Credentials>, Refusal> {
+    pub(crate) fn take_credentials(
+        &self,
+        headers: &mut HeaderMap,
+    ) -> Result<Option<Credentials>, Refusal> {
         match Credentials::take(headers)? {
             None if !self.policy.opens_anything() => Err(Reason::NoToken.into()),
             credentials => Ok(credentials),
@@ -67,7 +77,10 @@ impl Pipeline {
     }
 
     /// The rest of the path. `current` is for what outlives the request: streams are judged by the configuration of now.
-    #[allow(clippy::manual_async_fn, reason = "one would keep room for all of its arguments twice")]
+    #[allow(
+        clippy::manual_async_fn,
+        reason = "one would keep room for all of its arguments twice"
+    )]
     pub(crate) fn serve<S, B, R>(
         self: Arc<Self>,
         current: Arc<Current<Self>>,
@@ -95,7 +108,9 @@ impl Pipeline {
 
             // 8. hand over
             let plan = self.hand_over(&current, &mut parts, permitted, &visit);
-            let answer = inner.call(Request::from_parts(parts, body.hand_over())).await?;
+            let answer = inner
+                .call(Request::from_parts(parts, body.hand_over()))
+                .await?;
 
             // 9. on the way back
             match plan.apply(&self, current, visit, answer) {
@@ -150,15 +165,29 @@ impl Pipeline {
     {
         if !self.depends_on_calls() {
             let session = self.sessions.open(&parts.headers, visit.principal())?;
-            let permit = self.policy.permit_unread(visit.grant()).ok_or(Reason::NoToken)?;
-            return Ok(Permitted { permit, session, expected: ExpectedResponse::unread(parts) });
+            let permit = self
+                .policy
+                .permit_unread(visit.grant())
+                .ok_or(Reason::NoToken)?;
+            return Ok(Permitted {
+                permit,
+                session,
+                expected: ExpectedResponse::unread(parts),
+            });
         }
         if !call::expects_call(parts)? {
             // GET and the like ask for nothing that could be open without a token.
-            let permit = self.policy.permit_bodiless(visit.grant()).ok_or(Reason::NoToken)?;
+            let permit = self
+                .policy
+                .permit_bodiless(visit.grant())
+                .ok_or(Reason::NoToken)?;
             body.expect_none(&self.bodies).await?;
             let session = self.sessions.open(&parts.headers, visit.principal())?;
-            return Ok(Permitted { permit, session, expected: ExpectedResponse::bodiless(parts) });
+            return Ok(Permitted {
+                permit,
+                session,
+                expected: ExpectedResponse::bodiless(parts),
+            });
         }
 
         // 6. read the call
@@ -181,7 +210,11 @@ impl Pipeline {
         }
         // For a request without a token the session comes last: a call that is not open needs a token, whatever the
         // session is.
-        Ok(Permitted { permit, session: session?, expected })
+        Ok(Permitted {
+            permit,
+            session: session?,
+            expected,
+        })
     }
 
     async fn ask_custom_decision(
@@ -192,7 +225,8 @@ impl Pipeline {
         calls: Calls<'_>,
         bytes: &[u8],
     ) -> Result<Permit, Refusal> {
-        let arguments = call::arguments(bytes).map_err(|refusal| refusal.answering(calls.request_id()))?;
+        let arguments =
+            call::arguments(bytes).map_err(|refusal| refusal.answering(calls.request_id()))?;
         let needed = own.ask(visit.principal(), &calls, &arguments).await?;
         self.policy.confirm(permit, visit.grant(), &calls, needed)
     }
@@ -203,7 +237,11 @@ impl Pipeline {
         &self,
         current: &Arc<Current<Self>>,
         parts: &mut Parts,
-        Permitted { permit: Permit { .. }, session, expected }: Permitted,
+        Permitted {
+            permit: Permit { .. },
+            session,
+            expected,
+        }: Permitted,
         visit: &Visit,
     ) -> ResponsePlan {
         if self.depends_on_calls() {
@@ -231,9 +269,12 @@ impl Pipeline {
 /// What the caller is told, and what is hidden behind it. A request without a token always gets the plain 401, whatever
 /// was wrong with what it asked, except for an outage (503) and a session that is not there (404).
 pub(crate) fn told(refusal: Refusal, visit: &Visit) -> (Refusal, Option<Refusal>) {
-    let is_anonymous = visit.began.is_some() && visit.credentials.is_none() && visit.caller.is_none();
+    let is_anonymous =
+        visit.began.is_some() && visit.credentials.is_none() && visit.caller.is_none();
     match refusal.kind() {
-        RefusalKind::NoToken | RefusalKind::Unavailable | RefusalKind::SessionNotFound => (refusal, None),
+        RefusalKind::NoToken | RefusalKind::Unavailable | RefusalKind::SessionNotFound => {
+            (refusal, None)
+        }
         _ if is_anonymous => (Reason::NoToken.into(), Some(refusal)),
         _ => (refusal, None),
     }
@@ -256,15 +297,19 @@ mod tests {
 
     #[test]
     fn the_future_of_a_request_is_small_enough_for_the_quick_bins_of_the_allocator() {
-        type Inner = Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send>>;
+        type Inner =
+            Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send>>;
         let gate = Toolgate::builder("https://mcp.example.com/mcp")
             .issuer("https://auth.example.com")
             .scopes(ScopeMap::allow_unlisted().tool("t", "s"));
         let current = gate.build().unwrap().layer().pipeline;
-        let inner =
-            service_fn(|_: Request<RequestBody<Full<Bytes>>>| -> Inner { Box::pin(std::future::pending()) });
+        let inner = service_fn(|_: Request<RequestBody<Full<Bytes>>>| -> Inner {
+            Box::pin(std::future::pending())
+        });
         let (parts, body) = Request::new(Full::<Bytes>::default()).into_parts();
-        let future = current.get().serve(current.clone(), inner, parts, body, Visit::default());
+        let future = current
+            .get()
+            .serve(current.clone(), inner, parts, body, Visit::default());
         let size = size_of_val(&future);
         assert!(size <= MAX_FUTURE_BYTES, "it has {size} bytes");
     }

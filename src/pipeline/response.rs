@@ -63,15 +63,29 @@ impl ResponsePlan {
     where
         R: Body<Data = Bytes> + Send + 'static,
     {
-        let Visit { origin, credentials, caller, .. } = visit;
+        let Visit {
+            origin,
+            credentials,
+            caller,
+            ..
+        } = visit;
         let caller = caller.map(|caller| caller.principal);
-        if let Err(InvalidSessionId) = pipeline.sessions.seal(answer.headers_mut(), caller.as_ref()) {
+        if let Err(InvalidSessionId) = pipeline
+            .sessions
+            .seal(answer.headers_mut(), caller.as_ref())
+        {
             let mut answer = stream::without_session().map(ResponseBody::ours);
             pipeline.cors.make_readable(origin, answer.headers_mut());
             return Planned::Ready(answer);
         }
         let Self { filter, listens } = self;
-        let watched = Watched { current, credentials, caller, listens, is_filtered: filter.is_some() };
+        let watched = Watched {
+            current,
+            credentials,
+            caller,
+            listens,
+            is_filtered: filter.is_some(),
+        };
         match filter {
             None => {
                 let mut answer = watched.end(answer.map(ResponseBody::theirs));
@@ -105,14 +119,23 @@ impl Watched {
         if !stream::is_stream(answer.headers()) {
             return answer;
         }
-        let Self { current, credentials: Some(credentials), caller: Some(caller), listens, is_filtered } =
-            self
+        let Self {
+            current,
+            credentials: Some(credentials),
+            caller: Some(caller),
+            listens,
+            is_filtered,
+        } = self
         else {
             return answer;
         };
         let Some(grace) = current.look().streams.grace(listens) else {
             return answer;
         };
-        stream::end(answer, until_refused(current, credentials, caller, is_filtered), grace)
+        stream::end(
+            answer,
+            until_refused(current, credentials, caller, is_filtered),
+            grace,
+        )
     }
 }

@@ -65,13 +65,21 @@ impl Sessions {
         let mut lines = headers.get_all(&SESSION_ID).iter();
         let sealed = match (lines.next(), lines.next()) {
             (Some(sealed), None) => sealed,
-            (Some(_), Some(_)) => return Err(Refusal::from(Reason::DuplicateHeader).got(SESSION_ID.as_str())),
-            (None, _) if self.resumption == Resumption::InSession && headers.contains_key(&LAST_EVENT_ID) => {
+            (Some(_), Some(_)) => {
+                return Err(Refusal::from(Reason::DuplicateHeader).got(SESSION_ID.as_str()));
+            }
+            (None, _)
+                if self.resumption == Resumption::InSession
+                    && headers.contains_key(&LAST_EVENT_ID) =>
+            {
                 return Err(Reason::ResumedWithoutSession.into());
             }
             (None, _) => return Ok(OpenedSession(None)),
         };
-        let id = self.seal.open(Purpose::Session, owner_of(caller), sealed.as_bytes()).map_err(reason)?;
+        let id = self
+            .seal
+            .open(Purpose::Session, owner_of(caller), sealed.as_bytes())
+            .map_err(reason)?;
         let id = HeaderValue::from_bytes(id).map_err(|_| Reason::SessionUnknown)?;
         Ok(OpenedSession(Some(id)))
     }
@@ -92,7 +100,8 @@ impl Sessions {
             (Some(_), _) => return Err(InvalidSessionId),
         };
         let seal = self.seal.seal_on(Purpose::Session, owner_of(caller), id);
-        let sealed = HeaderValue::try_from([id, seal.as_bytes()].concat()).map_err(|_| InvalidSessionId)?;
+        let sealed =
+            HeaderValue::try_from([id, seal.as_bytes()].concat()).map_err(|_| InvalidSessionId)?;
         headers.insert(&SESSION_ID, sealed);
         Ok(())
     }

@@ -38,7 +38,10 @@ pub(super) async fn until_refused(
             Err(refusal) if refusal.kind() == RefusalKind::Unavailable => {}
             Err(refusal) => return tell(&refusal, &principal),
         }
-        let left = now.verifier.time_left(&principal).unwrap_or(RECHECK_INTERVAL);
+        let left = now
+            .verifier
+            .time_left(&principal)
+            .unwrap_or(RECHECK_INTERVAL);
         drop(now);
         let changed = async {
             tokio::select! {
@@ -56,7 +59,10 @@ async fn judge(
     credentials: &Credentials,
     principal: &Principal,
 ) -> Result<Principal, Refusal> {
-    let verified = pipeline.verifier.verify_again(credentials, principal).await?;
+    let verified = pipeline
+        .verifier
+        .verify_again(credentials, principal)
+        .await?;
     pipeline.admit(&verified.principal)?;
     Ok(verified.principal)
 }
@@ -94,7 +100,11 @@ mod tests {
     async fn an_open_stream_keeps_no_configuration_that_was_replaced() {
         let server = AuthorizationServer::start().await;
         let scopes = ScopeMap::allow_unlisted().list_callable();
-        let gate = Toolgate::builder(RESOURCE).issuer(server.issuer()).scopes(scopes).build().unwrap();
+        let gate = Toolgate::builder(RESOURCE)
+            .issuer(server.issuer())
+            .scopes(scopes)
+            .build()
+            .unwrap();
         let file = format!(
             "resource = {RESOURCE:?}\n[[issuers]]\nissuer = {:?}\n[scopes]\nunlisted = \"allow\"\nlisting = \"callable\"",
             server.issuer()
@@ -106,7 +116,12 @@ mod tests {
         });
         let token = server.token().audience(RESOURCE).mint();
         let request = Request::get("/mcp").header("authorization", format!("Bearer {token}"));
-        let answer = gate.layer().layer(inner).oneshot(request.body(Full::default()).unwrap()).await.unwrap();
+        let answer = gate
+            .layer()
+            .layer(inner)
+            .oneshot(request.body(Full::default()).unwrap())
+            .await
+            .unwrap();
         assert_eq!(answer.status(), 200);
         let mut body = answer.into_body();
         for _ in 0..3 {

@@ -41,7 +41,10 @@ impl Visit {
     /// Notes who a hypothetical request is from, where that needs no proof.
     pub(crate) fn arrive_as(&mut self, principal: Principal, admitted: Admitted) {
         self.admitted = Some(admitted);
-        self.caller = Some(Verified { principal, from_cache: false });
+        self.caller = Some(Verified {
+            principal,
+            from_cache: false,
+        });
     }
 
     pub(crate) fn principal(&self) -> Option<&Principal> {
@@ -61,7 +64,9 @@ impl Visit {
                 Target::None => {}
                 Target::Tool(name) | Target::Prompt(name) => asked.targets.push(name),
                 Target::Resources(resources) => {
-                    resources.iter().for_each(|resource| asked.targets.push(&resource.written));
+                    resources
+                        .iter()
+                        .for_each(|resource| asked.targets.push(&resource.written));
                 }
             }
         }

@@ -55,7 +55,9 @@ impl Callers {
         if self.0.is_empty() {
             return Ok(());
         }
-        self.0.get(principal.issuer()).map_or(Ok(()), |rules| rules.check(principal))
+        self.0
+            .get(principal.issuer())
+            .map_or(Ok(()), |rules| rules.check(principal))
     }
 }
 
@@ -76,7 +78,10 @@ impl CallerRules {
         if self.claims.is_empty() {
             return Ok(());
         }
-        let claims = principal.claims::<Map<String, Value>>().map(Value::from).unwrap_or_default();
+        let claims = principal
+            .claims::<Map<String, Value>>()
+            .map(Value::from)
+            .unwrap_or_default();
         match self.claims.iter().find(|rule| !rule.is_met_by(&claims)) {
             Some(rule) => Err(Refusal::from(Reason::ClaimNotMet).expected(rule.to_string())),
             None => Ok(()),
@@ -106,12 +111,21 @@ impl Clients {
         match ClientHost::of(client) {
             ClientHost::None => false,
             ClientHost::Unreadable => {
-                !self.hosts.is_empty() || self.ids.iter().any(|id| ClientHost::of(id) != ClientHost::None)
+                !self.hosts.is_empty()
+                    || self
+                        .ids
+                        .iter()
+                        .any(|id| ClientHost::of(id) != ClientHost::None)
             }
             ClientHost::Host(host) => {
                 let is_there = |id: &str| ClientHost::of(id) == ClientHost::Host(host);
-                self.hosts.iter().any(|own| NormalHost::parse(own) == Some(host))
-                    || self.ids.iter().any(|id| is_there(id) && same_document(id, client))
+                self.hosts
+                    .iter()
+                    .any(|own| NormalHost::parse(own) == Some(host))
+                    || self
+                        .ids
+                        .iter()
+                        .any(|id| is_there(id) && same_document(id, client))
             }
         }
     }
@@ -119,8 +133,11 @@ impl Clients {
 
 impl ClaimRule {
     fn is_met_by(&self, claims: &Value) -> bool {
-        let claim =
-            if self.claim.starts_with('/') { claims.pointer(&self.claim) } else { claims.get(&self.claim) };
+        let claim = if self.claim.starts_with('/') {
+            claims.pointer(&self.claim)
+        } else {
+            claims.get(&self.claim)
+        };
         match (claim, self.in_list) {
             (Some(Value::Array(list)), true) => list.iter().any(|item| self.values.contains(item)),
             (Some(value), false) => self.values.contains(value),
@@ -132,7 +149,12 @@ impl ClaimRule {
 impl fmt::Display for ClaimRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verb = if self.in_list { "has" } else { "is" };
-        write!(f, "{} {verb} {}", self.claim, Value::from(self.values.clone()))
+        write!(
+            f,
+            "{} {verb} {}",
+            self.claim,
+            Value::from(self.values.clone())
+        )
     }
 }
 
@@ -141,11 +163,20 @@ impl fmt::Display for Callers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut issuers: Vec<_> = self.0.iter().collect();
         issuers.sort_by_key(|(issuer, _)| *issuer);
-        for (issuer, CallerRules { allowed, denied, claims }) in issuers {
+        for (
+            issuer,
+            CallerRules {
+                allowed,
+                denied,
+                claims,
+            },
+        ) in issuers
+        {
             write!(f, "{issuer}:")?;
             for (verb, clients) in [("only", allowed), ("not", denied)] {
                 let all = clients.ids.iter().chain(&clients.hosts);
-                all.into_iter().try_for_each(|client| write!(f, " {verb} {client}"))?;
+                all.into_iter()
+                    .try_for_each(|client| write!(f, " {verb} {client}"))?;
             }
             claims.iter().try_for_each(|rule| write!(f, " {rule}"))?;
             f.write_str("; ")?;

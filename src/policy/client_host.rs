@@ -52,7 +52,10 @@ impl<'a> NormalHost<'a> {
         // The URL Standard takes every host that ends in a number for an IPv4 address.
         let last = host.rsplit('.').next().unwrap_or_default();
         if last.starts_with(|first: char| first.is_ascii_digit()) {
-            return host.parse::<Ipv4Addr>().ok().map(|address| Self::Address(address.into()));
+            return host
+                .parse::<Ipv4Addr>()
+                .ok()
+                .map(|address| Self::Address(address.into()));
         }
         Some(Self::Name(host))
     }
@@ -78,24 +81,41 @@ pub(super) fn same_document(one: &str, other: &str) -> bool {
 
 fn path_and_query(url: &str) -> &str {
     let (_, rest) = url.split_once("://").unwrap_or(("", url));
-    rest.get(rest.find(['/', '?']).unwrap_or(rest.len())..).unwrap_or_default()
+    rest.get(rest.find(['/', '?']).unwrap_or(rest.len())..)
+        .unwrap_or_default()
 }
 
 /// Whether any reader could take the id for a URL with a host: one that overlooks white space, takes `\` for `/`,
 /// adds the slashes that `https:` lacks, or skips what stands before the scheme.
 fn may_be_url(id: &str) -> bool {
-    let seen = || id.bytes().filter(|byte| *byte > b' ').map(|byte| if byte == b'\\' { b'/' } else { byte });
-    let begins =
-        |scheme: &str| seen().take(scheme.len()).map(|byte| byte.to_ascii_lowercase()).eq(scheme.bytes());
-    begins("http:") || begins("https:") || seen().zip(seen().skip(1)).any(|pair| pair == (b'/', b'/'))
+    let seen = || {
+        id.bytes()
+            .filter(|byte| *byte > b' ')
+            .map(|byte| if byte == b'\\' { b'/' } else { byte })
+    };
+    let begins = |scheme: &str| {
+        seen()
+            .take(scheme.len())
+            .map(|byte| byte.to_ascii_lowercase())
+            .eq(scheme.bytes())
+    };
+    begins("http:")
+        || begins("https:")
+        || seen().zip(seen().skip(1)).any(|pair| pair == (b'/', b'/'))
 }
 
 /// RFC 3986 §3.2.
 fn authority(url: &str) -> Option<&str> {
     let (scheme, rest) = url.split_once("://")?;
     let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-    if is_scheme { rest.split(['/', '?', '#']).next() } else { None }
+        && scheme
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    if is_scheme {
+        rest.split(['/', '?', '#']).next()
+    } else {
+        None
+    }
 }
 
 /// RFC 3986 §3.2.1 and §3.2.3. None if some reader would end the user or begin the port elsewhere.
@@ -106,9 +126,15 @@ fn without_user_and_port(authority: &str) -> Option<&str> {
         return None;
     }
     let after_bracket = host_and_port.find(']').map_or(0, |bracket| bracket + 1);
-    let colon = host_and_port.get(after_bracket..)?.find(':').map(|colon| after_bracket + colon);
+    let colon = host_and_port
+        .get(after_bracket..)?
+        .find(':')
+        .map(|colon| after_bracket + colon);
     let (host, port) = host_and_port.split_at_checked(colon.unwrap_or(host_and_port.len()))?;
-    port.bytes().skip(1).all(|byte| byte.is_ascii_digit()).then_some(host)
+    port.bytes()
+        .skip(1)
+        .all(|byte| byte.is_ascii_digit())
+        .then_some(host)
 }
 
 #[cfg(test)]
@@ -120,22 +146,29 @@ mod tests {
 
     fn any_case(text: &'static str) -> impl Strategy<Value = String> {
         prop::collection::vec(any::<bool>(), text.len()).prop_map(move |upper| {
-            let cased =
-                |(letter, upper): (char, bool)| if upper { letter.to_ascii_uppercase() } else { letter };
+            let cased = |(letter, upper): (char, bool)| {
+                if upper {
+                    letter.to_ascii_uppercase()
+                } else {
+                    letter
+                }
+            };
             text.chars().zip(upper).map(cased).collect()
         })
     }
 
     /// Some of its bytes as escapes, which RFC 3986 §2.3 says change nothing.
     fn escaped(text: String) -> impl Strategy<Value = String> {
-        prop::collection::vec(prop::sample::select(vec![0, 0, 0, 1, 2]), text.len()).prop_map(move |how| {
-            let spelled = |(byte, how): (u8, u8)| match how {
-                0 => char::from(byte).to_string(),
-                1 => format!("%{byte:02x}"),
-                _ => format!("%{byte:02X}"),
-            };
-            text.bytes().zip(how).map(spelled).collect()
-        })
+        prop::collection::vec(prop::sample::select(vec![0, 0, 0, 1, 2]), text.len()).prop_map(
+            move |how| {
+                let spelled = |(byte, how): (u8, u8)| match how {
+                    0 => char::from(byte).to_string(),
+                    1 => format!("%{byte:02x}"),
+                    _ => format!("%{byte:02X}"),
+                };
+                text.bytes().zip(how).map(spelled).collect()
+            },
+        )
     }
 
     prop_compose! {

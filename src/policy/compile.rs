@@ -25,14 +25,24 @@ impl Policy {
         let base = base(&map.every_request, problems);
         let initial = match &map.initial {
             Some(initial) => published_scopes("scopes.initial", initial, problems),
-            None => base
-                .as_ref()
-                .map_err(|flawed| *flawed)
-                .map(|base| base.iter().flat_map(Requirement::rendered).cloned().collect()),
+            None => base.as_ref().map_err(|flawed| *flawed).map(|base| {
+                base.iter()
+                    .flat_map(Requirement::rendered)
+                    .cloned()
+                    .collect()
+            }),
         };
         let tools = rules("scopes.tools", &map.tools, Braces::AreLiteral, problems);
-        let resources = rules("scopes.resources", &map.resources, Braces::ArePlaceholders, problems);
-        let normal = all(map.resources.iter().map(|(uri, _)| problems.keep(in_normal_form(uri))));
+        let resources = rules(
+            "scopes.resources",
+            &map.resources,
+            Braces::ArePlaceholders,
+            problems,
+        );
+        let normal = all(map
+            .resources
+            .iter()
+            .map(|(uri, _)| problems.keep(in_normal_form(uri))));
         let prompts = rules("scopes.prompts", &map.prompts, Braces::AreLiteral, problems);
         let methods = rules("scopes.methods", &map.methods, Braces::AreLiteral, problems);
         let hierarchy = hierarchy(map, problems);
@@ -57,8 +67,9 @@ impl Policy {
 
 fn base(every_request: &[Rule], problems: &mut Problems) -> Result<Vec<Requirement>, Flawed> {
     let field = "scopes.every_request";
-    let parsed: Result<Vec<_>, _> =
-        all(every_request.iter().map(|rule| requirement(field, rule, Fillers::None, problems)));
+    let parsed: Result<Vec<_>, _> = all(every_request
+        .iter()
+        .map(|rule| requirement(field, rule, Fillers::None, problems)));
     if every_request.iter().any(|rule| rule.0 == Need::Denied) {
         let fix = "a gate that refuses every request is no gate: leave out `deny`";
         return Err(problems.add(ConfigProblem::not_allowed(field, fix)));
@@ -73,8 +84,9 @@ fn in_normal_form(uri: &str) -> Result<(), ConfigProblem> {
         .map_err(|why| ConfigProblem::not_allowed(field(), why.to_string()).showing(uri))?;
     match example.normalised {
         Some(normal) => {
-            let fix =
-                format!("write the URI in its normal form, {normal:?}, as requests are compared with it");
+            let fix = format!(
+                "write the URI in its normal form, {normal:?}, as requests are compared with it"
+            );
             Err(ConfigProblem::not_allowed(field(), fix).showing(uri))
         }
         None => Ok(()),
@@ -86,7 +98,9 @@ fn example_of(written: &str) -> String {
     let literal = written.strip_suffix('*').unwrap_or(written);
     let mut pieces = literal.split('{');
     let first = pieces.next().unwrap_or_default().to_owned();
-    pieces.fold(first, |example, piece| example + "x" + piece.split_once('}').map_or("", |(_, then)| then))
+    pieces.fold(first, |example, piece| {
+        example + "x" + piece.split_once('}').map_or("", |(_, then)| then)
+    })
 }
 
 fn rules(
@@ -99,8 +113,8 @@ fn rules(
     let mut sound = Ok(());
     for (name, rule) in rules {
         let field = format!("{table}.{name}");
-        let pattern =
-            Pattern::read(name, braces).map_err(|fix| ConfigProblem::not_allowed(&field, fix).showing(name));
+        let pattern = Pattern::read(name, braces)
+            .map_err(|fix| ConfigProblem::not_allowed(&field, fix).showing(name));
         // Without a readable pattern no placeholder of the rule can be told to be wrong.
         let inserted = problems.keep(pattern).and_then(|pattern| {
             let fillers = match braces {
@@ -143,14 +157,19 @@ fn requirement(
 fn hierarchy(map: &ScopeMap, problems: &mut Problems) -> Result<Hierarchy, Flawed> {
     let lines: Vec<_> = all(map.implies.iter().map(|(broad, narrow)| {
         let field = format!("scopes.implies.{broad}");
-        let (broad, narrow) = (problems.keep(scope(&field, broad)), scopes(&field, narrow, problems));
+        let (broad, narrow) = (
+            problems.keep(scope(&field, broad)),
+            scopes(&field, narrow, problems),
+        );
         Ok((broad?, narrow?.as_slice().to_vec()))
     }))?;
-    problems.keep(Hierarchy::new(&lines, map.wildcard_grants).map_err(|scope| {
-        let field = format!("scopes.implies.{}", scope.as_str());
-        let fix = "it implies itself in the end: break the circle";
-        ConfigProblem::conflict(field, fix).showing(scope.as_str())
-    }))
+    problems.keep(
+        Hierarchy::new(&lines, map.wildcard_grants).map_err(|scope| {
+            let field = format!("scopes.implies.{}", scope.as_str());
+            let fix = "it implies itself in the end: break the circle";
+            ConfigProblem::conflict(field, fix).showing(scope.as_str())
+        }),
+    )
 }
 
 fn scopes(field: &str, texts: &[String], problems: &mut Problems) -> Result<Scopes, Flawed> {
@@ -186,7 +205,10 @@ pub(crate) fn published_scopes(
 ) -> Result<Scopes, Flawed> {
     let scopes = scopes(field, texts, problems);
     let mut sound = Ok(());
-    for wildcard in texts.iter().filter(|scope| *scope == "*" || scope.ends_with(":*")) {
+    for wildcard in texts
+        .iter()
+        .filter(|scope| *scope == "*" || scope.ends_with(":*"))
+    {
         let fix = "name single scopes: clients ask for all that is advertised";
         sound = Err(problems.add(ConfigProblem::not_allowed(field, fix).showing(wildcard)));
     }

@@ -153,9 +153,10 @@ impl<'a> CallInfo<'a> {
     pub fn arguments<T: Deserialize<'a>>(&self) -> Result<T, ArgumentsError> {
         match self.arguments {
             Some(arguments) => T::deserialize(arguments).map_err(ArgumentsError),
-            None => {
-                T::deserialize(serde::de::value::MapDeserializer::new(std::iter::empty::<(&str, &str)>()))
-            }
+            None => T::deserialize(serde::de::value::MapDeserializer::new(std::iter::empty::<(
+                &str,
+                &str,
+            )>())),
         }
     }
 }
@@ -196,26 +197,41 @@ impl OwnDecision {
                 if call.kind == MessageKind::Response {
                     continue;
                 }
-                let asked = CallInfo { call, arguments: arguments.as_ref() };
+                let asked = CallInfo {
+                    call,
+                    arguments: arguments.as_ref(),
+                };
                 match self.verdict(principal, &asked).await? {
                     Verdict::Allow => {}
                     Verdict::Need(scopes) => needed.extend(scopes),
-                    Verdict::Deny(code) => return Err(Refusal::from(Reason::DecisionDenied).got(code)),
+                    Verdict::Deny(code) => {
+                        return Err(Refusal::from(Reason::DecisionDenied).got(code));
+                    }
                 }
             }
             // A retry does not help, so it is no 503: the scope may follow from what the caller wrote.
             let unfit = |scope| Refusal::from(Reason::DecisionNoScope).got(scope);
-            needed.into_iter().map(|scope| Scope::parse_plain(&scope).map_err(|_| unfit(scope))).collect()
+            needed
+                .into_iter()
+                .map(|scope| Scope::parse_plain(&scope).map_err(|_| unfit(scope)))
+                .collect()
         };
-        timeout(self.time, all).await.unwrap_or(Err(Failed::TooSlow.into()))
+        timeout(self.time, all)
+            .await
+            .unwrap_or(Err(Failed::TooSlow.into()))
     }
 
     /// What it says of one call. A panic is caught: it would break the connection, and every other request on it.
-    async fn verdict(&self, principal: Option<&Principal>, asked: &CallInfo<'_>) -> Result<Verdict, Failed> {
+    async fn verdict(
+        &self,
+        principal: Option<&Principal>,
+        asked: &CallInfo<'_>,
+    ) -> Result<Verdict, Failed> {
         let mut deciding: Option<Deciding<'_>> = None;
         poll_fn(|context| {
             let poll = || {
-                let deciding = deciding.get_or_insert_with(|| self.decider.decide(principal, asked));
+                let deciding =
+                    deciding.get_or_insert_with(|| self.decider.decide(principal, asked));
                 deciding.as_mut().poll(context)
             };
             // Nothing of it is used after a panic.
@@ -230,7 +246,9 @@ impl OwnDecision {
 
 impl fmt::Debug for OwnDecision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OwnDecision").field("time", &self.time).finish_non_exhaustive()
+        f.debug_struct("OwnDecision")
+            .field("time", &self.time)
+            .finish_non_exhaustive()
     }
 }
 
@@ -253,13 +271,22 @@ impl From<Failed> for Refusal {
 
 /// The same trait, for one that is not known by its type.
 pub(crate) trait Decider: Send + Sync {
-    fn decide<'a>(&'a self, principal: Option<&'a Principal>, call: &'a CallInfo<'a>) -> Deciding<'a>;
+    fn decide<'a>(
+        &'a self,
+        principal: Option<&'a Principal>,
+        call: &'a CallInfo<'a>,
+    ) -> Deciding<'a>;
 }
 
-pub(crate) type Deciding<'a> = Pin<Box<dyn Future<Output = Result<Verdict, DecisionFailed>> + Send + 'a>>;
+pub(crate) type Deciding<'a> =
+    Pin<Box<dyn Future<Output = Result<Verdict, DecisionFailed>> + Send + 'a>>;
 
 impl<D: Decide> Decider for D {
-    fn decide<'a>(&'a self, principal: Option<&'a Principal>, call: &'a CallInfo<'a>) -> Deciding<'a> {
+    fn decide<'a>(
+        &'a self,
+        principal: Option<&'a Principal>,
+        call: &'a CallInfo<'a>,
+    ) -> Deciding<'a> {
         match principal {
             Some(principal) => Box::pin(Decide::decide(self, principal, call)),
             None => Box::pin(self.decide_without_token(call)),

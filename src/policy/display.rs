@@ -9,7 +9,11 @@ use super::scope_map::{Challenge, Unlisted};
 
 impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unlisted = if self.unlisted == Unlisted::Deny { "deny" } else { "allow" };
+        let unlisted = if self.unlisted == Unlisted::Deny {
+            "deny"
+        } else {
+            "allow"
+        };
         write!(f, "unlisted = {unlisted}")?;
         for requirement in &self.base {
             write!(f, "; every request = {requirement}")?;
@@ -28,7 +32,9 @@ impl fmt::Display for Policy {
 fn write_rules(f: &mut fmt::Formatter<'_>, kind: &str, rules: &Names<Requirement>) -> fmt::Result {
     let mut rules: Vec<_> = rules.iter().collect();
     rules.sort_by_key(|(name, _)| *name);
-    rules.iter().try_for_each(|(name, requirement)| write!(f, "; {kind} {name} = {requirement}"))
+    rules
+        .iter()
+        .try_for_each(|(name, requirement)| write!(f, "; {kind} {name} = {requirement}"))
 }
 
 impl fmt::Display for Requirement {

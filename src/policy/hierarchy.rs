@@ -34,10 +34,16 @@ impl Hierarchy {
                 }
             }
             for implied in reached {
-                satisfied_by.entry(implied.clone()).or_default().push((*broad).clone());
+                satisfied_by
+                    .entry(implied.clone())
+                    .or_default()
+                    .push((*broad).clone());
             }
         }
-        Ok(Self { satisfied_by, wildcards })
+        Ok(Self {
+            satisfied_by,
+            wildcards,
+        })
     }
 
     pub(crate) fn satisfied(&self, needed: &Scope, granted: &Scopes) -> bool {
@@ -49,10 +55,9 @@ impl Hierarchy {
     }
 
     fn grants(&self, granted: &Scopes, scope: &Scope) -> bool {
-        granted
-            .as_slice()
-            .iter()
-            .any(|held| held == scope || (self.wildcards && wildcard_covers(held.as_str(), scope.as_str())))
+        granted.as_slice().iter().any(|held| {
+            held == scope || (self.wildcards && wildcard_covers(held.as_str(), scope.as_str()))
+        })
     }
 }
 
@@ -63,9 +68,15 @@ impl fmt::Display for Hierarchy {
         lines.sort();
         for (scope, broader) in lines {
             write!(f, "; {} is implied by", scope.as_str())?;
-            broader.iter().try_for_each(|scope| write!(f, " {}", scope.as_str()))?;
+            broader
+                .iter()
+                .try_for_each(|scope| write!(f, " {}", scope.as_str()))?;
         }
-        if self.wildcards { f.write_str("; wildcard grants count") } else { Ok(()) }
+        if self.wildcards {
+            f.write_str("; wildcard grants count")
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -88,16 +99,28 @@ mod tests {
     fn hierarchy(lines: &[(&str, &[&str])], wildcards: bool) -> Result<Hierarchy, Scope> {
         let lines: Vec<_> = lines
             .iter()
-            .map(|(broad, narrow)| (scope(broad), narrow.iter().map(|text| scope(text)).collect()))
+            .map(|(broad, narrow)| {
+                (
+                    scope(broad),
+                    narrow.iter().map(|text| scope(text)).collect(),
+                )
+            })
             .collect();
         Hierarchy::new(&lines, wildcards)
     }
 
     #[test]
     fn a_broader_scope_stands_for_the_narrower_through_any_number_of_steps() {
-        let ladder = hierarchy(&[("admin", &["write"]), ("write", &["read", "list"])], false).unwrap();
+        let ladder = hierarchy(
+            &[("admin", &["write"]), ("write", &["read", "list"])],
+            false,
+        )
+        .unwrap();
         for needed in ["admin", "write", "read", "list"] {
-            assert!(ladder.satisfied(&scope(needed), &Scopes::from_claim("admin")), "{needed}");
+            assert!(
+                ladder.satisfied(&scope(needed), &Scopes::from_claim("admin")),
+                "{needed}"
+            );
         }
         assert!(!ladder.satisfied(&scope("write"), &Scopes::from_claim("read list")));
         assert!(!ladder.satisfied(&scope("other"), &Scopes::from_claim("admin")));

@@ -42,12 +42,19 @@ impl Policy {
     pub(crate) fn depends_on_calls(&self) -> bool {
         self.unlisted == Unlisted::Deny
             || self.filters_lists()
-            || self.kinds_of_rules().iter().any(|(_, rules)| !rules.is_empty())
+            || self
+                .kinds_of_rules()
+                .iter()
+                .any(|(_, rules)| !rules.is_empty())
     }
 
     /// The base rule: what every request needs.
     pub(crate) fn admit(&self, grant: Grant<'_>) -> Result<Admitted, Refusal> {
-        if self.base.iter().all(|needed| self.satisfied(needed, grant.scopes)) {
+        if self
+            .base
+            .iter()
+            .all(|needed| self.satisfied(needed, grant.scopes))
+        {
             return Ok(Admitted(()));
         }
         Err(self.shortfall(grant, |_| Ok(()))?.into())
@@ -91,7 +98,9 @@ impl Policy {
 
     /// For a request whose body nothing depends on. `None` where it came without a token.
     pub(crate) fn permit_unread(&self, grant: Option<AdmittedGrant<'_>>) -> Option<Permit> {
-        grant.filter(|_| !self.depends_on_calls()).map(|_| Permit(()))
+        grant
+            .filter(|_| !self.depends_on_calls())
+            .map(|_| Permit(()))
     }
 
     /// For a request without a body, which the base rule is enough for. `None` where it came without a token.
@@ -107,7 +116,11 @@ impl Policy {
     ) -> Result<(), Refusal> {
         let mut satisfied = true;
         of_calls(&mut |needed| satisfied = satisfied && self.satisfied(needed, grant.scopes))?;
-        if satisfied { Ok(()) } else { Err(self.shortfall(grant, of_calls)?.into()) }
+        if satisfied {
+            Ok(())
+        } else {
+            Err(self.shortfall(grant, of_calls)?.into())
+        }
     }
 
     /// Everything that is needed, for a request that gets a challenge: it is put together for no other one.
@@ -118,9 +131,18 @@ impl Policy {
     ) -> Result<Shortfall, Refusal> {
         let mut scopes = self.rendered(of_calls)?;
         if self.challenge == Challenge::Accumulate {
-            scopes.extend(grant.scopes.as_slice().iter().filter(|scope| scope.is_repeatable()).cloned());
+            scopes.extend(
+                grant
+                    .scopes
+                    .as_slice()
+                    .iter()
+                    .filter(|scope| scope.is_repeatable())
+                    .cloned(),
+            );
         }
-        Ok(Shortfall { scopes: scopes.into_iter().collect() })
+        Ok(Shortfall {
+            scopes: scopes.into_iter().collect(),
+        })
     }
 
     fn all_requirements(
@@ -128,16 +150,24 @@ impl Policy {
         calls: &Calls<'_>,
         needed: &mut dyn FnMut(&Requirement),
     ) -> Result<(), Refusal> {
-        calls.iter().try_for_each(|call| self.requirements(call, needed))
+        calls
+            .iter()
+            .try_for_each(|call| self.requirements(call, needed))
     }
 
     /// The scopes to ask for, where these calls are to be made: those of every request and theirs. No scopes
     /// at all open a call that is denied.
     pub(crate) fn needs_of(&self, calls: Option<&Calls<'_>>) -> Scopes {
         let of_calls = |needed: &mut dyn FnMut(&Requirement)| {
-            calls.into_iter().flat_map(Calls::iter).try_for_each(|call| self.requirements(call, needed))
+            calls
+                .into_iter()
+                .flat_map(Calls::iter)
+                .try_for_each(|call| self.requirements(call, needed))
         };
-        self.rendered(of_calls).unwrap_or_default().into_iter().collect()
+        self.rendered(of_calls)
+            .unwrap_or_default()
+            .into_iter()
+            .collect()
     }
 
     fn rendered(
@@ -161,7 +191,9 @@ impl Policy {
         }
         let of_method = match self.methods.get(&call.method) {
             // Of these the rule for what they name decides alone.
-            None if call.definition.is_for_its_subject() => Some(Found::exactly(&Requirement::NoOpinion)),
+            None if call.definition.is_for_its_subject() => {
+                Some(Found::exactly(&Requirement::NoOpinion))
+            }
             None if call.definition.is_mcps_own => Some(Found::exactly(&Requirement::Nothing)),
             listed => listed,
         };
@@ -176,9 +208,9 @@ impl Policy {
                 needed(&*self.open(self.prompts.get(name), name, Reason::PromptUnmapped)?);
                 Ok(())
             }
-            Target::Resources(resources) => {
-                resources.iter().try_for_each(|name| self.resource_requirements(name, needed))
-            }
+            Target::Resources(resources) => resources
+                .iter()
+                .try_for_each(|name| self.resource_requirements(name, needed)),
         }
     }
 
@@ -212,10 +244,20 @@ impl Policy {
         unmapped: Reason,
     ) -> Result<Cow<'p, Requirement>, Refusal> {
         match (found, self.unlisted) {
-            (Some(Found { rule: Requirement::Denied, .. }), _) => {
-                Err(Refusal::from(Reason::Denied).got(name))
-            }
-            (Some(Found { rule: Requirement::Templated(scopes), pattern }), _) => {
+            (
+                Some(Found {
+                    rule: Requirement::Denied,
+                    ..
+                }),
+                _,
+            ) => Err(Refusal::from(Reason::Denied).got(name)),
+            (
+                Some(Found {
+                    rule: Requirement::Templated(scopes),
+                    pattern,
+                }),
+                _,
+            ) => {
                 let filled = Requirement::filled(scopes, name, pattern).map(Cow::Owned);
                 filled.ok_or_else(|| Refusal::from(Reason::NameNoScope).got(name))
             }
@@ -237,12 +279,14 @@ impl Policy {
     pub(super) fn satisfied(&self, requirement: &Requirement, granted: &Scopes) -> bool {
         match requirement {
             Requirement::Anonymous | Requirement::NoOpinion | Requirement::Nothing => true,
-            Requirement::All(scopes) => {
-                scopes.as_slice().iter().all(|scope| self.hierarchy.satisfied(scope, granted))
-            }
-            Requirement::Any(scopes) => {
-                scopes.as_slice().iter().any(|scope| self.hierarchy.satisfied(scope, granted))
-            }
+            Requirement::All(scopes) => scopes
+                .as_slice()
+                .iter()
+                .all(|scope| self.hierarchy.satisfied(scope, granted)),
+            Requirement::Any(scopes) => scopes
+                .as_slice()
+                .iter()
+                .any(|scope| self.hierarchy.satisfied(scope, granted)),
             // Filled before it gets here.
             Requirement::Templated(_) | Requirement::Denied => false,
         }

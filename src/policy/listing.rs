@@ -21,7 +21,9 @@ impl Policy {
     /// without a token. The judge is that of the calls: what is listed may be called, but for what a rule lists
     /// all the same.
     pub(crate) fn may_be_listed(&self, granted: Option<&Scopes>, list: List, name: &str) -> bool {
-        let Some(shown) = &self.shown else { return true };
+        let Some(shown) = &self.shown else {
+            return true;
+        };
         let name = Cow::Borrowed(name);
         let target = match list {
             List::Tools => Target::tool(name),
@@ -33,22 +35,29 @@ impl Policy {
         let Ok(target) = target else { return false };
         let call = Call::naming(list.entry_method(), target);
         let mut callable = true;
-        let open =
-            self.requirements(&call, &mut |needed| callable = callable && self.lets_in(needed, granted));
+        let open = self.requirements(&call, &mut |needed| {
+            callable = callable && self.lets_in(needed, granted)
+        });
         open.is_ok() && (callable || shown.always(&call.target))
     }
 
     /// Nobody can say what a template's expansions are called but for what stands before its first expression.
     /// It is shown where the rule of a URI that begins so, or any rule further below, lets the caller in. That
     /// may show too much, never open anything: each expansion is judged when it is called.
-    fn template_may_be_listed(&self, granted: Option<&Scopes>, shown: &Shown, template: &str) -> bool {
+    fn template_may_be_listed(
+        &self,
+        granted: Option<&Scopes>,
+        shown: &Shown,
+        template: &str,
+    ) -> bool {
         let Some((beginning, _)) = template.split_once('{') else {
             return self.may_be_listed(granted, List::Resources, template);
         };
         let mut method_held = true;
         let read = Call::naming(List::ResourceTemplates.entry_method(), Target::None);
-        let open = self
-            .requirements(&read, &mut |needed| method_held = method_held && self.lets_in(needed, granted));
+        let open = self.requirements(&read, &mut |needed| {
+            method_held = method_held && self.lets_in(needed, granted)
+        });
         // Scopes that follow the name may be held for some expansion or other.
         let may_hold = |rule: &Requirement| match rule {
             Requirement::Templated(_) => granted.is_some(),
@@ -56,24 +65,37 @@ impl Policy {
         };
         let shows = |name: &str, rule: &Requirement| {
             *rule != Requirement::Denied
-                && (shown.resources.of(name) == Some(&Visibility::Always) || (method_held && may_hold(rule)))
+                && (shown.resources.of(name) == Some(&Visibility::Always)
+                    || (method_held && may_hold(rule)))
         };
         let some_expansion = |beginning: &str| {
             let patterns = self.resources.iter().filter_map(|(name, rule)| {
                 let prefix = literal_beginning(name)?;
-                beginning.starts_with(prefix).then_some((prefix, name, rule))
+                beginning
+                    .starts_with(prefix)
+                    .then_some((prefix, name, rule))
             });
             match patterns.max_by_key(|(prefix, ..)| prefix.len()) {
                 Some((_, name, rule)) if shows(name, rule) => return true,
-                None if self.unlisted == Unlisted::Allow && method_held && granted.is_some() => return true,
+                None if self.unlisted == Unlisted::Allow && method_held && granted.is_some() => {
+                    return true;
+                }
                 Some(_) | None => {}
             }
             self.resources.iter().any(|(name, rule)| {
-                literal_beginning(name).unwrap_or(name).starts_with(beginning) && shows(name, rule)
+                literal_beginning(name)
+                    .unwrap_or(name)
+                    .starts_with(beginning)
+                    && shows(name, rule)
             })
         };
-        let Ok(beginning) = ResourceName::parse(beginning.into()) else { return false };
-        open.is_ok() && beginning.spellings().all(|spelling| some_expansion(&spelling))
+        let Ok(beginning) = ResourceName::parse(beginning.into()) else {
+            return false;
+        };
+        open.is_ok()
+            && beginning
+                .spellings()
+                .all(|spelling| some_expansion(&spelling))
     }
 
     fn lets_in(&self, needed: &Requirement, granted: Option<&Scopes>) -> bool {
@@ -97,11 +119,9 @@ mod tests {
     use crate::policy::{Rule, ScopeMap, all_of, any_of, base_only, deny};
 
     fn listed(map: ScopeMap, granted: &str, list: List, name: &str) -> bool {
-        Policy::compile(&map.list_callable(), &mut Problems::default()).unwrap().may_be_listed(
-            Some(&Scopes::from_claim(granted)),
-            list,
-            name,
-        )
+        Policy::compile(&map.list_callable(), &mut Problems::default())
+            .unwrap()
+            .may_be_listed(Some(&Scopes::from_claim(granted)), list, name)
     }
 
     #[test]
@@ -114,9 +134,16 @@ mod tests {
             (List::ResourceTemplates, "docs://", 8192),
         ] {
             let named = |length: usize| format!("{before}{}", "x".repeat(length - before.len()));
-            let end = if list == List::ResourceTemplates { "{id}" } else { "" };
+            let end = if list == List::ResourceTemplates {
+                "{id}"
+            } else {
+                ""
+            };
             assert!(listed(map(), "", list, &(named(longest) + end)), "{list:?}");
-            assert!(!listed(map(), "", list, &(named(longest + 1) + end)), "{list:?}");
+            assert!(
+                !listed(map(), "", list, &(named(longest + 1) + end)),
+                "{list:?}"
+            );
         }
     }
 
@@ -153,7 +180,11 @@ mod tests {
             ("z", "z_top", false),
             ("", "Free", false),
         ] {
-            assert_eq!(listed(map(), granted, List::Tools, name), is_listed, "{name} with {granted:?}");
+            assert_eq!(
+                listed(map(), granted, List::Tools, name),
+                is_listed,
+                "{name} with {granted:?}"
+            );
         }
         assert!(!listed(map(), "", List::Prompts, "greet"));
         assert!(listed(map(), "prompts", List::Prompts, "greet"));
@@ -164,16 +195,41 @@ mod tests {
     #[test]
     fn where_scopes_follow_the_name_so_does_what_is_listed() {
         let map = || {
-            ScopeMap::deny_unlisted().tool("*", "tool:{name}").resource("db://{table}/rows/*", "db:{table}")
+            ScopeMap::deny_unlisted()
+                .tool("*", "tool:{name}")
+                .resource("db://{table}/rows/*", "db:{table}")
         };
         assert!(listed(map(), "tool:add", List::Tools, "add"));
         assert!(!listed(map(), "tool:add", List::Tools, "sub"));
-        assert!(!listed(map(), "tool:a", List::Tools, "a b"), "no scope can be made of it");
-        assert!(listed(map(), "db:users", List::Resources, "db://users/rows/7"));
-        assert!(!listed(map(), "db:users", List::Resources, "db://orders/rows/7"));
+        assert!(
+            !listed(map(), "tool:a", List::Tools, "a b"),
+            "no scope can be made of it"
+        );
+        assert!(listed(
+            map(),
+            "db:users",
+            List::Resources,
+            "db://users/rows/7"
+        ));
+        assert!(!listed(
+            map(),
+            "db:users",
+            List::Resources,
+            "db://orders/rows/7"
+        ));
         // Of some table's rows, nobody can say of which.
-        assert!(listed(map(), "db:users", List::ResourceTemplates, "db://{table}/rows/{row}"));
-        assert!(!listed(map(), "db:users", List::ResourceTemplates, "file:///{path}"));
+        assert!(listed(
+            map(),
+            "db:users",
+            List::ResourceTemplates,
+            "db://{table}/rows/{row}"
+        ));
+        assert!(!listed(
+            map(),
+            "db:users",
+            List::ResourceTemplates,
+            "file:///{path}"
+        ));
     }
 
     #[test]
@@ -189,7 +245,10 @@ mod tests {
         assert!(!listed(map(), "", List::Tools, "x"));
         assert!(listed(map(), "caller", List::Tools, "x"));
         assert!(listed(map(), "", List::Tools, "teaser"));
-        assert!(!listed(map(), "premium", List::Prompts, "teaser"), "no scope opens the method");
+        assert!(
+            !listed(map(), "premium", List::Prompts, "teaser"),
+            "no scope opens the method"
+        );
         for list in [List::Resources, List::ResourceTemplates] {
             assert!(!listed(map(), "", list, "file:///a/{x}"));
             assert!(listed(map(), "reader", list, "file:///a/{x}"));
@@ -213,7 +272,11 @@ mod tests {
             ("", "docs://teaser/a", true),
             ("", "docs://other/a", false),
         ] {
-            assert_eq!(listed(map(), granted, List::Resources, uri), is_listed, "{uri} with {granted:?}");
+            assert_eq!(
+                listed(map(), granted, List::Resources, uri),
+                is_listed,
+                "{uri} with {granted:?}"
+            );
         }
     }
 
@@ -246,7 +309,12 @@ mod tests {
             let shown = listed(map(), granted, List::ResourceTemplates, template);
             assert_eq!(shown, is_listed, "{template} with {granted:?}");
         }
-        assert!(listed(ScopeMap::allow_unlisted(), "", List::ResourceTemplates, "x://{y}"));
+        assert!(listed(
+            ScopeMap::allow_unlisted(),
+            "",
+            List::ResourceTemplates,
+            "x://{y}"
+        ));
     }
 
     #[test]
@@ -258,7 +326,9 @@ mod tests {
         };
         let map = ScopeMap::allow_unlisted;
         assert!(error(map().tool("t", deny().listed())).contains("scopes.tools.t"));
-        assert!(error(map().every_request(Rule::from("a").listed())).contains("scopes.every_request"));
+        assert!(
+            error(map().every_request(Rule::from("a").listed())).contains("scopes.every_request")
+        );
         assert!(error(map().method("x", Rule::from("a").listed())).contains("scopes.methods.x"));
         let shown = map().tool("t", Rule::from("a").listed());
         assert!(Policy::compile(&shown, &mut Problems::default()).is_ok());

@@ -27,39 +27,68 @@ pub(crate) struct Found<'r, R> {
 
 impl<'r, R> Found<'r, R> {
     pub(crate) fn exactly(rule: &'r R) -> Self {
-        Self { rule, pattern: None }
+        Self {
+            rule,
+            pattern: None,
+        }
     }
 }
 
 impl<R> Names<R> {
     pub(crate) fn new(braces: Braces) -> Self {
         let (exact, patterns, others) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Self { braces, exact, patterns, prefixes: Prefixes::default(), others }
+        Self {
+            braces,
+            exact,
+            patterns,
+            prefixes: Prefixes::default(),
+            others,
+        }
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<Found<'_, R>> {
         if let Some(rule) = self.exact.get(name) {
             return Some(Found::exactly(rule));
         }
-        let of_prefix = self.prefixes.longest(name).and_then(|index| self.patterns.get(index));
-        let mut others = self.others.iter().filter_map(|index| self.patterns.get(*index));
+        let of_prefix = self
+            .prefixes
+            .longest(name)
+            .and_then(|index| self.patterns.get(index));
+        let mut others = self
+            .others
+            .iter()
+            .filter_map(|index| self.patterns.get(*index));
         let other = others.find(|(pattern, _)| pattern.matches(name));
-        let (pattern, rule) =
-            of_prefix.into_iter().chain(other).max_by_key(|(pattern, _)| pattern.literal_length())?;
-        Some(Found { rule, pattern: Some(pattern) })
+        let (pattern, rule) = of_prefix
+            .into_iter()
+            .chain(other)
+            .max_by_key(|(pattern, _)| pattern.literal_length())?;
+        Some(Found {
+            rule,
+            pattern: Some(pattern),
+        })
     }
 
     /// The rule that was written for this name or pattern.
     pub(crate) fn of(&self, written: &str) -> Option<&R> {
         self.exact.get(written).or_else(|| {
-            self.patterns.iter().find(|(pattern, _)| pattern.written() == written).map(|(_, rule)| rule)
+            self.patterns
+                .iter()
+                .find(|(pattern, _)| pattern.written() == written)
+                .map(|(_, rule)| rule)
         })
     }
 
     /// Every name and pattern as it was written, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &R)> {
-        let patterns = self.patterns.iter().map(|(pattern, rule)| (pattern.written(), rule));
-        self.exact.iter().map(|(name, rule)| (name.as_str(), rule)).chain(patterns)
+        let patterns = self
+            .patterns
+            .iter()
+            .map(|(pattern, rule)| (pattern.written(), rule));
+        self.exact
+            .iter()
+            .map(|(name, rule)| (name.as_str(), rule))
+            .chain(patterns)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -69,7 +98,9 @@ impl<R> Names<R> {
     /// Fails with what is wrong with the name, which is written in this field.
     pub(crate) fn insert(&mut self, field: &str, name: &str, rule: R) -> Result<(), ConfigProblem> {
         let not_allowed = |fix| ConfigProblem::not_allowed(field, fix).showing(name);
-        let twice = || ConfigProblem::duplicate(field, "it is named twice: join the two rules").showing(name);
+        let twice = || {
+            ConfigProblem::duplicate(field, "it is named twice: join the two rules").showing(name)
+        };
         if name.is_empty() {
             return Err(not_allowed("a name has at least one character"));
         }
@@ -83,7 +114,10 @@ impl<R> Names<R> {
             return Err(twice());
         }
         let length = pattern.literal_length();
-        let rivals = self.patterns.iter().filter(|(held, _)| held.literal_length() == length);
+        let rivals = self
+            .patterns
+            .iter()
+            .filter(|(held, _)| held.literal_length() == length);
         if rivals.into_iter().any(|(held, _)| held.overlaps(&pattern)) {
             let fix = "another pattern with as much literal text may match the same name: make one say more";
             return Err(ConfigProblem::conflict(field, fix).showing(name));
@@ -92,9 +126,14 @@ impl<R> Names<R> {
         match pattern.as_prefix() {
             Some(prefix) => self.prefixes.insert(prefix, index),
             None => {
-                let literal =
-                    |index: &usize| self.patterns.get(*index).map(|(held, _)| held.literal_length());
-                let position = self.others.partition_point(|held| literal(held) >= Some(length));
+                let literal = |index: &usize| {
+                    self.patterns
+                        .get(*index)
+                        .map(|(held, _)| held.literal_length())
+                };
+                let position = self
+                    .others
+                    .partition_point(|held| literal(held) >= Some(length));
                 self.others.insert(position, index);
             }
         }
@@ -127,7 +166,11 @@ mod tests {
             ("", "*"),
             ("Files_read", "*"),
         ] {
-            assert_eq!(names.get(name).map(|found| *found.rule), Some(rule), "{name}");
+            assert_eq!(
+                names.get(name).map(|found| *found.rule),
+                Some(rule),
+                "{name}"
+            );
         }
         assert_eq!(self::names(&["a*"]).get("b"), None);
     }
@@ -135,8 +178,12 @@ mod tests {
     #[test]
     fn of_a_prefix_and_a_pattern_with_placeholders_the_one_with_more_literal_text_wins() {
         let mut names = Names::new(Braces::ArePlaceholders);
-        for pattern in ["db://*", "db://{table}/rows/*", "db://users/rows/*", "db://{table}/rows/{row}/cells"]
-        {
+        for pattern in [
+            "db://*",
+            "db://{table}/rows/*",
+            "db://users/rows/*",
+            "db://{table}/rows/{row}/cells",
+        ] {
             names.insert("field", pattern, pattern).unwrap();
         }
         for (name, rule) in [
@@ -145,7 +192,11 @@ mod tests {
             ("db://users/rows/7", "db://users/rows/*"),
             ("db://orders/rows/7/cells", "db://{table}/rows/{row}/cells"),
         ] {
-            assert_eq!(names.get(name).map(|found| *found.rule), Some(rule), "{name}");
+            assert_eq!(
+                names.get(name).map(|found| *found.rule),
+                Some(rule),
+                "{name}"
+            );
         }
     }
 

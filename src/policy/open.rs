@@ -24,13 +24,18 @@ impl Policy {
             }
             let mut open = true;
             self.requirements(call, &mut |needed| open = open && needed.is_open())?;
-            if open { Ok(()) } else { Err(Reason::NoToken.into()) }
+            if open {
+                Ok(())
+            } else {
+                Err(Reason::NoToken.into())
+            }
         })
     }
 
     /// Each rule that opens something, in the operator's own words.
     pub(crate) fn opened(&self) -> impl fmt::Display {
-        let opens = |(_, requirement): &(&str, &Requirement)| **requirement == Requirement::Anonymous;
+        let opens =
+            |(_, requirement): &(&str, &Requirement)| **requirement == Requirement::Anonymous;
         let mut opened = Vec::new();
         for (kind, rules) in self.kinds_of_rules() {
             let mut names: Vec<&str> = rules.iter().filter(opens).map(|(name, _)| name).collect();
@@ -54,9 +59,11 @@ impl ScopeMap {
             ("prompts", &self.prompts),
             ("methods", &self.methods),
         ];
-        tables
-            .into_iter()
-            .flat_map(|(table, rules)| rules.iter().map(move |(name, rule)| (table, name.as_str(), rule)))
+        tables.into_iter().flat_map(|(table, rules)| {
+            rules
+                .iter()
+                .map(move |(name, rule)| (table, name.as_str(), rule))
+        })
     }
 }
 
@@ -68,12 +75,19 @@ fn is_open(rule: &Rule) -> bool {
 pub(super) fn check(map: &ScopeMap, problems: &mut Problems) -> Result<(), Flawed> {
     let mut sound = Ok(());
     if map.every_request.iter().any(is_open) {
-        let fix = "name what is open without a token; what every request needs does not open anything";
+        let fix =
+            "name what is open without a token; what every request needs does not open anything";
         sound = Err(problems.add(ConfigProblem::not_allowed("scopes.every_request", fix)));
     }
-    for (table, name, _) in map.rules_by_name().filter(|(_, name, rule)| *name == "*" && is_open(rule)) {
-        let fix = "name what is open without a token, or what is added to the server later would be too";
-        sound = Err(problems.add(ConfigProblem::not_allowed(format!("scopes.{table}"), fix).showing(name)));
+    for (table, name, _) in map
+        .rules_by_name()
+        .filter(|(_, name, rule)| *name == "*" && is_open(rule))
+    {
+        let fix =
+            "name what is open without a token, or what is added to the server later would be too";
+        sound =
+            Err(problems
+                .add(ConfigProblem::not_allowed(format!("scopes.{table}"), fix).showing(name)));
     }
     sound
 }

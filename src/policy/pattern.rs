@@ -43,7 +43,12 @@ impl Pattern {
         if placeholders.is_empty() && !open_ended {
             return Ok(None);
         }
-        Ok(Some(Self { written: written.to_owned(), prefix: prefix.to_owned(), placeholders, open_ended }))
+        Ok(Some(Self {
+            written: written.to_owned(),
+            prefix: prefix.to_owned(),
+            placeholders,
+            open_ended,
+        }))
     }
 
     pub(crate) fn written(&self) -> &str {
@@ -80,7 +85,12 @@ impl Pattern {
 
     /// The more of it is literal, the more it says.
     pub(crate) fn literal_length(&self) -> usize {
-        self.prefix.len() + self.placeholders.iter().map(|placeholder| placeholder.then.len()).sum::<usize>()
+        self.prefix.len()
+            + self
+                .placeholders
+                .iter()
+                .map(|placeholder| placeholder.then.len())
+                .sum::<usize>()
     }
 
     /// Whether some name matches both, as far as can be told piece by piece: in doubt, yes.
@@ -104,7 +114,9 @@ impl Pattern {
     fn fill<'n>(&self, mut rest: &'n str, found: &mut dyn FnMut(&str, &'n str)) -> bool {
         for Placeholder { name, then } in &self.placeholders {
             let length = rest.find(ENDS).unwrap_or(rest.len());
-            let Some((value, behind)) = rest.split_at_checked(length).filter(|(value, _)| !value.is_empty())
+            let Some((value, behind)) = rest
+                .split_at_checked(length)
+                .filter(|(value, _)| !value.is_empty())
             else {
                 return false;
             };
@@ -119,8 +131,11 @@ impl Pattern {
 }
 
 fn may_be_equal(one: &str, another: &str) -> bool {
-    let literal =
-        |piece: &str| piece.find(['{', '*']).map(|end| piece.get(..end).unwrap_or_default().to_owned());
+    let literal = |piece: &str| {
+        piece
+            .find(['{', '*'])
+            .map(|end| piece.get(..end).unwrap_or_default().to_owned())
+    };
     match (literal(one), literal(another)) {
         (None, None) => one == another,
         (Some(start), None) => another.starts_with(&start),
@@ -136,7 +151,11 @@ fn placeholders(literal: &str, open_ended: bool) -> Result<(&str, Vec<Placeholde
     let (mut found, mut before): (Vec<Placeholder>, _) = (Vec::new(), prefix);
     for piece in pieces {
         let (name, then) = piece.split_once('}').ok_or("a placeholder ends in `}`")?;
-        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        if name.is_empty()
+            || !name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        {
             return Err("a placeholder is one word in braces: letters, digits and `_`");
         }
         if found.iter().any(|earlier| earlier.name == name) {
@@ -146,10 +165,17 @@ fn placeholders(literal: &str, open_ended: bool) -> Result<(&str, Vec<Placeholde
         if !before.ends_with('/') || !ends {
             return Err("a placeholder is all that stands between two slashes");
         }
-        found.push(Placeholder { name: name.to_owned(), then: then.to_owned() });
+        found.push(Placeholder {
+            name: name.to_owned(),
+            then: then.to_owned(),
+        });
         before = then;
     }
-    if prefix.contains('}') || found.iter().any(|placeholder| placeholder.then.contains('}')) {
+    if prefix.contains('}')
+        || found
+            .iter()
+            .any(|placeholder| placeholder.then.contains('}'))
+    {
         return Err("a placeholder begins with `{`");
     }
     Ok((prefix, found))
@@ -176,14 +202,20 @@ mod tests {
             ("db://users?x/rows/7", None),
             ("dbs://users/rows/7", None),
         ] {
-            assert_eq!((rows.matches(name), rows.filled(name, "table")), (table.is_some(), table), "{name}");
+            assert_eq!(
+                (rows.matches(name), rows.filled(name, "table")),
+                (table.is_some(), table),
+                "{name}"
+            );
         }
         assert!(rows.has("table") && !rows.has("row"));
 
         let two = uri("test://{kind}/x/{id}").unwrap().unwrap();
         assert_eq!(two.filled("test://a/x/b", "id"), Some("b"));
         assert!(
-            !two.matches("test://a/x/b/") && !two.matches("test://a/x/b?c") && !two.matches("test://a/x/")
+            !two.matches("test://a/x/b/")
+                && !two.matches("test://a/x/b?c")
+                && !two.matches("test://a/x/")
         );
     }
 

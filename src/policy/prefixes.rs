@@ -15,7 +15,14 @@ struct Prefix {
 impl Prefixes {
     pub(crate) fn insert(&mut self, text: &str, owner: usize) {
         let position = self.0.partition_point(|held| held.text.as_str() < text);
-        self.0.insert(position, Prefix { text: text.to_owned(), owner, parent: None });
+        self.0.insert(
+            position,
+            Prefix {
+                text: text.to_owned(),
+                owner,
+                parent: None,
+            },
+        );
         let mut above: Vec<usize> = Vec::new();
         for index in 0..self.0.len() {
             let begins_with = |parent: &usize| match (self.0.get(index), self.0.get(*parent)) {

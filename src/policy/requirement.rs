@@ -22,9 +22,17 @@ pub(super) enum Requirement {
 
 impl Requirement {
     /// What a template demands for this name. `None` where no scope can be made of it.
-    pub(super) fn filled(template: &Template, name: &str, pattern: Option<&Pattern>) -> Option<Self> {
+    pub(super) fn filled(
+        template: &Template,
+        name: &str,
+        pattern: Option<&Pattern>,
+    ) -> Option<Self> {
         let scopes = template.fill(name, pattern)?;
-        Some(if template.is_any() { Self::Any(scopes) } else { Self::All(scopes) })
+        Some(if template.is_any() {
+            Self::Any(scopes)
+        } else {
+            Self::All(scopes)
+        })
     }
 
     /// Whether a request without a token meets it.
@@ -35,7 +43,11 @@ impl Requirement {
     /// What a challenge names: of alternatives the first, always, so that clients see one answer.
     pub(super) fn rendered(&self) -> &[Scope] {
         match self {
-            Self::Anonymous | Self::NoOpinion | Self::Nothing | Self::Templated(_) | Self::Denied => &[],
+            Self::Anonymous
+            | Self::NoOpinion
+            | Self::Nothing
+            | Self::Templated(_)
+            | Self::Denied => &[],
             Self::All(scopes) => scopes.as_slice(),
             Self::Any(scopes) => scopes.as_slice().get(..1).unwrap_or_default(),
         }

@@ -135,7 +135,9 @@ impl<'de> Deserialize<'de> for Rule {
                         "any" => any_of(map.next_value::<Vec<String>>()?),
                         "deny" if map.next_value::<bool>()? => deny(),
                         "deny" => {
-                            return Err(A::Error::custom("`deny = false` says nothing: write {} instead"));
+                            return Err(A::Error::custom(
+                                "`deny = false` says nothing: write {} instead",
+                            ));
                         }
                         "without_token" if map.next_value::<bool>()? => without_token(),
                         "without_token" => {
@@ -148,7 +150,9 @@ impl<'de> Deserialize<'de> for Rule {
                             continue;
                         }
                         "listed" => {
-                            return Err(A::Error::custom("`listed = false` says nothing: leave it out"));
+                            return Err(A::Error::custom(
+                                "`listed = false` says nothing: leave it out",
+                            ));
                         }
                         other => {
                             let known = &["all", "any", "deny", "without_token", "listed"];

@@ -136,7 +136,8 @@ impl ScopeMap {
         scope: impl Into<String>,
         implied: impl IntoIterator<Item = S>,
     ) -> Self {
-        self.implies.push((scope.into(), implied.into_iter().map(Into::into).collect()));
+        self.implies
+            .push((scope.into(), implied.into_iter().map(Into::into).collect()));
         self
     }
 

@@ -21,17 +21,35 @@ pub(crate) struct Shown {
 impl Shown {
     /// `None` where lists are not filtered. What is wrong with a rule's visibility is found in any case.
     pub(super) fn compile(map: &ScopeMap, problems: &mut Problems) -> Result<Option<Self>, Flawed> {
-        let base = map.every_request.iter().map(|rule| ("scopes.every_request".to_owned(), rule));
-        let methods = map.methods.iter().map(|(name, rule)| (format!("scopes.methods.{name}"), rule));
+        let base = map
+            .every_request
+            .iter()
+            .map(|rule| ("scopes.every_request".to_owned(), rule));
+        let methods = map
+            .methods
+            .iter()
+            .map(|(name, rule)| (format!("scopes.methods.{name}"), rule));
         let mut sound = Ok(());
-        for (field, _) in base.chain(methods).filter(|(_, rule)| rule.1 == Visibility::Always) {
+        for (field, _) in base
+            .chain(methods)
+            .filter(|(_, rule)| rule.1 == Visibility::Always)
+        {
             let fix = "only a tool, a prompt or a resource is in a list: leave out `listed` here";
             sound = Err(problems.add(ConfigProblem::not_allowed(field, fix)));
         }
         let tools = visibilities("scopes.tools", &map.tools, Braces::AreLiteral, problems);
-        let resources = visibilities("scopes.resources", &map.resources, Braces::ArePlaceholders, problems);
+        let resources = visibilities(
+            "scopes.resources",
+            &map.resources,
+            Braces::ArePlaceholders,
+            problems,
+        );
         let prompts = visibilities("scopes.prompts", &map.prompts, Braces::AreLiteral, problems);
-        let shown = Self { tools: tools?, resources: resources?, prompts: prompts? };
+        let shown = Self {
+            tools: tools?,
+            resources: resources?,
+            prompts: prompts?,
+        };
         sound.map(|()| (map.listing == Listing::Callable).then_some(shown))
     }
 
@@ -43,9 +61,10 @@ impl Shown {
             Target::None => false,
             Target::Tool(name) => is_always(self.tools.get(name)),
             Target::Prompt(name) => is_always(self.prompts.get(name)),
-            Target::Resources(names) => {
-                names.iter().flat_map(ResourceName::spellings).all(|uri| is_always(self.resources.get(&uri)))
-            }
+            Target::Resources(names) => names
+                .iter()
+                .flat_map(ResourceName::spellings)
+                .all(|uri| is_always(self.resources.get(&uri))),
         }
     }
 }
@@ -61,8 +80,7 @@ fn visibilities(
     for (name, Rule(need, visibility)) in rules {
         let field = format!("{table}.{name}");
         if *need == Need::Denied && *visibility == Visibility::Always {
-            let fix =
-                "what nobody may call is not listed: leave out `listed`, or name the scopes that open it";
+            let fix = "what nobody may call is not listed: leave out `listed`, or name the scopes that open it";
             sound = Err(problems.add(ConfigProblem::conflict(&field, fix)));
         }
         if let Err(problem) = names.insert(&field, name, *visibility) {
@@ -76,12 +94,19 @@ fn visibilities(
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("; lists show what is callable")?;
-        for (kind, names) in [("tool", &self.tools), ("resource", &self.resources), ("prompt", &self.prompts)]
-        {
-            let always = names.iter().filter(|(_, visibility)| **visibility == Visibility::Always);
+        for (kind, names) in [
+            ("tool", &self.tools),
+            ("resource", &self.resources),
+            ("prompt", &self.prompts),
+        ] {
+            let always = names
+                .iter()
+                .filter(|(_, visibility)| **visibility == Visibility::Always);
             let mut always: Vec<&str> = always.map(|(name, _)| name).collect();
             always.sort_unstable();
-            always.iter().try_for_each(|name| write!(f, "; {kind} {name} is listed anyway"))?;
+            always
+                .iter()
+                .try_for_each(|name| write!(f, "; {kind} {name} is listed anyway"))?;
         }
         Ok(())
     }

@@ -44,7 +44,10 @@ impl Template {
     }
 
     pub(crate) fn read(any: bool, texts: &[String], fillers: Fillers<'_>) -> Result<Self, String> {
-        let scopes = texts.iter().map(|text| pieces(text, fillers)).collect::<Result<_, _>>()?;
+        let scopes = texts
+            .iter()
+            .map(|text| pieces(text, fillers))
+            .collect::<Result<_, _>>()?;
         Ok(Self { any, scopes })
     }
 
@@ -78,12 +81,22 @@ fn pieces(text: &str, fillers: Fillers<'_>) -> Result<Vec<Piece>, String> {
         pieces.push(Piece::Literal(literal.to_owned()));
         pieces.push(match fillers {
             Fillers::Name if placeholder == "name" => Piece::Name,
-            Fillers::Of(Some(pattern)) if pattern.has(placeholder) => Piece::Of(placeholder.to_owned()),
-            Fillers::Name => return Err(format!("{{{placeholder}}} stands for nothing here: {{name}} does")),
-            Fillers::Of(_) => {
-                return Err(format!("{{{placeholder}}} stands for nothing: the URI has no such placeholder"));
+            Fillers::Of(Some(pattern)) if pattern.has(placeholder) => {
+                Piece::Of(placeholder.to_owned())
             }
-            Fillers::None => return Err("there is no name here to fill a placeholder with".to_owned()),
+            Fillers::Name => {
+                return Err(format!(
+                    "{{{placeholder}}} stands for nothing here: {{name}} does"
+                ));
+            }
+            Fillers::Of(_) => {
+                return Err(format!(
+                    "{{{placeholder}}} stands for nothing: the URI has no such placeholder"
+                ));
+            }
+            Fillers::None => {
+                return Err("there is no name here to fill a placeholder with".to_owned());
+            }
         });
         rest = behind;
     }

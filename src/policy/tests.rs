@@ -52,15 +52,41 @@ enum Outcome {
 
 impl Map {
     fn scope_map(&self) -> ScopeMap {
-        let mut map =
-            if self.denies_unlisted { ScopeMap::deny_unlisted() } else { ScopeMap::allow_unlisted() };
-        map = self.base.iter().fold(map, |map, need| map.every_request(need.rule()));
-        map = self.tools.iter().fold(map, |map, (name, need)| map.tool(name, need.rule()));
-        map = self.resources.iter().fold(map, |map, (uri, need)| map.resource(uri, need.rule()));
-        map = self.methods.iter().fold(map, |map, (name, need)| map.method(name, need.rule()));
-        map = self.implies.iter().fold(map, |map, (broad, narrow)| map.implies(broad, [narrow]));
-        map = if self.wildcard_grants { map.wildcard_grants() } else { map };
-        if self.accumulates { map.accumulate_in_challenges() } else { map }
+        let mut map = if self.denies_unlisted {
+            ScopeMap::deny_unlisted()
+        } else {
+            ScopeMap::allow_unlisted()
+        };
+        map = self
+            .base
+            .iter()
+            .fold(map, |map, need| map.every_request(need.rule()));
+        map = self
+            .tools
+            .iter()
+            .fold(map, |map, (name, need)| map.tool(name, need.rule()));
+        map = self
+            .resources
+            .iter()
+            .fold(map, |map, (uri, need)| map.resource(uri, need.rule()));
+        map = self
+            .methods
+            .iter()
+            .fold(map, |map, (name, need)| map.method(name, need.rule()));
+        map = self
+            .implies
+            .iter()
+            .fold(map, |map, (broad, narrow)| map.implies(broad, [narrow]));
+        map = if self.wildcard_grants {
+            map.wildcard_grants()
+        } else {
+            map
+        };
+        if self.accumulates {
+            map.accumulate_in_challenges()
+        } else {
+            map
+        }
     }
 
     fn judge(&self, granted: &[String], asked: &[Asked]) -> Outcome {
@@ -84,7 +110,8 @@ impl Map {
         }
         let held = self.everything_held(granted);
         let has = |scope: &String| {
-            held.contains(scope) || (self.wildcard_grants && held.iter().any(|held| covers(held, scope)))
+            held.contains(scope)
+                || (self.wildcard_grants && held.iter().any(|held| covers(held, scope)))
         };
         let satisfied = needs.iter().all(|need| match need {
             Need::Anonymous | Need::Nothing => true,
@@ -121,7 +148,9 @@ impl Map {
             };
             let method = of_name(&self.methods, method);
             let of_method = method.or((!matches!(one, Asked::List)).then_some(Need::Anonymous));
-            [of_method, target].iter().all(|need| matches!(need, Some(Need::Anonymous)))
+            [of_method, target]
+                .iter()
+                .all(|need| matches!(need, Some(Need::Anonymous)))
         })
     }
 
@@ -134,7 +163,8 @@ impl Map {
                 .iter()
                 .filter(|(broad, narrow)| {
                     let has_broad = held.contains(broad)
-                        || (self.wildcard_grants && granted.iter().any(|granted| covers(granted, broad)));
+                        || (self.wildcard_grants
+                            && granted.iter().any(|granted| covers(granted, broad)));
                     has_broad && !held.contains(narrow)
                 })
                 .map(|(_, narrow)| narrow.clone())
@@ -177,7 +207,9 @@ fn of_name(rules: &[(String, Need)], name: &str) -> Option<Need> {
 
 fn covers(held: &str, scope: &str) -> bool {
     held.strip_suffix(":*").is_some_and(|start| {
-        let below = scope.strip_prefix(start).and_then(|rest| rest.strip_prefix(':'));
+        let below = scope
+            .strip_prefix(start)
+            .and_then(|rest| rest.strip_prefix(':'));
         !start.is_empty() && below.is_some_and(|below| !below.is_empty())
     })
 }
@@ -187,7 +219,14 @@ const GRANTS: [&str; 9] = ["a", "a:b", "a:b:c", "b", "c:d", "e", "a:*", "a:b:*",
 const TOOLS: [&str; 6] = ["t", "tt", "ta", "tab", "b", "Tt"];
 const TOOL_RULES: [&str; 8] = ["t", "tt", "tab", "t*", "ta*", "tab*", "*", "b"];
 const URIS: [&str; 4] = ["file:///a", "file:///a/b", "file:///b", "file:///a/b/c"];
-const URI_RULES: [&str; 6] = ["file:///a", "file:///a/*", "file:///a/b*", "file:///*", "*", "file:///b"];
+const URI_RULES: [&str; 6] = [
+    "file:///a",
+    "file:///a/*",
+    "file:///a/b*",
+    "file:///*",
+    "*",
+    "file:///b",
+];
 const METHOD_RULES: [&str; 4] = ["tools/call", "tools/*", "resources/read", "*"];
 
 fn scopes() -> impl Strategy<Value = Vec<String>> {
@@ -225,23 +264,41 @@ fn map() -> impl Strategy<Value = Map> {
         0..2,
     );
     // From earlier to later ones only: a circle is refused.
-    let implies = proptest::collection::vec((0..SCOPES.len() - 1, 1..SCOPES.len()), 0..4).prop_map(|pairs| {
-        let forward = pairs.into_iter().filter(|(broad, narrow)| broad < narrow);
-        forward.map(|(broad, narrow)| (SCOPES[broad].to_owned(), SCOPES[narrow].to_owned())).collect()
-    });
+    let implies =
+        proptest::collection::vec((0..SCOPES.len() - 1, 1..SCOPES.len()), 0..4).prop_map(|pairs| {
+            let forward = pairs.into_iter().filter(|(broad, narrow)| broad < narrow);
+            forward
+                .map(|(broad, narrow)| (SCOPES[broad].to_owned(), SCOPES[narrow].to_owned()))
+                .collect()
+        });
     let switches = (any::<bool>(), any::<bool>(), any::<bool>());
-    (switches, base, rules(&TOOL_RULES), rules(&URI_RULES), rules(&METHOD_RULES), implies).prop_map(
-        |((denies_unlisted, wildcard_grants, accumulates), base, tools, resources, methods, implies)| Map {
-            denies_unlisted,
-            wildcard_grants,
-            accumulates,
-            base,
-            tools,
-            resources,
-            methods,
-            implies,
-        },
+    (
+        switches,
+        base,
+        rules(&TOOL_RULES),
+        rules(&URI_RULES),
+        rules(&METHOD_RULES),
+        implies,
     )
+        .prop_map(
+            |(
+                (denies_unlisted, wildcard_grants, accumulates),
+                base,
+                tools,
+                resources,
+                methods,
+                implies,
+            )| Map {
+                denies_unlisted,
+                wildcard_grants,
+                accumulates,
+                base,
+                tools,
+                resources,
+                methods,
+                implies,
+            },
+        )
 }
 
 fn asked() -> impl Strategy<Value = Vec<Asked>> {
@@ -274,7 +331,11 @@ fn body(asked: &[Asked]) -> String {
 
 fn calls(body: &str) -> Calls<'_> {
     let request = Request::post("/mcp").header("content-type", "application/json");
-    let (parts, ()) = request.header("mcp-protocol-version", "2025-03-26").body(()).unwrap().into_parts();
+    let (parts, ()) = request
+        .header("mcp-protocol-version", "2025-03-26")
+        .body(())
+        .unwrap()
+        .into_parts();
     Calls::read(&parts, body.as_bytes()).unwrap()
 }
 
@@ -284,14 +345,23 @@ fn outcome(policy: &Policy, granted: &[String], asked: &[Asked]) -> Outcome {
     let grant = Grant { scopes: &scopes };
     let authorized = policy.admit(grant).and_then(|admitted| {
         let body = body(asked);
-        policy.authorize(Some(admitted.grant(grant)), &calls(&body)).map(drop)
+        policy
+            .authorize(Some(admitted.grant(grant)), &calls(&body))
+            .map(drop)
     });
     match authorized {
         Ok(()) => Outcome::Allowed,
         Err(refusal) if refusal.kind() == RefusalKind::Forbidden => Outcome::Forbidden,
         Err(refusal) => {
             assert_eq!(refusal.kind(), RefusalKind::InsufficientScope);
-            Outcome::Missing(refusal.required().unwrap().iter().map(str::to_owned).collect())
+            Outcome::Missing(
+                refusal
+                    .required()
+                    .unwrap()
+                    .iter()
+                    .map(str::to_owned)
+                    .collect(),
+            )
         }
     }
 }

@@ -20,8 +20,12 @@ pub(crate) fn without_session() -> Response<Bytes> {
 pub(super) fn response(error: String) -> Response<Bytes> {
     let mut answer = Response::new(Bytes::from(error));
     *answer.status_mut() = StatusCode::BAD_GATEWAY;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
 }
 

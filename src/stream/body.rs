@@ -36,23 +36,41 @@ pin_project! {
 
 impl<R> ResponseBody<R> {
     pub(crate) fn ours(bytes: Bytes) -> Self {
-        Self { source: Source::Ours { body: Full::new(bytes) } }
+        Self {
+            source: Source::Ours {
+                body: Full::new(bytes),
+            },
+        }
     }
 
     pub(crate) fn theirs(body: R) -> Self {
-        Self { source: Source::Theirs { body } }
+        Self {
+            source: Source::Theirs { body },
+        }
     }
 
     pub(super) fn filtered(body: FilteredEvents<R>) -> Self {
-        Self { source: Source::Filtered { body: Box::pin(body) } }
+        Self {
+            source: Source::Filtered {
+                body: Box::pin(body),
+            },
+        }
     }
 
     pub(super) fn long(body: LongAnswer<R>) -> Self {
-        Self { source: Source::Long { body: Box::pin(body) } }
+        Self {
+            source: Source::Long {
+                body: Box::pin(body),
+            },
+        }
     }
 
     pub(super) fn ending(body: Ending<Self>) -> Self {
-        Self { source: Source::Ending { body: Box::pin(body) } }
+        Self {
+            source: Source::Ending {
+                body: Box::pin(body),
+            },
+        }
     }
 }
 
@@ -65,9 +83,9 @@ impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
         match self.project().source.project() {
-            SourceProjection::Ours { body } => {
-                body.poll_frame(cx).map_err(|never: Infallible| match never {})
-            }
+            SourceProjection::Ours { body } => body
+                .poll_frame(cx)
+                .map_err(|never: Infallible| match never {}),
             SourceProjection::Theirs { body } => body.poll_frame(cx),
             SourceProjection::Filtered { body } => body.as_mut().poll_frame(cx),
             SourceProjection::Long { body } => body.as_mut().poll_frame(cx),
@@ -89,7 +107,9 @@ impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
         match &self.source {
             Source::Ours { body } => body.size_hint(),
             Source::Theirs { body } => body.size_hint(),
-            Source::Filtered { .. } | Source::Long { .. } | Source::Ending { .. } => SizeHint::default(),
+            Source::Filtered { .. } | Source::Long { .. } | Source::Ending { .. } => {
+                SizeHint::default()
+            }
         }
     }
 }

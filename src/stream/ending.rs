@@ -31,10 +31,24 @@ pin_project! {
 
 impl<B> Ending<B> {
     /// Ends `body` once `over` is. The ends of events are not found in a body that `is_encoded`.
-    pub(super) fn new(body: B, over: impl Future<Output = ()> + Send + 'static, is_encoded: bool) -> Self {
-        let place = if is_encoded { Place::Unknown } else { Place::Between };
+    pub(super) fn new(
+        body: B,
+        over: impl Future<Output = ()> + Send + 'static,
+        is_encoded: bool,
+    ) -> Self {
+        let place = if is_encoded {
+            Place::Unknown
+        } else {
+            Place::Between
+        };
         let over = Mutex::new(Box::pin(over) as Pin<Box<dyn Future<Output = ()> + Send>>);
-        Self { body, over, state: State::Open, place, lines: Lines::default() }
+        Self {
+            body,
+            over,
+            state: State::Open,
+            place,
+            lines: Lines::default(),
+        }
     }
 }
 
@@ -70,7 +84,9 @@ impl<B: Body<Data = Bytes>> Body for Ending<B> {
         if matches!(this.state, State::Open) && over.as_mut().poll(cx).is_ready() {
             *this.state = match this.place {
                 Place::Between | Place::Unknown => State::Ended,
-                Place::LineStart | Place::InLine => State::Completing(Box::pin(sleep(COMPLETION_TIME))),
+                Place::LineStart | Place::InLine => {
+                    State::Completing(Box::pin(sleep(COMPLETION_TIME)))
+                }
             };
         }
         match this.state {

@@ -45,7 +45,11 @@ impl AuthorizationServerBuilder {
                 users: vec!["alice".to_owned(), "bob".to_owned()],
                 token_lifetime: Duration::from_secs(3600),
                 opaque_tokens: false,
-                discovery_forms: vec![Endpoint::Rfc8414, Endpoint::OidcInserted, Endpoint::OidcAppended],
+                discovery_forms: vec![
+                    Endpoint::Rfc8414,
+                    Endpoint::OidcInserted,
+                    Endpoint::OidcAppended,
+                ],
                 confidential_clients: Vec::new(),
                 client_keys: Vec::new(),
                 approve_as: None,
@@ -106,7 +110,9 @@ impl AuthorizationServerBuilder {
     /// A client with a secret, for introspection and the client credentials grant. The first one named
     /// replaces the default, `rs` with `rs-secret`.
     pub fn client(mut self, id: impl Into<String>, secret: impl Into<String>) -> Self {
-        self.settings.confidential_clients.push((id.into(), secret.into()));
+        self.settings
+            .confidential_clients
+            .push((id.into(), secret.into()));
         self
     }
 
@@ -135,7 +141,12 @@ impl AuthorizationServerBuilder {
     ///
     /// Where the address is not a loopback one or is taken, or the issuer's path does not start with a slash.
     pub async fn start(self) -> AuthorizationServer {
-        let Self { listen, issuer_path, signing_key, mut settings } = self;
+        let Self {
+            listen,
+            issuer_path,
+            signing_key,
+            mut settings,
+        } = self;
         assert!(
             listen.ip().is_loopback(),
             "{listen} is no loopback address, and everyone may log in as anyone here"
@@ -145,10 +156,15 @@ impl AuthorizationServerBuilder {
             "an issuer path starts with a slash: {issuer_path:?}"
         );
         if settings.confidential_clients.is_empty() {
-            settings.confidential_clients.push(("rs".to_owned(), "rs-secret".to_owned()));
+            settings
+                .confidential_clients
+                .push(("rs".to_owned(), "rs-secret".to_owned()));
         }
         let key = signing_key.unwrap_or_else(|| SigningKey::generate(Algorithm::Es256));
-        AuthorizationServer::listen(listen, |origin| Shared::new(origin, &issuer_path, key, settings)).await
+        AuthorizationServer::listen(listen, |origin| {
+            Shared::new(origin, &issuer_path, key, settings)
+        })
+        .await
     }
 }
 

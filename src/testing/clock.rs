@@ -30,7 +30,9 @@ impl Clock {
 
     /// A clock that stands still at `time`, to the millisecond, until it is moved.
     pub fn at(time: SystemTime) -> Self {
-        Self { set_to: Some(Arc::new(AtomicU64::new(milliseconds(since_epoch(time))))) }
+        Self {
+            set_to: Some(Arc::new(AtomicU64::new(milliseconds(since_epoch(time))))),
+        }
     }
 
     /// The time now.
@@ -47,7 +49,8 @@ impl Clock {
     ///
     /// On the system's clock, which is not ours to move.
     pub fn advance(&self, by: Duration) {
-        self.settable().fetch_add(milliseconds(by), Ordering::AcqRel);
+        self.settable()
+            .fetch_add(milliseconds(by), Ordering::AcqRel);
     }
 
     /// Sets this clock and its clones, forward or back.
@@ -56,7 +59,8 @@ impl Clock {
     ///
     /// On the system's clock, which is not ours to set.
     pub fn set(&self, time: SystemTime) {
-        self.settable().store(milliseconds(since_epoch(time)), Ordering::Release);
+        self.settable()
+            .store(milliseconds(since_epoch(time)), Ordering::Release);
     }
 
     pub(super) fn unix_seconds(&self) -> i64 {
@@ -64,7 +68,9 @@ impl Clock {
     }
 
     fn settable(&self) -> &AtomicU64 {
-        self.set_to.as_deref().expect("the system's clock cannot be set: make one with Clock::at")
+        self.set_to
+            .as_deref()
+            .expect("the system's clock cannot be set: make one with Clock::at")
     }
 }
 

@@ -46,9 +46,14 @@ impl Fault {
     /// Stops whoever sets a fault that cannot be put into an answer.
     pub(super) fn assert_possible(&self) {
         match self {
-            Self::Status(code) => assert!((200..=599).contains(code), "{code} is no final status code"),
+            Self::Status(code) => {
+                assert!((200..=599).contains(code), "{code} is no final status code")
+            }
             Self::Redirect(location) => {
-                assert!(HeaderValue::from_str(location).is_ok(), "{location:?} cannot stand in a header");
+                assert!(
+                    HeaderValue::from_str(location).is_ok(),
+                    "{location:?} cannot stand in a header"
+                );
             }
             _ => {}
         }
@@ -65,12 +70,19 @@ pub(super) async fn answer(
         Some(Fault::Status(code)) => {
             reply::empty(StatusCode::from_u16(code).expect("asserted to be a status code"))
         }
-        Some(Fault::Html) => reply::html(StatusCode::OK, "<!doctype html><title>Welcome</title>".to_owned()),
+        Some(Fault::Html) => reply::html(
+            StatusCode::OK,
+            "<!doctype html><title>Welcome</title>".to_owned(),
+        ),
         Some(Fault::Hang) => pending().await,
         Some(Fault::Reset) => return Err(Severed::ByReset),
         Some(Fault::Truncate) => return Ok(truncated(truth.await)),
         Some(Fault::Slow(pause)) => {
-            return Ok(truth.await.map(|body| AnswerBody::Slow { rest: body, pause, waiting: None }));
+            return Ok(truth.await.map(|body| AnswerBody::Slow {
+                rest: body,
+                pause,
+                waiting: None,
+            }));
         }
         Some(Fault::Delay(time)) => {
             sleep(time).await;
@@ -79,7 +91,9 @@ pub(super) async fn answer(
         Some(Fault::Redirect(location)) => reply::redirect(StatusCode::FOUND, &location),
         Some(Fault::Body(body)) => {
             let mut response = Response::new(body);
-            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response
+                .headers_mut()
+                .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             response
         }
         Some(Fault::Huge(length)) => return Ok(padded(truth.await, length)),
@@ -90,14 +104,19 @@ pub(super) async fn answer(
 
 fn truncated(truth: Response<Bytes>) -> Response<AnswerBody> {
     let length = truth.body().len();
-    let mut response =
-        truth.map(|body| AnswerBody::Truncated { half: Some(body.slice(..body.len() / 2)), flushed: false });
+    let mut response = truth.map(|body| AnswerBody::Truncated {
+        half: Some(body.slice(..body.len() / 2)),
+        flushed: false,
+    });
     response.headers_mut().insert(CONTENT_LENGTH, length.into());
     response
 }
 
 fn padded(truth: Response<Bytes>, length: usize) -> Response<AnswerBody> {
-    truth.map(|body| AnswerBody::Padded { spaces: length.saturating_sub(body.len()), start: Some(body) })
+    truth.map(|body| AnswerBody::Padded {
+        spaces: length.saturating_sub(body.len()),
+        start: Some(body),
+    })
 }
 
 fn under_another_issuer(body: Bytes) -> Bytes {
@@ -114,9 +133,19 @@ fn under_another_issuer(body: Bytes) -> Bytes {
 #[derive(Debug)]
 pub(super) enum AnswerBody {
     Whole(Option<Bytes>),
-    Slow { rest: Bytes, pause: Duration, waiting: Option<Pin<Box<Sleep>>> },
-    Truncated { half: Option<Bytes>, flushed: bool },
-    Padded { start: Option<Bytes>, spaces: usize },
+    Slow {
+        rest: Bytes,
+        pause: Duration,
+        waiting: Option<Pin<Box<Sleep>>>,
+    },
+    Truncated {
+        half: Option<Bytes>,
+        flushed: bool,
+    },
+    Padded {
+        start: Option<Bytes>,
+        spaces: usize,
+    },
 }
 
 impl Body for AnswerBody {
@@ -130,12 +159,23 @@ impl Body for AnswerBody {
         let chunk = match self.get_mut() {
             Self::Whole(body) => body.take(),
             Self::Slow { rest, .. } if rest.is_empty() => None,
-            Self::Slow { rest, pause, waiting } => {
-                ready!(waiting.get_or_insert_with(|| Box::pin(sleep(*pause))).as_mut().poll(context));
+            Self::Slow {
+                rest,
+                pause,
+                waiting,
+            } => {
+                ready!(
+                    waiting
+                        .get_or_insert_with(|| Box::pin(sleep(*pause)))
+                        .as_mut()
+                        .poll(context)
+                );
                 *waiting = None;
                 Some(rest.split_to(1))
             }
-            Self::Truncated { half: Some(half), .. } if half.is_empty() => {
+            Self::Truncated {
+                half: Some(half), ..
+            } if half.is_empty() => {
                 return Poll::Ready(Some(Err(Severed::HalfWay)));
             }
             Self::Truncated { half, flushed } => match half.take() {

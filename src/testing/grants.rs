@@ -63,14 +63,25 @@ impl Grants {
     pub(super) fn issue_code(&mut self, grant: Grant, binding: CodeBinding) -> String {
         let code = format!("code_{}", random_text::<24>());
         self.grants.push(grant);
-        let voucher = Voucher { grant: self.grants.len() - 1, spent: false, code: Some(binding) };
+        let voucher = Voucher {
+            grant: self.grants.len() - 1,
+            spent: false,
+            code: Some(binding),
+        };
         self.vouchers.insert(code.clone(), voucher);
         code
     }
 
     pub(super) fn issue_refresh_token(&mut self, grant: GrantId) -> String {
         let token = format!("refresh_{}", random_text::<24>());
-        self.vouchers.insert(token.clone(), Voucher { grant, spent: false, code: None });
+        self.vouchers.insert(
+            token.clone(),
+            Voucher {
+                grant,
+                spent: false,
+                code: None,
+            },
+        );
         token
     }
 
@@ -84,18 +95,26 @@ impl Grants {
         now: i64,
     ) -> Result<(GrantId, Grant), OAuthError> {
         let grant = self.behind(code, client_id)?;
-        let binding = self.vouchers.get(code).and_then(|voucher| voucher.code.as_ref());
-        let binding = binding.ok_or_else(|| OAuthError::invalid_grant("this is no authorization code"))?;
+        let binding = self
+            .vouchers
+            .get(code)
+            .and_then(|voucher| voucher.code.as_ref());
+        let binding =
+            binding.ok_or_else(|| OAuthError::invalid_grant("this is no authorization code"))?;
         if now >= binding.expires_at {
             return Err(OAuthError::invalid_grant("the code has expired"));
         }
         // OAuth 2.1 took the parameter out of the token request; OAuth 2.0 clients send it, and then it must
         // fit.
         if redirect_uri.is_some_and(|redirect_uri| redirect_uri != binding.redirect_uri) {
-            return Err(OAuthError::invalid_grant("redirect_uri is not the one the code was sent to"));
+            return Err(OAuthError::invalid_grant(
+                "redirect_uri is not the one the code was sent to",
+            ));
         }
         if URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes())) != binding.challenge {
-            return Err(OAuthError::invalid_grant("code_verifier does not fit the code_challenge"));
+            return Err(OAuthError::invalid_grant(
+                "code_verifier does not fit the code_challenge",
+            ));
         }
         Ok(grant)
     }
@@ -106,7 +125,11 @@ impl Grants {
         token: &str,
         client_id: &str,
     ) -> Result<(GrantId, Grant), OAuthError> {
-        if self.vouchers.get(token).is_some_and(|voucher| voucher.code.is_some()) {
+        if self
+            .vouchers
+            .get(token)
+            .is_some_and(|voucher| voucher.code.is_some())
+        {
             return Err(OAuthError::invalid_grant("this is no refresh token"));
         }
         self.behind(token, client_id)
@@ -124,7 +147,8 @@ impl Grants {
         claims: Map<String, Value>,
         grant: Option<GrantId>,
     ) {
-        self.access_tokens.insert(access_token.to_owned(), AccessToken { grant, claims });
+        self.access_tokens
+            .insert(access_token.to_owned(), AccessToken { grant, claims });
     }
 
     /// The claims of an access token that was issued here; none too where its grant was revoked.
@@ -147,11 +171,15 @@ impl Grants {
     }
 
     fn behind(&mut self, voucher: &str, client_id: &str) -> Result<(GrantId, Grant), OAuthError> {
-        let voucher =
-            self.vouchers.get(voucher).ok_or_else(|| OAuthError::invalid_grant("unknown code or token"))?;
+        let voucher = self
+            .vouchers
+            .get(voucher)
+            .ok_or_else(|| OAuthError::invalid_grant("unknown code or token"))?;
         let grant = &mut self.grants[voucher.grant];
         if grant.client_id != client_id {
-            return Err(OAuthError::invalid_grant("this was issued to another client"));
+            return Err(OAuthError::invalid_grant(
+                "this was issued to another client",
+            ));
         }
         if voucher.spent {
             // Two hold it, and one of them stole it (OAuth 2.1 §4.1.3, §4.3.1): nobody keeps what came of it.

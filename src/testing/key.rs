@@ -4,7 +4,9 @@ use std::sync::Arc;
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaKeyPair, UnparsedPublicKey};
+use aws_lc_rs::signature::{
+    self, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaKeyPair, UnparsedPublicKey,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
@@ -70,17 +72,21 @@ impl Algorithm {
 
     fn generate(self) -> KeyPair {
         let ecdsa = |algorithm| {
-            KeyPair::Ecdsa(EcdsaKeyPair::generate(algorithm).expect("an elliptic curve key can be generated"))
+            KeyPair::Ecdsa(
+                EcdsaKeyPair::generate(algorithm).expect("an elliptic curve key can be generated"),
+            )
         };
         match self {
             Self::Es256 => ecdsa(&signature::ECDSA_P256_SHA256_FIXED_SIGNING),
             Self::Es384 => ecdsa(&signature::ECDSA_P384_SHA384_FIXED_SIGNING),
             Self::Es512 => ecdsa(&signature::ECDSA_P521_SHA512_FIXED_SIGNING),
-            Self::EdDsa => {
-                KeyPair::Ed25519(Ed25519KeyPair::generate().expect("an Ed25519 key can be generated"))
-            }
+            Self::EdDsa => KeyPair::Ed25519(
+                Ed25519KeyPair::generate().expect("an Ed25519 key can be generated"),
+            ),
             Self::Rs256 | Self::Rs384 | Self::Rs512 | Self::Ps256 | Self::Ps384 | Self::Ps512 => {
-                KeyPair::Rsa(RsaKeyPair::generate(KeySize::Rsa2048).expect("an RSA key can be generated"))
+                KeyPair::Rsa(
+                    RsaKeyPair::generate(KeySize::Rsa2048).expect("an RSA key can be generated"),
+                )
             }
         }
     }
@@ -138,7 +144,11 @@ enum KeyPair {
 impl SigningKey {
     /// A fresh key with a random key id.
     pub fn generate(algorithm: Algorithm) -> Self {
-        Self { pair: Arc::new(algorithm.generate()), algorithm, kid: Some(random_text::<9>()) }
+        Self {
+            pair: Arc::new(algorithm.generate()),
+            algorithm,
+            kid: Some(random_text::<9>()),
+        }
     }
 
     /// The same key under another key id.
@@ -198,8 +208,12 @@ impl SigningKey {
     pub fn to_pem(&self) -> String {
         let der = match &*self.pair {
             KeyPair::Ecdsa(pair) => pair.to_pkcs8v1().map(|document| document.as_ref().to_vec()),
-            KeyPair::Rsa(pair) => AsDer::<Pkcs8V1Der<'_>>::as_der(pair).map(|der| der.as_ref().to_vec()),
-            KeyPair::Ed25519(pair) => AsDer::<Pkcs8V1Der<'_>>::as_der(pair).map(|der| der.as_ref().to_vec()),
+            KeyPair::Rsa(pair) => {
+                AsDer::<Pkcs8V1Der<'_>>::as_der(pair).map(|der| der.as_ref().to_vec())
+            }
+            KeyPair::Ed25519(pair) => {
+                AsDer::<Pkcs8V1Der<'_>>::as_der(pair).map(|der| der.as_ref().to_vec())
+            }
         }
         .expect("a key can be written down");
         let text = STANDARD.encode(der);
@@ -208,18 +222,30 @@ impl SigningKey {
             .chunks(64)
             .map(|line| std::str::from_utf8(line).expect("Base64 is ASCII"))
             .collect();
-        format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"))
+        format!(
+            "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+            lines.join("\n")
+        )
     }
 
     /// The signature over `message`, in the form JWS wants it.
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
         let random = SystemRandom::new();
         match &*self.pair {
-            KeyPair::Ecdsa(pair) => pair.sign(&random, message).expect("ECDSA can sign").as_ref().to_vec(),
+            KeyPair::Ecdsa(pair) => pair
+                .sign(&random, message)
+                .expect("ECDSA can sign")
+                .as_ref()
+                .to_vec(),
             KeyPair::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(self.algorithm.rsa_encoding(), &random, message, &mut signature)
-                    .expect("RSA can sign");
+                pair.sign(
+                    self.algorithm.rsa_encoding(),
+                    &random,
+                    message,
+                    &mut signature,
+                )
+                .expect("RSA can sign");
                 signature
             }
             KeyPair::Ed25519(pair) => pair.sign(message).as_ref().to_vec(),
@@ -232,7 +258,9 @@ impl SigningKey {
             KeyPair::Rsa(pair) => pair.public_key().as_ref(),
             KeyPair::Ed25519(pair) => pair.public_key().as_ref(),
         };
-        UnparsedPublicKey::new(self.algorithm.verification(), public_key).verify(message, signature).is_ok()
+        UnparsedPublicKey::new(self.algorithm.verification(), public_key)
+            .verify(message, signature)
+            .is_ok()
     }
 
     fn coordinate_length(&self) -> usize {
@@ -272,7 +300,12 @@ fn der_element(der: &[u8]) -> (&[u8], &[u8]) {
         short @ ..0x80 => (2, short),
         long => {
             let start = 2 + (long & 0x7f);
-            (start, der[2..start].iter().fold(0, |length, byte| length << 8 | usize::from(*byte)))
+            (
+                start,
+                der[2..start]
+                    .iter()
+                    .fold(0, |length, byte| length << 8 | usize::from(*byte)),
+            )
         }
     };
     der[start..].split_at(length)

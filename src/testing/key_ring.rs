@@ -16,11 +16,18 @@ pub(super) struct KeyRing {
 
 impl KeyRing {
     pub(super) fn new(key: SigningKey) -> Self {
-        Self { published: vec![key.jwk()], signing_keys: vec![key], cache_control: None }
+        Self {
+            published: vec![key.jwk()],
+            signing_keys: vec![key],
+            cache_control: None,
+        }
     }
 
     pub(super) fn signing_key(&self) -> SigningKey {
-        self.signing_keys.last().expect("a key ring starts with a key and loses none").clone()
+        self.signing_keys
+            .last()
+            .expect("a key ring starts with a key and loses none")
+            .clone()
     }
 
     pub(super) fn rotate(&mut self, key: SigningKey) {
@@ -41,7 +48,9 @@ impl KeyRing {
         let (signing_input, signature) = token.rsplit_once('.')?;
         let (_header, payload) = signing_input.split_once('.')?;
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
-        self.signing_keys.iter().find(|key| key.verifies(signing_input.as_bytes(), &signature))?;
+        self.signing_keys
+            .iter()
+            .find(|key| key.verifies(signing_input.as_bytes(), &signature))?;
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
     }
 }

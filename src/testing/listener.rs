@@ -43,7 +43,8 @@ async fn serve_connection(stream: TcpStream, shared: Arc<Shared>) {
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
         let shared = Arc::clone(&shared);
-        Box::pin(async move { respond(shared, request).await }) as Pin<Box<dyn Future<Output = _> + Send>>
+        Box::pin(async move { respond(shared, request).await })
+            as Pin<Box<dyn Future<Output = _> + Send>>
     });
     let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     let ended = poll_fn(|context| connection.poll_without_shutdown(context)).await;
@@ -56,7 +57,10 @@ fn is_reset(error: &hyper::Error) -> bool {
     error.source().and_then(|source| source.downcast_ref()) == Some(&Severed::ByReset)
 }
 
-async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<AnswerBody>, Severed> {
+async fn respond(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+) -> Result<Response<AnswerBody>, Severed> {
     let (head, body) = request.into_parts();
     let Some(endpoint) = shared.endpoint_at(head.uri.path()) else {
         return fault::answer(None, async { reply::empty(StatusCode::NOT_FOUND) }).await;
@@ -67,9 +71,19 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Resp
     };
     shared.traffic().body_read(endpoint, number, body.clone());
     let fault = shared.traffic().fault(endpoint);
-    fault::answer(fault, endpoint::answer(&shared, endpoint, Request::from_parts(head, body))).await
+    fault::answer(
+        fault,
+        endpoint::answer(&shared, endpoint, Request::from_parts(head, body)),
+    )
+    .await
 }
 
 async fn read(body: Incoming) -> Option<Bytes> {
-    Some(Limited::new(body, MAX_REQUEST_BODY_BYTES).collect().await.ok()?.to_bytes())
+    Some(
+        Limited::new(body, MAX_REQUEST_BODY_BYTES)
+            .collect()
+            .await
+            .ok()?
+            .to_bytes(),
+    )
 }

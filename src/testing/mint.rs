@@ -51,10 +51,20 @@ impl TokenBuilder {
             ("sub".to_owned(), Value::from("alice")),
             ("client_id".to_owned(), Value::from("test-client")),
             ("iat".to_owned(), Value::from(now)),
-            ("exp".to_owned(), Value::from(now + DEFAULT_LIFETIME_SECONDS)),
+            (
+                "exp".to_owned(),
+                Value::from(now + DEFAULT_LIFETIME_SECONDS),
+            ),
             ("jti".to_owned(), Value::from(random_text::<12>())),
         ]);
-        Self { clock, key, header: BTreeMap::new(), claims, header_text: None, payload: None }
+        Self {
+            clock,
+            key,
+            header: BTreeMap::new(),
+            claims,
+            header_text: None,
+            payload: None,
+        }
     }
 
     /// Sets `aud`: a string or an array of them.
@@ -133,17 +143,28 @@ impl TokenBuilder {
 
     /// The token with these bytes in place of a signature; none at all for an unsigned one.
     pub fn mint_with_signature(&self, signature: impl AsRef<[u8]>) -> String {
-        format!("{}.{}", self.signing_input(), URL_SAFE_NO_PAD.encode(signature))
+        format!(
+            "{}.{}",
+            self.signing_input(),
+            URL_SAFE_NO_PAD.encode(signature)
+        )
     }
 
     /// What a signature covers: the encoded header, a dot, the encoded payload.
     pub fn signing_input(&self) -> String {
-        let header = self.header_text.clone().unwrap_or_else(|| Value::from(self.whole_header()).to_string());
+        let header = self
+            .header_text
+            .clone()
+            .unwrap_or_else(|| Value::from(self.whole_header()).to_string());
         let payload = match &self.payload {
             Some(payload) => payload.clone(),
             None => Value::from(self.claims.clone()).to_string().into_bytes(),
         };
-        format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload))
+        format!(
+            "{}.{}",
+            URL_SAFE_NO_PAD.encode(header),
+            URL_SAFE_NO_PAD.encode(payload)
+        )
     }
 
     pub(super) fn claims(&self) -> &Map<String, Value> {

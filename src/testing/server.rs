@@ -57,11 +57,23 @@ impl AuthorizationServer {
         let listener = TcpListener::bind(address).await.unwrap_or_else(|error| {
             panic!("the development authorization server cannot listen on {address}: {error}")
         });
-        let address = listener.local_addr().expect("a bound socket has an address");
+        let address = listener
+            .local_addr()
+            .expect("a bound socket has an address");
         let shared = Arc::new(shared(format!("http://{address}")));
         let stop = Arc::new(Notify::new());
-        let task = tokio::spawn(listener::serve(listener, Arc::clone(&shared), Arc::clone(&stop)));
-        Self { shared, running: Arc::new(Running { stop, task: Mutex::new(Some(task)) }) }
+        let task = tokio::spawn(listener::serve(
+            listener,
+            Arc::clone(&shared),
+            Arc::clone(&stop),
+        ));
+        Self {
+            shared,
+            running: Arc::new(Running {
+                stop,
+                task: Mutex::new(Some(task)),
+            }),
+        }
     }
 
     /// The issuer, such as `http://127.0.0.1:41234`: no slash at its end unless the builder put one there.
@@ -82,7 +94,9 @@ impl AuthorizationServer {
     /// A token that only introspection can read, with the claims of this one.
     pub fn mint_opaque(&self, token: &TokenBuilder) -> String {
         let text = format!("opaque_{}", random_text::<24>());
-        self.shared.grants().remember(&text, token.claims().clone(), None);
+        self.shared
+            .grants()
+            .remember(&text, token.claims().clone(), None);
         text
     }
 
@@ -125,7 +139,9 @@ impl AuthorizationServer {
         if let Some(fault) = &fault {
             fault.assert_possible();
         }
-        self.shared.traffic().set_fault(self.shared.answering(endpoint), fault);
+        self.shared
+            .traffic()
+            .set_fault(self.shared.answering(endpoint), fault);
     }
 
     /// How many requests an endpoint has seen, each counted as soon as its head has arrived.
@@ -135,7 +151,9 @@ impl AuthorizationServer {
 
     /// The requests an endpoint has seen, oldest first; at most the last 1024.
     pub fn requests(&self, endpoint: Endpoint) -> Vec<Recorded> {
-        self.shared.traffic().requests(self.shared.answering(endpoint))
+        self.shared
+            .traffic()
+            .requests(self.shared.answering(endpoint))
     }
 
     /// Lets introspection call this token inactive from now on. A JWT's signature stays as good as it was.
@@ -151,7 +169,12 @@ impl AuthorizationServer {
     /// Stops the server now, for all its handles; on return, its port refuses connections.
     pub async fn stop(&self) {
         self.running.stop.notify_one();
-        let task = self.running.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let task = self
+            .running
+            .task
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(task) = task {
             let _ = task.await;
         }
@@ -160,13 +183,19 @@ impl AuthorizationServer {
 
 impl fmt::Debug for AuthorizationServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthorizationServer").field("issuer", &self.issuer()).finish_non_exhaustive()
+        f.debug_struct("AuthorizationServer")
+            .field("issuer", &self.issuer())
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Display for AuthorizationServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Development authorization server at {}. {NOTICE}", self.issuer())
+        write!(
+            f,
+            "Development authorization server at {}. {NOTICE}",
+            self.issuer()
+        )
     }
 }
 

@@ -40,12 +40,19 @@ pub(super) struct Settings {
 }
 
 impl Shared {
-    pub(super) fn new(origin: String, issuer_path: &str, key: SigningKey, settings: Settings) -> Self {
+    pub(super) fn new(
+        origin: String,
+        issuer_path: &str,
+        key: SigningKey,
+        settings: Settings,
+    ) -> Self {
         let issuer = format!("{origin}{issuer_path}");
         let issuer_path = issuer_path.trim_end_matches('/').to_owned();
         // In reverse, so that of two endpoints with one path the first stays.
-        let endpoints =
-            Endpoint::ALL.into_iter().rev().map(|endpoint| (endpoint.path(&issuer_path), endpoint));
+        let endpoints = Endpoint::ALL
+            .into_iter()
+            .rev()
+            .map(|endpoint| (endpoint.path(&issuer_path), endpoint));
         Self {
             endpoints: endpoints.collect(),
             issuer,
@@ -76,11 +83,18 @@ impl Shared {
     }
 
     pub(super) fn serves_form(&self, form: Endpoint) -> bool {
-        self.settings.discovery_forms.iter().any(|served| self.answering(*served) == form)
+        self.settings
+            .discovery_forms
+            .iter()
+            .any(|served| self.answering(*served) == form)
     }
 
     pub(super) fn token(&self) -> TokenBuilder {
-        TokenBuilder::new(&self.issuer, self.keys().signing_key(), self.settings.clock.clone())
+        TokenBuilder::new(
+            &self.issuer,
+            self.keys().signing_key(),
+            self.settings.clock.clone(),
+        )
     }
 
     pub(super) fn keys(&self) -> MutexGuard<'_, KeyRing> {

@@ -116,7 +116,11 @@ impl Traffic {
 
     pub(super) fn requests(&self, endpoint: Endpoint) -> Vec<Recorded> {
         let recent = self.seen.get(&endpoint).map(|seen| &seen.recent);
-        recent.into_iter().flatten().map(|(_, recorded)| recorded.clone()).collect()
+        recent
+            .into_iter()
+            .flatten()
+            .map(|(_, recorded)| recorded.clone())
+            .collect()
     }
 
     pub(super) fn set_fault(&mut self, endpoint: Endpoint, fault: Option<Fault>) {

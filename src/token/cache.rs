@@ -66,7 +66,10 @@ impl VerifiedCache {
             u32::try_from(verified.principal.weight() + ENTRY_OVERHEAD_BYTES).unwrap_or(u32::MAX)
         };
         // The time-to-live only frees memory: it runs by moka's clock, not by ours.
-        let entries = Cache::builder().max_capacity(max_bytes).weigher(weigh).time_to_live(max_age);
+        let entries = Cache::builder()
+            .max_capacity(max_bytes)
+            .weigher(weigh)
+            .time_to_live(max_age);
         let entries = entries.build_with_hasher(BuildHasherDefault::default());
         Self { entries, max_age }
     }
@@ -82,7 +85,12 @@ impl VerifiedCache {
         let Some(verified) = self.entries.get(&fingerprint) else {
             return Ok(None);
         };
-        if now >= verified.dies_at || verified.proof.as_ref().is_some_and(|proof| proof.key.is_retired()) {
+        if now >= verified.dies_at
+            || verified
+                .proof
+                .as_ref()
+                .is_some_and(|proof| proof.key.is_retired())
+        {
             self.entries.invalidate(&fingerprint);
             return Ok(None);
         }
@@ -118,16 +126,30 @@ struct Rejected {
 
 impl RejectedCache {
     pub(crate) fn new(max_age: Duration) -> Self {
-        let entries = Cache::builder().max_capacity(MAX_REJECTED).time_to_live(max_age);
-        Self { entries: entries.build_with_hasher(BuildHasherDefault::default()), max_age }
+        let entries = Cache::builder()
+            .max_capacity(MAX_REJECTED)
+            .time_to_live(max_age);
+        Self {
+            entries: entries.build_with_hasher(BuildHasherDefault::default()),
+            max_age,
+        }
     }
 
     pub(super) fn get(&self, token: &Fingerprint, now: Timestamp) -> Option<Reason> {
-        self.entries.get(token).filter(|rejected| now < rejected.until).map(|rejected| rejected.reason)
+        self.entries
+            .get(token)
+            .filter(|rejected| now < rejected.until)
+            .map(|rejected| rejected.reason)
     }
 
     pub(super) fn insert(&self, token: Fingerprint, reason: Reason, now: Timestamp) {
-        self.entries.insert(token, Rejected { reason, until: now.plus(self.max_age) });
+        self.entries.insert(
+            token,
+            Rejected {
+                reason,
+                until: now.plus(self.max_age),
+            },
+        );
     }
 }
 
@@ -138,7 +160,9 @@ pub(crate) struct RecentlyGood(Cache<TokenHash, Timestamp>);
 
 impl RecentlyGood {
     pub(super) fn has(&self, token: PresentedToken<'_>, now: Timestamp) -> bool {
-        self.0.get(&TokenHash::of(token.as_bytes())).is_some_and(|since| now < since.plus(RECENTLY))
+        self.0
+            .get(&TokenHash::of(token.as_bytes()))
+            .is_some_and(|since| now < since.plus(RECENTLY))
     }
 
     pub(super) fn note(&self, token: PresentedToken<'_>, now: Timestamp) {
@@ -148,6 +172,11 @@ impl RecentlyGood {
 
 impl Default for RecentlyGood {
     fn default() -> Self {
-        Self(Cache::builder().max_capacity(MAX_RECENTLY_GOOD).time_to_live(RECENTLY).build())
+        Self(
+            Cache::builder()
+                .max_capacity(MAX_RECENTLY_GOOD)
+                .time_to_live(RECENTLY)
+                .build(),
+        )
     }
 }

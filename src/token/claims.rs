@@ -48,12 +48,21 @@ impl Claims<'_> {
     }
 
     pub(crate) fn issued_at(&self) -> Option<Timestamp> {
-        self.object.number("iat").ok().flatten().and_then(Timestamp::from_seconds)
+        self.object
+            .number("iat")
+            .ok()
+            .flatten()
+            .and_then(Timestamp::from_seconds)
     }
 
     /// The refusal of what is over by its own word. Nobody need have proved that: either way it is good for nobody.
     pub(crate) fn over(&self, issuer: &TrustedIssuer, now: Timestamp) -> Option<Refusal> {
-        let end = self.object.number("exp").ok().flatten().and_then(Timestamp::from_seconds)?;
+        let end = self
+            .object
+            .number("exp")
+            .ok()
+            .flatten()
+            .and_then(Timestamp::from_seconds)?;
         (now >= end.plus(issuer.leeway)).then(|| apart(Reason::Expired, end, now))
     }
 
@@ -69,7 +78,10 @@ impl Claims<'_> {
             let subject = self.object.text("sub").ok().flatten();
             let client_id = self.first_text(CLIENT_CLAIMS).ok().flatten();
             let refusal = refusal.of(&issuer.name, subject, client_id);
-            refusal.token_id(token_id(self.object.text("jti").ok().flatten(), token.as_bytes()))
+            refusal.token_id(token_id(
+                self.object.text("jti").ok().flatten(),
+                token.as_bytes(),
+            ))
         })
     }
 
@@ -101,7 +113,8 @@ impl Claims<'_> {
             self.require_profile(source, issuer.profile)?;
         }
         let (subject, jti) = (self.text("sub")?, self.text("jti")?);
-        let is_nameless = (subject.is_none() && client_id.is_none()) || !jti.is_some_and(is_shown_whole);
+        let is_nameless =
+            (subject.is_none() && client_id.is_none()) || !jti.is_some_and(is_shown_whole);
         Ok(Principal::new(Facts {
             issuer: issuer.name.clone(),
             request_prefix: issuer.request_prefix.clone(),
@@ -134,15 +147,26 @@ impl Claims<'_> {
             Some(_) => return Err(bad_claim("aud")),
         };
         if audience.is_empty() {
-            let is_unbound = |client| issuer.unbound_clients.iter().any(|allowed| allowed == client);
-            if matches!(source, ClaimSource::JwtToIntrospect(_)) || client_id.is_some_and(is_unbound) {
+            let is_unbound = |client| {
+                issuer
+                    .unbound_clients
+                    .iter()
+                    .any(|allowed| allowed == client)
+            };
+            if matches!(source, ClaimSource::JwtToIntrospect(_))
+                || client_id.is_some_and(is_unbound)
+            {
                 self.require_type(source)?;
                 return Ok(Vec::new());
             }
             return Err(Refusal::from(Reason::AudienceMissing).expected(issuer.resource.as_str()));
         }
-        if !audience.iter().any(|audience| issuer.accepts_audience(audience)) {
-            let refusal = Refusal::from(Reason::AudienceMismatch).expected(issuer.resource.as_str());
+        if !audience
+            .iter()
+            .any(|audience| issuer.accepts_audience(audience))
+        {
+            let refusal =
+                Refusal::from(Reason::AudienceMismatch).expected(issuer.resource.as_str());
             return Err(refusal.got(audience.join(" ")));
         }
         Ok(audience.into_iter().map(str::to_owned).collect())
@@ -154,9 +178,8 @@ impl Claims<'_> {
             && !self.object.has("token_type")
             && !self.object.has("token_use")
         {
-            return Err(
-                Refusal::from(Reason::TokenUseNotAccess).expected("a token_type, where there is no aud")
-            );
+            return Err(Refusal::from(Reason::TokenUseNotAccess)
+                .expected("a token_type, where there is no aud"));
         }
         Ok(())
     }
@@ -175,7 +198,9 @@ impl Claims<'_> {
         let (expires_at, not_before, issued_at) = (time("exp")?, time("nbf")?, time("iat")?);
         // Who is asked has looked at a clock already, and need not say how late it is.
         let leeway = match source {
-            ClaimSource::Introspection | ClaimSource::Merged { end_is_told: true } => Duration::ZERO,
+            ClaimSource::Introspection | ClaimSource::Merged { end_is_told: true } => {
+                Duration::ZERO
+            }
             ClaimSource::Jwt(_)
             | ClaimSource::JwtToIntrospect(_)
             | ClaimSource::Merged { end_is_told: false } => issuer.leeway,
@@ -205,14 +230,20 @@ impl Claims<'_> {
     fn refuse_other_uses(&self) -> Result<(), Refusal> {
         match self.object.get("token_use") {
             None => Ok(()),
-            Some(Json::Text(usage)) if matches!(usage.as_ref(), "access" | "access_token") => Ok(()),
+            Some(Json::Text(usage)) if matches!(usage.as_ref(), "access" | "access_token") => {
+                Ok(())
+            }
             Some(_) => Err(Reason::TokenUseNotAccess.into()),
         }
     }
 
     /// Logout tokens and security events (RFC 8417 §2.2) often have the type `JWT`, and the audience of a client.
     fn refuse_events(&self) -> Result<(), Refusal> {
-        if self.object.has("events") { Err(Reason::SecurityEvent.into()) } else { Ok(()) }
+        if self.object.has("events") {
+            Err(Reason::SecurityEvent.into())
+        } else {
+            Ok(())
+        }
     }
 
     /// RFC 7662 §2.2 means the type of RFC 6749 §7.1, and some servers name the kind of token instead.
@@ -223,7 +254,9 @@ impl Claims<'_> {
         match kind.to_ascii_lowercase().as_str() {
             "bearer" | "access_token" => Ok(()),
             "dpop" => Err(Reason::DpopRequired.into()),
-            _ => Err(Refusal::from(Reason::TokenUseNotAccess).expected("Bearer or access_token").got(kind)),
+            _ => Err(Refusal::from(Reason::TokenUseNotAccess)
+                .expected("Bearer or access_token")
+                .got(kind)),
         }
     }
 
@@ -260,8 +293,11 @@ impl Claims<'_> {
                 return Err(Refusal::from(Reason::WrongTyp).expected("at+jwt"));
             }
         }
-        let required: &[&str] =
-            if profile == Profile::Rfc9068 { &["sub", "client_id", "iat", "jti"] } else { &[] };
+        let required: &[&str] = if profile == Profile::Rfc9068 {
+            &["sub", "client_id", "iat", "jti"]
+        } else {
+            &[]
+        };
         match required.iter().find(|name| !self.object.has(name)) {
             Some(name) => Err(Refusal::from(Reason::ClaimMissing).expected(*name)),
             None => Ok(()),
@@ -280,7 +316,10 @@ impl Claims<'_> {
                     if words.iter().map(|word| word.len() + 1).sum::<usize>() > MAX_SCOPE_BYTES {
                         return Err(Reason::ScopeTooLong.into());
                     }
-                    words.into_iter().filter_map(|word| Scope::parse(word).ok()).collect()
+                    words
+                        .into_iter()
+                        .filter_map(|word| Scope::parse(word).ok())
+                        .collect()
                 }
                 Some(Json::Text(_)) => return Err(Reason::ScopeTooLong.into()),
                 Some(_) => return Err(bad_claim(name)),
@@ -330,5 +369,13 @@ fn bad_claim(name: &str) -> Refusal {
 }
 
 fn texts<'a>(list: &'a [Json<'_>]) -> Option<Vec<&'a str>> {
-    list.iter().map(|item| if let Json::Text(text) = item { Some(text.as_ref()) } else { None }).collect()
+    list.iter()
+        .map(|item| {
+            if let Json::Text(text) = item {
+                Some(text.as_ref())
+            } else {
+                None
+            }
+        })
+        .collect()
 }

@@ -34,7 +34,9 @@ impl Credentials {
             }
             lines.next().is_some()
         };
-        let Some(line) = headers.remove(AUTHORIZATION) else { return Ok(None) };
+        let Some(line) = headers.remove(AUTHORIZATION) else {
+            return Ok(None);
+        };
         if is_several {
             return Err(Reason::MultipleCredentials.into());
         }
@@ -42,14 +44,23 @@ impl Credentials {
     }
 
     pub(crate) fn token(&self) -> PresentedToken<'_> {
-        PresentedToken(self.line.as_bytes().get(self.start..self.start + self.length).unwrap_or_default())
+        PresentedToken(
+            self.line
+                .as_bytes()
+                .get(self.start..self.start + self.length)
+                .unwrap_or_default(),
+        )
     }
 
     fn read(line: HeaderValue) -> Result<Self, Refusal> {
         let token = PresentedToken::read_line(line.as_bytes())?.0;
         let length = token.len();
         let start = line.as_bytes().trim_ascii_end().len() - length;
-        Ok(Self { line, start, length })
+        Ok(Self {
+            line,
+            start,
+            length,
+        })
     }
 }
 
@@ -83,13 +94,21 @@ impl<'a> PresentedToken<'a> {
             // A proxy that joins two `Authorization` lines leaves a comma between them.
             let joined = |piece: &[u8]| behind_bearer(piece.trim_ascii()).is_some();
             let hidden = line.split(|&byte| byte == b',').any(joined);
-            return Err(if hidden { Reason::MultipleCredentials } else { Reason::WrongScheme }.into());
+            return Err(if hidden {
+                Reason::MultipleCredentials
+            } else {
+                Reason::WrongScheme
+            }
+            .into());
         };
         if credentials.first() == Some(&b'\t') {
             return Err(Reason::MalformedHeader.into());
         }
         let spaces = credentials.iter().take_while(|&&byte| byte == b' ').count();
-        let token = credentials.get(spaces..).unwrap_or_default().trim_ascii_end();
+        let token = credentials
+            .get(spaces..)
+            .unwrap_or_default()
+            .trim_ascii_end();
         if token.is_empty() {
             return Err(Reason::NoToken.into());
         }
@@ -119,7 +138,10 @@ fn is_token68(token: &[u8]) -> bool {
     let padding = token.iter().rev().take_while(|&&byte| byte == b'=').count();
     let body = token.get(..token.len() - padding).unwrap_or_default();
     // Without a way out of the loop it is done for many bytes at a time.
-    !body.is_empty() && body.iter().fold(true, |all, &byte| all & is_of_token68(byte))
+    !body.is_empty()
+        && body
+            .iter()
+            .fold(true, |all, &byte| all & is_of_token68(byte))
 }
 
 fn is_of_token68(byte: u8) -> bool {
@@ -136,18 +158,36 @@ mod tests {
     fn read(lines: &[&str]) -> Result<String, Reason> {
         let mut request = http::Request::builder();
         for line in lines {
-            request = request.header(AUTHORIZATION, http::HeaderValue::from_bytes(line.as_bytes()).unwrap());
+            request = request.header(
+                AUTHORIZATION,
+                http::HeaderValue::from_bytes(line.as_bytes()).unwrap(),
+            );
         }
         let (mut parts, ()) = request.body(()).unwrap().into_parts();
         let taken = Credentials::take(&mut parts.headers);
-        assert!(!parts.headers.contains_key(AUTHORIZATION), "whatever it is, it is taken");
-        let credentials = taken.map_err(|refusal| refusal.reason())?.ok_or(Reason::NoToken)?;
-        credentials.token().well_formed().map(str::to_owned).map_err(|refusal| refusal.reason())
+        assert!(
+            !parts.headers.contains_key(AUTHORIZATION),
+            "whatever it is, it is taken"
+        );
+        let credentials = taken
+            .map_err(|refusal| refusal.reason())?
+            .ok_or(Reason::NoToken)?;
+        credentials
+            .token()
+            .well_formed()
+            .map(str::to_owned)
+            .map_err(|refusal| refusal.reason())
     }
 
     #[test]
     fn a_bearer_token_is_read_whatever_the_case_of_the_scheme_and_the_number_of_spaces() {
-        for line in ["Bearer abc", "bearer abc", "BEARER abc", "bEaReR   abc", "Bearer abc "] {
+        for line in [
+            "Bearer abc",
+            "bearer abc",
+            "BEARER abc",
+            "bEaReR   abc",
+            "Bearer abc ",
+        ] {
             assert_eq!(read(&[line]), Ok("abc".to_owned()), "{line}");
         }
         assert_eq!(read(&["Bearer a-._~+/9=="]), Ok("a-._~+/9==".to_owned()));

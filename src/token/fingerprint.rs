@@ -52,16 +52,22 @@ impl FingerprintKey {
             keyed.update(&key);
             return Some(Self(Mac::Sha256(keyed)));
         }
-        Some(Self(Mac::Gmac(LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &key).ok()?))))
+        Some(Self(Mac::Gmac(LessSafeKey::new(
+            UnboundKey::new(&AES_128_GCM, &key).ok()?,
+        ))))
     }
 
     /// Fails with a refusal, and never with some default: two tokens with one fingerprint would be one caller.
-    pub(crate) fn fingerprint<'a>(&self, token: PresentedToken<'a>) -> Result<Fingerprinted<'a>, Refusal> {
+    pub(crate) fn fingerprint<'a>(
+        &self,
+        token: PresentedToken<'a>,
+    ) -> Result<Fingerprinted<'a>, Refusal> {
         let mac = match &self.0 {
             Mac::Gmac(key) => {
                 // Nothing is encrypted, and no MAC leaves the process: one nonce under one random key is enough.
                 let nonce = Nonce::assume_unique_for_key([0; NONCE_LEN]);
-                let tag = key.seal_in_place_separate_tag(nonce, Aad::from(token.as_bytes()), &mut []);
+                let tag =
+                    key.seal_in_place_separate_tag(nonce, Aad::from(token.as_bytes()), &mut []);
                 tag.ok().and_then(|tag| tag.as_ref().try_into().ok())
             }
             Mac::Sha256(keyed) => {
@@ -116,14 +122,23 @@ mod tests {
     use super::*;
 
     fn fingerprint(key: &FingerprintKey, token: &str) -> Fingerprint {
-        key.fingerprint(PresentedToken::again(token)).unwrap().fingerprint
+        key.fingerprint(PresentedToken::again(token))
+            .unwrap()
+            .fingerprint
     }
 
     #[test]
     fn one_token_has_one_fingerprint_under_one_key_and_another_under_another() {
         for is_fips in [false, true] {
-            let [own, other] = [[1; 16], [2; 16]].map(|key| FingerprintKey::new(key, is_fips).unwrap());
-            for token in ["a", "b", &"a".repeat(16), &"a".repeat(17), &"a".repeat(16 * 1024)] {
+            let [own, other] =
+                [[1; 16], [2; 16]].map(|key| FingerprintKey::new(key, is_fips).unwrap());
+            for token in [
+                "a",
+                "b",
+                &"a".repeat(16),
+                &"a".repeat(17),
+                &"a".repeat(16 * 1024),
+            ] {
                 assert_eq!(fingerprint(&own, token), fingerprint(&own, token));
                 assert_ne!(fingerprint(&own, token), fingerprint(&other, token));
                 let longer = format!("{token}=");

@@ -19,14 +19,22 @@ impl IssuerHealth {
         let (has_keys, problem) = issuer.keys.condition();
         let problem = problem.map(|problem| Arc::new(problem) as Arc<dyn Error + Send + Sync>);
         let Some(lookups) = lookups else {
-            return Self { issuer: issuer.name.clone(), is_serving: has_keys, problem };
+            return Self {
+                issuer: issuer.name.clone(),
+                is_serving: has_keys,
+                problem,
+            };
         };
         let (answers, unanswered) = lookups.introspector().condition();
         let is_serving = match lookups.when() {
             When::Opaque => has_keys || answers,
             When::Always => has_keys && answers,
         };
-        Self { issuer: issuer.name.clone(), is_serving, problem: unanswered.or(problem) }
+        Self {
+            issuer: issuer.name.clone(),
+            is_serving,
+            problem: unanswered.or(problem),
+        }
     }
 
     /// The issuer, exactly as configured.

@@ -15,7 +15,8 @@ use super::principal::Principal;
 use super::profile::TrustedIssuer;
 use crate::clock::{Clock, Timestamp};
 use crate::issuer::{
-    IntrospectionFailure, IntrospectionResponse, Introspector, Lane, MAX_WAIT, NoOutcome, SingleFlight,
+    IntrospectionFailure, IntrospectionResponse, Introspector, Lane, MAX_WAIT, NoOutcome,
+    SingleFlight,
 };
 use crate::jose::Object;
 use crate::refusal::{Reason, Refusal};
@@ -67,7 +68,10 @@ struct Lookup {
 
 impl Lookups {
     pub(crate) fn new(spec: LookupSpec) -> Self {
-        Self { spec, under_way: SingleFlight::new() }
+        Self {
+            spec,
+            under_way: SingleFlight::new(),
+        }
     }
 
     pub(crate) fn issuer(&self) -> &Arc<TrustedIssuer> {
@@ -88,7 +92,10 @@ impl Lookups {
 
     /// Whether an opaque token can be the issuer's: it must never be shown to a server that did not issue it.
     pub(super) fn may_have_issued(&self, token: &str) -> bool {
-        self.spec.token_prefix.as_ref().is_none_or(|prefix| token.starts_with(prefix.as_str()))
+        self.spec
+            .token_prefix
+            .as_ref()
+            .is_none_or(|prefix| token.starts_with(prefix.as_str()))
     }
 
     /// Whose token it is, by its issuer's response. Waits a bounded time.
@@ -98,34 +105,72 @@ impl Lookups {
         token: Fingerprinted<'_>,
         signed: Option<&SignedClaims>,
     ) -> Result<Principal, Refusal> {
-        let LookupSpec { issuer, memory, clock, .. } = &self.spec;
-        memory.revocations.judge_unread(&issuer.name, token.token, clock.now())?;
+        let LookupSpec {
+            issuer,
+            memory,
+            clock,
+            ..
+        } = &self.spec;
+        memory
+            .revocations
+            .judge_unread(&issuer.name, token.token, clock.now())?;
         let runtime = Handle::try_current().map_err(|_| IntrospectionFailure::NoRuntime)?;
         let known = || memory.recall(token, clock.now()).transpose();
         let work = || {
             let (lookups, text, signed) = (self.clone(), text.to_owned(), signed.cloned());
-            Lookup { lookups, text, fingerprint: token.fingerprint, signed }.run()
+            Lookup {
+                lookups,
+                text,
+                fingerprint: token.fingerprint,
+                signed,
+            }
+            .run()
         };
         // A stranger cannot make a token whose signature holds.
         let is_known = signed.is_some() || memory.recently_good.has(token.token, clock.now());
-        let lane = if is_known { Lane::Known } else { Lane::Strangers };
-        let shared = self.under_way.share(&runtime, token.fingerprint, lane, known, work);
-        let outcome = timeout(MAX_WAIT, shared).await.unwrap_or(Err(NoOutcome::Full));
+        let lane = if is_known {
+            Lane::Known
+        } else {
+            Lane::Strangers
+        };
+        let shared = self
+            .under_way
+            .share(&runtime, token.fingerprint, lane, known, work);
+        let outcome = timeout(MAX_WAIT, shared)
+            .await
+            .unwrap_or(Err(NoOutcome::Full));
         let principal = outcome.map_err(|why| match why {
             NoOutcome::Full => IntrospectionFailure::Busy,
             NoOutcome::Lost => IntrospectionFailure::Lost,
         })??;
         // A caller that joined late may have asked after a revocation that the look-up was too early for.
-        memory.revocations.judge(&principal, token.token, clock.now())?;
+        memory
+            .revocations
+            .judge(&principal, token.token, clock.now())?;
         Ok(principal)
     }
 }
 
 impl Lookup {
     async fn run(self) -> Result<Principal, Refusal> {
-        let Self { lookups, text, fingerprint, signed } = self;
-        let token = Fingerprinted { token: PresentedToken::again(&text), fingerprint };
-        let LookupSpec { issuer, active_for, introspector, memory, clock, .. } = &lookups.spec;
+        let Self {
+            lookups,
+            text,
+            fingerprint,
+            signed,
+        } = self;
+        let token = Fingerprinted {
+            token: PresentedToken::again(&text),
+            fingerprint,
+        };
+        let LookupSpec {
+            issuer,
+            active_for,
+            introspector,
+            memory,
+            clock,
+            ..
+        } = &lookups.spec;
         let asked_at = clock.now();
         let response = introspector.introspect(&text, asked_at).await?;
         let (tells_the_end, now) = (response.claims.has("exp"), clock.now());
@@ -135,9 +180,14 @@ impl Lookup {
         // The response is as old as the question, and nothing outlives its own end (RFC 7662 §4).
         let told = principal.expiry().filter(|_| tells_the_end);
         let ends = [told, signed.as_ref().map(|signed| signed.dies_at)];
-        let dies_at = ends.into_iter().flatten().fold(asked_at.plus(*active_for), Timestamp::min);
+        let dies_at = ends
+            .into_iter()
+            .flatten()
+            .fold(asked_at.plus(*active_for), Timestamp::min);
         let proof = signed.map(|signed| signed.proof);
-        memory.keep(token, &principal, dies_at, proof, now).inspect_err(remember)?;
+        memory
+            .keep(token, &principal, dies_at, proof, now)
+            .inspect_err(remember)?;
         memory.recently_good.note(token.token, now);
         Ok(principal)
     }
@@ -152,26 +202,39 @@ fn judge(
     token: PresentedToken<'_>,
     now: Timestamp,
 ) -> Result<Principal, Refusal> {
-    let IntrospectionResponse { claims, text, is_active } = response;
+    let IntrospectionResponse {
+        claims,
+        text,
+        is_active,
+    } = response;
     if !is_active {
         return Err(Refusal::from(Reason::Inactive).got(&*issuer.name));
     }
     let Some(signed) = signed else {
-        return Claims { object: claims, text: &text }.validate(
-            ClaimSource::Introspection,
-            issuer,
-            token,
-            now,
-        );
+        return Claims {
+            object: claims,
+            text: &text,
+        }
+        .validate(ClaimSource::Introspection, issuer, token, now);
     };
-    let source = ClaimSource::Merged { end_is_told: claims.has("exp") };
+    let source = ClaimSource::Merged {
+        end_is_told: claims.has("exp"),
+    };
     let object = merged(signed, claims, issuer);
     let text = object.to_string();
-    Claims { object, text: &text }.validate(source, issuer, token, now)
+    Claims {
+        object,
+        text: &text,
+    }
+    .validate(source, issuer, token, now)
 }
 
 /// Of claims that say one thing under several names the first counts, so all of them give way together.
-fn merged(signed: &Object<'static>, told: Object<'static>, issuer: &TrustedIssuer) -> Object<'static> {
+fn merged(
+    signed: &Object<'static>,
+    told: Object<'static>,
+    issuer: &TrustedIssuer,
+) -> Object<'static> {
     let scope_claims: Vec<&str> = issuer.scope_claims.iter().map(String::as_str).collect();
     let mut all = signed.clone();
     for names in [&scope_claims, CLIENT_CLAIMS] {

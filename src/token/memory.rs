@@ -29,7 +29,9 @@ impl TokenCaches {
         if let Some(principal) = self.verified.get(token, now, &self.revocations)? {
             return Ok(Some(principal));
         }
-        self.rejected.get(&token.fingerprint, now).map_or(Ok(None), |reason| Err(reason.into()))
+        self.rejected
+            .get(&token.fingerprint, now)
+            .map_or(Ok(None), |reason| Err(reason.into()))
     }
 
     /// Remembers a token that was found good, unless it was revoked here meanwhile.
@@ -42,8 +44,12 @@ impl TokenCaches {
         now: Timestamp,
     ) -> Result<(), Refusal> {
         let judged_in = self.revocations.judge(principal, token.token, now)?;
-        let verified =
-            CacheEntry { principal: principal.clone(), dies_at, proof, judged_in: judged_in.into() };
+        let verified = CacheEntry {
+            principal: principal.clone(),
+            dies_at,
+            proof,
+            judged_in: judged_in.into(),
+        };
         self.verified.insert(token.fingerprint, verified, now);
         Ok(())
     }

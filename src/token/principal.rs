@@ -64,7 +64,11 @@ impl Principal {
     /// client, so that two such callers are never taken for one.
     pub fn identity(&self) -> Option<Identity> {
         let (kind, name) = self.name()?;
-        Some(Identity { issuer: self.0.issuer.clone(), kind, name: name.into() })
+        Some(Identity {
+            issuer: self.0.issuer.clone(),
+            kind,
+            name: name.into(),
+        })
     }
 
     /// The issuer of the token, exactly as configured.
@@ -143,7 +147,10 @@ impl Principal {
     /// ```
     pub fn seal(&self, purpose: &str, payload: &[u8]) -> String {
         let mut sealed = URL_SAFE_NO_PAD.encode(payload);
-        let seal = self.0.seal.seal_on(Purpose::Inner(purpose), self.owner(), sealed.as_bytes());
+        let seal = self
+            .0
+            .seal
+            .seal_on(Purpose::Inner(purpose), self.owner(), sealed.as_bytes());
         sealed.push_str(&seal);
         sealed
     }
@@ -151,12 +158,18 @@ impl Principal {
     /// What was [sealed](Self::seal) for this caller and purpose. Nothing, where it is anything else: why is
     /// nobody's business.
     pub fn open(&self, purpose: &str, sealed: &str) -> Option<Vec<u8>> {
-        let text = self.0.seal.open(Purpose::Inner(purpose), self.owner(), sealed.as_bytes()).ok()?;
+        let text = self
+            .0
+            .seal
+            .open(Purpose::Inner(purpose), self.owner(), sealed.as_bytes())
+            .ok()?;
         URL_SAFE_NO_PAD.decode(text).ok()
     }
 
     pub(crate) fn grant(&self) -> Grant<'_> {
-        Grant { scopes: self.scopes() }
+        Grant {
+            scopes: self.scopes(),
+        }
     }
 
     /// What the log calls the token: its `jti`, or else the beginning of its hash.
@@ -173,9 +186,16 @@ impl Principal {
         let (kind, name) = match self.name() {
             Some((Kind::User, name)) => (OwnerKind::User, name.as_bytes()),
             Some((Kind::Machine, name)) => (OwnerKind::Machine, name.as_bytes()),
-            None => (OwnerKind::Token, self.0.hash.as_deref().map_or(&[][..], TokenHash::as_bytes)),
+            None => (
+                OwnerKind::Token,
+                self.0.hash.as_deref().map_or(&[][..], TokenHash::as_bytes),
+            ),
         };
-        Owner { kind, issuer: self.issuer(), name }
+        Owner {
+            kind,
+            issuer: self.issuer(),
+            name,
+        }
     }
 
     fn name(&self) -> Option<(Kind, &str)> {
@@ -200,10 +220,23 @@ impl Principal {
     /// Roughly how many bytes it holds on to.
     pub(crate) fn weight(&self) -> usize {
         let facts = &*self.0;
-        let texts = [&facts.subject, &facts.client_id, &facts.actor, &facts.token_id];
+        let texts = [
+            &facts.subject,
+            &facts.client_id,
+            &facts.actor,
+            &facts.token_id,
+        ];
         let texts = texts.into_iter().flatten().map(String::len).sum::<usize>();
-        let audience = facts.audience.iter().map(|text| text.len() + size_of::<String>()).sum::<usize>();
-        let scopes = facts.scopes.iter().map(|scope| scope.len() + SCOPE_OVERHEAD_BYTES).sum::<usize>();
+        let audience = facts
+            .audience
+            .iter()
+            .map(|text| text.len() + size_of::<String>())
+            .sum::<usize>();
+        let scopes = facts
+            .scopes
+            .iter()
+            .map(|scope| scope.len() + SCOPE_OVERHEAD_BYTES)
+            .sum::<usize>();
         size_of::<Facts>() + facts.claims.len() + texts + audience + scopes
     }
 

@@ -33,14 +33,16 @@ pub(crate) struct TrustedIssuer {
 impl TrustedIssuer {
     /// Whether a token stands for the client itself: its subject is the client, or it has no subject at all.
     pub(crate) fn is_machine(&self, subject: Option<&str>, client_id: Option<&str>) -> bool {
-        let is_client = |subject: &str, client| subject.strip_suffix(self.machine_suffix) == Some(client);
+        let is_client =
+            |subject: &str, client| subject.strip_suffix(self.machine_suffix) == Some(client);
         client_id.is_some_and(|client| {
             subject.is_none_or(|subject| subject == client || is_client(subject, client))
         })
     }
 
     pub(crate) fn accepts_audience(&self, audience: &str) -> bool {
-        self.resource.is_named_by(audience) || self.audiences.iter().any(|listed| listed == audience)
+        self.resource.is_named_by(audience)
+            || self.audiences.iter().any(|listed| listed == audience)
     }
 }
 

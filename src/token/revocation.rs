@@ -48,17 +48,29 @@ enum Kind {
 impl Revocation {
     /// One token: its `jti`, or the `token_id` that the decision events have for it.
     pub fn token(issuer: impl Into<String>, token_id: impl Into<String>) -> Self {
-        Self { issuer: issuer.into(), kind: Kind::Token, name: token_id.into() }
+        Self {
+            issuer: issuer.into(),
+            kind: Kind::Token,
+            name: token_id.into(),
+        }
     }
 
     /// All tokens of a subject that were issued until now.
     pub fn subject(issuer: impl Into<String>, subject: impl Into<String>) -> Self {
-        Self { issuer: issuer.into(), kind: Kind::Subject, name: subject.into() }
+        Self {
+            issuer: issuer.into(),
+            kind: Kind::Subject,
+            name: subject.into(),
+        }
     }
 
     /// All tokens of a client that were issued until now, whoever its users are.
     pub fn client(issuer: impl Into<String>, client_id: impl Into<String>) -> Self {
-        Self { issuer: issuer.into(), kind: Kind::Client, name: client_id.into() }
+        Self {
+            issuer: issuer.into(),
+            kind: Kind::Client,
+            name: client_id.into(),
+        }
     }
 }
 
@@ -114,7 +126,10 @@ impl Revocations {
         }
         let ahead = Duration::from_millis(self.furthest_ahead.load(Ordering::Acquire));
         let dated_until = now.plus(ahead.max(REVOCATION_DOUBT));
-        let revoked = Revoked { dated_until, until: now.plus(longest_life) };
+        let revoked = Revoked {
+            dated_until,
+            until: now.plus(longest_life),
+        };
         // A clock that was set back must not make it concern less.
         let entry = entries.entry(revocation).or_insert(revoked);
         entry.dated_until = entry.dated_until.max(revoked.dated_until);
@@ -147,10 +162,18 @@ impl Revocations {
         self.judge_unread(issuer, token, now)?;
         let candidates = [
             principal.token_id().map(|id| Revocation::token(issuer, id)),
-            principal.subject().map(|subject| Revocation::subject(issuer, subject)),
-            principal.client_id().map(|client| Revocation::client(issuer, client)),
+            principal
+                .subject()
+                .map(|subject| Revocation::subject(issuer, subject)),
+            principal
+                .client_id()
+                .map(|client| Revocation::client(issuer, client)),
         ];
-        if candidates.iter().flatten().any(|candidate| self.concerns(candidate, principal.issued_at(), now)) {
+        if candidates
+            .iter()
+            .flatten()
+            .any(|candidate| self.concerns(candidate, principal.issued_at(), now))
+        {
             let refusal = Refusal::from(Reason::Revoked);
             let refusal = refusal.of(issuer, principal.subject(), principal.client_id());
             return Err(refusal.token_id(token_id(principal.token_id(), token.as_bytes())));
@@ -172,18 +195,28 @@ impl Revocations {
         Err(Reason::Revoked.into())
     }
 
-    fn concerns(&self, candidate: &Revocation, issued_at: Option<Timestamp>, now: Timestamp) -> bool {
+    fn concerns(
+        &self,
+        candidate: &Revocation,
+        issued_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> bool {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         let revoked = entries.get(candidate).filter(|revoked| now < revoked.until);
         // One that does not say when it was issued may have been before.
-        let is_older = |revoked: &Revoked| issued_at.is_none_or(|issued| issued <= revoked.dated_until);
+        let is_older =
+            |revoked: &Revoked| issued_at.is_none_or(|issued| issued <= revoked.dated_until);
         revoked.is_some_and(|revoked| candidate.kind == Kind::Token || is_older(revoked))
     }
 
     /// Whoever was accepted before is concerned, however far ahead their token was dated.
     fn note(&self, principal: &Principal, now: Timestamp) {
-        let ahead = principal.issued_at().map_or(Duration::ZERO, |issued| issued.since(now));
-        let ahead = u64::try_from(ahead.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
+        let ahead = principal
+            .issued_at()
+            .map_or(Duration::ZERO, |issued| issued.since(now));
+        let ahead = u64::try_from(ahead.as_millis())
+            .unwrap_or(u64::MAX)
+            .saturating_add(1);
         self.furthest_ahead.fetch_max(ahead, Ordering::AcqRel);
     }
 }

@@ -25,15 +25,25 @@ impl Verifier {
     /// The time left until the token ends by its own claims.
     pub(crate) fn time_left(&self, principal: &Principal) -> Option<Duration> {
         let now = self.clock.now();
-        let ends = self.ends_of(principal).into_iter().flatten().map(|end| end.since(now));
+        let ends = self
+            .ends_of(principal)
+            .into_iter()
+            .flatten()
+            .map(|end| end.since(now));
         ends.filter(|time| !time.is_zero()).min()
     }
 
     /// When a token expires, without the issuer's leeway and with it. Which of the two counts depends on the source of
     /// its claims.
     fn ends_of(&self, principal: &Principal) -> [Option<Timestamp>; 2] {
-        let issuer = self.issuers.iter().find(|issuer| *issuer.name == *principal.issuer());
+        let issuer = self
+            .issuers
+            .iter()
+            .find(|issuer| *issuer.name == *principal.issuer());
         let leeway = issuer.map_or(Duration::ZERO, |issuer| issuer.leeway);
-        [principal.expiry(), principal.expiry().map(|end| end.plus(leeway))]
+        [
+            principal.expiry(),
+            principal.expiry().map(|end| end.plus(leeway)),
+        ]
     }
 }

@@ -51,7 +51,10 @@ pub(super) fn is_shown_whole(jti: &str) -> bool {
 /// The first 8 bytes: enough to find a token's other events, nothing to attack it with.
 impl fmt::Display for TokenHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().take(8).try_for_each(|byte| write!(f, "{byte:02x}"))
+        self.0
+            .iter()
+            .take(8)
+            .try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
@@ -72,8 +75,14 @@ mod tests {
     #[test]
     fn a_jwt_is_one_token_whatever_its_signature_and_an_opaque_token_is_all_of_its_text() {
         let header = "eyJhbGciOiJFUzI1NiJ9";
-        assert_eq!(hash(&format!("{header}.e30.one")), hash(&format!("{header}.e30.two")));
-        assert_ne!(hash(&format!("{header}.e30.one")), hash(&format!("{header}.e31.one")));
+        assert_eq!(
+            hash(&format!("{header}.e30.one")),
+            hash(&format!("{header}.e30.two"))
+        );
+        assert_ne!(
+            hash(&format!("{header}.e30.one")),
+            hash(&format!("{header}.e31.one"))
+        );
         for opaque in ["a", "a.b", "a.b.c", "bnVsbA.b.c", "W10.b.c", "a.b.c.d"] {
             assert_ne!(hash(opaque), hash(&format!("{opaque}x")), "{opaque}");
         }

@@ -16,8 +16,14 @@ impl Unverified {
     pub(crate) fn read(token: &str) -> Option<Self> {
         let jws = Jws::cut(token).ok().flatten()?;
         let header = serde_json::from_slice(jws.header_bytes()).ok()?;
-        let claims = jws.payload().ok().and_then(|payload| serde_json::from_slice(&payload).ok());
-        Some(Self { header, claims: claims.unwrap_or_default() })
+        let claims = jws
+            .payload()
+            .ok()
+            .and_then(|payload| serde_json::from_slice(&payload).ok());
+        Some(Self {
+            header,
+            claims: claims.unwrap_or_default(),
+        })
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<String> {
@@ -30,7 +36,11 @@ impl Unverified {
 
     /// The same of claims that are believed.
     pub(crate) fn claim_of(principal: &Principal, name: &str) -> Option<String> {
-        principal.claims::<Map<String, Value>>().ok()?.get(name).map(shown)
+        principal
+            .claims::<Map<String, Value>>()
+            .ok()?
+            .get(name)
+            .map(shown)
     }
 }
 

@@ -46,22 +46,35 @@ impl Verifier {
         token: PresentedToken<'_>,
         now: Timestamp,
     ) -> Result<Verified, Refusal> {
-        let named = |refusal: Refusal| refusal.token_id(TokenHash::of(token.as_bytes()).to_string());
+        let named =
+            |refusal: Refusal| refusal.token_id(TokenHash::of(token.as_bytes()).to_string());
         let token = self.fingerprints.fingerprint(token)?;
         if let Some(principal) = self.memory.recall(token, now).map_err(named)? {
-            return Ok(Verified { principal, from_cache: true });
+            return Ok(Verified {
+                principal,
+                from_cache: true,
+            });
         }
         // What was remembered was well-formed.
         let text = token.token.well_formed()?;
         // Boxed: what a new token needs is much, and room would have to be made for it on every request.
         let principal = Box::pin(self.judge(text, token)).await.map_err(named)?;
-        Ok(Verified { principal, from_cache: false })
+        Ok(Verified {
+            principal,
+            from_cache: false,
+        })
     }
 
     /// Fetches keys where it is time to, and waits where tokens would wait too.
     pub(crate) async fn warm_up(&self) {
-        let of_keys = self.issuers.iter().filter_map(|issuer| issuer.keys.warm_up());
-        let of_endpoints = self.lookups.iter().filter_map(|lookups| lookups.introspector().warm_up());
+        let of_keys = self
+            .issuers
+            .iter()
+            .filter_map(|issuer| issuer.keys.warm_up());
+        let of_endpoints = self
+            .lookups
+            .iter()
+            .filter_map(|lookups| lookups.introspector().warm_up());
         let flights: Vec<_> = of_keys.chain(of_endpoints).collect();
         if flights.is_empty() {
             return;
@@ -75,7 +88,10 @@ impl Verifier {
     }
 
     pub(crate) fn health(&self) -> Vec<IssuerHealth> {
-        self.issuers.iter().map(|issuer| IssuerHealth::of(issuer, self.lookups_of(issuer))).collect()
+        self.issuers
+            .iter()
+            .map(|issuer| IssuerHealth::of(issuer, self.lookups_of(issuer)))
+            .collect()
     }
 
     pub(crate) fn revoke(
@@ -83,10 +99,16 @@ impl Verifier {
         revocation: Revocation,
         longest_life: Duration,
     ) -> Result<(), RevocationError> {
-        if !self.issuers.iter().any(|issuer| *issuer.name == *revocation.issuer) {
+        if !self
+            .issuers
+            .iter()
+            .any(|issuer| *issuer.name == *revocation.issuer)
+        {
             return Err(RevocationError::UnknownIssuer(revocation.issuer));
         }
-        self.memory.revocations.add(revocation.clone(), longest_life, self.clock.now())?;
+        self.memory
+            .revocations
+            .add(revocation.clone(), longest_life, self.clock.now())?;
         tracing::info!(target: "toolgate", ?revocation, ?longest_life, "revoked");
         Ok(())
     }
@@ -97,8 +119,14 @@ impl Verifier {
         {
             return self.judge_jwt(&jws, &header, text, token).await;
         }
-        let lookups = self.lookups.iter().find(|lookups| lookups.may_have_issued(text));
-        lookups.ok_or(Reason::NotAJwt)?.look_up(text, token, None).await
+        let lookups = self
+            .lookups
+            .iter()
+            .find(|lookups| lookups.may_have_issued(text));
+        lookups
+            .ok_or(Reason::NotAJwt)?
+            .look_up(text, token, None)
+            .await
     }
 
     async fn judge_jwt(
@@ -109,50 +137,93 @@ impl Verifier {
         token: Fingerprinted<'_>,
     ) -> Result<Principal, Refusal> {
         let payload = jws.payload()?;
-        let claims =
-            Claims { object: read(&payload)?, text: std::str::from_utf8(&payload).unwrap_or_default() };
+        let claims = Claims {
+            object: read(&payload)?,
+            text: std::str::from_utf8(&payload).unwrap_or_default(),
+        };
         let issuer = self.issuer_of(&claims)?;
-        let (header, kind) = (Header::read(header, &issuer.algorithms)?, TokenType::read(header)?);
+        let (header, kind) = (
+            Header::read(header, &issuer.algorithms)?,
+            TokenType::read(header)?,
+        );
         let signature = jws.signature()?;
-        let proved = issuer.keys.prove(&header, jws.signed.as_bytes(), &signature, claims.issued_at()).await;
+        let proved = issuer
+            .keys
+            .prove(
+                &header,
+                jws.signed.as_bytes(),
+                &signature,
+                claims.issued_at(),
+            )
+            .await;
         let key = proved.map_err(|refusal| match refusal.kind() {
             // Its client should get another token, and not be told to wait.
             RefusalKind::Unavailable => claims.over(issuer, self.clock.now()).unwrap_or(refusal),
             _ => refusal,
         })?;
-        let proof = KeyProof { key, source: issuer.keys.clone() };
+        let proof = KeyProof {
+            key,
+            source: issuer.keys.clone(),
+        };
         let now = self.clock.now();
-        let lookups = self.lookups_of(issuer).filter(|lookups| lookups.when() == When::Always);
+        let lookups = self
+            .lookups_of(issuer)
+            .filter(|lookups| lookups.when() == When::Always);
         let source = match lookups {
             None => ClaimSource::Jwt(kind),
             Some(_) => ClaimSource::JwtToIntrospect(kind),
         };
         let principal = claims.validate(source, issuer, token.token, now)?;
-        let dies_at = principal.expiry().map_or(now, |expiry| expiry.plus(issuer.leeway));
+        let dies_at = principal
+            .expiry()
+            .map_or(now, |expiry| expiry.plus(issuer.leeway));
         if let Some(lookups) = lookups {
-            self.memory.revocations.judge(&principal, token.token, now)?;
+            self.memory
+                .revocations
+                .judge(&principal, token.token, now)?;
             let claims = Arc::new(claims.object.into_owned());
-            let told = lookups.look_up(text, token, Some(&SignedClaims { claims, proof, dies_at })).await;
+            let told = lookups
+                .look_up(
+                    text,
+                    token,
+                    Some(&SignedClaims {
+                        claims,
+                        proof,
+                        dies_at,
+                    }),
+                )
+                .await;
             // Its signature held, whatever the issuer says of it now.
-            return told
-                .map_err(|refusal| refusal.of(&issuer.name, principal.subject(), principal.client_id()));
+            return told.map_err(|refusal| {
+                refusal.of(&issuer.name, principal.subject(), principal.client_id())
+            });
         }
-        self.memory.keep(token, &principal, dies_at, Some(proof), now)?;
+        self.memory
+            .keep(token, &principal, dies_at, Some(proof), now)?;
         Ok(principal)
     }
 
     fn lookups_of(&self, issuer: &Arc<TrustedIssuer>) -> Option<&Arc<Lookups>> {
-        self.lookups.iter().find(|lookups| Arc::ptr_eq(lookups.issuer(), issuer))
+        self.lookups
+            .iter()
+            .find(|lookups| Arc::ptr_eq(lookups.issuer(), issuer))
     }
 
     /// By the unverified `iss`, among the issuers configured: an unknown one causes no fetch at all.
     fn issuer_of(&self, claims: &Claims<'_>) -> Result<&Arc<TrustedIssuer>, Refusal> {
         let named = claims.issuer();
-        self.issuers.iter().find(|issuer| named == Some(&issuer.name)).ok_or_else(|| {
-            let expected: Vec<&str> = self.issuers.iter().map(|issuer| issuer.name.as_ref()).collect();
-            let refusal = Refusal::from(Reason::IssuerMismatch).expected(expected.join(" "));
-            refusal.got(named.unwrap_or("no iss"))
-        })
+        self.issuers
+            .iter()
+            .find(|issuer| named == Some(&issuer.name))
+            .ok_or_else(|| {
+                let expected: Vec<&str> = self
+                    .issuers
+                    .iter()
+                    .map(|issuer| issuer.name.as_ref())
+                    .collect();
+                let refusal = Refusal::from(Reason::IssuerMismatch).expected(expected.join(" "));
+                refusal.got(named.unwrap_or("no iss"))
+            })
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 use toolgate::{
-    CallInfo, Config, Decide, DecisionFailed, Limits, Principal, RefusalKind, Rule, ScopeMap, Verdict,
-    base_only, deny, without_token,
+    CallInfo, Config, Decide, DecisionFailed, Limits, Principal, RefusalKind, Rule, ScopeMap,
+    Verdict, base_only, deny, without_token,
 };
 
 use crate::logs::listen;
@@ -42,7 +42,11 @@ async fn what_is_open_is_served_without_a_token_and_the_rest_asks_for_one() {
         ("initialize", json!({}), true),
         ("tools/list", json!({}), true),
         ("tools/call", json!({ "name": "opening_hours" }), true),
-        ("tools/call", json!({ "name": "menu_today", "arguments": { "x": 1 } }), true),
+        (
+            "tools/call",
+            json!({ "name": "menu_today", "arguments": { "x": 1 } }),
+            true,
+        ),
         ("tools/call", json!({ "name": "menu_of_the_chef" }), false),
         ("tools/call", json!({ "name": "Opening_hours" }), false),
         ("tools/call", json!({ "name": "whoami" }), false),
@@ -55,14 +59,42 @@ async fn what_is_open_is_served_without_a_token_and_the_rest_asks_for_one() {
         ("prompts/get", json!({ "name": "opening_hours" }), false),
         ("prompts/list", json!({}), false),
         ("resources/read", json!({ "uri": "docs://public/a" }), true),
-        ("resources/read", json!({ "uri": "docs://public/secret/a" }), false),
-        ("resources/read", json!({ "uri": "docs://public/x/../secret/a" }), false),
-        ("resources/read", json!({ "uri": "docs://private/a" }), false),
+        (
+            "resources/read",
+            json!({ "uri": "docs://public/secret/a" }),
+            false,
+        ),
+        (
+            "resources/read",
+            json!({ "uri": "docs://public/x/../secret/a" }),
+            false,
+        ),
+        (
+            "resources/read",
+            json!({ "uri": "docs://private/a" }),
+            false,
+        ),
         // Whatever else is done with what is open needs its method opened too.
-        ("resources/subscribe", json!({ "uri": "docs://public/a" }), true),
-        ("resources/subscribe", json!({ "uri": "docs://private/a" }), false),
-        ("resources/unsubscribe", json!({ "uri": "docs://public/a" }), false),
-        ("completion/complete", json!({ "ref": { "type": "ref/prompt", "name": "greet" } }), false),
+        (
+            "resources/subscribe",
+            json!({ "uri": "docs://public/a" }),
+            true,
+        ),
+        (
+            "resources/subscribe",
+            json!({ "uri": "docs://private/a" }),
+            false,
+        ),
+        (
+            "resources/unsubscribe",
+            json!({ "uri": "docs://public/a" }),
+            false,
+        ),
+        (
+            "completion/complete",
+            json!({ "ref": { "type": "ref/prompt", "name": "greet" } }),
+            false,
+        ),
         (
             "subscriptions/listen",
             json!({ "notifications": { "resourceSubscriptions": ["docs://public/a"] } }),
@@ -78,20 +110,34 @@ async fn what_is_open_is_served_without_a_token_and_the_rest_asks_for_one() {
             assert!(world.reached().principal.is_none());
         } else {
             answer.assert_asks_for_a_token();
-            assert_eq!(answer.challenge().unwrap().scopes(), ["mcp:use"], "{method} {params}");
+            assert_eq!(
+                answer.challenge().unwrap().scopes(),
+                ["mcp:use"],
+                "{method} {params}"
+            );
         }
     }
     let notification = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
-    world.send(post_without_token(&notification.to_string())).await.assert_served();
+    world
+        .send(post_without_token(&notification.to_string()))
+        .await
+        .assert_served();
     let response = json!({ "jsonrpc": "2.0", "id": 1, "result": {} });
-    world.send(post_without_token(&response.to_string())).await.assert_asks_for_a_token();
+    world
+        .send(post_without_token(&response.to_string()))
+        .await
+        .assert_asks_for_a_token();
 }
 
 #[tokio::test]
 async fn an_opened_tool_opens_nothing_that_no_rule_names() {
-    let map = ScopeMap::allow_unlisted().every_request("mcp:use").tool("opening_hours", without_token());
+    let map = ScopeMap::allow_unlisted()
+        .every_request("mcp:use")
+        .tool("opening_hours", without_token());
     let world = World::with_scopes(map).await;
-    ask(&world, "tools/call", json!({ "name": "opening_hours" })).await.assert_served();
+    ask(&world, "tools/call", json!({ "name": "opening_hours" }))
+        .await
+        .assert_served();
     for (method, params) in [
         ("tools/call", json!({ "name": "other" })),
         ("prompts/get", json!({ "name": "opening_hours" })),
@@ -112,31 +158,56 @@ async fn an_opened_method_opens_no_tool() {
         .tool("guarded", "a");
     let world = World::with_scopes(map).await;
     for name in ["guarded", "unlisted"] {
-        ask(&world, "tools/call", json!({ "name": name })).await.assert_asks_for_a_token();
+        ask(&world, "tools/call", json!({ "name": name }))
+            .await
+            .assert_asks_for_a_token();
     }
-    ask(&world, "resources/read", json!({ "uri": "file:///a" })).await.assert_asks_for_a_token();
-    ask(&world, "resources/list", json!({})).await.assert_served();
+    ask(&world, "resources/read", json!({ "uri": "file:///a" }))
+        .await
+        .assert_asks_for_a_token();
+    ask(&world, "resources/list", json!({}))
+        .await
+        .assert_served();
 }
 
 #[tokio::test]
 async fn a_method_that_needs_a_scope_is_not_opened_by_what_it_names() {
-    let map = ScopeMap::allow_unlisted().method("tools/call", "caller").tool("hours", without_token());
+    let map = ScopeMap::allow_unlisted()
+        .method("tools/call", "caller")
+        .tool("hours", without_token());
     let world = World::with_scopes(map).await;
-    ask(&world, "tools/call", json!({ "name": "hours" })).await.assert_asks_for_a_token();
+    ask(&world, "tools/call", json!({ "name": "hours" }))
+        .await
+        .assert_asks_for_a_token();
 }
 
 #[tokio::test]
 async fn a_presented_token_is_always_checked() {
     let world = World::with_scopes(map()).await;
     let hours = call("tools/call", json!({ "name": "opening_hours" }));
-    world.send(post("garbage", &hours)).await.assert_invalid_token("not_a_jwt");
+    world
+        .send(post("garbage", &hours))
+        .await
+        .assert_invalid_token("not_a_jwt");
     let expired = world.token().expires_in(-3_600).mint();
-    world.send(post(&expired, &hours)).await.assert_invalid_token("expired");
+    world
+        .send(post(&expired, &hours))
+        .await
+        .assert_invalid_token("expired");
     let without_the_base = world.token().scope("other").mint();
-    world.send(post(&without_the_base, &hours)).await.assert_needs(&["mcp:use"]);
-    for (line, code) in [("Bearer", "no_token"), ("Basic eDp5", "wrong_scheme"), ("", "wrong_scheme")] {
+    world
+        .send(post(&without_the_base, &hours))
+        .await
+        .assert_needs(&["mcp:use"]);
+    for (line, code) in [
+        ("Bearer", "no_token"),
+        ("Basic eDp5", "wrong_scheme"),
+        ("", "wrong_scheme"),
+    ] {
         let mut request = post_without_token(&hours);
-        request.headers_mut().insert("authorization", HeaderValue::from_static(line));
+        request
+            .headers_mut()
+            .insert("authorization", HeaderValue::from_static(line));
         let answer = world.send(request).await;
         answer.assert_asks_for_a_token();
         assert_eq!(answer.code, Some(code));
@@ -151,24 +222,42 @@ async fn a_batch_is_open_if_every_member_is() {
     let world = World::with_scopes(map()).await;
     let member = |id: u32, name: &str| json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": { "name": name } });
     let open = json!([member(1, "opening_hours"), member(2, "menu_today")]);
-    world.send(post_without_token(&open.to_string())).await.assert_served();
+    world
+        .send(post_without_token(&open.to_string()))
+        .await
+        .assert_served();
     for closed in ["book_table", "wipe", "unlisted"] {
         let mixed = json!([member(1, "opening_hours"), member(2, closed)]);
-        world.send(post_without_token(&mixed.to_string())).await.assert_asks_for_a_token();
+        world
+            .send(post_without_token(&mixed.to_string()))
+            .await
+            .assert_asks_for_a_token();
     }
-    world.send(post_without_token("[]")).await.assert_asks_for_a_token();
+    world
+        .send(post_without_token("[]"))
+        .await
+        .assert_asks_for_a_token();
 }
 
 #[tokio::test]
 async fn whatever_cannot_be_judged_asks_for_a_token_as_well() {
     let world = World::with(|builder, server| {
-        builder.issuer(server.issuer()).scopes(map()).limits(Limits::default().anonymous_body_bytes(200))
+        builder
+            .issuer(server.issuer())
+            .scopes(map())
+            .limits(Limits::default().anonymous_body_bytes(200))
     })
     .await;
     let hours = |padding: usize| {
-        call("tools/call", json!({ "name": "opening_hours", "arguments": { "x": "y".repeat(padding) } }))
+        call(
+            "tools/call",
+            json!({ "name": "opening_hours", "arguments": { "x": "y".repeat(padding) } }),
+        )
     };
-    world.send(post_without_token(&hours(10))).await.assert_served();
+    world
+        .send(post_without_token(&hours(10)))
+        .await
+        .assert_served();
     let token = world.token().mint();
     world.send(post(&token, &hours(200))).await.assert_served();
     for body in [
@@ -189,11 +278,22 @@ async fn whatever_cannot_be_judged_asks_for_a_token_as_well() {
         ("upgrade", "websocket"),
     ] {
         let mut request = post_without_token(&hours(10));
-        request.headers_mut().insert(name, HeaderValue::from_static(value));
+        request
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
         world.send(request).await.assert_asks_for_a_token();
     }
-    for method in [Method::GET, Method::DELETE, Method::HEAD, Method::OPTIONS, Method::CONNECT] {
-        world.send(bare(method, "/mcp")).await.assert_asks_for_a_token();
+    for method in [
+        Method::GET,
+        Method::DELETE,
+        Method::HEAD,
+        Method::OPTIONS,
+        Method::CONNECT,
+    ] {
+        world
+            .send(bare(method, "/mcp"))
+            .await
+            .assert_asks_for_a_token();
     }
 }
 
@@ -201,28 +301,51 @@ async fn whatever_cannot_be_judged_asks_for_a_token_as_well() {
 async fn by_default_64_kib_are_read_of_those_without_a_token_and_never_more_than_of_others() {
     let sized = |bytes: usize| {
         let body = |padding: usize| {
-            call("tools/call", json!({ "name": "opening_hours", "arguments": { "x": "y".repeat(padding) } }))
+            call(
+                "tools/call",
+                json!({ "name": "opening_hours", "arguments": { "x": "y".repeat(padding) } }),
+            )
         };
         body(bytes - body(0).len())
     };
     let world = World::with_scopes(map()).await;
-    world.send(post_without_token(&sized(64 * 1024))).await.assert_served();
-    world.send(post_without_token(&sized(64 * 1024 + 1))).await.assert_asks_for_a_token();
+    world
+        .send(post_without_token(&sized(64 * 1024)))
+        .await
+        .assert_served();
+    world
+        .send(post_without_token(&sized(64 * 1024 + 1)))
+        .await
+        .assert_asks_for_a_token();
     let world = World::with(|builder, server| {
-        builder.issuer(server.issuer()).scopes(map()).limits(Limits::default().max_body_bytes(200))
+        builder
+            .issuer(server.issuer())
+            .scopes(map())
+            .limits(Limits::default().max_body_bytes(200))
     })
     .await;
-    world.send(post_without_token(&sized(200))).await.assert_served();
-    world.send(post_without_token(&sized(201))).await.assert_asks_for_a_token();
+    world
+        .send(post_without_token(&sized(200)))
+        .await
+        .assert_served();
+    world
+        .send(post_without_token(&sized(201)))
+        .await
+        .assert_asks_for_a_token();
 }
 
 #[tokio::test]
 async fn a_web_page_from_elsewhere_stays_out() {
     let world = World::with_scopes(map()).await;
     let mut request = post_without_token(&call("tools/list", json!({})));
-    request.headers_mut().insert("origin", HeaderValue::from_static("https://evil.example"));
+    request
+        .headers_mut()
+        .insert("origin", HeaderValue::from_static("https://evil.example"));
     let answer = world.send(request).await;
-    assert_eq!((answer.status, answer.code), (StatusCode::FORBIDDEN, Some("origin_not_allowed")));
+    assert_eq!(
+        (answer.status, answer.code),
+        (StatusCode::FORBIDDEN, Some("origin_not_allowed"))
+    );
     assert_eq!(answer.challenge(), None);
 }
 
@@ -230,7 +353,10 @@ async fn a_web_page_from_elsewhere_stays_out() {
 async fn a_principal_from_further_out_does_not_stand_for_one_who_came_without_a_token() {
     let world = World::with_scopes(map()).await;
     let hours = call("tools/call", json!({ "name": "opening_hours" }));
-    world.send(post(&world.token().mint(), &hours)).await.assert_served();
+    world
+        .send(post(&world.token().mint(), &hours))
+        .await
+        .assert_served();
     let somebody = world.reached().principal.unwrap();
     let mut request = post_without_token(&hours);
     request.extensions_mut().insert::<Principal>(somebody);
@@ -241,8 +367,8 @@ async fn a_principal_from_further_out_does_not_stand_for_one_who_came_without_a_
 #[test]
 fn what_is_open_is_named_and_every_web_page_cannot_ask_for_it() {
     let error = |map: ScopeMap| {
-        let gate =
-            toolgate::Toolgate::builder("https://mcp.example.com/mcp").issuer("https://auth.example.com");
+        let gate = toolgate::Toolgate::builder("https://mcp.example.com/mcp")
+            .issuer("https://auth.example.com");
         gate.scopes(map).build().unwrap_err().to_string()
     };
     let start = ScopeMap::allow_unlisted;
@@ -255,9 +381,17 @@ fn what_is_open_is_named_and_every_web_page_cannot_ask_for_it() {
                 "resource = \"https://mcp.example.com/mcp\"\n[[issuers]]\nissuer = \"https://auth.example.com\"\n\
                  [origins]\n{any}\n[scopes]\nunlisted = \"deny\"\n[scopes.tools]\nhours = {rule}\n"
             );
-            toml::from_str::<Config>(&text).unwrap().into_builder().build()
+            toml::from_str::<Config>(&text)
+                .unwrap()
+                .into_builder()
+                .build()
         };
-        assert!(config("{ without_token = true }").unwrap_err().to_string().contains("origins.allowed"));
+        assert!(
+            config("{ without_token = true }")
+                .unwrap_err()
+                .to_string()
+                .contains("origins.allowed")
+        );
         config("{}").unwrap();
     }
 }
@@ -267,17 +401,24 @@ async fn the_log_says_loudly_what_is_open_and_why_somebody_was_not_let_in() {
     let (log, _guard) = listen();
     let world = World::with_scopes(map()).await;
     let events = log.events();
-    let loud = events.iter().find(|event| event["level"] == "WARN").expect("a warning");
+    let loud = events
+        .iter()
+        .find(|event| event["level"] == "WARN")
+        .expect("a warning");
     assert_eq!(
         loud["fields"]["open"],
         "tool menu_*; tool opening_hours; resource docs://public/*; prompt greet; method initialize; \
          method notifications/initialized; method resources/subscribe; method tools/list"
     );
-    ask(&world, "tools/call", json!({ "name": "opening_hours" })).await.assert_served();
+    ask(&world, "tools/call", json!({ "name": "opening_hours" }))
+        .await
+        .assert_served();
     let decision = log.decision();
     assert_eq!(decision["fields"]["decision"], "allow");
     assert_eq!(decision["fields"].get("subject"), None);
-    ask(&world, "tools/call", json!({ "name": "wipe" })).await.assert_asks_for_a_token();
+    ask(&world, "tools/call", json!({ "name": "wipe" }))
+        .await
+        .assert_asks_for_a_token();
     let decision = log.decision();
     assert_eq!(decision["fields"]["reason"], "no_token");
     assert_eq!(decision["fields"]["source"], "refused: denied");
@@ -319,52 +460,99 @@ impl Decide for KnowsPrincipalsOnly {
 async fn an_own_decision_has_a_say_in_what_is_open_and_unless_it_uses_it_nothing_is() {
     let hours = |say: &str| json!({ "name": "opening_hours", "arguments": { "say": say } });
     let world = World::with(|builder, server| {
-        builder.issuer(server.issuer()).scopes(map()).decision(KnowsPrincipalsOnly)
+        builder
+            .issuer(server.issuer())
+            .scopes(map())
+            .decision(KnowsPrincipalsOnly)
     })
     .await;
-    ask(&world, "tools/call", hours("please")).await.assert_asks_for_a_token();
-    world.call_tool(&world.token().mint(), "opening_hours").await.assert_served();
+    ask(&world, "tools/call", hours("please"))
+        .await
+        .assert_asks_for_a_token();
+    world
+        .call_tool(&world.token().mint(), "opening_hours")
+        .await
+        .assert_served();
 
-    let world =
-        World::with(|builder, server| builder.issuer(server.issuer()).scopes(map()).decision(Polite)).await;
-    ask(&world, "tools/call", hours("please")).await.assert_served();
-    ask(&world, "tools/call", hours("now!")).await.assert_asks_for_a_token();
-    ask(&world, "tools/call", hours("sudo")).await.assert_asks_for_a_token();
-    ask(&world, "tools/call", hours("help")).await.assert_unavailable("decision_unavailable");
+    let world = World::with(|builder, server| {
+        builder
+            .issuer(server.issuer())
+            .scopes(map())
+            .decision(Polite)
+    })
+    .await;
+    ask(&world, "tools/call", hours("please"))
+        .await
+        .assert_served();
+    ask(&world, "tools/call", hours("now!"))
+        .await
+        .assert_asks_for_a_token();
+    ask(&world, "tools/call", hours("sudo"))
+        .await
+        .assert_asks_for_a_token();
+    ask(&world, "tools/call", hours("help"))
+        .await
+        .assert_unavailable("decision_unavailable");
     let waiting = tokio::time::Instant::now();
-    ask(&world, "tools/call", hours("wait")).await.assert_unavailable("decision_unavailable");
-    assert_eq!(waiting.elapsed().as_secs(), Duration::from_secs(5).as_secs());
+    ask(&world, "tools/call", hours("wait"))
+        .await
+        .assert_unavailable("decision_unavailable");
+    assert_eq!(
+        waiting.elapsed().as_secs(),
+        Duration::from_secs(5).as_secs()
+    );
     let twice = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"opening_hours","arguments":{"say":"please","say":"x"}}}"#;
-    world.send(post_without_token(twice)).await.assert_asks_for_a_token();
+    world
+        .send(post_without_token(twice))
+        .await
+        .assert_asks_for_a_token();
 }
 
 #[tokio::test]
-async fn in_somebodys_session_what_is_closed_asks_for_a_token_and_what_is_open_begins_another_session() {
+async fn in_somebodys_session_what_is_closed_asks_for_a_token_and_what_is_open_begins_another_session()
+ {
     for own_decision in [false, true] {
         let world = World::with(|builder, server| {
             let builder = builder.issuer(server.issuer()).scopes(map());
-            if own_decision { builder.decision(Polite) } else { builder }
+            if own_decision {
+                builder.decision(Polite)
+            } else {
+                builder
+            }
         })
         .await;
         world.answer_with("mcp-session-id", ["theirs"]);
-        let answer =
-            world.send(post(&world.token().mint(), &call("tools/call", json!({ "name": "whoami" })))).await;
+        let answer = world
+            .send(post(
+                &world.token().mint(),
+                &call("tools/call", json!({ "name": "whoami" })),
+            ))
+            .await;
         let sealed = answer.header("mcp-session-id").unwrap().to_owned();
         for session in [sealed.as_str(), "theirs", "made-up"] {
             let ask = async |params: Value| {
                 let mut request = post_without_token(&call("tools/call", params));
-                request.headers_mut().insert("mcp-session-id", session.parse().unwrap());
+                request
+                    .headers_mut()
+                    .insert("mcp-session-id", session.parse().unwrap());
                 world.send(request).await
             };
             let please = json!({ "say": "please" });
             let open = ask(json!({ "name": "opening_hours", "arguments": please })).await;
-            assert_eq!((open.status, open.kind), (StatusCode::NOT_FOUND, Some(RefusalKind::SessionNotFound)));
+            assert_eq!(
+                (open.status, open.kind),
+                (StatusCode::NOT_FOUND, Some(RefusalKind::SessionNotFound))
+            );
             assert_eq!(open.json()["id"], 1);
             for closed in ["whoami", "book_table", "wipe", "unlisted"] {
-                ask(json!({ "name": closed, "arguments": please })).await.assert_asks_for_a_token();
+                ask(json!({ "name": closed, "arguments": please }))
+                    .await
+                    .assert_asks_for_a_token();
             }
             if own_decision {
-                ask(json!({ "name": "opening_hours" })).await.assert_asks_for_a_token();
+                ask(json!({ "name": "opening_hours" }))
+                    .await
+                    .assert_asks_for_a_token();
             }
         }
         assert_eq!(world.reached_count(), 1);

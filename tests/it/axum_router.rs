@@ -26,7 +26,8 @@ enum By {
 }
 
 fn gate() -> Toolgate {
-    let builder = Toolgate::builder("https://mcp.example.com/mcp").issuer("https://auth.example.com");
+    let builder =
+        Toolgate::builder("https://mcp.example.com/mcp").issuer("https://auth.example.com");
     let gate = builder.scopes(ScopeMap::allow_unlisted()).build();
     gate.expect("a gate")
 }
@@ -50,7 +51,10 @@ fn open() -> Router {
 
 async fn assert_answered(router: Router, told: &[(&str, &str, By)]) {
     for (method, path, by) in told {
-        let request = Request::builder().method(*method).uri(*path).body(Body::empty());
+        let request = Request::builder()
+            .method(*method)
+            .uri(*path)
+            .body(Body::empty());
         let answer = router.clone().oneshot(request.expect("a request")).await;
         let (parts, body) = answer.expect("infallible").into_parts();
         let body = body.collect().await.expect("a body").to_bytes();
@@ -120,7 +124,11 @@ async fn merging_another_router_into_the_gated_one_loses_the_metadata() {
 
 #[tokio::test]
 async fn a_fallback_set_after_the_layer_is_open_and_loses_the_metadata() {
-    let told = [("POST", "/mcp", By::Gate), ("GET", METADATA, By::Handler), ("GET", "/nothing", By::Handler)];
+    let told = [
+        ("POST", "/mcp", By::Gate),
+        ("GET", METADATA, By::Handler),
+        ("GET", "/nothing", By::Handler),
+    ];
     assert_answered(gated().fallback(handler), &told).await;
     assert_answered(gated().merge(open().fallback(handler)), &told).await;
     assert_answered(open().fallback(handler).merge(gated()), &told).await;

@@ -19,18 +19,26 @@ use crate::world::{World, call, post, post_without_token};
 const BYTES: usize = 400;
 
 fn limits() -> Limits {
-    Limits::default().max_body_bytes(BYTES as u64).arriving_bodies_bytes(2 * BYTES as u64)
+    Limits::default()
+        .max_body_bytes(BYTES as u64)
+        .arriving_bodies_bytes(2 * BYTES as u64)
 }
 
 async fn world() -> World {
-    let map = ScopeMap::deny_unlisted().tool("*", base_only()).tool("open", without_token());
-    World::with(|builder, server| builder.issuer(server.issuer()).scopes(map).limits(limits())).await
+    let map = ScopeMap::deny_unlisted()
+        .tool("*", base_only())
+        .tool("open", without_token());
+    World::with(|builder, server| builder.issuer(server.issuer()).scopes(map).limits(limits()))
+        .await
 }
 
 /// A call of this tool in a body of all the bytes there may be.
 fn body(tool: &str) -> String {
     let padded = |padding: usize| {
-        call("tools/call", json!({ "name": tool, "arguments": { "x": "y".repeat(padding) } }))
+        call(
+            "tools/call",
+            json!({ "name": tool, "arguments": { "x": "y".repeat(padding) } }),
+        )
     };
     padded(BYTES - padded(0).len())
 }
@@ -47,17 +55,23 @@ impl Slow {
     fn begin(world: &World, request: Request<Full<Bytes>>, body: &str) -> Self {
         let (send, mut receive) = mpsc::unbounded_channel::<Bytes>();
         let pieces = futures_util::stream::poll_fn(move |cx| receive.poll_recv(cx));
-        let frames = futures_util::StreamExt::map(pieces, |piece| Ok::<_, Infallible>(Frame::data(piece)));
+        let frames =
+            futures_util::StreamExt::map(pieces, |piece| Ok::<_, Infallible>(Frame::data(piece)));
         let request = request.map(|_| StreamBody::new(frames).boxed());
         for piece in body.as_bytes()[..body.len() - 1].chunks(50) {
             send.send(Bytes::copy_from_slice(piece)).unwrap();
         }
-        let inner = service_fn(|request: Request<RequestBody<BoxBody<Bytes, Infallible>>>| async {
-            request.into_body().collect().await.unwrap();
-            Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"inner"))))
-        });
+        let inner = service_fn(
+            |request: Request<RequestBody<BoxBody<Bytes, Infallible>>>| async {
+                request.into_body().collect().await.unwrap();
+                Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"inner"))))
+            },
+        );
         let answer = world.gate.layer().layer(inner).oneshot(request);
-        Self { answer: Box::pin(async { answer.await.unwrap() }), rest: Some(send) }
+        Self {
+            answer: Box::pin(async { answer.await.unwrap() }),
+            rest: Some(send),
+        }
     }
 
     fn with_token(world: &World) -> Self {
@@ -71,7 +85,10 @@ impl Slow {
     /// Lets it come as far as it will.
     async fn waits(mut self) -> Self {
         for _ in 0..200 {
-            assert!((&mut self.answer).now_or_never().is_none(), "it is not answered yet");
+            assert!(
+                (&mut self.answer).now_or_never().is_none(),
+                "it is not answered yet"
+            );
             tokio::task::yield_now().await;
         }
         self
@@ -85,7 +102,14 @@ impl Slow {
     async fn assert_refused(self) {
         let answer = self.answer.await;
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(answer.extensions().get::<toolgate::Refusal>().unwrap().code(), "bodies_busy");
+        assert_eq!(
+            answer
+                .extensions()
+                .get::<toolgate::Refusal>()
+                .unwrap()
+                .code(),
+            "bodies_busy"
+        );
         assert!(answer.headers().contains_key("retry-after"));
         assert!(!answer.headers().contains_key("www-authenticate"));
         let text = answer.into_body().collect().await.unwrap().to_bytes();
@@ -97,14 +121,23 @@ impl Slow {
 async fn beyond_what_slow_bodies_may_hold_together_the_next_is_told_to_come_back() {
     let world = world().await;
     // Its keys are fetched.
-    world.call_tool(&world.token().mint(), "t").await.assert_served();
+    world
+        .call_tool(&world.token().mint(), "t")
+        .await
+        .assert_served();
     let first = Slow::with_token(&world).waits().await;
     let second = Slow::with_token(&world).waits().await;
     Slow::with_token(&world).assert_refused().await;
     Slow::without_token(&world).assert_refused().await;
     // What comes in one piece is not held.
-    world.send(post(&world.token().mint(), &body("t"))).await.assert_served();
-    world.send(post_without_token(&body("open"))).await.assert_served();
+    world
+        .send(post(&world.token().mint(), &body("t")))
+        .await
+        .assert_served();
+    world
+        .send(post_without_token(&body("open")))
+        .await
+        .assert_served();
 
     // One arrives, and one hangs up.
     first.end_and_assert_served().await;
@@ -119,7 +152,10 @@ async fn beyond_what_slow_bodies_may_hold_together_the_next_is_told_to_come_back
 #[tokio::test]
 async fn strangers_leave_half_of_it_to_those_with_a_token() {
     let world = world().await;
-    world.call_tool(&world.token().mint(), "t").await.assert_served();
+    world
+        .call_tool(&world.token().mint(), "t")
+        .await
+        .assert_served();
     let stranger = Slow::without_token(&world).waits().await;
     Slow::without_token(&world).assert_refused().await;
     let known = Slow::with_token(&world).waits().await;
@@ -127,13 +163,20 @@ async fn strangers_leave_half_of_it_to_those_with_a_token() {
     stranger.end_and_assert_served().await;
     Slow::without_token(&world).assert_refused().await;
     known.end_and_assert_served().await;
-    Slow::without_token(&world).waits().await.end_and_assert_served().await;
+    Slow::without_token(&world)
+        .waits()
+        .await
+        .end_and_assert_served()
+        .await;
 }
 
 #[tokio::test]
 async fn what_is_held_counts_on_after_a_reload() {
     let world = world().await;
-    let held = [Slow::with_token(&world).waits().await, Slow::with_token(&world).waits().await];
+    let held = [
+        Slow::with_token(&world).waits().await,
+        Slow::with_token(&world).waits().await,
+    ];
     let config = format!(
         "resource = {:?}\n[[issuers]]\nissuer = {:?}\n[scopes]\nunlisted = \"deny\"\n[scopes.tools]\n\"*\" = {{}}\n\
          [limits]\nmax_body_bytes = {BYTES}\narriving_bodies_bytes = {}",
@@ -141,18 +184,26 @@ async fn what_is_held_counts_on_after_a_reload() {
         world.server.issuer(),
         2 * BYTES
     );
-    world.gate.reload(toml::from_str::<Config>(&config).unwrap()).unwrap();
+    world
+        .gate
+        .reload(toml::from_str::<Config>(&config).unwrap())
+        .unwrap();
     Slow::with_token(&world).assert_refused().await;
     for held in held {
         held.end_and_assert_served().await;
     }
-    Slow::with_token(&world).waits().await.end_and_assert_served().await;
+    Slow::with_token(&world)
+        .waits()
+        .await
+        .end_and_assert_served()
+        .await;
 }
 
 #[tokio::test]
 async fn a_limit_under_that_of_one_body_is_a_mistake() {
     let refused = |limits: Limits| {
-        let builder = toolgate::Toolgate::builder(crate::world::RESOURCE).issuer("https://auth.example.com");
+        let builder =
+            toolgate::Toolgate::builder(crate::world::RESOURCE).issuer("https://auth.example.com");
         builder
             .scopes(ScopeMap::allow_unlisted())
             .limits(limits)
@@ -163,13 +214,21 @@ async fn a_limit_under_that_of_one_body_is_a_mistake() {
     for limits in [
         Limits::default().arriving_bodies_bytes(0),
         Limits::default().arriving_bodies_bytes(4 * 1024 * 1024 - 1),
-        Limits::default().max_body_bytes(100).arriving_bodies_bytes(99),
+        Limits::default()
+            .max_body_bytes(100)
+            .arriving_bodies_bytes(99),
     ] {
-        assert!(refused(limits).unwrap_err().contains("limits.arriving_bodies_bytes"));
+        assert!(
+            refused(limits)
+                .unwrap_err()
+                .contains("limits.arriving_bodies_bytes")
+        );
     }
     for limits in [
         Limits::default().arriving_bodies_bytes(4 * 1024 * 1024),
-        Limits::default().max_body_bytes(100).arriving_bodies_bytes(100),
+        Limits::default()
+            .max_body_bytes(100)
+            .arriving_bodies_bytes(100),
         Limits::default().max_body_bytes(1024 * 1024 * 1024),
     ] {
         refused(limits).unwrap();

@@ -9,7 +9,9 @@ use crate::world::{RESOURCE, World};
 async fn world(configure: impl FnOnce(Issuer) -> Issuer) -> World {
     World::with(|builder, server| {
         let scopes = ScopeMap::allow_unlisted().every_request("mcp:use");
-        builder.issuer(configure(Issuer::new(server.issuer()))).scopes(scopes)
+        builder
+            .issuer(configure(Issuer::new(server.issuer())))
+            .scopes(scopes)
     })
     .await
 }
@@ -26,7 +28,12 @@ async fn assert_all(world: &World, cases: &[(TokenBuilder, Option<&str>)]) {
 
 #[tokio::test]
 async fn an_allow_list_lets_in_its_clients_and_hosts_and_nobody_else() {
-    let world = world(|issuer| issuer.only_client("editor").only_clients_of_host("client.example.com")).await;
+    let world = world(|issuer| {
+        issuer
+            .only_client("editor")
+            .only_clients_of_host("client.example.com")
+    })
+    .await;
     let token = |client: &str| world.token().client_id(client);
     assert_all(
         &world,
@@ -36,14 +43,35 @@ async fn an_allow_list_lets_in_its_clients_and_hosts_and_nobody_else() {
             (token("https://client.example.com"), None),
             (token("Editor"), Some("client_not_allowed")),
             (token("editor2"), Some("client_not_allowed")),
-            (token("http://client.example.com/meta.json"), Some("client_not_allowed")),
-            (token("https://client.example.com:8443/meta.json"), Some("client_not_allowed")),
-            (token("https://client.example.com.evil.example/"), Some("client_not_allowed")),
-            (token("https://client.example.com@evil.example/"), Some("client_not_allowed")),
-            (token("https://evil.example/https://client.example.com/"), Some("client_not_allowed")),
+            (
+                token("http://client.example.com/meta.json"),
+                Some("client_not_allowed"),
+            ),
+            (
+                token("https://client.example.com:8443/meta.json"),
+                Some("client_not_allowed"),
+            ),
+            (
+                token("https://client.example.com.evil.example/"),
+                Some("client_not_allowed"),
+            ),
+            (
+                token("https://client.example.com@evil.example/"),
+                Some("client_not_allowed"),
+            ),
+            (
+                token("https://evil.example/https://client.example.com/"),
+                Some("client_not_allowed"),
+            ),
             (token("client.example.com"), Some("client_not_allowed")),
-            (world.token().without("client_id"), Some("client_not_allowed")),
-            (world.token().without("client_id").claim("azp", "editor"), None),
+            (
+                world.token().without("client_id"),
+                Some("client_not_allowed"),
+            ),
+            (
+                world.token().without("client_id").claim("azp", "editor"),
+                None,
+            ),
         ],
     )
     .await;
@@ -52,8 +80,12 @@ async fn an_allow_list_lets_in_its_clients_and_hosts_and_nobody_else() {
 #[tokio::test]
 async fn a_deny_list_keeps_its_clients_out_and_wins() {
     let world = world(|issuer| {
-        let issuer = issuer.only_clients_of_host("client.example.com").only_client("editor");
-        issuer.deny_client("https://client.example.com/leaky").deny_clients_of_host("rogue.example.com")
+        let issuer = issuer
+            .only_clients_of_host("client.example.com")
+            .only_client("editor");
+        issuer
+            .deny_client("https://client.example.com/leaky")
+            .deny_clients_of_host("rogue.example.com")
     })
     .await;
     let token = |client: &str| world.token().client_id(client);
@@ -61,7 +93,10 @@ async fn a_deny_list_keeps_its_clients_out_and_wins() {
         &world,
         &[
             (token("https://client.example.com/good"), None),
-            (token("https://client.example.com/leaky"), Some("client_denied")),
+            (
+                token("https://client.example.com/leaky"),
+                Some("client_denied"),
+            ),
             (token("https://rogue.example.com/x"), Some("client_denied")),
         ],
     )
@@ -78,8 +113,12 @@ async fn a_deny_list_keeps_its_clients_out_and_wins() {
 #[tokio::test]
 async fn no_spelling_of_a_denied_host_gets_in() {
     let world = world(|issuer| {
-        let issuer = issuer.deny_clients_of_host("rogue.example.com").deny_clients_of_host("192.0.2.1");
-        issuer.deny_clients_of_host("[2001:db8::1]").deny_clients_of_host("xn--rgue-5qa.example")
+        let issuer = issuer
+            .deny_clients_of_host("rogue.example.com")
+            .deny_clients_of_host("192.0.2.1");
+        issuer
+            .deny_clients_of_host("[2001:db8::1]")
+            .deny_clients_of_host("xn--rgue-5qa.example")
     })
     .await;
     let denied = [
@@ -132,7 +171,9 @@ async fn no_spelling_of_a_denied_host_gets_in() {
         "openid_federation:https://rogue.example.com/x",
     ];
     for client in denied {
-        let answer = world.list_with(&world.token().client_id(client).mint()).await;
+        let answer = world
+            .list_with(&world.token().client_id(client).mint())
+            .await;
         assert_eq!(answer.code, Some("client_denied"), "{client:?}");
         answer.assert_forbidden("client_denied");
     }
@@ -155,7 +196,9 @@ async fn no_spelling_of_a_denied_host_gets_in() {
         "spiffe://good.example/agent",
     ];
     for client in others {
-        let answer = world.list_with(&world.token().client_id(client).mint()).await;
+        let answer = world
+            .list_with(&world.token().client_id(client).mint())
+            .await;
         assert_eq!(answer.code, None, "{client:?}");
     }
 }
@@ -179,7 +222,9 @@ async fn no_spelling_of_a_denied_client_gets_in() {
         "https://cl%69ent.example.com/leaky?v=1",
         "3f1c6b2e-8a5e-4c57-9d0a-0d8f6c1f7a11",
     ] {
-        let answer = world.list_with(&world.token().client_id(client).mint()).await;
+        let answer = world
+            .list_with(&world.token().client_id(client).mint())
+            .await;
         assert_eq!(answer.code, Some("client_denied"), "{client:?}");
         answer.assert_forbidden("client_denied");
     }
@@ -189,7 +234,9 @@ async fn no_spelling_of_a_denied_client_gets_in() {
         "https://other.example.com/leaky?v=1",
         "agent-7",
     ] {
-        let answer = world.list_with(&world.token().client_id(client).mint()).await;
+        let answer = world
+            .list_with(&world.token().client_id(client).mint())
+            .await;
         assert_eq!(answer.code, None, "{client:?}");
     }
 }
@@ -197,21 +244,36 @@ async fn no_spelling_of_a_denied_client_gets_in() {
 #[tokio::test]
 async fn an_id_that_no_rule_can_read_is_denied_by_rules_about_urls_alone() {
     let world = world(|issuer| issuer.deny_client("leaky")).await;
-    for client in ["https:\\\\rogue.example.com", "//rogue.example.com/x", "https://r%6Fgue.example/"] {
-        world.list_with(&world.token().client_id(client).mint()).await.assert_served();
+    for client in [
+        "https:\\\\rogue.example.com",
+        "//rogue.example.com/x",
+        "https://r%6Fgue.example/",
+    ] {
+        world
+            .list_with(&world.token().client_id(client).mint())
+            .await
+            .assert_served();
     }
-    world.list_with(&world.token().client_id("LEAKY").mint()).await.assert_forbidden("client_denied");
+    world
+        .list_with(&world.token().client_id("LEAKY").mint())
+        .await
+        .assert_forbidden("client_denied");
 }
 
 #[tokio::test]
 async fn a_required_claim_is_one_of_its_values_or_has_one_in_it() {
     let world = world(|issuer| {
-        let issuer = issuer.require_claim("tenant", ["acme", "umbrella"]).require_claim("verified", [true]);
+        let issuer = issuer
+            .require_claim("tenant", ["acme", "umbrella"])
+            .require_claim("verified", [true]);
         issuer.require_claim_containing("/realm_access/roles", ["staff", "admin"])
     })
     .await;
     let good = || {
-        let token = world.token().claim("tenant", "acme").claim("verified", true);
+        let token = world
+            .token()
+            .claim("tenant", "acme")
+            .claim("verified", true);
         token.claim("realm_access", json!({ "roles": ["x", "staff"] }))
     };
     let roles = |roles: Value| good().claim("realm_access", json!({ "roles": roles }));
@@ -221,17 +283,28 @@ async fn a_required_claim_is_one_of_its_values_or_has_one_in_it() {
             (good(), None),
             (good().claim("tenant", "umbrella"), None),
             (good().claim("tenant", "Acme"), Some("claim_not_met")),
-            (good().claim("tenant", "acme umbrella"), Some("claim_not_met")),
-            (good().claim("tenant", json!(["acme"])), Some("claim_not_met")),
+            (
+                good().claim("tenant", "acme umbrella"),
+                Some("claim_not_met"),
+            ),
+            (
+                good().claim("tenant", json!(["acme"])),
+                Some("claim_not_met"),
+            ),
             (good().claim("tenant", json!(null)), Some("claim_not_met")),
             (good().without("tenant"), Some("claim_not_met")),
             (good().claim("verified", "true"), Some("claim_not_met")),
             (roles(json!(["admin"])), None),
             (roles(json!([])), Some("claim_not_met")),
             (roles(json!("staff")), Some("claim_not_met")),
-            (roles(json!(["staffx", ["staff"], { "staff": true }])), Some("claim_not_met")),
             (
-                good().without("realm_access").claim("/realm_access/roles", json!(["staff"])),
+                roles(json!(["staffx", ["staff"], { "staff": true }])),
+                Some("claim_not_met"),
+            ),
+            (
+                good()
+                    .without("realm_access")
+                    .claim("/realm_access/roles", json!(["staff"])),
                 Some("claim_not_met"),
             ),
         ],
@@ -243,29 +316,51 @@ async fn a_required_claim_is_one_of_its_values_or_has_one_in_it() {
 async fn who_is_kept_out_is_asked_for_no_scope_and_a_bad_token_is_told_so_first() {
     let world = world(|issuer| issuer.deny_client("leaky")).await;
     let leaky = world.token().client_id("leaky").scope("");
-    world.list_with(&leaky.mint()).await.assert_forbidden("client_denied");
-    world.list_with(&leaky.expires_in(-100).mint()).await.assert_invalid_token("expired");
+    world
+        .list_with(&leaky.mint())
+        .await
+        .assert_forbidden("client_denied");
+    world
+        .list_with(&leaky.expires_in(-100).mint())
+        .await
+        .assert_invalid_token("expired");
 }
 
 #[tokio::test]
 async fn rules_are_about_their_own_issuer_and_about_what_introspection_says_too() {
     let clock = crate::world::clock();
-    let server = toolgate::testing::AuthorizationServer::builder().clock(clock.clone()).start().await;
-    let neighbour = toolgate::testing::AuthorizationServer::builder().clock(clock.clone()).start().await;
+    let server = toolgate::testing::AuthorizationServer::builder()
+        .clock(clock.clone())
+        .start()
+        .await;
+    let neighbour = toolgate::testing::AuthorizationServer::builder()
+        .clock(clock.clone())
+        .start()
+        .await;
     let world = World::around(server, clock, |builder, server| {
         let introspection = Introspection::basic("rs", "rs-secret");
-        let strict =
-            Issuer::new(server.issuer()).introspection(introspection).require_claim("tenant", ["acme"]);
-        builder.issuer(strict).issuer(neighbour.issuer()).scopes(ScopeMap::allow_unlisted())
+        let strict = Issuer::new(server.issuer())
+            .introspection(introspection)
+            .require_claim("tenant", ["acme"]);
+        builder
+            .issuer(strict)
+            .issuer(neighbour.issuer())
+            .scopes(ScopeMap::allow_unlisted())
     });
-    world.list_with(&crate::world::token_of(&neighbour).mint()).await.assert_served();
+    world
+        .list_with(&crate::world::token_of(&neighbour).mint())
+        .await
+        .assert_served();
     for (tenant, code) in [("acme", None), ("other", Some("claim_not_met"))] {
         let answer = json!({ "active": true, "aud": RESOURCE, "tenant": tenant });
         world.server.introspect_as(tenant, answer);
         // The second time from memory.
         for _ in 0..2 {
             let answer = world.list_with(tenant).await;
-            code.map_or_else(|| answer.assert_served(), |code| answer.assert_forbidden(code));
+            code.map_or_else(
+                || answer.assert_served(),
+                |code| answer.assert_forbidden(code),
+            );
         }
     }
 }
@@ -277,7 +372,11 @@ fn a_file_has_these_rules_and_every_slip_is_named() {
             "resource = {RESOURCE:?}\n[scopes]\nunlisted = \"allow\"\n[[issuers]]\nissuer = \"https://a.example\"\n{tables}"
         );
         let config: Config = toml::from_str(&text).map_err(|why| why.to_string())?;
-        config.into_builder().build().map(drop).map_err(|why| why.to_string())
+        config
+            .into_builder()
+            .build()
+            .map(drop)
+            .map_err(|why| why.to_string())
     };
     let whole = r#"
         [issuers.clients]
@@ -296,23 +395,53 @@ fn a_file_has_these_rules_and_every_slip_is_named() {
     assert_eq!(build(whole), Ok(()));
     for (tables, why) in [
         ("[issuers.clients]\nallow = [\"a\"]", "allowed"),
-        ("[issuers.clients]\nallowed = [\"\"]", "issuers[0].clients.allowed"),
-        ("[issuers.clients]\nallowed_hosts = [\"https://a.example\"]", "issuers[0].clients.allowed_hosts"),
-        ("[issuers.clients]\ndenied_hosts = [\"A.example\"]", "lower case"),
-        ("[issuers.clients]\ndenied_hosts = [\"a.example/x\"]", "host alone"),
-        ("[issuers.clients]\ndenied_hosts = [\"a.example:8443\"]", "every port"),
-        ("[issuers.clients]\ndenied_hosts = [\"192.0.513\"]", "issuers[0].clients.denied_hosts"),
-        ("[issuers.clients]\ndenied_hosts = [\"a..example\"]", "issuers[0].clients.denied_hosts"),
+        (
+            "[issuers.clients]\nallowed = [\"\"]",
+            "issuers[0].clients.allowed",
+        ),
+        (
+            "[issuers.clients]\nallowed_hosts = [\"https://a.example\"]",
+            "issuers[0].clients.allowed_hosts",
+        ),
+        (
+            "[issuers.clients]\ndenied_hosts = [\"A.example\"]",
+            "lower case",
+        ),
+        (
+            "[issuers.clients]\ndenied_hosts = [\"a.example/x\"]",
+            "host alone",
+        ),
+        (
+            "[issuers.clients]\ndenied_hosts = [\"a.example:8443\"]",
+            "every port",
+        ),
+        (
+            "[issuers.clients]\ndenied_hosts = [\"192.0.513\"]",
+            "issuers[0].clients.denied_hosts",
+        ),
+        (
+            "[issuers.clients]\ndenied_hosts = [\"a..example\"]",
+            "issuers[0].clients.denied_hosts",
+        ),
         ("[issuers.claims]\ntenant = []", "at least one"),
         ("[issuers.claims]\ntenant = {}", "contains"),
         ("[issuers.claims]\ntenant = { has = \"x\" }", "contains"),
-        ("[issuers.claims]\ntenant = { contains = { contains = \"x\" } }", "once"),
+        (
+            "[issuers.claims]\ntenant = { contains = { contains = \"x\" } }",
+            "once",
+        ),
         ("[issuers.claims]\ntenant = 1.5", "a value"),
     ] {
         let error = build(tables).expect_err(tables);
         assert!(error.contains(why), "{tables}: {error}");
     }
     let null = Issuer::new("https://a.example").require_claim("tenant", [None::<String>]);
-    let built = Toolgate::builder(RESOURCE).issuer(null).scopes(ScopeMap::allow_unlisted()).build();
-    assert_eq!(built.unwrap_err().problems()[0].field(), "issuers[0].claims.tenant");
+    let built = Toolgate::builder(RESOURCE)
+        .issuer(null)
+        .scopes(ScopeMap::allow_unlisted())
+        .build();
+    assert_eq!(
+        built.unwrap_err().problems()[0].field(),
+        "issuers[0].claims.tenant"
+    );
 }

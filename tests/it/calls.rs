@@ -15,7 +15,9 @@ use tower::{Layer, ServiceExt, service_fn};
 use crate::world::{World, bare, call, post};
 
 fn map() -> ScopeMap {
-    ScopeMap::allow_unlisted().tool("open", toolgate::base_only()).tool("secret", "secret")
+    ScopeMap::allow_unlisted()
+        .tool("open", toolgate::base_only())
+        .tool("secret", "secret")
 }
 
 async fn world() -> World {
@@ -27,8 +29,12 @@ async fn what_was_judged_arrives_byte_for_byte() {
     let world = world().await;
     let token = world.token().mint();
     for body in [
-        call("tools/call", json!({ "name": "open", "arguments": { "ä": [1, 2.50, "\u{1f600}"] } })),
-        "  {\"jsonrpc\":\"2.0\",\r\n\t\"id\":\"\\u0061\",\"method\":\"tools\\/list\" }\n ".to_owned(),
+        call(
+            "tools/call",
+            json!({ "name": "open", "arguments": { "ä": [1, 2.50, "\u{1f600}"] } }),
+        ),
+        "  {\"jsonrpc\":\"2.0\",\r\n\t\"id\":\"\\u0061\",\"method\":\"tools\\/list\" }\n "
+            .to_owned(),
         json!([{ "jsonrpc": "2.0", "method": "notifications/initialized" }]).to_string(),
     ] {
         world.send(post(&token, &body)).await.assert_served();
@@ -40,14 +46,31 @@ async fn what_was_judged_arrives_byte_for_byte() {
 async fn a_body_that_is_no_json_gets_a_json_rpc_parse_error() {
     let world = world().await;
     let token = world.token().mint();
-    for body in ["", " ", "{", "{}}", "nonsense", "\u{feff}{}", "{\"a\":01}", "{\"jsonrpc\":\"2.0\",}", "'x'"]
-    {
-        world.send(post(&token, body)).await.assert_rpc_error("body_not_json", -32700, &Value::Null);
+    for body in [
+        "",
+        " ",
+        "{",
+        "{}}",
+        "nonsense",
+        "\u{feff}{}",
+        "{\"a\":01}",
+        "{\"jsonrpc\":\"2.0\",}",
+        "'x'",
+    ] {
+        world.send(post(&token, body)).await.assert_rpc_error(
+            "body_not_json",
+            -32700,
+            &Value::Null,
+        );
     }
     let mut request = post(&token, "");
-    *request.body_mut() =
-        Full::new(Bytes::from_static(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\xff\"}"));
-    world.send(request).await.assert_rpc_error("body_not_json", -32700, &Value::Null);
+    *request.body_mut() = Full::new(Bytes::from_static(
+        b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\xff\"}",
+    ));
+    world
+        .send(request)
+        .await
+        .assert_rpc_error("body_not_json", -32700, &Value::Null);
 }
 
 #[tokio::test]
@@ -112,16 +135,28 @@ async fn a_body_that_two_readers_could_read_differently_is_refused() {
 async fn whatever_has_a_method_is_judged_as_that_call() {
     let world = world().await;
     let token = world.token().mint();
-    for extra in
-        [json!({ "result": {} }), json!({ "error": {} }), json!({ "result": {}, "error": {}, "x": 1 })]
-    {
+    for extra in [
+        json!({ "result": {} }),
+        json!({ "error": {} }),
+        json!({ "result": {}, "error": {}, "x": 1 }),
+    ] {
         let mut message: Value =
             serde_json::from_str(&call("tools/call", json!({ "name": "secret" }))).unwrap();
-        message.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
-        world.send(post(&token, &message.to_string())).await.assert_needs(&["secret"]);
+        message
+            .as_object_mut()
+            .unwrap()
+            .extend(extra.as_object().unwrap().clone());
+        world
+            .send(post(&token, &message.to_string()))
+            .await
+            .assert_needs(&["secret"]);
     }
-    let notification = json!({ "jsonrpc": "2.0", "method": "tools/call", "params": { "name": "secret" } });
-    world.send(post(&token, &notification.to_string())).await.assert_needs(&["secret"]);
+    let notification =
+        json!({ "jsonrpc": "2.0", "method": "tools/call", "params": { "name": "secret" } });
+    world
+        .send(post(&token, &notification.to_string()))
+        .await
+        .assert_needs(&["secret"]);
 }
 
 #[tokio::test]
@@ -133,7 +168,10 @@ async fn responses_and_notifications_of_older_revisions_pass_with_the_base_scope
         json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 7 } }),
         json!({ "jsonrpc": "2.0", "method": "notifications/initialized", "params": null }),
     ] {
-        world.send(post(&world.token().mint(), &body.to_string())).await.assert_served();
+        world
+            .send(post(&world.token().mint(), &body.to_string()))
+            .await
+            .assert_served();
     }
 }
 
@@ -147,12 +185,21 @@ async fn a_batch_is_read_for_those_who_may_send_one_and_up_to_64_members() {
     };
     let versioned = |version: &str, body: &str| {
         let mut request = post(&token, body);
-        request.headers_mut().insert("mcp-protocol-version", version.parse().unwrap());
+        request
+            .headers_mut()
+            .insert("mcp-protocol-version", version.parse().unwrap());
         request
     };
     world.send(post(&token, &batch(64))).await.assert_served();
-    world.send(versioned("2025-03-26", &batch(2))).await.assert_served();
-    world.send(post(&token, &batch(65))).await.assert_rpc_error("batch_too_long", -32600, &Value::Null);
+    world
+        .send(versioned("2025-03-26", &batch(2)))
+        .await
+        .assert_served();
+    world.send(post(&token, &batch(65))).await.assert_rpc_error(
+        "batch_too_long",
+        -32600,
+        &Value::Null,
+    );
     for version in ["2025-06-18", "2025-11-25", "2026-07-28", "x"] {
         let answer = world.send(versioned(version, &batch(2))).await;
         answer.assert_rpc_error("batch_not_allowed", -32600, &Value::Null);
@@ -172,13 +219,21 @@ async fn only_plain_json_is_read() {
         }
         request
     };
-    for good in
-        ["application/json", "Application/JSON; charset=UTF-8", "application/json;charset=\"utf-8\"; x=y"]
-    {
-        world.send(with(&[("content-type", good)])).await.assert_served();
+    for good in [
+        "application/json",
+        "Application/JSON; charset=UTF-8",
+        "application/json;charset=\"utf-8\"; x=y",
+    ] {
+        world
+            .send(with(&[("content-type", good)]))
+            .await
+            .assert_served();
     }
     world
-        .send(with(&[("content-type", "application/json"), ("content-encoding", "identity")]))
+        .send(with(&[
+            ("content-type", "application/json"),
+            ("content-encoding", "identity"),
+        ]))
         .await
         .assert_served();
     let refused: &[&[(&'static str, &str)]] = &[
@@ -188,15 +243,32 @@ async fn only_plain_json_is_read() {
         &[("content-type", "application/jsonx")],
         &[("content-type", "application/json; charset=utf-16")],
         &[("content-type", "application/json, text/plain")],
-        &[("content-type", "application/json"), ("content-type", "application/json")],
+        &[
+            ("content-type", "application/json"),
+            ("content-type", "application/json"),
+        ],
         &[("content-type", "application/x-www-form-urlencoded")],
-        &[("content-type", "application/json"), ("content-encoding", "gzip")],
-        &[("content-type", "application/json"), ("content-encoding", "identity, gzip")],
-        &[("content-type", "application/json"), ("content-encoding", "identity"), ("content-encoding", "br")],
+        &[
+            ("content-type", "application/json"),
+            ("content-encoding", "gzip"),
+        ],
+        &[
+            ("content-type", "application/json"),
+            ("content-encoding", "identity, gzip"),
+        ],
+        &[
+            ("content-type", "application/json"),
+            ("content-encoding", "identity"),
+            ("content-encoding", "br"),
+        ],
     ];
     for headers in refused {
         let answer = world.send(with(headers)).await;
-        assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{headers:?}");
+        assert_eq!(
+            answer.status,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "{headers:?}"
+        );
         assert_eq!(answer.challenge(), None);
         assert_eq!(answer.json()["error"], "unsupported_media_type");
     }
@@ -205,7 +277,10 @@ async fn only_plain_json_is_read() {
 #[tokio::test]
 async fn a_body_beyond_the_limit_is_not_read_to_its_end() {
     let world = World::with(|builder, server| {
-        builder.issuer(server.issuer()).scopes(map()).limits(Limits::default().max_body_bytes(300))
+        builder
+            .issuer(server.issuer())
+            .scopes(map())
+            .limits(Limits::default().max_body_bytes(300))
     })
     .await;
     let token = world.token().mint();
@@ -218,7 +293,10 @@ async fn a_body_beyond_the_limit_is_not_read_to_its_end() {
     let answer = world.send(post(&token, &padded(301))).await;
     assert_eq!(
         (answer.status, answer.kind),
-        (StatusCode::PAYLOAD_TOO_LARGE, Some(RefusalKind::BodyTooLarge))
+        (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            Some(RefusalKind::BodyTooLarge)
+        )
     );
     assert_eq!(answer.challenge(), None);
 }
@@ -240,29 +318,51 @@ impl Body for Endless {
         if self.silent {
             return Poll::Pending;
         }
-        self.polled.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.polled
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b' '; 1024])))))
     }
 }
 
-async fn send_endless(world: &World, silent: bool, token: Option<&str>) -> (http::Response<()>, usize) {
+async fn send_endless(
+    world: &World,
+    silent: bool,
+    token: Option<&str>,
+) -> (http::Response<()>, usize) {
     let polled = std::sync::Arc::<std::sync::atomic::AtomicUsize>::default();
     let mut request = Request::post("/mcp").header("content-type", "application/json");
     if let Some(token) = token {
         request = request.header("authorization", format!("Bearer {token}"));
     }
-    let request = request.body(Endless { polled: polled.clone(), silent }).unwrap();
+    let request = request
+        .body(Endless {
+            polled: polled.clone(),
+            silent,
+        })
+        .unwrap();
     let inner = service_fn(|_: Request<RequestBody<Endless>>| async {
         Ok::<_, std::convert::Infallible>(http::Response::new(Empty::<Bytes>::new()))
     });
-    let response = world.gate.layer().layer(inner).oneshot(request).await.unwrap();
-    (response.map(drop), polled.load(std::sync::atomic::Ordering::Relaxed))
+    let response = world
+        .gate
+        .layer()
+        .layer(inner)
+        .oneshot(request)
+        .await
+        .unwrap();
+    (
+        response.map(drop),
+        polled.load(std::sync::atomic::Ordering::Relaxed),
+    )
 }
 
 #[tokio::test]
 async fn an_endless_body_costs_no_more_than_the_limit() {
     let world = World::with(|builder, server| {
-        builder.issuer(server.issuer()).scopes(map()).limits(Limits::default().max_body_bytes(10_000))
+        builder
+            .issuer(server.issuer())
+            .scopes(map())
+            .limits(Limits::default().max_body_bytes(10_000))
     })
     .await;
     let (response, polled) = send_endless(&world, false, Some(&world.token().mint())).await;
@@ -292,7 +392,10 @@ async fn a_body_that_does_not_arrive_in_time_is_given_up() {
 async fn the_body_stays_unread_when_nothing_depends_on_it() {
     let world = World::with_scopes(ScopeMap::allow_unlisted()).await;
     let token = world.token().mint();
-    world.send(post(&token, "anything at all")).await.assert_served();
+    world
+        .send(post(&token, "anything at all"))
+        .await
+        .assert_served();
     assert_eq!(world.reached().body, "anything at all".as_bytes());
     let (response, polled) = send_endless(&world, false, Some(&token)).await;
     assert_eq!((response.status(), polled), (StatusCode::OK, 0));
@@ -309,20 +412,42 @@ async fn only_get_head_delete_and_options_are_not_calls_and_they_have_no_body() 
     };
     for method in ["GET", "HEAD", "DELETE", "OPTIONS"] {
         world.send(with(method, "")).await.assert_served();
-        let answer = world.send(with(method, &call("tools/call", json!({ "name": "secret" })))).await;
+        let answer = world
+            .send(with(
+                method,
+                &call("tools/call", json!({ "name": "secret" })),
+            ))
+            .await;
         answer.assert_rpc_error("unexpected_body", -32600, &Value::Null);
     }
     // A stream that does not say so beforehand may be empty all the same.
-    let empty = StreamBody::new(futures_util::stream::empty::<Result<Frame<Bytes>, std::io::Error>>());
-    let request =
-        Request::get("/mcp").header("authorization", format!("Bearer {token}")).body(empty).unwrap();
+    let empty = StreamBody::new(futures_util::stream::empty::<
+        Result<Frame<Bytes>, std::io::Error>,
+    >());
+    let request = Request::get("/mcp")
+        .header("authorization", format!("Bearer {token}"))
+        .body(empty)
+        .unwrap();
     let inner = service_fn(|_: Request<RequestBody<_>>| async {
         Ok::<_, std::convert::Infallible>(http::Response::new(Empty::<Bytes>::new()))
     });
-    assert_eq!(world.gate.layer().layer(inner).oneshot(request).await.unwrap().status(), StatusCode::OK);
+    assert_eq!(
+        world
+            .gate
+            .layer()
+            .layer(inner)
+            .oneshot(request)
+            .await
+            .unwrap()
+            .status(),
+        StatusCode::OK
+    );
     for method in ["PUT", "PATCH", "QUERY", "BREW"] {
         world
-            .send(with(method, &call("tools/call", json!({ "name": "secret" }))))
+            .send(with(
+                method,
+                &call("tools/call", json!({ "name": "secret" })),
+            ))
             .await
             .assert_needs(&["secret"]);
     }
@@ -332,20 +457,28 @@ async fn only_get_head_delete_and_options_are_not_calls_and_they_have_no_body() 
 async fn a_connection_that_could_carry_anything_unseen_is_not_upgraded() {
     let world = world().await;
     let mut request = bare(Method::GET, "/mcp");
+    request.headers_mut().insert(
+        "authorization",
+        format!("Bearer {}", world.token().mint()).parse().unwrap(),
+    );
     request
         .headers_mut()
-        .insert("authorization", format!("Bearer {}", world.token().mint()).parse().unwrap());
-    request.headers_mut().insert("upgrade", "websocket".parse().unwrap());
-    world.send(request).await.assert_rpc_error("upgrade_refused", -32600, &Value::Null);
+        .insert("upgrade", "websocket".parse().unwrap());
+    world
+        .send(request)
+        .await
+        .assert_rpc_error("upgrade_refused", -32600, &Value::Null);
 }
 
 #[tokio::test]
 async fn an_offer_to_go_on_in_http_2_is_declined_and_the_request_served() {
     let world = world().await;
     let mut request = post(&world.token().mint(), &call("tools/list", json!({})));
-    for (name, value) in
-        [("connection", "Upgrade, HTTP2-Settings"), ("upgrade", "h2c"), ("http2-settings", "AAMAAABk")]
-    {
+    for (name, value) in [
+        ("connection", "Upgrade, HTTP2-Settings"),
+        ("upgrade", "h2c"),
+        ("http2-settings", "AAMAAABk"),
+    ] {
         request.headers_mut().insert(name, value.parse().unwrap());
     }
     world.send(request).await.assert_served();
@@ -358,7 +491,9 @@ async fn an_offer_to_go_on_in_http_2_is_declined_and_the_request_served() {
 /// A request of 2026-07-28 with these mirrored headers besides.
 fn modern(token: &str, body: &str, headers: &[(&'static str, &str)]) -> Request<Full<Bytes>> {
     let mut request = post(token, body);
-    request.headers_mut().insert("mcp-protocol-version", "2026-07-28".parse().unwrap());
+    request
+        .headers_mut()
+        .insert("mcp-protocol-version", "2026-07-28".parse().unwrap());
     for (name, value) in headers {
         request.headers_mut().append(*name, value.parse().unwrap());
     }
@@ -375,14 +510,32 @@ async fn mirrored_headers_must_agree_with_the_body() {
     let encoded = "=?base64?ZmlsZTovLy/DpA==?=";
     for (body, headers) in [
         (&list, &[("mcp-method", "tools/list")][..]),
-        (&list, &[("mcp-method", "tools/list"), ("mcp-name", "ignored")]),
+        (
+            &list,
+            &[("mcp-method", "tools/list"), ("mcp-name", "ignored")],
+        ),
         (&open, &[("mcp-method", "tools/call"), ("mcp-name", "open")]),
-        (&open, &[("mcp-method", "tools/call"), ("mcp-name", "=?base64?b3Blbg==?=")]),
-        (&open, &[("mcp-method", "tools/call"), ("mcp-name", " open ")]),
-        (&read, &[("mcp-method", "resources/read"), ("mcp-name", encoded)]),
+        (
+            &open,
+            &[
+                ("mcp-method", "tools/call"),
+                ("mcp-name", "=?base64?b3Blbg==?="),
+            ],
+        ),
+        (
+            &open,
+            &[("mcp-method", "tools/call"), ("mcp-name", " open ")],
+        ),
+        (
+            &read,
+            &[("mcp-method", "resources/read"), ("mcp-name", encoded)],
+        ),
         (&call("initialize", json!({})), &[]),
     ] {
-        world.send(modern(&token, body, headers)).await.assert_served();
+        world
+            .send(modern(&token, body, headers))
+            .await
+            .assert_served();
     }
     for (body, headers) in [
         (&list, &[][..]),
@@ -391,18 +544,43 @@ async fn mirrored_headers_must_agree_with_the_body() {
         (&list, &[("mcp-method", "")]),
         (&open, &[("mcp-method", "tools/call")]),
         (&open, &[("mcp-name", "open")]),
-        (&open, &[("mcp-method", "tools/call"), ("mcp-name", "secret")]),
+        (
+            &open,
+            &[("mcp-method", "tools/call"), ("mcp-name", "secret")],
+        ),
         (&open, &[("mcp-method", "tools/call"), ("mcp-name", "Open")]),
-        (&open, &[("mcp-method", "tools/call"), ("mcp-name", "=?BASE64?b3Blbg==?=")]),
-        (&open, &[("mcp-method", "tools/call"), ("mcp-name", "=?base64?b3Blbg?=")]),
-        (&open, &[("mcp-method", "tools/call"), ("mcp-name", "=?base64?b3Blbh==?=")]),
+        (
+            &open,
+            &[
+                ("mcp-method", "tools/call"),
+                ("mcp-name", "=?BASE64?b3Blbg==?="),
+            ],
+        ),
+        (
+            &open,
+            &[
+                ("mcp-method", "tools/call"),
+                ("mcp-name", "=?base64?b3Blbg?="),
+            ],
+        ),
+        (
+            &open,
+            &[
+                ("mcp-method", "tools/call"),
+                ("mcp-name", "=?base64?b3Blbh==?="),
+            ],
+        ),
         (&read, &[("mcp-method", "resources/read")]),
     ] {
         let answer = world.send(modern(&token, body, headers)).await;
         answer.assert_rpc_error("header_mismatch", -32020, &json!(1));
     }
     for name in ["mcp-method", "mcp-name", "mcp-protocol-version"] {
-        let twice = [("mcp-method", "tools/call"), ("mcp-name", "open"), (name, "open")];
+        let twice = [
+            ("mcp-method", "tools/call"),
+            ("mcp-name", "open"),
+            (name, "open"),
+        ];
         let answer = world.send(modern(&token, &open, &twice)).await;
         assert_eq!(
             (answer.status, answer.code),
@@ -417,11 +595,19 @@ async fn older_revisions_need_no_mirrored_headers_but_wrong_ones_are_wrong() {
     let world = world().await;
     let token = world.token().mint();
     let open = call("tools/call", json!({ "name": "open" }));
-    for version in [None, Some("2025-03-26"), Some("2025-06-18"), Some("2025-11-25"), Some("nonsense")] {
+    for version in [
+        None,
+        Some("2025-03-26"),
+        Some("2025-06-18"),
+        Some("2025-11-25"),
+        Some("nonsense"),
+    ] {
         let with = |headers: &[(&'static str, &str)]| {
             let mut request = post(&token, &open);
             if let Some(version) = version {
-                request.headers_mut().insert("mcp-protocol-version", version.parse().unwrap());
+                request
+                    .headers_mut()
+                    .insert("mcp-protocol-version", version.parse().unwrap());
             }
             for (name, value) in headers {
                 request.headers_mut().insert(*name, value.parse().unwrap());
@@ -429,7 +615,10 @@ async fn older_revisions_need_no_mirrored_headers_but_wrong_ones_are_wrong() {
             request
         };
         world.send(with(&[])).await.assert_served();
-        world.send(with(&[("mcp-method", "tools/call")])).await.assert_served();
+        world
+            .send(with(&[("mcp-method", "tools/call")]))
+            .await
+            .assert_served();
         let answer = world.send(with(&[("mcp-method", "tools/list")])).await;
         answer.assert_rpc_error("header_mismatch", -32020, &json!(1));
     }
@@ -440,17 +629,24 @@ async fn the_version_in_the_body_must_be_that_of_the_header() {
     let world = world().await;
     let token = world.token().mint();
     let body = |version: &str| {
-        call("tools/list", json!({ "_meta": { "io.modelcontextprotocol/protocolVersion": version } }))
+        call(
+            "tools/list",
+            json!({ "_meta": { "io.modelcontextprotocol/protocolVersion": version } }),
+        )
     };
     let method = [("mcp-method", "tools/list")];
-    world.send(modern(&token, &body("2026-07-28"), &method)).await.assert_served();
-    let answer = world.send(modern(&token, &body("2025-11-25"), &method)).await;
+    world
+        .send(modern(&token, &body("2026-07-28"), &method))
+        .await
+        .assert_served();
+    let answer = world
+        .send(modern(&token, &body("2025-11-25"), &method))
+        .await;
     answer.assert_rpc_error("header_mismatch", -32020, &json!(1));
-    world.send(post(&token, &body("2026-07-28"))).await.assert_rpc_error(
-        "header_mismatch",
-        -32020,
-        &json!(1),
-    );
+    world
+        .send(post(&token, &body("2026-07-28")))
+        .await
+        .assert_rpc_error("header_mismatch", -32020, &json!(1));
 }
 
 #[tokio::test]
@@ -459,7 +655,10 @@ async fn nothing_is_allowed_because_of_a_header() {
     let secret = call("tools/call", json!({ "name": "secret" }));
     let headers = [("mcp-method", "tools/call"), ("mcp-name", "secret")];
     let token = world.token().mint();
-    world.send(modern(&token, &secret, &headers)).await.assert_needs(&["secret"]);
+    world
+        .send(modern(&token, &secret, &headers))
+        .await
+        .assert_needs(&["secret"]);
     let lying = [("mcp-method", "tools/list")];
     let answer = world.send(modern(&token, &secret, &lying)).await;
     answer.assert_rpc_error("header_mismatch", -32020, &json!(1));
@@ -474,11 +673,20 @@ async fn a_body_that_breaks_off_is_refused_and_leaks_no_cause() {
         Err(std::io::Error::other("a cause that is nobody's business")),
     ]));
     let request = Request::post("/mcp").header("content-type", "application/json");
-    let request = request.header("authorization", format!("Bearer {token}")).body(broken).unwrap();
+    let request = request
+        .header("authorization", format!("Bearer {token}"))
+        .body(broken)
+        .unwrap();
     let inner = service_fn(|_: Request<RequestBody<_>>| async {
         Ok::<_, std::convert::Infallible>(http::Response::new(Empty::<Bytes>::new()))
     });
-    let response = world.gate.layer().layer(inner).oneshot(request).await.unwrap();
+    let response = world
+        .gate
+        .layer()
+        .layer(inner)
+        .oneshot(request)
+        .await
+        .unwrap();
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
     let body = response.into_body().collect().await.unwrap().to_bytes();
     assert!(!String::from_utf8_lossy(&body).contains("business"));

@@ -16,33 +16,47 @@ impl Challenge {
         let lines: Vec<_> = headers.get_all("www-authenticate").iter().collect();
         match lines.as_slice() {
             [] => None,
-            [line] => Some(Self::parse(line.to_str().expect("a challenge is visible ASCII"))),
+            [line] => Some(Self::parse(
+                line.to_str().expect("a challenge is visible ASCII"),
+            )),
             _ => panic!("more than one challenge line: {lines:?}"),
         }
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.parameters.iter().find(|(held, _)| held == name).map(|(_, value)| value.as_str())
+        self.parameters
+            .iter()
+            .find(|(held, _)| held == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The scopes asked for, in order.
     pub fn scopes(&self) -> Vec<&str> {
-        self.get("scope").map(|scopes| scopes.split(' ').collect()).unwrap_or_default()
+        self.get("scope")
+            .map(|scopes| scopes.split(' ').collect())
+            .unwrap_or_default()
     }
 
     fn parse(line: &str) -> Self {
-        let mut rest =
-            line.strip_prefix("Bearer ").unwrap_or_else(|| panic!("not a Bearer challenge: {line}"));
+        let mut rest = line
+            .strip_prefix("Bearer ")
+            .unwrap_or_else(|| panic!("not a Bearer challenge: {line}"));
         let mut parameters: Vec<(String, String)> = Vec::new();
         loop {
-            let (name, after) = rest.split_once("=\"").unwrap_or_else(|| panic!("no name=\" in {rest:?}"));
+            let (name, after) = rest
+                .split_once("=\"")
+                .unwrap_or_else(|| panic!("no name=\" in {rest:?}"));
             assert!(
                 !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'),
                 "name {name:?}"
             );
-            assert!(parameters.iter().all(|(held, _)| held != name), "{name} is given twice in {line}");
-            let (value, after) =
-                after.split_once('"').unwrap_or_else(|| panic!("unclosed quote in {after:?}"));
+            assert!(
+                parameters.iter().all(|(held, _)| held != name),
+                "{name} is given twice in {line}"
+            );
+            let (value, after) = after
+                .split_once('"')
+                .unwrap_or_else(|| panic!("unclosed quote in {after:?}"));
             assert_value(name, value);
             parameters.push((name.to_owned(), value.to_owned()));
             if after.is_empty() {
@@ -65,12 +79,21 @@ fn assert_value(name: &str, value: &str) {
         "resource_metadata" => byte.is_ascii_graphic() && byte != b'\\',
         _ => matches!(byte, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e),
     };
-    assert!(value.bytes().all(allowed), "{name} holds a forbidden character: {value:?}");
+    assert!(
+        value.bytes().all(allowed),
+        "{name} holds a forbidden character: {value:?}"
+    );
     if name == "scope" {
-        assert!(value.split(' ').all(|scope| !scope.is_empty()), "scope has an empty member: {value:?}");
+        assert!(
+            value.split(' ').all(|scope| !scope.is_empty()),
+            "scope has an empty member: {value:?}"
+        );
     }
     if name == "error_description" {
-        assert!(!value.contains('='), "a client would take this for a parameter: {value:?}");
+        assert!(
+            !value.contains('='),
+            "a client would take this for a parameter: {value:?}"
+        );
     }
 }
 
@@ -84,8 +107,18 @@ fn assert_order(parameters: &[(String, String)], line: &str) {
         "error_description" => 9,
         _ => 5,
     };
-    assert!(parameters.is_sorted_by_key(|(name, _)| rank(name)), "out of order: {line}");
-    let metadata = parameters.iter().find(|(name, _)| name == "resource_metadata");
-    let url = &metadata.unwrap_or_else(|| panic!("no resource_metadata in {line}")).1;
-    assert!(url.starts_with("https://") || url.starts_with("http://"), "not absolute: {url}");
+    assert!(
+        parameters.is_sorted_by_key(|(name, _)| rank(name)),
+        "out of order: {line}"
+    );
+    let metadata = parameters
+        .iter()
+        .find(|(name, _)| name == "resource_metadata");
+    let url = &metadata
+        .unwrap_or_else(|| panic!("no resource_metadata in {line}"))
+        .1;
+    assert!(
+        url.starts_with("https://") || url.starts_with("http://"),
+        "not absolute: {url}"
+    );
 }

@@ -4,7 +4,9 @@ use std::error::Error;
 
 use serde_json::json;
 use toolgate::testing::AuthorizationServer;
-use toolgate::{Config, ConfigError, ConfigProblemKind, Issuer, Limits, Metadata, ScopeMap, Toolgate};
+use toolgate::{
+    Config, ConfigError, ConfigProblemKind, Issuer, Limits, Metadata, ScopeMap, Toolgate,
+};
 
 const MINIMAL: &str = r#"
 resource = "https://mcp.example.com/mcp"
@@ -21,7 +23,10 @@ fn build(text: &str) -> Result<Toolgate, String> {
 
 #[test]
 fn the_least_there_can_be_builds_without_talking_to_anybody() {
-    assert_eq!(build(MINIMAL).unwrap().resource(), "https://mcp.example.com/mcp");
+    assert_eq!(
+        build(MINIMAL).unwrap().resource(),
+        "https://mcp.example.com/mcp"
+    );
 }
 
 #[test]
@@ -118,14 +123,49 @@ fn every_bad_value_is_named_with_its_field_and_how_to_fix_it() {
     let issuer = r#"issuer = "https://auth.example.com" => issuer = "#;
     let with = r#"[scopes] => "#;
     for (change, field, shown, fix) in [
-        (format!("{resource}\"mcp\""), "resource", "\"mcp\"", "absolute URL"),
-        (format!("{resource}\"http://mcp.example.com/mcp\""), "resource", "http://", "https"),
-        (format!("{resource}\"https://mcp.example.com/mcp#x\""), "resource", "#x", "fragment"),
-        (format!("{resource}\"https://MCP.example.com/mcp\""), "resource", "MCP", "lower-case"),
-        (format!("{resource}\"https://a@mcp.example.com/\""), "resource", "a@", "user name"),
+        (
+            format!("{resource}\"mcp\""),
+            "resource",
+            "\"mcp\"",
+            "absolute URL",
+        ),
+        (
+            format!("{resource}\"http://mcp.example.com/mcp\""),
+            "resource",
+            "http://",
+            "https",
+        ),
+        (
+            format!("{resource}\"https://mcp.example.com/mcp#x\""),
+            "resource",
+            "#x",
+            "fragment",
+        ),
+        (
+            format!("{resource}\"https://MCP.example.com/mcp\""),
+            "resource",
+            "MCP",
+            "lower-case",
+        ),
+        (
+            format!("{resource}\"https://a@mcp.example.com/\""),
+            "resource",
+            "a@",
+            "user name",
+        ),
         (format!("{resource}7"), "resource", "7", "string"),
-        (format!("{issuer}\"http://auth.example.com\""), "issuers[0].issuer", "http://auth", "jwks_uri"),
-        (format!("{issuer}\"acme.com\""), "issuers[0].issuer", "acme.com", "jwks_uri"),
+        (
+            format!("{issuer}\"http://auth.example.com\""),
+            "issuers[0].issuer",
+            "http://auth",
+            "jwks_uri",
+        ),
+        (
+            format!("{issuer}\"acme.com\""),
+            "issuers[0].issuer",
+            "acme.com",
+            "jwks_uri",
+        ),
         (
             format!("{issuer}\"acme.com\"\njwks_uri = \"https://acme.example/jwks\""),
             "issuers[0].advertise",
@@ -139,7 +179,12 @@ fn every_bad_value_is_named_with_its_field_and_how_to_fix_it() {
             "",
             "advertise at least one",
         ),
-        (format!("{with}jwks_uri = \"ftp://x\"\n[scopes]"), "issuers[0].jwks_uri", "ftp://x", "https"),
+        (
+            format!("{with}jwks_uri = \"ftp://x\"\n[scopes]"),
+            "issuers[0].jwks_uri",
+            "ftp://x",
+            "https",
+        ),
         (
             format!("{with}jwks_file = \"/nowhere/keys.json\"\n[scopes]"),
             "issuers[0].jwks_file",
@@ -158,47 +203,162 @@ fn every_bad_value_is_named_with_its_field_and_how_to_fix_it() {
             "",
             "not several",
         ),
-        (format!("{with}algorithms = [\"HS256\"]\n[scopes]"), "issuers[0].algorithms", "HS256", "asymmetric"),
-        (format!("{with}algorithms = [\"none\"]\n[scopes]"), "issuers[0].algorithms", "none", "asymmetric"),
-        (format!("{with}algorithms = []\n[scopes]"), "issuers[0].algorithms", "[]", "at least one"),
-        (format!("{with}preset = \"acme\"\n[scopes]"), "issuers[0].preset", "acme", "keycloak"),
-        (format!("{with}profile = \"strict\"\n[scopes]"), "profile", "strict", "rfc9068"),
-        (format!("{with}leeway_seconds = 86400\n[scopes]"), "issuers[0].leeway_seconds", "86400", "at most"),
-        (format!("{with}leeway_seconds = -1\n[scopes]"), "leeway_seconds", "-1", "u64"),
-        (format!("{with}scope_claims = []\n[scopes]"), "issuers[0].scope_claims", "[]", "at least one"),
-        (format!("{with}audiences = [\"\"]\n[scopes]"), "issuers[0].audiences", "", "leave it out"),
+        (
+            format!("{with}algorithms = [\"HS256\"]\n[scopes]"),
+            "issuers[0].algorithms",
+            "HS256",
+            "asymmetric",
+        ),
+        (
+            format!("{with}algorithms = [\"none\"]\n[scopes]"),
+            "issuers[0].algorithms",
+            "none",
+            "asymmetric",
+        ),
+        (
+            format!("{with}algorithms = []\n[scopes]"),
+            "issuers[0].algorithms",
+            "[]",
+            "at least one",
+        ),
+        (
+            format!("{with}preset = \"acme\"\n[scopes]"),
+            "issuers[0].preset",
+            "acme",
+            "keycloak",
+        ),
+        (
+            format!("{with}profile = \"strict\"\n[scopes]"),
+            "profile",
+            "strict",
+            "rfc9068",
+        ),
+        (
+            format!("{with}leeway_seconds = 86400\n[scopes]"),
+            "issuers[0].leeway_seconds",
+            "86400",
+            "at most",
+        ),
+        (
+            format!("{with}leeway_seconds = -1\n[scopes]"),
+            "leeway_seconds",
+            "-1",
+            "u64",
+        ),
+        (
+            format!("{with}scope_claims = []\n[scopes]"),
+            "issuers[0].scope_claims",
+            "[]",
+            "at least one",
+        ),
+        (
+            format!("{with}audiences = [\"\"]\n[scopes]"),
+            "issuers[0].audiences",
+            "",
+            "leave it out",
+        ),
         (
             format!("{with}unbound = {{ only_clients = [] }}\n[scopes]"),
             "issuers[0].unbound.only_clients",
             "[]",
             "at least one",
         ),
-        (format!("{with}advertise = 7\n[scopes]"), "advertise", "7", "URL"),
+        (
+            format!("{with}advertise = 7\n[scopes]"),
+            "advertise",
+            "7",
+            "URL",
+        ),
         (
             format!("{with}[[issuers]]\nissuer = \"https://auth.example.com\"\n[scopes]"),
             "issuers[1].issuer",
             "auth.example.com",
             "twice",
         ),
-        ("unlisted = \"deny\" => ".into(), "scopes.unlisted", "", "\"deny\" or \"allow\""),
-        ("unlisted = \"deny\" => unlisted = \"maybe\"".into(), "unlisted", "maybe", "deny"),
-        ("every_request = [\"a b\"]".into(), "scopes.every_request", "a b", "list"),
-        ("every_request = [\"é\"]".into(), "scopes.every_request", "é", "ASCII"),
-        ("every_request = [\"\"]".into(), "scopes.every_request", "", "ASCII"),
+        (
+            "unlisted = \"deny\" => ".into(),
+            "scopes.unlisted",
+            "",
+            "\"deny\" or \"allow\"",
+        ),
+        (
+            "unlisted = \"deny\" => unlisted = \"maybe\"".into(),
+            "unlisted",
+            "maybe",
+            "deny",
+        ),
+        (
+            "every_request = [\"a b\"]".into(),
+            "scopes.every_request",
+            "a b",
+            "list",
+        ),
+        (
+            "every_request = [\"é\"]".into(),
+            "scopes.every_request",
+            "é",
+            "ASCII",
+        ),
+        (
+            "every_request = [\"\"]".into(),
+            "scopes.every_request",
+            "",
+            "ASCII",
+        ),
         (
             "every_request = [\"offline_access\"]".into(),
             "scopes.every_request",
             "offline_access",
             "leave it out",
         ),
-        ("initial = [\"files:*\"]".into(), "scopes.initial", "files:*", "single scopes"),
-        ("[scopes.implies]\na = [\"b\"]\nb = [\"a\"]".into(), "scopes.implies.", "", "circle"),
-        ("[scopes.tools]\nt = \"a b\"".into(), "scopes.tools.t", "a b", "list"),
-        ("[scopes.tools]\n\"a*b\" = \"x\"".into(), "scopes.tools.a*b", "a*b", "at its end"),
-        ("[scopes.tools]\nt = { all = [] }".into(), "scopes.tools.t", "", "at least one"),
-        ("[scopes.tools]\nt = { deny = false }".into(), "t", "deny = false", "{}"),
-        ("[scopes.tools]\nt = { all = [\"a\"], any = [\"b\"] }".into(), "t", "", "not several"),
-        ("[scopes.tools]\nt = { some = [\"a\"] }".into(), "some", "", "`all`, `any`"),
+        (
+            "initial = [\"files:*\"]".into(),
+            "scopes.initial",
+            "files:*",
+            "single scopes",
+        ),
+        (
+            "[scopes.implies]\na = [\"b\"]\nb = [\"a\"]".into(),
+            "scopes.implies.",
+            "",
+            "circle",
+        ),
+        (
+            "[scopes.tools]\nt = \"a b\"".into(),
+            "scopes.tools.t",
+            "a b",
+            "list",
+        ),
+        (
+            "[scopes.tools]\n\"a*b\" = \"x\"".into(),
+            "scopes.tools.a*b",
+            "a*b",
+            "at its end",
+        ),
+        (
+            "[scopes.tools]\nt = { all = [] }".into(),
+            "scopes.tools.t",
+            "",
+            "at least one",
+        ),
+        (
+            "[scopes.tools]\nt = { deny = false }".into(),
+            "t",
+            "deny = false",
+            "{}",
+        ),
+        (
+            "[scopes.tools]\nt = { all = [\"a\"], any = [\"b\"] }".into(),
+            "t",
+            "",
+            "not several",
+        ),
+        (
+            "[scopes.tools]\nt = { some = [\"a\"] }".into(),
+            "some",
+            "",
+            "`all`, `any`",
+        ),
         ("[scopes.tools]\nt = 7".into(), "t", "7", "a scope"),
         (
             "[scopes.resources]\n\"FILE:///x/*\" = \"a\"".into(),
@@ -218,7 +378,12 @@ fn every_bad_value_is_named_with_its_field_and_how_to_fix_it() {
             "offline_access",
             "leave it out",
         ),
-        ("[metadata]\nscopes_supported = [\"a:*\"]".into(), "metadata.scopes_supported", "a:*", "single"),
+        (
+            "[metadata]\nscopes_supported = [\"a:*\"]".into(),
+            "metadata.scopes_supported",
+            "a:*",
+            "single",
+        ),
         (
             "[metadata]\nresource_signing_alg_values_supported = [\"none\"]".into(),
             "metadata.resource_signing_alg_values_supported",
@@ -231,45 +396,113 @@ fn every_bad_value_is_named_with_its_field_and_how_to_fix_it() {
             "",
             "promises",
         ),
-        ("[metadata.extra]\nresource = \"x\"".into(), "metadata.extra.resource", "", "set it there"),
-        ("[metadata.extra]\nx = []".into(), "metadata.extra.x", "[]", "leave empty"),
+        (
+            "[metadata.extra]\nresource = \"x\"".into(),
+            "metadata.extra.resource",
+            "",
+            "set it there",
+        ),
+        (
+            "[metadata.extra]\nx = []".into(),
+            "metadata.extra.x",
+            "[]",
+            "leave empty",
+        ),
         (
             "[metadata]\nlegacy_authorization_server = \"on\"".into(),
             "legacy_authorization_server",
             "on",
             "redirect",
         ),
-        ("[origins]\nallowed = [\"*\"]".into(), "origins.allowed", "*", "\"any\""),
-        ("[origins]\nallowed = [\"https://x/\"]".into(), "origins.allowed", "https://x/", "ends behind"),
-        ("[origins]\nallowed = \"all\"".into(), "allowed", "all", "any"),
-        ("[sessions]\nbinding = \"user\"".into(), "binding", "user", "`owner` or `off`"),
-        ("[sessions]\nresumption = \"any\"".into(), "resumption", "any", "`without_session`"),
-        ("[sessions]\nstreams = \"end\"".into(), "streams", "end", "`end_with_token`"),
-        ("[sessions]\ngrace_seconds = 99999999999".into(), "sessions.grace_seconds", "99999999999", "a year"),
+        (
+            "[origins]\nallowed = [\"*\"]".into(),
+            "origins.allowed",
+            "*",
+            "\"any\"",
+        ),
+        (
+            "[origins]\nallowed = [\"https://x/\"]".into(),
+            "origins.allowed",
+            "https://x/",
+            "ends behind",
+        ),
+        (
+            "[origins]\nallowed = \"all\"".into(),
+            "allowed",
+            "all",
+            "any",
+        ),
+        (
+            "[sessions]\nbinding = \"user\"".into(),
+            "binding",
+            "user",
+            "`owner` or `off`",
+        ),
+        (
+            "[sessions]\nresumption = \"any\"".into(),
+            "resumption",
+            "any",
+            "`without_session`",
+        ),
+        (
+            "[sessions]\nstreams = \"end\"".into(),
+            "streams",
+            "end",
+            "`end_with_token`",
+        ),
+        (
+            "[sessions]\ngrace_seconds = 99999999999".into(),
+            "sessions.grace_seconds",
+            "99999999999",
+            "a year",
+        ),
         ("[sessions]\nkey = \"x\"".into(), "key", "", "`keys`"),
-        ("[sessions]\nkeys = [\"x\"]".into(), "sessions.keys[0]", "(given as text)", "at least 32"),
-        ("[limits]\nmax_body_bytes = 0".into(), "limits.max_body_bytes", "0", "at least 1"),
+        (
+            "[sessions]\nkeys = [\"x\"]".into(),
+            "sessions.keys[0]",
+            "(given as text)",
+            "at least 32",
+        ),
+        (
+            "[limits]\nmax_body_bytes = 0".into(),
+            "limits.max_body_bytes",
+            "0",
+            "at least 1",
+        ),
         (
             "[limits]\nverified_seconds = 99999999999".into(),
             "limits.verified_seconds",
             "99999999999",
             "a year",
         ),
-        ("[limits]\njwks_min_seconds = 700".into(), "limits.jwks_min_seconds", "700", "jwks_default_seconds"),
+        (
+            "[limits]\njwks_min_seconds = 700".into(),
+            "limits.jwks_min_seconds",
+            "700",
+            "jwks_default_seconds",
+        ),
         (
             "[limits]\njwks_default_seconds = 90000".into(),
             "limits.jwks_default_seconds",
             "90000",
             "jwks_max_seconds",
         ),
-        ("[limits]\nmax_body = 1".into(), "max_body", "", "max_body_bytes"),
+        (
+            "[limits]\nmax_body = 1".into(),
+            "max_body",
+            "",
+            "max_body_bytes",
+        ),
         ("[policy]".into(), "policy", "", "unknown field"),
         ("[scopes] => [scope]".into(), "scope", "", "unknown field"),
     ] {
         let text = changed(&change);
         let error = build(&text).expect_err(&text);
         for part in [field, shown, fix] {
-            assert!(error.contains(part), "{part:?} is missing in the error of\n{text}\n{error}");
+            assert!(
+                error.contains(part),
+                "{part:?} is missing in the error of\n{text}\n{error}"
+            );
         }
         assert!(!error.contains("s3cret"), "{error}");
     }
@@ -278,24 +511,34 @@ fn every_bad_value_is_named_with_its_field_and_how_to_fix_it() {
 #[test]
 fn what_code_can_get_wrong_is_found_too() {
     let build = |builder: toolgate::Builder| builder.build().expect_err("an error").to_string();
-    let start = || Toolgate::builder("https://mcp.example.com/mcp").issuer("https://auth.example.com");
+    let start =
+        || Toolgate::builder("https://mcp.example.com/mcp").issuer("https://auth.example.com");
     let error = build(start());
     assert!(
         error.contains("ScopeMap::deny_unlisted()") && error.contains("ScopeMap::allow_unlisted()"),
         "{error}"
     );
-    let no_issuer = Toolgate::builder("https://mcp.example.com/mcp").scopes(ScopeMap::allow_unlisted());
+    let no_issuer =
+        Toolgate::builder("https://mcp.example.com/mcp").scopes(ScopeMap::allow_unlisted());
     assert!(build(no_issuer).contains("`issuers`"));
     let twice = ScopeMap::allow_unlisted().tool("t", "a").tool("t", "b");
     assert!(build(start().scopes(twice)).contains("named twice"));
     let nobody = ScopeMap::allow_unlisted().every_request(toolgate::deny());
     assert!(build(start().scopes(nobody)).contains("scopes.every_request"));
     let keys = Issuer::new("x").jwks("{}").not_advertised();
-    assert!(build(start().issuer(keys).scopes(ScopeMap::allow_unlisted())).contains("issuers[1].jwks"));
+    assert!(
+        build(start().issuer(keys).scopes(ScopeMap::allow_unlisted())).contains("issuers[1].jwks")
+    );
     let odd = Metadata::default().extra("x", f64::NAN);
-    assert!(build(start().scopes(ScopeMap::allow_unlisted()).metadata(odd)).contains("metadata.extra.x"));
+    assert!(
+        build(start().scopes(ScopeMap::allow_unlisted()).metadata(odd))
+            .contains("metadata.extra.x")
+    );
     let zero = Limits::default().body_seconds(0);
-    assert!(build(start().scopes(ScopeMap::allow_unlisted()).limits(zero)).contains("limits.body_seconds"));
+    assert!(
+        build(start().scopes(ScopeMap::allow_unlisted()).limits(zero))
+            .contains("limits.body_seconds")
+    );
 }
 
 #[tokio::test]
@@ -330,22 +573,49 @@ body_seconds = 0
 "#;
 
 fn config_error(text: &str) -> ConfigError {
-    toml::from_str::<Config>(text).unwrap().into_builder().build().expect_err(text)
+    toml::from_str::<Config>(text)
+        .unwrap()
+        .into_builder()
+        .build()
+        .expect_err(text)
 }
 
 #[test]
 fn a_configuration_with_five_mistakes_gets_five_errors() {
     let error = config_error(FIVE_MISTAKES);
-    let shown: Vec<_> =
-        error.problems().iter().map(|wrong| (wrong.field(), wrong.value(), wrong.kind())).collect();
+    let shown: Vec<_> = error
+        .problems()
+        .iter()
+        .map(|wrong| (wrong.field(), wrong.value(), wrong.kind()))
+        .collect();
     assert_eq!(
         shown,
         [
-            ("resource", Some("http://mcp.example.com/mcp"), ConfigProblemKind::NotAllowed),
-            ("limits.body_seconds", Some("0"), ConfigProblemKind::NotAllowed),
-            ("scopes.every_request", Some("a b"), ConfigProblemKind::NotAllowed),
-            ("issuers[0].algorithms", Some("HS256"), ConfigProblemKind::NotAllowed),
-            ("origins.allowed", Some("https://page.example/"), ConfigProblemKind::NotAllowed),
+            (
+                "resource",
+                Some("http://mcp.example.com/mcp"),
+                ConfigProblemKind::NotAllowed
+            ),
+            (
+                "limits.body_seconds",
+                Some("0"),
+                ConfigProblemKind::NotAllowed
+            ),
+            (
+                "scopes.every_request",
+                Some("a b"),
+                ConfigProblemKind::NotAllowed
+            ),
+            (
+                "issuers[0].algorithms",
+                Some("HS256"),
+                ConfigProblemKind::NotAllowed
+            ),
+            (
+                "origins.allowed",
+                Some("https://page.example/"),
+                ConfigProblemKind::NotAllowed
+            ),
         ]
     );
     let text = error.to_string();
@@ -437,7 +707,11 @@ fn no_mistake_hides_another_one_whatever_it_is_in() {
         jwks_min_seconds = 700
     "#;
     let error = config_error(text);
-    let mut fields: Vec<_> = error.problems().iter().map(|problem| problem.field()).collect();
+    let mut fields: Vec<_> = error
+        .problems()
+        .iter()
+        .map(|problem| problem.field())
+        .collect();
     fields.sort_unstable();
     let expected = [
         "issuers[0].advertise",
@@ -492,27 +766,53 @@ fn each_kind_of_mistake_can_be_matched() {
     for (change, kind) in [
         ("unlisted = \"deny\" => ", Missing),
         ("[metadata.extra]\nx = []", NotAllowed),
-        ("[[issuers]]\nissuer = \"https://auth.example.com\"", Duplicate),
+        (
+            "[[issuers]]\nissuer = \"https://auth.example.com\"",
+            Duplicate,
+        ),
         ("[limits]\njwks_min_seconds = 700", Conflict),
-        ("[sessions]\nkeys = [{ file = \"/nowhere/key\" }]", Unreadable),
+        (
+            "[sessions]\nkeys = [{ file = \"/nowhere/key\" }]",
+            Unreadable,
+        ),
     ] {
         let error = config_error(&changed(change));
-        let kinds: Vec<_> = error.problems().iter().map(|problem| problem.kind()).collect();
+        let kinds: Vec<_> = error
+            .problems()
+            .iter()
+            .map(|problem| problem.kind())
+            .collect();
         assert_eq!(kinds, [kind], "{error}");
     }
 }
 
 #[test]
 fn the_error_behind_a_problem_is_kept() {
-    let missing = config_error(&MINIMAL.replace("[scopes]", "jwks_file = \"/nowhere/keys.json\"\n[scopes]"));
-    let [problem] = missing.problems() else { panic!("{missing}") };
-    let source = problem.source().and_then(|source| source.downcast_ref::<std::io::Error>());
-    assert_eq!(source.expect("the error of the file").kind(), std::io::ErrorKind::NotFound);
-    assert!(missing.to_string().contains(&source.unwrap().to_string()), "{missing}");
+    let missing =
+        config_error(&MINIMAL.replace("[scopes]", "jwks_file = \"/nowhere/keys.json\"\n[scopes]"));
+    let [problem] = missing.problems() else {
+        panic!("{missing}")
+    };
+    let source = problem
+        .source()
+        .and_then(|source| source.downcast_ref::<std::io::Error>());
+    assert_eq!(
+        source.expect("the error of the file").kind(),
+        std::io::ErrorKind::NotFound
+    );
+    assert!(
+        missing.to_string().contains(&source.unwrap().to_string()),
+        "{missing}"
+    );
 
     let key = config_error(&changed("[sessions]\nkeys = [{ file = \"/nowhere/key\" }]"));
-    assert!(key.problems()[0].source().is_some_and(|source| source.is::<std::io::Error>()));
+    assert!(
+        key.problems()[0]
+            .source()
+            .is_some_and(|source| source.is::<std::io::Error>())
+    );
 
-    let no_keys = config_error(&MINIMAL.replace("[scopes]", "jwks_file = \"Cargo.toml\"\n[scopes]"));
+    let no_keys =
+        config_error(&MINIMAL.replace("[scopes]", "jwks_file = \"Cargo.toml\"\n[scopes]"));
     assert!(no_keys.problems()[0].source().is_some(), "{no_keys}");
 }

@@ -18,9 +18,17 @@ fn first_match<'h>(header: &'h str, name: &str) -> Option<&'h str> {
     let wanted = format!("{name}=");
     header.match_indices(&wanted).find_map(|(at, _)| {
         let rest = &header[at + wanted.len()..];
-        let quoted = rest.strip_prefix('"').and_then(|rest| rest.split_once('"')).map(|(value, _)| value);
-        let bare = rest.split(|end: char| end.is_whitespace() || end == ',').next();
-        quoted.into_iter().chain(bare).find(|value| !value.is_empty())
+        let quoted = rest
+            .strip_prefix('"')
+            .and_then(|rest| rest.split_once('"'))
+            .map(|(value, _)| value);
+        let bare = rest
+            .split(|end: char| end.is_whitespace() || end == ',')
+            .next();
+        quoted
+            .into_iter()
+            .chain(bare)
+            .find(|value| !value.is_empty())
     })
 }
 
@@ -31,19 +39,29 @@ fn first_match_in_any_case(header: &str, name: &str) -> Option<String> {
 
 /// What any of the patterns may find at all.
 fn all_matches(header: &str, name: &str) -> Vec<usize> {
-    header.to_ascii_lowercase().match_indices(&format!("{name}=")).map(|(at, _)| at).collect()
+    header
+        .to_ascii_lowercase()
+        .match_indices(&format!("{name}="))
+        .map(|(at, _)| at)
+        .collect()
 }
 
 #[test]
 fn the_patterns_find_what_the_sdks_find() {
-    let header = r#"Bearer error="a", scope="x,scope=y", Resource_Metadata=z, error_description="b""#;
+    let header =
+        r#"Bearer error="a", scope="x,scope=y", Resource_Metadata=z, error_description="b""#;
     assert_eq!(first_match(header, "error"), Some("a"));
     assert_eq!(first_match(header, "scope"), Some("x,scope=y"));
     assert_eq!(first_match(header, "resource_metadata"), None);
-    assert_eq!(first_match_in_any_case(header, "resource_metadata").as_deref(), Some("z"));
-    let stolen =
-        r#"Bearer scope="tool:x,resource_metadata=http://evil/prm,", resource_metadata="https://ours/""#;
-    assert_eq!(first_match(stolen, "resource_metadata"), Some("http://evil/prm"));
+    assert_eq!(
+        first_match_in_any_case(header, "resource_metadata").as_deref(),
+        Some("z")
+    );
+    let stolen = r#"Bearer scope="tool:x,resource_metadata=http://evil/prm,", resource_metadata="https://ours/""#;
+    assert_eq!(
+        first_match(stolen, "resource_metadata"),
+        Some("http://evil/prm")
+    );
 }
 
 /// Needs what the caller's arguments say.
@@ -72,7 +90,13 @@ async fn world() -> World {
         .resource("db://{table}/rows/*", "db:{table}")
         .resource("*", "files")
         .accumulate_in_challenges();
-    World::with(|builder, server| builder.issuer(server.issuer()).scopes(map).decision(Follows)).await
+    World::with(|builder, server| {
+        builder
+            .issuer(server.issuer())
+            .scopes(map)
+            .decision(Follows)
+    })
+    .await
 }
 
 /// A scope that a gate like this may name: its own text, with plain text where a caller's may stand; or one that was
@@ -83,21 +107,42 @@ fn is_ours(scope: &str) -> bool {
 }
 
 fn assert_nothing_foreign(answer: &Answer) {
-    let Some(header) = answer.header("www-authenticate") else { return };
-    assert!(header.len() < 4096 + 512, "{} bytes of challenge", header.len());
+    let Some(header) = answer.header("www-authenticate") else {
+        return;
+    };
+    assert!(
+        header.len() < 4096 + 512,
+        "{} bytes of challenge",
+        header.len()
+    );
     // Held against RFC 6750 and the order of parameters.
     let challenge = answer.challenge().expect("a challenge");
     for name in ["resource_metadata", "scope", "error", "error_description"] {
         let own = challenge.get(name);
         assert_eq!(first_match(header, name), own, "{name} in {header}");
         let lower = own.map(str::to_ascii_lowercase);
-        assert_eq!(first_match_in_any_case(header, name), lower, "{name} in {header}");
-        assert_eq!(all_matches(header, name).len(), usize::from(own.is_some()), "{name} in {header}");
+        assert_eq!(
+            first_match_in_any_case(header, name),
+            lower,
+            "{name} in {header}"
+        );
+        assert_eq!(
+            all_matches(header, name).len(),
+            usize::from(own.is_some()),
+            "{name} in {header}"
+        );
     }
     assert_eq!(challenge.get("resource_metadata"), Some(METADATA_URL));
-    assert!(challenge.scopes().iter().all(|scope| is_ours(scope)), "{header}");
+    assert!(
+        challenge.scopes().iter().all(|scope| is_ours(scope)),
+        "{header}"
+    );
     let body = answer.json();
-    assert_eq!(body["scope"].as_str(), challenge.get("scope").filter(|_| answer.status == 403), "{header}");
+    assert_eq!(
+        body["scope"].as_str(),
+        challenge.get("scope").filter(|_| answer.status == 403),
+        "{header}"
+    );
 }
 
 /// Text as an attacker writes it.
@@ -147,16 +192,31 @@ fn asked() -> impl Strategy<Value = Value> {
     (0..11, hostile(), hostile()).prop_map(|(kind, text, other)| {
         let (method, params) = match kind {
             0 => ("tools/call", json!({ "name": text })),
-            1 => ("tools/call", json!({ "name": "add", "arguments": { "exactly": text } })),
-            2 => ("tools/call", json!({ "name": "add", "arguments": { "within": text } })),
+            1 => (
+                "tools/call",
+                json!({ "name": "add", "arguments": { "exactly": text } }),
+            ),
+            2 => (
+                "tools/call",
+                json!({ "name": "add", "arguments": { "within": text } }),
+            ),
             3 => ("prompts/get", json!({ "name": text })),
-            4 => ("resources/read", json!({ "uri": format!("db://{text}/rows/{other}") })),
+            4 => (
+                "resources/read",
+                json!({ "uri": format!("db://{text}/rows/{other}") }),
+            ),
             5 => ("resources/read", json!({ "uri": text })),
             6 => {
                 let uris = [format!("db://{text}/rows/"), format!("db://{other}/rows/7")];
-                ("subscriptions/listen", json!({ "notifications": { "resourceSubscriptions": uris } }))
+                (
+                    "subscriptions/listen",
+                    json!({ "notifications": { "resourceSubscriptions": uris } }),
+                )
             }
-            7 => ("completion/complete", json!({ "ref": { "type": "ref/prompt", "name": text } })),
+            7 => (
+                "completion/complete",
+                json!({ "ref": { "type": "ref/prompt", "name": text } }),
+            ),
             8 => ("tools/preview", json!({ "name": text })),
             9 => ("ping", json!({})),
             _ => {
@@ -201,8 +261,16 @@ fn no_name_uri_verdict_or_grant_puts_a_parameter_into_a_challenge() {
         assert_nothing_foreign(&answer);
     });
     let seen = seen.into_inner();
-    for code in ["insufficient_scope", "name_no_scope", "decision_no_scope", "name_too_long"] {
-        assert!(seen.contains(&Some(code)), "no such case came up: {code} of {seen:?}");
+    for code in [
+        "insufficient_scope",
+        "name_no_scope",
+        "decision_no_scope",
+        "name_too_long",
+    ] {
+        assert!(
+            seen.contains(&Some(code)),
+            "no such case came up: {code} of {seen:?}"
+        );
     }
     assert!(seen.contains(&None), "nothing was let in");
 }
@@ -232,10 +300,14 @@ async fn a_name_that_looks_like_a_parameter_opens_with_no_scope_even_one_that_is
             ("tools/call", json!({ "name": name })),
             ("tools/call", json!({ "name": format!("either_{name}") })),
             ("prompts/get", json!({ "name": name })),
-            ("completion/complete", json!({ "ref": { "type": "ref/prompt", "name": name } })),
+            (
+                "completion/complete",
+                json!({ "ref": { "type": "ref/prompt", "name": name } }),
+            ),
             (&format!("x/{name}"), json!({})),
         ] {
-            let granted = format!("mcp:use admin tool:{name} prompt:{name} method:x/{name} either_{name}");
+            let granted =
+                format!("mcp:use admin tool:{name} prompt:{name} method:x/{name} either_{name}");
             for granted in ["mcp:use", &granted] {
                 let answer = ask(&world, granted, method, params.clone()).await;
                 answer.assert_forbidden("name_no_scope");
@@ -245,7 +317,13 @@ async fn a_name_that_looks_like_a_parameter_opens_with_no_scope_even_one_that_is
     }
     for table in ["x,resource_metadata=http:", "x=y", "x,y", "%75sers", "ä"] {
         let uri = json!({ "uri": format!("db://{table}/rows/7") });
-        let answer = ask(&world, &format!("mcp:use db:{table} db:users"), "resources/read", uri).await;
+        let answer = ask(
+            &world,
+            &format!("mcp:use db:{table} db:users"),
+            "resources/read",
+            uri,
+        )
+        .await;
         answer.assert_forbidden("name_no_scope");
         assert_nothing_foreign(&answer);
     }
@@ -254,7 +332,10 @@ async fn a_name_that_looks_like_a_parameter_opens_with_no_scope_even_one_that_is
 #[tokio::test]
 async fn a_decisions_scope_that_looks_like_a_parameter_opens_with_no_scope() {
     let world = world().await;
-    for text in DISGUISED.into_iter().chain(["", "a b", "a\"b", "ä", &"x".repeat(129)]) {
+    for text in DISGUISED
+        .into_iter()
+        .chain(["", "a b", "a\"b", "ä", &"x".repeat(129)])
+    {
         for member in ["exactly", "within"] {
             if (member, text) == ("within", "") {
                 continue;
@@ -270,9 +351,22 @@ async fn a_decisions_scope_that_looks_like_a_parameter_opens_with_no_scope() {
     }
     let plain = "Az09_.:/@~+-";
     let params = json!({ "name": "add", "arguments": { "exactly": plain } });
-    let answer = ask(&world, "mcp:use admin tool:add", "tools/call", params.clone()).await;
+    let answer = ask(
+        &world,
+        "mcp:use admin tool:add",
+        "tools/call",
+        params.clone(),
+    )
+    .await;
     answer.assert_needs(&["mcp:use", "tool:add", "admin", plain]);
-    ask(&world, &format!("mcp:use admin tool:add {plain}"), "tools/call", params).await.assert_served();
+    ask(
+        &world,
+        &format!("mcp:use admin tool:add {plain}"),
+        "tools/call",
+        params,
+    )
+    .await
+    .assert_served();
 }
 
 #[tokio::test]
@@ -290,19 +384,33 @@ async fn what_is_filled_into_a_scope_has_128_plain_bytes_at_most() {
     let name = "Az09_.:/@~+-";
     let answer = ask(&world, "mcp:use", "tools/call", json!({ "name": name })).await;
     answer.assert_needs(&["mcp:use", &format!("tool:{name}"), "admin"]);
-    ask(&world, &format!("mcp:use admin tool:{name}"), "tools/call", json!({ "name": name }))
-        .await
-        .assert_served();
+    ask(
+        &world,
+        &format!("mcp:use admin tool:{name}"),
+        "tools/call",
+        json!({ "name": name }),
+    )
+    .await
+    .assert_served();
 }
 
 #[tokio::test]
 async fn a_challenge_that_accumulates_repeats_only_plain_scopes_of_the_token() {
     let world = world().await;
-    let odd =
-        "x,resource_metadata=http://evil.example/prm, files?category=lab a,scope=admin Resource_Metadata=y";
-    let granted = format!("mcp:use kept {odd} https://h.example/read tool:* {}", "k".repeat(129));
+    let odd = "x,resource_metadata=http://evil.example/prm, files?category=lab a,scope=admin Resource_Metadata=y";
+    let granted = format!(
+        "mcp:use kept {odd} https://h.example/read tool:* {}",
+        "k".repeat(129)
+    );
     let answer = ask(&world, &granted, "tools/call", json!({ "name": "add" })).await;
-    answer.assert_needs(&["mcp:use", "tool:add", "admin", "kept", "https://h.example/read", "tool:*"]);
+    answer.assert_needs(&[
+        "mcp:use",
+        "tool:add",
+        "admin",
+        "kept",
+        "https://h.example/read",
+        "tool:*",
+    ]);
     assert_nothing_foreign(&answer);
 }
 
@@ -312,8 +420,9 @@ async fn over_4_kib_of_scopes_a_challenge_names_none() {
     let world = World::with_scopes(ScopeMap::allow_unlisted().tool("*", "{name}")).await;
     let token = world.token().mint();
     // 32 scopes of 127 bytes, each with what parts it from the next, but for the last.
-    let names =
-        |last: usize| (0..32).map(move |n| format!("{n:0width$}", width = if n == 31 { last } else { 127 }));
+    let names = |last: usize| {
+        (0..32).map(move |n| format!("{n:0width$}", width = if n == 31 { last } else { 127 }))
+    };
     assert_eq!(names(128).collect::<Vec<_>>().join(" ").len(), LIMIT);
     for (names, is_named) in [
         (names(128).collect::<Vec<_>>(), true),
@@ -324,14 +433,22 @@ async fn over_4_kib_of_scopes_a_challenge_names_none() {
             .iter()
             .map(|name| json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": name } }))
             .collect();
-        let answer = world.send(post(&token, &Value::from(calls).to_string())).await;
+        let answer = world
+            .send(post(&token, &Value::from(calls).to_string()))
+            .await;
         if is_named {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             answer.assert_needs(&names);
         } else {
-            assert_eq!((answer.status.as_u16(), answer.code), (403, Some("insufficient_scope")));
+            assert_eq!(
+                (answer.status.as_u16(), answer.code),
+                (403, Some("insufficient_scope"))
+            );
             let challenge = answer.challenge().expect("a challenge");
-            assert_eq!((challenge.get("error"), challenge.get("scope")), (Some("insufficient_scope"), None));
+            assert_eq!(
+                (challenge.get("error"), challenge.get("scope")),
+                (Some("insufficient_scope"), None)
+            );
             assert_eq!(answer.json().get("scope"), None);
         }
     }

@@ -23,12 +23,21 @@ struct Wish<'a> {
 }
 
 impl Decide for Oracle {
-    async fn decide(&self, principal: &Principal, call: &CallInfo<'_>) -> Result<Verdict, DecisionFailed> {
+    async fn decide(
+        &self,
+        principal: &Principal,
+        call: &CallInfo<'_>,
+    ) -> Result<Verdict, DecisionFailed> {
         assert_eq!(principal.subject(), Some("alice"));
         let name = call.tool().or(call.prompt()).map(str::to_owned);
-        let name = name.or_else(|| call.resources().next().map(str::to_owned)).unwrap_or_default();
+        let name = name
+            .or_else(|| call.resources().next().map(str::to_owned))
+            .unwrap_or_default();
         let arguments = call.arguments::<Value>().unwrap();
-        self.asked.lock().unwrap().push((format!("{} {name}", call.method()), arguments));
+        self.asked
+            .lock()
+            .unwrap()
+            .push((format!("{} {name}", call.method()), arguments));
         let Ok(Wish { wish }) = call.arguments() else {
             return Ok(Verdict::Allow);
         };
@@ -47,27 +56,52 @@ async fn world(scopes: ScopeMap) -> (World, Oracle) {
     let oracle = Oracle::default();
     let own = oracle.clone();
     let world =
-        World::with(|builder, server| builder.issuer(server.issuer()).scopes(scopes).decision(own)).await;
+        World::with(|builder, server| builder.issuer(server.issuer()).scopes(scopes).decision(own))
+            .await;
     (world, oracle)
 }
 
 async fn wish(world: &World, granted: &str, wish: &str) -> Answer {
     let token = world.token().scope(granted).mint();
-    world.send(post(&token, &call("tools/call", json!({ "name": "t", "arguments": { "wish": wish } })))).await
+    world
+        .send(post(
+            &token,
+            &call(
+                "tools/call",
+                json!({ "name": "t", "arguments": { "wish": wish } }),
+            ),
+        ))
+        .await
 }
 
 #[tokio::test]
 async fn it_sees_each_call_with_its_arguments_once_the_map_has_let_it_pass() {
-    let map = ScopeMap::allow_unlisted().tool("guarded", "a").tool("wipe", deny());
+    let map = ScopeMap::allow_unlisted()
+        .tool("guarded", "a")
+        .tool("wipe", deny());
     let (world, oracle) = world(map).await;
     let token = world.token().scope("mcp:use").mint();
-    let send = async |method: &str, params: Value| world.send(post(&token, &call(method, params))).await;
-    send("tools/call", json!({ "name": "t", "arguments": { "x": [1, { "y": 2.5 }] } })).await.assert_served();
-    send("resources/read", json!({ "uri": "file:///a" })).await.assert_served();
-    send("prompts/get", json!({ "name": "greet", "arguments": null })).await.assert_served();
+    let send =
+        async |method: &str, params: Value| world.send(post(&token, &call(method, params))).await;
+    send(
+        "tools/call",
+        json!({ "name": "t", "arguments": { "x": [1, { "y": 2.5 }] } }),
+    )
+    .await
+    .assert_served();
+    send("resources/read", json!({ "uri": "file:///a" }))
+        .await
+        .assert_served();
+    send("prompts/get", json!({ "name": "greet", "arguments": null }))
+        .await
+        .assert_served();
     send("tools/list", json!({})).await.assert_served();
-    send("tools/call", json!({ "name": "guarded" })).await.assert_needs(&["a"]);
-    send("tools/call", json!({ "name": "wipe" })).await.assert_forbidden("denied");
+    send("tools/call", json!({ "name": "guarded" }))
+        .await
+        .assert_needs(&["a"]);
+    send("tools/call", json!({ "name": "wipe" }))
+        .await
+        .assert_forbidden("denied");
     let asked = std::mem::take(&mut *oracle.asked.lock().unwrap());
     let expected = [
         ("tools/call t".to_owned(), json!({ "x": [1, { "y": 2.5 }] })),
@@ -77,30 +111,53 @@ async fn it_sees_each_call_with_its_arguments_once_the_map_has_let_it_pass() {
     ];
     assert_eq!(asked, expected);
 
-    world.send(bare(http::Method::GET, "/mcp")).await.assert_asks_for_a_token();
+    world
+        .send(bare(http::Method::GET, "/mcp"))
+        .await
+        .assert_asks_for_a_token();
     let response = json!({ "jsonrpc": "2.0", "id": 1, "result": {} });
-    world.send(post(&token, &response.to_string())).await.assert_served();
-    assert!(oracle.asked.lock().unwrap().is_empty(), "there is no call in these");
+    world
+        .send(post(&token, &response.to_string()))
+        .await
+        .assert_served();
+    assert!(
+        oracle.asked.lock().unwrap().is_empty(),
+        "there is no call in these"
+    );
 }
 
 #[tokio::test]
 async fn it_may_need_scopes_which_join_those_of_the_map_in_one_challenge() {
-    let map =
-        ScopeMap::allow_unlisted().every_request("mcp:use").tool("t", "tool").implies("all", ["more:a"]);
+    let map = ScopeMap::allow_unlisted()
+        .every_request("mcp:use")
+        .tool("t", "tool")
+        .implies("all", ["more:a"]);
     let (world, _) = world(map).await;
     let needed = ["mcp:use", "tool", "more:a", "more:b"];
-    wish(&world, "mcp:use tool", "more").await.assert_needs(&needed);
-    wish(&world, "mcp:use tool more:a", "more").await.assert_needs(&needed);
-    wish(&world, &needed.join(" "), "more").await.assert_served();
-    wish(&world, "mcp:use tool all more:b", "more").await.assert_served();
-    wish(&world, "mcp:use tool", "nothing").await.assert_served();
+    wish(&world, "mcp:use tool", "more")
+        .await
+        .assert_needs(&needed);
+    wish(&world, "mcp:use tool more:a", "more")
+        .await
+        .assert_needs(&needed);
+    wish(&world, &needed.join(" "), "more")
+        .await
+        .assert_served();
+    wish(&world, "mcp:use tool all more:b", "more")
+        .await
+        .assert_served();
+    wish(&world, "mcp:use tool", "nothing")
+        .await
+        .assert_served();
 }
 
 #[tokio::test]
 async fn it_may_deny_for_good_and_says_why_in_the_log() {
     let (log, _guard) = listen();
     let (world, _) = world(ScopeMap::allow_unlisted()).await;
-    wish(&world, "", "never").await.assert_forbidden("decision_denied");
+    wish(&world, "", "never")
+        .await
+        .assert_forbidden("decision_denied");
     assert_eq!(log.decision()["fields"]["got"], "never_on_sundays");
 }
 
@@ -108,7 +165,9 @@ async fn it_may_deny_for_good_and_says_why_in_the_log() {
 async fn what_it_needs_and_is_no_scope_is_refused_for_good_and_told_in_the_log() {
     let (log, _guard) = listen();
     let (world, _) = world(ScopeMap::allow_unlisted()).await;
-    wish(&world, "no scope", "nonsense").await.assert_forbidden("decision_no_scope");
+    wish(&world, "no scope", "nonsense")
+        .await
+        .assert_forbidden("decision_no_scope");
     assert_eq!(log.decision()["fields"]["got"], "no scope");
 }
 
@@ -116,11 +175,15 @@ async fn what_it_needs_and_is_no_scope_is_refused_for_good_and_told_in_the_log()
 async fn while_it_cannot_tell_callers_are_told_to_come_back() {
     let (log, _guard) = listen();
     let (world, _) = world(ScopeMap::allow_unlisted()).await;
-    for (cause, source) in [("failure", "it failed: the database is down"), ("patience", "it took too long")]
-    {
+    for (cause, source) in [
+        ("failure", "it failed: the database is down"),
+        ("patience", "it took too long"),
+    ] {
         let started = tokio::time::Instant::now();
         tokio::time::pause();
-        wish(&world, "", cause).await.assert_unavailable("decision_unavailable");
+        wish(&world, "", cause)
+            .await
+            .assert_unavailable("decision_unavailable");
         tokio::time::resume();
         let event = log.decision();
         assert_eq!(event["fields"]["source"], source);
@@ -158,23 +221,41 @@ async fn arguments_that_two_readers_could_read_differently_are_refused_before_it
         r#"{"path":"/a","path\u0000.txt":"/b"}"#,
     ] {
         let answer = send(arguments).await;
-        assert_eq!((answer.status.as_u16(), answer.code), (400, Some("duplicate_key")), "{arguments}");
+        assert_eq!(
+            (answer.status.as_u16(), answer.code),
+            (400, Some("duplicate_key")),
+            "{arguments}"
+        );
     }
-    for twin in
-        ["Arguments", "ARGUMENTS", "argument\\u017f", "_arguments", "arguments\\u0000", "arguments\\u0000x"]
-    {
+    for twin in [
+        "Arguments",
+        "ARGUMENTS",
+        "argument\\u017f",
+        "_arguments",
+        "arguments\\u0000",
+        "arguments\\u0000x",
+    ] {
         let answer = send(&format!(r#"{{}},"{twin}":{{"path":"/b"}}"#)).await;
-        assert_eq!((answer.status.as_u16(), answer.code), (400, Some("duplicate_key")), "{twin}");
+        assert_eq!(
+            (answer.status.as_u16(), answer.code),
+            (400, Some("duplicate_key")),
+            "{twin}"
+        );
     }
     assert!(oracle.asked.lock().unwrap().is_empty());
     // Two places, and words joined otherwise, are no twins.
-    send(r#"{"path":"/a","x":{"PATH":"/b"},"y":[{"path":"/c"},{"Path":"/d"}]}"#).await.assert_served();
-    send(r#"{"user_id":1,"userId":2,"files":{"re-sign.js":1,"resign.js":2}}"#).await.assert_served();
+    send(r#"{"path":"/a","x":{"PATH":"/b"},"y":[{"path":"/c"},{"Path":"/d"}]}"#)
+        .await
+        .assert_served();
+    send(r#"{"user_id":1,"userId":2,"files":{"re-sign.js":1,"resign.js":2}}"#)
+        .await
+        .assert_served();
     send(r#"[{"path":"/a"}]"#).await.assert_served();
 }
 
 #[tokio::test]
-async fn arguments_that_some_readers_cannot_read_are_said_to_be_unparsable_and_not_to_be_there_twice() {
+async fn arguments_that_some_readers_cannot_read_are_said_to_be_unparsable_and_not_to_be_there_twice()
+ {
     let (world, oracle) = world(ScopeMap::allow_unlisted()).await;
     let token = world.token().mint();
     for arguments in [
@@ -185,7 +266,11 @@ async fn arguments_that_some_readers_cannot_read_are_said_to_be_unparsable_and_n
     ] {
         let params = format!(r#"{{"name":"t","arguments":{arguments}}}"#);
         let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#);
-        world.send(post(&token, &body)).await.assert_rpc_error("body_unparsable", -32600, &json!(1));
+        world.send(post(&token, &body)).await.assert_rpc_error(
+            "body_unparsable",
+            -32600,
+            &json!(1),
+        );
     }
     assert!(oracle.asked.lock().unwrap().is_empty());
 }
@@ -214,12 +299,18 @@ impl Decide for Panics {
 async fn its_panic_is_a_decision_that_cannot_be_had() {
     let (log, _guard) = listen();
     let world = World::with(|builder, server| {
-        builder.issuer(server.issuer()).scopes(ScopeMap::allow_unlisted()).decision(Panics)
+        builder
+            .issuer(server.issuer())
+            .scopes(ScopeMap::allow_unlisted())
+            .decision(Panics)
     })
     .await;
     let token = world.token().mint();
     for tool in ["early", "at_once", "late"] {
-        world.call_tool(&token, tool).await.assert_unavailable("decision_unavailable");
+        world
+            .call_tool(&token, tool)
+            .await
+            .assert_unavailable("decision_unavailable");
         assert_eq!(log.decision()["fields"]["source"], "it panicked");
         world.call_tool(&token, "calm").await.assert_served();
     }
@@ -235,15 +326,26 @@ async fn each_member_of_a_batch_is_decided_and_all_must_agree() {
             let params = json!({ "name": "t", "arguments": { "wish": wish } });
             json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params })
         });
-        let mut request = post(&token, &Value::from(members.collect::<Vec<_>>()).to_string());
-        request.headers_mut().insert("mcp-protocol-version", "2025-03-26".parse().unwrap());
+        let mut request = post(
+            &token,
+            &Value::from(members.collect::<Vec<_>>()).to_string(),
+        );
+        request
+            .headers_mut()
+            .insert("mcp-protocol-version", "2025-03-26".parse().unwrap());
         world.send(request).await
     };
     batch(&["a", "b"]).await.assert_served();
     assert_eq!(oracle.asked.lock().unwrap().len(), 2);
-    batch(&["a", "more"]).await.assert_needs(&["more:a", "more:b"]);
-    batch(&["more", "never"]).await.assert_forbidden("decision_denied");
-    batch(&["a", "failure"]).await.assert_unavailable("decision_unavailable");
+    batch(&["a", "more"])
+        .await
+        .assert_needs(&["more:a", "more:b"]);
+    batch(&["more", "never"])
+        .await
+        .assert_forbidden("decision_denied");
+    batch(&["a", "failure"])
+        .await
+        .assert_unavailable("decision_unavailable");
 }
 
 #[tokio::test]
@@ -251,7 +353,9 @@ async fn with_a_decision_the_body_is_read_and_bounded_though_the_map_has_no_rule
     let (world, _) = world(ScopeMap::allow_unlisted()).await;
     let token = world.token().mint();
     let mut zipped = post(&token, "whatever");
-    zipped.headers_mut().insert("content-encoding", "gzip".parse().unwrap());
+    zipped
+        .headers_mut()
+        .insert("content-encoding", "gzip".parse().unwrap());
     assert_eq!(world.send(zipped).await.code, Some("unsupported_encoding"));
 }
 
@@ -267,7 +371,10 @@ async fn it_outlives_a_reload() {
     let count = Arc::new(AtomicUsize::new(0));
     let counts = Counts(count.clone());
     let world = World::with(|builder, server| {
-        builder.issuer(server.issuer()).scopes(ScopeMap::allow_unlisted()).decision(counts)
+        builder
+            .issuer(server.issuer())
+            .scopes(ScopeMap::allow_unlisted())
+            .decision(counts)
     })
     .await;
     let text = format!(
@@ -275,7 +382,13 @@ async fn it_outlives_a_reload() {
         crate::world::RESOURCE,
         world.server.issuer()
     );
-    world.gate.reload(toml::from_str::<Config>(&text).unwrap()).unwrap();
-    world.call_tool(&world.token().mint(), "t").await.assert_forbidden("decision_denied");
+    world
+        .gate
+        .reload(toml::from_str::<Config>(&text).unwrap())
+        .unwrap();
+    world
+        .call_tool(&world.token().mint(), "t")
+        .await
+        .assert_forbidden("decision_denied");
     assert_eq!(count.load(Ordering::Relaxed), 1);
 }

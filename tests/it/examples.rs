@@ -27,7 +27,11 @@ async fn a_server_made_from_a_file_serves_who_may_come_in_and_stops_when_told() 
     let mcp = format!("{}/mcp", serve.listening().await);
     let token = |scope: &str| {
         let token = authorization_server.token().audience(RESOURCE).scope(scope);
-        token.subject("ada").client_id("editor").claim("jti", "t-1").mint()
+        token
+            .subject("ada")
+            .client_id("editor")
+            .claim("jti", "t-1")
+            .mint()
     };
 
     let refused = tool(&mcp, "whoami", json!({})).send().await.unwrap();
@@ -46,9 +50,14 @@ async fn a_server_made_from_a_file_serves_who_may_come_in_and_stops_when_told() 
         })
     );
 
-    let delete = |scope| tool(&mcp, "delete_file", json!({ "path": "/a" })).bearer_auth(token(scope));
+    let delete =
+        |scope| tool(&mcp, "delete_file", json!({ "path": "/a" })).bearer_auth(token(scope));
     assert_eq!(delete("mcp:use").send().await.unwrap().status(), 403);
-    assert!(result(delete("mcp:use files:write")).await.starts_with("/a "));
+    assert!(
+        result(delete("mcp:use files:write"))
+            .await
+            .starts_with("/a ")
+    );
 
     assert_eq!(serve.stop().await.code(), Some(0));
 }
@@ -57,13 +66,21 @@ async fn a_server_made_from_a_file_serves_who_may_come_in_and_stops_when_told() 
 async fn a_server_with_keys_from_a_file_listens_where_its_resource_says_and_asks_nobody() {
     let authorization_server = AuthorizationServer::start().await;
     let keys = File::new("keys", &authorization_server.jwks().to_string());
-    let issuer = format!("issuer = {:?}\njwks_file = {:?}", authorization_server.issuer(), keys.path());
+    let issuer = format!(
+        "issuer = {:?}\njwks_file = {:?}",
+        authorization_server.issuer(),
+        keys.path()
+    );
     let resource = format!("http://{}/tools", vacant_address().await);
     let file = File::new("static", &config(&resource, &issuer));
     let mut serve = Example::start("serve", &[file.path()]);
     assert_eq!(format!("{}/tools", serve.listening().await), resource);
 
-    let token = authorization_server.token().audience(&*resource).scope("mcp:use").mint();
+    let token = authorization_server
+        .token()
+        .audience(&*resource)
+        .scope("mcp:use")
+        .mint();
     let add = tool(&resource, "add", json!({ "a": 1, "b": 2 })).bearer_auth(token);
     assert_eq!(result(add).await, "3");
     assert_eq!(authorization_server.hits(Endpoint::Jwks), 0);
@@ -74,11 +91,18 @@ async fn a_server_with_keys_from_a_file_listens_where_its_resource_says_and_asks
 #[tokio::test]
 async fn a_server_follows_its_file_and_keeps_what_it_has_where_that_is_no_configuration() {
     let authorization_server = AuthorizationServer::start().await;
-    let text = config(RESOURCE, &format!("issuer = {:?}", authorization_server.issuer()));
+    let text = config(
+        RESOURCE,
+        &format!("issuer = {:?}", authorization_server.issuer()),
+    );
     let file = File::new("followed", &text);
     let mut serve = Example::start("serve", &[file.path(), "--listen", "127.0.0.1:0"]);
     let mcp = format!("{}/mcp", serve.listening().await);
-    let token = authorization_server.token().audience(RESOURCE).scope("mcp:use").mint();
+    let token = authorization_server
+        .token()
+        .audience(RESOURCE)
+        .scope("mcp:use")
+        .mint();
     let add = || tool(&mcp, "add", json!({ "a": 1, "b": 2 })).bearer_auth(&token);
     assert_eq!(result(add()).await, "3");
 
@@ -102,7 +126,11 @@ async fn a_server_follows_its_file_and_keeps_what_it_has_where_that_is_no_config
 #[tokio::test]
 async fn a_file_with_five_mistakes_has_all_of_them_printed_and_starts_no_server() {
     let file = File::new("five-mistakes", crate::config::FIVE_MISTAKES);
-    let output = example("serve").args([file.path(), "--listen", "127.0.0.1:0"]).output().await.unwrap();
+    let output = example("serve")
+        .args([file.path(), "--listen", "127.0.0.1:0"])
+        .output()
+        .await
+        .unwrap();
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stderr).unwrap();
     for field in [
@@ -112,7 +140,9 @@ async fn a_file_with_five_mistakes_has_all_of_them_printed_and_starts_no_server(
         "issuers[0].algorithms",
         "origins.allowed",
     ] {
-        let is_named = said.lines().any(|line| line.starts_with(&format!("`{field}` is ")));
+        let is_named = said
+            .lines()
+            .any(|line| line.starts_with(&format!("`{field}` is ")));
         assert!(is_named, "{field} is missing in\n{said}");
     }
 }
@@ -124,13 +154,18 @@ async fn clients_of_every_revision_are_served() {
     let file = File::new("revisions", &config(RESOURCE, &issuer));
     let mut serve = Example::start("serve", &[file.path(), "--listen", "127.0.0.1:0"]);
     let mcp = format!("{}/mcp", serve.listening().await);
-    let token = authorization_server.token().audience(RESOURCE).scope("mcp:use");
+    let token = authorization_server
+        .token()
+        .audience(RESOURCE)
+        .scope("mcp:use");
     let (token, stranger) = (token.mint(), token.subject("mallory").mint());
 
     for revision in ["2025-03-26", "2025-06-18", "2025-11-25"] {
         let mut session = None;
         let in_session = |request: RequestBuilder, token: &str, session: &Option<String>| {
-            let request = request.bearer_auth(token).header("mcp-protocol-version", revision);
+            let request = request
+                .bearer_auth(token)
+                .header("mcp-protocol-version", revision);
             match session {
                 Some(id) => request.header("mcp-session-id", id),
                 None => request,
@@ -142,18 +177,37 @@ async fn clients_of_every_revision_are_served() {
         let welcome = in_session(json_rpc(&mcp, call("initialize", hello)), &token, &session);
         let welcome = welcome.send().await.unwrap();
         assert_eq!(welcome.status(), 200, "{revision}");
-        session = Some(welcome.headers()["mcp-session-id"].to_str().unwrap().to_owned());
-        assert_eq!(json_of(welcome).await["result"]["protocolVersion"], revision);
+        session = Some(
+            welcome.headers()["mcp-session-id"]
+                .to_str()
+                .unwrap()
+                .to_owned(),
+        );
+        assert_eq!(
+            json_of(welcome).await["result"]["protocolVersion"],
+            revision
+        );
         let post = |body: String| in_session(json_rpc(&mcp, body), &token, &session);
         let initialized = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
-        assert_eq!(post(initialized.to_string()).send().await.unwrap().status(), 202, "{revision}");
+        assert_eq!(
+            post(initialized.to_string()).send().await.unwrap().status(),
+            202,
+            "{revision}"
+        );
         let tools = json_of(post(call("tools/list", json!({}))).send().await.unwrap()).await;
-        assert_eq!(tools["result"]["tools"].as_array().unwrap().len(), 7, "{revision}");
+        assert_eq!(
+            tools["result"]["tools"].as_array().unwrap().len(),
+            7,
+            "{revision}"
+        );
         let echo = json!({ "name": "echo", "arguments": { "text": revision } });
         assert_eq!(result(post(call("tools/call", echo))).await, revision);
         let read = json!({ "uri": "file:///public/readme" });
         let read = json_of(post(call("resources/read", read)).send().await.unwrap()).await;
-        assert_eq!(read["result"]["contents"][0]["uri"], "file:///public/readme");
+        assert_eq!(
+            read["result"]["contents"][0]["uri"],
+            "file:///public/readme"
+        );
         let greet = json!({ "name": "greet", "arguments": { "name": "Ada" } });
         let greet = json_of(post(call("prompts/get", greet)).send().await.unwrap()).await;
         assert_eq!(greet["result"]["messages"][0]["role"], "user");
@@ -165,8 +219,16 @@ async fn clients_of_every_revision_are_served() {
         for request in [stream(&stranger), end(&stranger)] {
             assert_eq!(request.send().await.unwrap().status(), 404, "{revision}");
         }
-        assert_eq!(stream(&token).send().await.unwrap().status(), 200, "{revision}");
-        assert_eq!(end(&token).send().await.unwrap().status(), 202, "{revision}");
+        assert_eq!(
+            stream(&token).send().await.unwrap().status(),
+            200,
+            "{revision}"
+        );
+        assert_eq!(
+            end(&token).send().await.unwrap().status(),
+            202,
+            "{revision}"
+        );
     }
 
     let modern = tool(&mcp, "echo", json!({ "text": "hi" })).bearer_auth(&token);
@@ -176,10 +238,19 @@ async fn clients_of_every_revision_are_served() {
 #[tokio::test]
 async fn two_processes_with_one_key_know_each_others_sessions() {
     let authorization_server = AuthorizationServer::start().await;
-    let text = config(RESOURCE, &format!("issuer = {:?}", authorization_server.issuer()));
+    let text = config(
+        RESOURCE,
+        &format!("issuer = {:?}", authorization_server.issuer()),
+    );
     let with_key = |key: &str| format!("{text}\n[sessions]\nkeys = [{key:?}]");
-    let file = File::new("one-key", &with_key("one key, of more than 32 bytes, for both"));
-    let other = File::new("another-key", &with_key("another key, of more than 32 bytes"));
+    let file = File::new(
+        "one-key",
+        &with_key("one key, of more than 32 bytes, for both"),
+    );
+    let other = File::new(
+        "another-key",
+        &with_key("another key, of more than 32 bytes"),
+    );
     let mut servers = Vec::new();
     for file in [&file, &file, &other] {
         let mut serve = Example::start("serve", &[file.path(), "--listen", "127.0.0.1:0"]);
@@ -187,21 +258,40 @@ async fn two_processes_with_one_key_know_each_others_sessions() {
         servers.push((serve, mcp));
     }
     let token = |subject: &str| {
-        authorization_server.token().audience(RESOURCE).scope("mcp:use").subject(subject).mint()
+        authorization_server
+            .token()
+            .audience(RESOURCE)
+            .scope("mcp:use")
+            .subject(subject)
+            .mint()
     };
     let (alice, bob) = (token("alice"), token("bob"));
     let hello = json!({
         "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "test", "version": "0" },
     });
-    let welcome =
-        json_rpc(&servers[0].1, call("initialize", hello)).bearer_auth(&alice).send().await.unwrap();
-    let session = welcome.headers()["mcp-session-id"].to_str().unwrap().to_owned();
+    let welcome = json_rpc(&servers[0].1, call("initialize", hello))
+        .bearer_auth(&alice)
+        .send()
+        .await
+        .unwrap();
+    let session = welcome.headers()["mcp-session-id"]
+        .to_str()
+        .unwrap()
+        .to_owned();
     let turned_away = async |mcp: &str, token: &str| {
-        let ping =
-            json_rpc(mcp, call("ping", json!({}))).bearer_auth(token).header("mcp-session-id", &session);
+        let ping = json_rpc(mcp, call("ping", json!({})))
+            .bearer_auth(token)
+            .header("mcp-session-id", &session);
         let answer = ping.send().await.unwrap();
         // Behind its gate the second server says the same in its own words: it is the first one's session.
-        (answer.status().as_u16(), answer.text().await.unwrap().contains("There is no such session"))
+        (
+            answer.status().as_u16(),
+            answer
+                .text()
+                .await
+                .unwrap()
+                .contains("There is no such session"),
+        )
     };
     assert_eq!(turned_away(&servers[1].1, &alice).await, (404, false));
     assert_eq!(turned_away(&servers[1].1, &bob).await, (404, true));
@@ -215,13 +305,33 @@ async fn two_processes_with_one_key_know_each_others_sessions() {
 async fn a_file_that_makes_no_gate_ends_the_program_with_the_field_that_is_wrong() {
     let good = config(RESOURCE, "issuer = \"http://127.0.0.1:4000\"");
     let spoilt = [
-        ("resource = \"http", "resource = \"ftp", "`resource` is \"ftp://"),
+        (
+            "resource = \"http",
+            "resource = \"ftp",
+            "`resource` is \"ftp://",
+        ),
         ("[[issuers]]", "[[isuers]]", "unknown field `isuers`"),
-        ("issuer = \"http:", "issuer = \"http//", "`issuers[0].issuer` is \"http//"),
+        (
+            "issuer = \"http:",
+            "issuer = \"http//",
+            "`issuers[0].issuer` is \"http//",
+        ),
         ("unlisted = \"deny\"", "", "`scopes.unlisted`"),
-        ("unlisted = \"deny\"", "unlisted = \"refuse\"", "unknown variant `refuse`"),
-        ("every_request = [\"mcp:use\"]", "every_request = [\"mcp use\"]", "`scopes.every_request`"),
-        ("= \"files:write\"", "= { al = [\"files:write\"] }", "unknown field `al`"),
+        (
+            "unlisted = \"deny\"",
+            "unlisted = \"refuse\"",
+            "unknown variant `refuse`",
+        ),
+        (
+            "every_request = [\"mcp:use\"]",
+            "every_request = [\"mcp use\"]",
+            "`scopes.every_request`",
+        ),
+        (
+            "= \"files:write\"",
+            "= { al = [\"files:write\"] }",
+            "unknown field `al`",
+        ),
     ];
     for (number, (before, after, complaint)) in spoilt.into_iter().enumerate() {
         assert!(good.contains(before), "{before}");
@@ -243,14 +353,20 @@ async fn a_server_without_a_file_says_how_to_use_it() {
         let output = timeout(PATIENCE, example("serve").args(arguments).output());
         let output = output.await.expect("it ends").unwrap();
         assert_eq!(output.status.code(), Some(1));
-        assert!(String::from_utf8(output.stderr).unwrap().contains("usage: serve CONFIG.toml"));
+        assert!(
+            String::from_utf8(output.stderr)
+                .unwrap()
+                .contains("usage: serve CONFIG.toml")
+        );
     }
 }
 
 #[tokio::test]
 async fn what_the_quickstart_prints_behaves_as_printed() {
-    let mut quickstart =
-        Example::start("quickstart", &["--listen", "127.0.0.1:0", "--issuer", "127.0.0.1:0"]);
+    let mut quickstart = Example::start(
+        "quickstart",
+        &["--listen", "127.0.0.1:0", "--issuer", "127.0.0.1:0"],
+    );
     let without_token = quickstart.next_command().await;
     let metadata = quickstart.next_command().await;
     let allowed = quickstart.next_command().await;
@@ -268,9 +384,17 @@ async fn what_the_quickstart_prints_behaves_as_printed() {
     assert_eq!(document["resource"], without_token.url);
     assert!(document["authorization_servers"][0].is_string());
 
-    let revisions = [None, Some("2025-03-26"), Some("2025-06-18"), Some("2025-11-25")];
+    let revisions = [
+        None,
+        Some("2025-03-26"),
+        Some("2025-06-18"),
+        Some("2025-11-25"),
+    ];
     for revision in revisions {
-        assert_eq!(result(allowed.request(revision)).await, "Sunny in Paris, 21 °C.");
+        assert_eq!(
+            result(allowed.request(revision)).await,
+            "Sunny in Paris, 21 °C."
+        );
 
         let answer = needs_more.request(revision).send().await.unwrap();
         assert_eq!(answer.status(), 403);
@@ -281,15 +405,23 @@ async fn what_the_quickstart_prints_behaves_as_printed() {
         let answer = denied.request(revision).send().await.unwrap();
         assert_eq!(answer.status(), 403);
         let challenge = Challenge::of(answer.headers()).expect("a challenge");
-        assert_eq!((challenge.get("error"), challenge.get("scope")), (None, None));
+        assert_eq!(
+            (challenge.get("error"), challenge.get("scope")),
+            (None, None)
+        );
     }
 
     assert_eq!(result(modern.request(None)).await, "Sunny in Paris, 21 °C.");
     for (name, _) in &modern.headers {
         if name.to_ascii_lowercase().starts_with("mcp-") {
             let contradicting = modern.request(None).build().unwrap();
-            let (mut request, name) = (contradicting, http::HeaderName::from_bytes(name.as_bytes()).unwrap());
-            request.headers_mut().insert(name, "whoami".parse().unwrap());
+            let (mut request, name) = (
+                contradicting,
+                http::HeaderName::from_bytes(name.as_bytes()).unwrap(),
+            );
+            request
+                .headers_mut()
+                .insert(name, "whoami".parse().unwrap());
             let answer = http().execute(request).await.unwrap();
             assert_eq!(answer.status(), 400);
         }
@@ -302,26 +434,41 @@ async fn what_the_quickstart_prints_behaves_as_printed() {
 #[tokio::test]
 async fn the_quickstart_takes_other_ports_when_its_own_are_taken() {
     // Whoever else has them, they are taken.
-    let _taken = (TcpListener::bind("127.0.0.1:3000").await, TcpListener::bind("127.0.0.1:4000").await);
+    let _taken = (
+        TcpListener::bind("127.0.0.1:3000").await,
+        TcpListener::bind("127.0.0.1:4000").await,
+    );
     let mut quickstart = Example::start("quickstart", &[]);
     let without_token = quickstart.next_command().await;
-    assert!(!without_token.url.contains(":3000"), "{}", without_token.url);
+    assert!(
+        !without_token.url.contains(":3000"),
+        "{}",
+        without_token.url
+    );
     assert_eq!(without_token.send().await.status(), 401);
 }
 
 #[tokio::test]
 async fn the_quickstart_says_loudly_that_its_authorization_server_is_for_development() {
-    let mut quickstart =
-        Example::start("quickstart", &["--listen", "127.0.0.1:0", "--issuer", "127.0.0.1:0"]);
+    let mut quickstart = Example::start(
+        "quickstart",
+        &["--listen", "127.0.0.1:0", "--issuer", "127.0.0.1:0"],
+    );
     quickstart.line_with(toolgate::testing::NOTICE).await;
 }
 
 #[tokio::test]
 async fn the_quickstart_lets_nobody_else_in_the_network_log_in_as_anyone() {
-    let output = example("quickstart").args(["--issuer", "0.0.0.0:0"]).output();
+    let output = example("quickstart")
+        .args(["--issuer", "0.0.0.0:0"])
+        .output();
     let output = timeout(PATIENCE, output).await.expect("it ends").unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8(output.stderr).unwrap().contains("everyone may log in"));
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("everyone may log in")
+    );
 }
 
 #[tokio::test]
@@ -344,8 +491,17 @@ async fn the_rmcp_example_knows_the_caller_inside_a_tool() {
 async fn the_introspection_example_serves_an_opaque_token_until_it_is_revoked() {
     let mut introspection = Example::start("introspection", &[]);
     let command = introspection.next_command().await;
-    assert!(!command.headers.iter().any(|(_, value)| value.contains("eyJ")), "it is no JWT");
-    assert_eq!(result(command.request(None)).await, "Sunny in Paris, 21 °C.");
+    assert!(
+        !command
+            .headers
+            .iter()
+            .any(|(_, value)| value.contains("eyJ")),
+        "it is no JWT"
+    );
+    assert_eq!(
+        result(command.request(None)).await,
+        "Sunny in Paris, 21 °C."
+    );
     let stdin = introspection.process.stdin.as_mut().unwrap();
     stdin.write_all(b"\n").await.unwrap();
     introspection.line_with("revoked: ").await;
@@ -361,27 +517,64 @@ async fn the_explanation_of_a_request_is_printed_check_by_check() {
     let authorization_server = AuthorizationServer::start().await;
     let issuer = format!("issuer = {:?}", authorization_server.issuer());
     let file = File::new("explained", &config(RESOURCE, &issuer));
-    let token = authorization_server.token().audience(RESOURCE).scope("mcp:use").mint();
+    let token = authorization_server
+        .token()
+        .audience(RESOURCE)
+        .scope("mcp:use")
+        .mint();
     let token_file = File::new("explained-token", &format!("{token}\n"));
-    let body = File::new("explained-body", &call("prompts/get", json!({ "name": "greet" })));
+    let body = File::new(
+        "explained-body",
+        &call("prompts/get", json!({ "name": "greet" })),
+    );
     let explain = async |arguments: &[&str]| {
-        let output = example("explain").arg(file.path()).args(arguments).output().await.unwrap();
+        let output = example("explain")
+            .arg(file.path())
+            .args(arguments)
+            .output()
+            .await
+            .unwrap();
         assert!(!String::from_utf8_lossy(&output.stdout).contains(&token));
-        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).unwrap(),
+        )
     };
     let with_token = ["--token-file", token_file.path()];
     let (code, text) = explain(&[&with_token[..], &["--call", "add"]].concat()).await;
-    assert_eq!((code, text.lines().last()), (Some(0), Some("allowed")), "{text}");
+    assert_eq!(
+        (code, text.lines().last()),
+        (Some(0), Some("allowed")),
+        "{text}"
+    );
     let (code, text) = explain(&[&with_token[..], &["--body", body.path()]].concat()).await;
-    assert_eq!((code, text.lines().last()), (Some(0), Some("allowed")), "{text}");
+    assert_eq!(
+        (code, text.lines().last()),
+        (Some(0), Some("allowed")),
+        "{text}"
+    );
     let (code, text) = explain(&[&with_token[..], &["--call", "delete_file"]].concat()).await;
-    assert_eq!((code, text.lines().last()), (Some(1), Some("refused: insufficient_scope")), "{text}");
-    assert!(text.contains("FAIL  rules         expects mcp:use files:write; got mcp:use"), "{text}");
+    assert_eq!(
+        (code, text.lines().last()),
+        (Some(1), Some("refused: insufficient_scope")),
+        "{text}"
+    );
+    assert!(
+        text.contains("FAIL  rules         expects mcp:use files:write; got mcp:use"),
+        "{text}"
+    );
     let (code, text) = explain(&["--call", "add"]).await;
-    assert_eq!((code, text.lines().last()), (Some(1), Some("refused: no_token")), "{text}");
-    for wrong in
-        [&[][..], &["--call"], &["--call", "add", "more"], &["--token-file", "/nowhere", "--call", "add"]]
-    {
+    assert_eq!(
+        (code, text.lines().last()),
+        (Some(1), Some("refused: no_token")),
+        "{text}"
+    );
+    for wrong in [
+        &[][..],
+        &["--call"],
+        &["--call", "add", "more"],
+        &["--token-file", "/nowhere", "--call", "add"],
+    ] {
         let (code, text) = explain(wrong).await;
         assert_eq!((code, text.as_str()), (Some(2), ""), "{wrong:?}");
     }
@@ -404,14 +597,27 @@ impl Example {
     pub fn start_with(name: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = example(name);
         // What goes wrong is seen; what is decided is not.
-        command.args(arguments).env("RUST_LOG", "off").envs(variables.iter().copied());
-        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+        command
+            .args(arguments)
+            .env("RUST_LOG", "off")
+            .envs(variables.iter().copied());
+        let mut process = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        Self { process, lines, token: String::new() }
+        Self {
+            process,
+            lines,
+            token: String::new(),
+        }
     }
 
     async fn line(&mut self) -> String {
-        let line = timeout(PATIENCE, self.lines.next_line()).await.expect("a line");
+        let line = timeout(PATIENCE, self.lines.next_line())
+            .await
+            .expect("a line");
         line.unwrap().expect("it still runs")
     }
 
@@ -449,21 +655,38 @@ impl Example {
     #[cfg(unix)]
     async fn hang_up(&mut self) {
         let id = self.process.id().expect("it still runs").to_string();
-        assert!(Command::new("kill").args(["-HUP", &id]).status().await.unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-HUP", &id])
+                .status()
+                .await
+                .unwrap()
+                .success()
+        );
     }
 
     /// As a service manager does it.
     async fn stop(mut self) -> ExitStatus {
         let id = self.process.id().expect("it still runs").to_string();
-        let told = Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
+        let told = Command::new("kill")
+            .args(["-TERM", &id])
+            .status()
+            .await
+            .unwrap();
         assert!(told.success());
-        timeout(PATIENCE, self.process.wait()).await.expect("it stops").unwrap()
+        timeout(PATIENCE, self.process.wait())
+            .await
+            .expect("it stops")
+            .unwrap()
     }
 }
 
 pub fn example(name: &str) -> Command {
     let this = std::env::current_exe().unwrap();
-    let profile = this.parent().and_then(Path::parent).expect("target/<profile>/deps");
+    let profile = this
+        .parent()
+        .and_then(Path::parent)
+        .expect("target/<profile>/deps");
     let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
     let path = profile.join("examples").join(file);
     assert!(
@@ -486,8 +709,15 @@ struct Curl {
 impl Curl {
     fn read(line: &str, token: &str) -> Self {
         let mut words = shell_words(line, token).into_iter();
-        assert_eq!((words.next().as_deref(), words.next().as_deref()), (Some("curl"), Some("-i")));
-        let mut command = Self { url: words.next().expect("a URL"), headers: Vec::new(), body: None };
+        assert_eq!(
+            (words.next().as_deref(), words.next().as_deref()),
+            (Some("curl"), Some("-i"))
+        );
+        let mut command = Self {
+            url: words.next().expect("a URL"),
+            headers: Vec::new(),
+            body: None,
+        };
         while let Some(word) = words.next() {
             let value = words.next().expect("a value");
             match word.as_str() {
@@ -535,7 +765,10 @@ fn shell_words(line: &str, token: &str) -> Vec<String> {
     }
     assert_eq!(quote, None, "an open quote: {line}");
     words.retain(|word| !word.is_empty());
-    words.iter().map(|word| word.replace("$TOKEN", token)).collect()
+    words
+        .iter()
+        .map(|word| word.replace("$TOKEN", token))
+        .collect()
 }
 
 fn http() -> Client {
@@ -562,7 +795,9 @@ pub fn tool(mcp: &str, name: &str, arguments: Value) -> RequestBuilder {
         }),
     );
     let request = json_rpc(mcp, call).header("mcp-protocol-version", "2026-07-28");
-    request.header("mcp-method", "tools/call").header("mcp-name", name)
+    request
+        .header("mcp-method", "tools/call")
+        .header("mcp-name", name)
 }
 
 /// The text a tool answers with.
@@ -577,7 +812,10 @@ pub async fn result(request: RequestBuilder) -> String {
 async fn json_of(answer: Response) -> Value {
     let text = answer.text().await.unwrap();
     // In a session, the last of some events.
-    let event = text.lines().rev().find_map(|line| line.strip_prefix("data: "));
+    let event = text
+        .lines()
+        .rev()
+        .find_map(|line| line.strip_prefix("data: "));
     serde_json::from_str(event.unwrap_or(&text)).unwrap_or_else(|_| panic!("not JSON: {text}"))
 }
 

@@ -16,7 +16,10 @@ use crate::world::{Answer, PATIENCE, World, clock, pass, token_of, until};
 /// One document of an issuer, and the reason given where it cannot be had.
 pub type Place = (&'static [Endpoint], &'static str);
 
-pub const METADATA: Place = (&[Endpoint::Rfc8414, Endpoint::OidcInserted], "discovery_failed");
+pub const METADATA: Place = (
+    &[Endpoint::Rfc8414, Endpoint::OidcInserted],
+    "discovery_failed",
+);
 pub const KEYS: Place = (&[Endpoint::Jwks], "jwks_unavailable");
 
 /// What one document is waited for.
@@ -29,7 +32,10 @@ pub fn fail(world: &World, (endpoints, _): Place, fault: Option<&Fault>) {
 }
 
 pub fn hits(world: &World, (endpoints, _): Place) -> usize {
-    endpoints.iter().map(|endpoint| world.server.hits(*endpoint)).sum()
+    endpoints
+        .iter()
+        .map(|endpoint| world.server.hits(*endpoint))
+        .sum()
 }
 
 /// The answer of a gate whose every fetch from this place, the next one after `seen` first, is held up
@@ -62,7 +68,14 @@ async fn a_server_that_fails_at_once_is_an_outage_for_its_own_tokens_alone() {
             (Fault::Reset, place.1),
             (Fault::Truncate, place.1),
             (Fault::Status(500), place.1),
-            (Fault::Html, if place == KEYS { "jwks_unusable" } else { place.1 }),
+            (
+                Fault::Html,
+                if place == KEYS {
+                    "jwks_unusable"
+                } else {
+                    place.1
+                },
+            ),
             (Fault::Redirect("http://127.0.0.1:1/".to_owned()), place.1),
             (Fault::Huge(10 * 1024 * 1024), place.1),
         ];
@@ -73,7 +86,11 @@ async fn a_server_that_fails_at_once_is_an_outage_for_its_own_tokens_alone() {
             let (own, other) = tokio::join!(world.list_with(&own), world.list_with(&other));
             own.assert_unavailable(code);
             other.assert_served();
-            assert_eq!(hits(&world, place), place.0.len(), "{fault:?}: each form is asked, and once");
+            assert_eq!(
+                hits(&world, place),
+                place.0.len(),
+                "{fault:?}: each form is asked, and once"
+            );
             fail(&world, place, None);
             world.clock.advance(Duration::from_secs(1));
             world.list_with(&world.token().mint()).await.assert_served();
@@ -93,15 +110,27 @@ async fn a_server_that_holds_its_answer_back_is_given_up_in_time_and_nobody_else
             assert!(poll!(&mut own).is_pending());
             until(|| hits(&world, place) == 1).await;
 
-            world.list_with(&token_of(&neighbour).mint()).await.assert_served();
-            world.list_with("garbage").await.assert_invalid_token("not_a_jwt");
-            assert!(poll!(&mut own).is_pending(), "{fault:?}: the others were served meanwhile");
+            world
+                .list_with(&token_of(&neighbour).mint())
+                .await
+                .assert_served();
+            world
+                .list_with("garbage")
+                .await
+                .assert_invalid_token("not_a_jwt");
+            assert!(
+                poll!(&mut own).is_pending(),
+                "{fault:?}: the others were served meanwhile"
+            );
 
             let answer = outlast(&world, place, 0, own).await;
             assert_given_up(&answer, place);
             let bound = TIMEOUT * u32::try_from(place.0.len()).unwrap();
             let waited = started.elapsed();
-            assert!(waited >= bound && waited < bound + TIMEOUT, "{fault:?}: {waited:?}");
+            assert!(
+                waited >= bound && waited < bound + TIMEOUT,
+                "{fault:?}: {waited:?}"
+            );
         }
     }
 }
@@ -109,12 +138,24 @@ async fn a_server_that_holds_its_answer_back_is_given_up_in_time_and_nobody_else
 #[tokio::test]
 async fn nobody_waits_longer_than_ten_seconds_however_many_documents_are_held_back() {
     let clock = clock();
-    let server = AuthorizationServer::builder().issuer_path("/tenant").clock(clock.clone()).start().await;
+    let server = AuthorizationServer::builder()
+        .issuer_path("/tenant")
+        .clock(clock.clone())
+        .start()
+        .await;
     let world = World::around(server, clock, |builder, server| {
-        builder.issuer(server.issuer()).scopes(ScopeMap::allow_unlisted())
+        builder
+            .issuer(server.issuer())
+            .scopes(ScopeMap::allow_unlisted())
     });
-    let all: Place =
-        (&[Endpoint::Rfc8414, Endpoint::OidcInserted, Endpoint::OidcAppended], "discovery_failed");
+    let all: Place = (
+        &[
+            Endpoint::Rfc8414,
+            Endpoint::OidcInserted,
+            Endpoint::OidcAppended,
+        ],
+        "discovery_failed",
+    );
     fail(&world, all, Some(&Fault::Hang));
     let token = world.token().mint();
     let started = tokio::time::Instant::now();
@@ -129,7 +170,9 @@ async fn metadata_that_hangs_in_one_form_is_found_in_the_next() {
     let first: Place = (&[Endpoint::Rfc8414], "");
     fail(&world, first, Some(&Fault::Hang));
     let token = world.token().mint();
-    outlast(&world, first, 0, world.list_with(&token)).await.assert_served();
+    outlast(&world, first, 0, world.list_with(&token))
+        .await
+        .assert_served();
 }
 
 #[tokio::test]
@@ -142,7 +185,10 @@ async fn an_answer_that_is_late_but_in_time_is_waited_for_and_nobody_else_waits_
         let mut own = pin!(world.list_with(&token));
         assert!(poll!(&mut own).is_pending());
         until(|| hits(&world, place) == 1).await;
-        world.list_with(&token_of(&neighbour).mint()).await.assert_served();
+        world
+            .list_with(&token_of(&neighbour).mint())
+            .await
+            .assert_served();
         assert!(poll!(&mut own).is_pending());
         pass(late).await;
         own.await.assert_served();
@@ -162,8 +208,14 @@ async fn an_answer_that_is_odd_but_whole_is_taken() {
     let keys = json!({ "keys": [broken, world.server.signing_key().jwk()] }).to_string();
     fail(&world, KEYS, Some(&Fault::Body(keys.into())));
     world.list_with(&world.token().mint()).await.assert_served();
-    world.list_with(&world.token().header("kid", "broken").mint()).await.assert_invalid_token("kid_unknown");
-    world.list_with(&token_of(&neighbour).mint()).await.assert_served();
+    world
+        .list_with(&world.token().header("kid", "broken").mint())
+        .await
+        .assert_invalid_token("kid_unknown");
+    world
+        .list_with(&token_of(&neighbour).mint())
+        .await
+        .assert_served();
 }
 
 #[tokio::test]
@@ -174,12 +226,21 @@ async fn a_document_of_ten_megabytes_is_given_up_long_before_it_was_sent() {
         let metadata = Flood::start(SIZE, announced).await;
         let world = World::with(|builder, server| {
             let by_keys = Issuer::new(server.issuer()).jwks_uri(format!("{}/jwks", keys.url));
-            builder.issuer(by_keys).issuer(&*metadata.url).scopes(ScopeMap::allow_unlisted())
+            builder
+                .issuer(by_keys)
+                .issuer(&*metadata.url)
+                .scopes(ScopeMap::allow_unlisted())
         })
         .await;
-        world.list_with(&world.token().mint()).await.assert_unavailable("jwks_unavailable");
+        world
+            .list_with(&world.token().mint())
+            .await
+            .assert_unavailable("jwks_unavailable");
         let token = world.token().claim("iss", &*metadata.url).mint();
-        world.list_with(&token).await.assert_unavailable("discovery_failed");
+        world
+            .list_with(&token)
+            .await
+            .assert_unavailable("discovery_failed");
         for (server, requests) in [(keys, 1), (metadata, 2)] {
             for sent in server.sent(requests).await {
                 assert!(sent < 1024 * 1024, "{sent} bytes were taken");
@@ -221,7 +282,10 @@ impl Flood {
         while sent.len() < requests {
             sent.push(self.sent.recv().await.expect("a request"));
         }
-        assert!(self.sent.try_recv().is_err(), "more than {requests} requests");
+        assert!(
+            self.sent.try_recv().is_err(),
+            "more than {requests} requests"
+        );
         sent
     }
 }
@@ -240,7 +304,10 @@ async fn send_spaces(mut stream: TcpStream, size: usize, announced: &str) -> usi
         head.push(stream.read_u8().await.expect("a request"));
     }
     let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{announced}\r\n");
-    stream.write_all(head.as_bytes()).await.expect("somebody reads the head");
+    stream
+        .write_all(head.as_bytes())
+        .await
+        .expect("somebody reads the head");
     let mut sent = 0;
     while sent < size {
         match stream.write(&[b' '; 16 * 1024]).await {
@@ -259,7 +326,10 @@ fn a_fetch_that_dies_with_its_runtime_counts_as_one_that_failed() {
     let world = lasting.block_on(World::new());
     world.server.fail(Endpoint::Jwks, Some(Fault::Hang));
     let token = world.token().mint();
-    let passing = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let passing = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     passing.block_on(async {
         let mut waiting = std::pin::pin!(world.list_with(&token));
         assert!(futures_util::poll!(&mut waiting).is_pending());
@@ -268,7 +338,10 @@ fn a_fetch_that_dies_with_its_runtime_counts_as_one_that_failed() {
     drop(passing);
     world.server.fail(Endpoint::Jwks, None);
     lasting.block_on(async {
-        world.list_with(&token).await.assert_unavailable("jwks_unavailable");
+        world
+            .list_with(&token)
+            .await
+            .assert_unavailable("jwks_unavailable");
         assert_eq!(world.server.hits(Endpoint::Jwks), 1);
         world.clock.advance(Duration::from_secs(1));
         world.list_with(&token).await.assert_served();

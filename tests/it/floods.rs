@@ -19,7 +19,11 @@ async fn two_thousand_unknown_keys_at_once_cost_the_issuer_one_fetch() {
     for answer in all_at_once(&world, forged).await {
         assert_refused_or_undecided(&answer);
     }
-    assert_eq!(world.server.hits(Endpoint::Jwks), 2, "one for the honest token, one for all the others");
+    assert_eq!(
+        world.server.hits(Endpoint::Jwks),
+        2,
+        "one for the honest token, one for all the others"
+    );
     assert_eq!(world.server.hits(Endpoint::Rfc8414), 2);
 }
 
@@ -44,7 +48,13 @@ async fn five_hundred_first_requests_share_one_discovery_and_one_fetch() {
     for answer in all_at_once(&world, tokens).await {
         answer.assert_served();
     }
-    assert_eq!((world.server.hits(Endpoint::Rfc8414), world.server.hits(Endpoint::Jwks)), (1, 1));
+    assert_eq!(
+        (
+            world.server.hits(Endpoint::Rfc8414),
+            world.server.hits(Endpoint::Jwks)
+        ),
+        (1, 1)
+    );
     assert_eq!(world.server.hits(Endpoint::OidcInserted), 0);
 }
 
@@ -62,7 +72,10 @@ async fn a_rotation_under_a_flood_costs_no_honest_client_its_token() {
         let flood = || forgeries(&forge(world.token(), seconds(&world)), 20);
         world.list_with(&world.token().mint()).await.assert_served();
         world.clock.advance(Duration::from_secs(31));
-        all_at_once(&world, flood()).await.iter().for_each(assert_refused_or_undecided);
+        all_at_once(&world, flood())
+            .await
+            .iter()
+            .for_each(assert_refused_or_undecided);
 
         world.server.rotate(SigningKey::generate(Algorithm::Es256));
         let patient = world.token().mint();
@@ -85,7 +98,11 @@ async fn a_rotation_under_a_flood_costs_no_honest_client_its_token() {
         }
         let served_after = served_after.expect("the new key is found");
         assert!(served_after <= 30, "{issued}: only after {served_after} s");
-        assert!(world.server.hits(Endpoint::Jwks) <= 4, "{issued}: {}", world.server.hits(Endpoint::Jwks));
+        assert!(
+            world.server.hits(Endpoint::Jwks) <= 4,
+            "{issued}: {}",
+            world.server.hits(Endpoint::Jwks)
+        );
     }
 }
 
@@ -103,7 +120,11 @@ async fn a_flood_during_an_outage_asks_the_issuer_ever_more_seldom() {
         if world.server.hits(Endpoint::Jwks) > asked_at.len() {
             asked_at.push(second);
         }
-        assert_eq!(world.server.hits(Endpoint::Jwks), asked_at.len(), "once in an instant");
+        assert_eq!(
+            world.server.hits(Endpoint::Jwks),
+            asked_at.len(),
+            "once in an instant"
+        );
         world.clock.advance(Duration::from_secs(1));
     }
     assert_eq!(asked_at, [0, 1, 3, 7, 15, 31, 61, 91]);
@@ -111,8 +132,13 @@ async fn a_flood_during_an_outage_asks_the_issuer_ever_more_seldom() {
 
 /// Tokens that differ from a good one in that nobody published their keys.
 fn forgeries(good: &TokenBuilder, count: usize) -> Vec<String> {
-    let token = |number| good.clone().header("kid", json!(format!("unknown-{number}")));
-    (0..count).map(|number| token(number).mint_with_signature([7; 64])).collect()
+    let token = |number| {
+        good.clone()
+            .header("kid", json!(format!("unknown-{number}")))
+    };
+    (0..count)
+        .map(|number| token(number).mint_with_signature([7; 64]))
+        .collect()
 }
 
 /// Each in a task of its own, over the threads of the runtime.
@@ -137,6 +163,10 @@ fn assert_refused_or_undecided(answer: &Answer) {
 }
 
 fn seconds(world: &World) -> i64 {
-    let since = world.clock.now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    let since = world
+        .clock
+        .now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("after 1970");
     i64::try_from(since.as_secs()).expect("before the end of time")
 }

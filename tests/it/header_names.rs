@@ -27,7 +27,9 @@ async fn assert_withheld(world: &World, request: Request<Full<Bytes>>, names: &[
     let mut plain = request.clone();
     for name in names {
         let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
-        plain.headers_mut().append(name.clone(), "a".parse().unwrap());
+        plain
+            .headers_mut()
+            .append(name.clone(), "a".parse().unwrap());
         plain.headers_mut().append(name, "b".parse().unwrap());
     }
     world.send(plain).await.assert_served();
@@ -44,7 +46,10 @@ async fn no_name_that_reads_as_one_of_ours_reaches_the_service() {
     let reading = World::with_scopes(whole()).await;
     let unread = World::with_scopes(ScopeMap::allow_unlisted()).await;
     let unbound = World::with(|builder, server| {
-        builder.issuer(server.issuer()).scopes(ScopeMap::allow_unlisted()).sessions(Sessions::unbound())
+        builder
+            .issuer(server.issuer())
+            .scopes(ScopeMap::allow_unlisted())
+            .sessions(Sessions::unbound())
     })
     .await;
     let body = call("tools/call", json!({ "name": "a" }));
@@ -53,7 +58,9 @@ async fn no_name_that_reads_as_one_of_ours_reaches_the_service() {
         assert_withheld(world, post(&token, &body), &names).await;
         let mut listening = bare(Method::GET, "/mcp");
         let authorization = format!("Bearer {token}").parse().unwrap();
-        listening.headers_mut().insert("authorization", authorization);
+        listening
+            .headers_mut()
+            .insert("authorization", authorization);
         assert_withheld(world, listening, &names).await;
     }
     assert_withheld(&reading, post_without_token(&body), &names).await;
@@ -62,7 +69,10 @@ async fn no_name_that_reads_as_one_of_ours_reaches_the_service() {
 #[tokio::test]
 async fn names_that_are_nobodys_and_the_true_ones_reach_the_service_as_they_are() {
     let world = World::with_scopes(ScopeMap::deny_unlisted().tool("a", "mcp:use")).await;
-    let mut request = post(&world.token().mint(), &call("tools/call", json!({ "name": "a" })));
+    let mut request = post(
+        &world.token().mint(),
+        &call("tools/call", json!({ "name": "a" })),
+    );
     for (name, value) in [
         ("x_request_id", "1"),
         ("mcp_sessions", "1"),

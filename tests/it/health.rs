@@ -9,7 +9,10 @@ use toolgate::{Issuer, IssuerHealth, Limits, ScopeMap};
 use crate::world::{World, pass, until};
 
 fn of<'a>(report: &'a [IssuerHealth], server: &AuthorizationServer) -> &'a IssuerHealth {
-    report.iter().find(|health| health.issuer() == server.issuer()).expect("it is trusted")
+    report
+        .iter()
+        .find(|health| health.issuer() == server.issuer())
+        .expect("it is trusted")
 }
 
 #[tokio::test]
@@ -20,7 +23,13 @@ async fn whoever_warms_up_fetches_the_keys_once_and_the_first_request_none() {
     assert!(of(&report, &world.server).problem().is_none());
     world.gate.warm_up().await;
     world.list_with(&world.token().mint()).await.assert_served();
-    assert_eq!((world.server.hits(Endpoint::Rfc8414), world.server.hits(Endpoint::Jwks)), (1, 1));
+    assert_eq!(
+        (
+            world.server.hits(Endpoint::Rfc8414),
+            world.server.hits(Endpoint::Jwks)
+        ),
+        (1, 1)
+    );
 }
 
 #[tokio::test]
@@ -34,7 +43,10 @@ async fn one_issuer_that_is_down_is_reported_and_does_not_keep_the_others_from_s
     let source = problem.source().expect("what exactly failed").to_string();
     assert_eq!(
         (problem.to_string().as_str(), source.as_str()),
-        ("its key set could not be fetched", "the server answered 500")
+        (
+            "its key set could not be fetched",
+            "the server answered 500"
+        )
     );
     assert!(up.problem().is_none());
 }
@@ -42,15 +54,25 @@ async fn one_issuer_that_is_down_is_reported_and_does_not_keep_the_others_from_s
 #[tokio::test]
 async fn issuers_are_warmed_up_all_at_once_and_for_no_longer_than_a_request_would_wait() {
     let hanging = async || {
-        let server = AuthorizationServer::builder().issuer_path("/tenant").start().await;
-        for form in [Endpoint::Rfc8414, Endpoint::OidcInserted, Endpoint::OidcAppended] {
+        let server = AuthorizationServer::builder()
+            .issuer_path("/tenant")
+            .start()
+            .await;
+        for form in [
+            Endpoint::Rfc8414,
+            Endpoint::OidcInserted,
+            Endpoint::OidcAppended,
+        ] {
             server.fail(form, Some(Fault::Hang));
         }
         server
     };
     let (first, second) = (hanging().await, hanging().await);
     let world = World::with(|builder, server| {
-        let builder = builder.issuer(first.issuer()).issuer(second.issuer()).issuer(server.issuer());
+        let builder = builder
+            .issuer(first.issuer())
+            .issuer(second.issuer())
+            .issuer(server.issuer());
         builder.scopes(ScopeMap::allow_unlisted())
     })
     .await;
@@ -67,7 +89,11 @@ async fn issuers_are_warmed_up_all_at_once_and_for_no_longer_than_a_request_woul
 async fn asking_for_health_starts_nothing() {
     let world = World::new().await;
     let ask = || {
-        let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        let tasks = || {
+            tokio::runtime::Handle::current()
+                .metrics()
+                .num_alive_tasks()
+        };
         let before = tasks();
         let report = world.gate.health();
         assert_eq!(tasks(), before, "a fetch would be a task of its own");
@@ -87,7 +113,11 @@ async fn a_probe_that_warms_up_does_not_wait_for_newer_keys_where_tokens_do_not(
     world.gate.warm_up().await;
     world.server.fail(Endpoint::Jwks, Some(Fault::Hang));
     world.clock.advance(Duration::from_secs(500));
-    let report = world.gate.warm_up().now_or_never().expect("it waits for nothing");
+    let report = world
+        .gate
+        .warm_up()
+        .now_or_never()
+        .expect("it waits for nothing");
     assert!(of(&report, &world.server).is_serving());
     until(|| world.server.hits(Endpoint::Jwks) == 2).await;
 }
@@ -139,9 +169,16 @@ async fn keys_given_once_and_for_all_always_serve() {
 async fn outside_of_a_runtime_nothing_is_fetched_nothing_panics_and_the_report_says_why() {
     let world = World::new().await;
     let gate = world.gate.clone();
-    let ask = move || std::thread::spawn(move || gate.warm_up().now_or_never()).join().expect("no panic");
+    let ask = move || {
+        std::thread::spawn(move || gate.warm_up().now_or_never())
+            .join()
+            .expect("no panic")
+    };
     let report = ask.clone()().expect("there is nothing to wait for");
-    let problem = of(&report, &world.server).problem().expect("what is missing").to_string();
+    let problem = of(&report, &world.server)
+        .problem()
+        .expect("what is missing")
+        .to_string();
     assert_eq!(problem, "there is no Tokio runtime here to fetch on");
 
     // Nor while a fetch is under way elsewhere.
@@ -155,7 +192,10 @@ async fn outside_of_a_runtime_nothing_is_fetched_nothing_panics_and_the_report_s
 #[tokio::test]
 async fn a_fetch_on_a_runtime_that_nobody_drives_is_given_up_and_does_not_come_back() {
     let world = World::new().await;
-    let idle = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let idle = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let (gate, handle) = (world.gate.clone(), idle.handle().clone());
     std::thread::spawn(move || {
         let _context = handle.enter();
@@ -168,7 +208,9 @@ async fn a_fetch_on_a_runtime_that_nobody_drives_is_given_up_and_does_not_come_b
     assert_eq!(world.server.hits(Endpoint::Jwks), 1);
 
     // It lands at last, as a failure, and takes nothing back.
-    tokio::task::spawn_blocking(move || drop(idle)).await.unwrap();
+    tokio::task::spawn_blocking(move || drop(idle))
+        .await
+        .unwrap();
     assert!(of(&world.gate.health(), &world.server).problem().is_none());
     world.list_with(&world.token().mint()).await.assert_served();
 }

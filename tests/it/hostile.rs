@@ -11,7 +11,10 @@ use toolgate::testing::{Endpoint, Fault};
 use crate::world::{World, bare, call, post_without_token};
 
 fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 #[test]
@@ -101,8 +104,19 @@ fn no_answer_about_an_opaque_token_makes_the_gate_panic_or_believe_what_it_does_
     let runtime = runtime();
     let world = runtime.block_on(crate::introspection::asking());
     runtime.block_on(world.gate.warm_up());
-    let names =
-        ["active", "active", "iss", "sub", "aud", "exp", "nbf", "scope", "cnf", "token_type", "token_use"];
+    let names = [
+        "active",
+        "active",
+        "iss",
+        "sub",
+        "aud",
+        "exp",
+        "nbf",
+        "scope",
+        "cnf",
+        "token_type",
+        "token_use",
+    ];
     let value = prop_oneof![
         Just(json!(true)),
         Just(json!(null)),

@@ -34,17 +34,38 @@ impl OidcProvider {
         let key = SigningKey::generate(Algorithm::Es256);
         let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
         let node = package.join("node_modules/.bin/node");
-        assert!(node.exists(), "first: npm ci --prefix {}", package.display());
+        assert!(
+            node.exists(),
+            "first: npm ci --prefix {}",
+            package.display()
+        );
         let mut command = Command::new(node);
-        command.arg(package.join("oidc_provider/server.mjs")).arg(json!({ "keys": [key.jwk()] }).to_string());
-        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+        command
+            .arg(package.join("oidc_provider/server.mjs"))
+            .arg(json!({ "keys": [key.jwk()] }).to_string());
+        let mut process = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let line = timeout(PATIENCE, lines.next_line()).await.expect("a line").unwrap().expect("it runs");
-        Self { _process: process, about: serde_json::from_str(&line).expect(&line), key }
+        let line = timeout(PATIENCE, lines.next_line())
+            .await
+            .expect("a line")
+            .unwrap()
+            .expect("it runs");
+        Self {
+            _process: process,
+            about: serde_json::from_str(&line).expect(&line),
+            key,
+        }
     }
 
     fn text(&self, pointer: &str) -> &str {
-        self.about.pointer(pointer).and_then(Value::as_str).expect(pointer)
+        self.about
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .expect(pointer)
     }
 
     fn secret(&self, client: &str) -> &str {
@@ -54,8 +75,12 @@ impl OidcProvider {
     async fn token(&self, resource: Option<&str>, scope: &str) -> String {
         let mut form = vec![("grant_type", "client_credentials"), ("scope", scope)];
         form.extend(resource.map(|resource| ("resource", resource)));
-        let answer: Value = serde_json::from_str(&self.post("/token_endpoint", &form).await).unwrap();
-        answer["access_token"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+        let answer: Value =
+            serde_json::from_str(&self.post("/token_endpoint", &form).await).unwrap();
+        answer["access_token"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{answer}"))
+            .to_owned()
     }
 
     async fn revoke(&self, token: &str) {
@@ -63,10 +88,18 @@ impl OidcProvider {
     }
 
     async fn post(&self, endpoint: &str, form: &[(&str, &str)]) -> String {
-        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-        let request = reqwest::Client::builder().no_proxy().build().unwrap().post(self.text(endpoint));
+        let body = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(form)
+            .finish();
+        let request = reqwest::Client::builder()
+            .no_proxy()
+            .build()
+            .unwrap()
+            .post(self.text(endpoint));
         let request = request.basic_auth("machine", Some(self.secret("machine")));
-        let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
+        let request = request
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(body);
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status(), 200);
         answer.text().await.unwrap()
@@ -77,8 +110,11 @@ impl OidcProvider {
         let mut world = World::new().await;
         world.clock = Clock::at(SystemTime::now());
         let builder = Toolgate::builder(RESOURCE).clock(world.clock.clone());
-        let builder = builder.issuer(Issuer::new(self.text("/issuer")).introspection(introspection));
-        let scopes = ScopeMap::deny_unlisted().every_request("mcp:use").tool("write", "files:write");
+        let builder =
+            builder.issuer(Issuer::new(self.text("/issuer")).introspection(introspection));
+        let scopes = ScopeMap::deny_unlisted()
+            .every_request("mcp:use")
+            .tool("write", "files:write");
         world.gate = builder.scopes(scopes).build().unwrap();
         world
     }
@@ -102,23 +138,41 @@ async fn interop_opaque_tokens_of_oidc_provider_are_judged_by_what_it_says_of_th
         let token = provider.token(Some(RESOURCE), "mcp:use").await;
         world.list_with(&token).await.assert_served();
         let principal = world.reached().principal.unwrap();
-        assert_eq!((principal.client_id(), principal.subject()), (Some("machine"), None));
+        assert_eq!(
+            (principal.client_id(), principal.subject()),
+            (Some("machine"), None)
+        );
         assert!(principal.is_machine() && principal.expires_at().is_some());
-        world.call_tool(&token, "write").await.assert_needs(&["mcp:use", "files:write"]);
+        world
+            .call_tool(&token, "write")
+            .await
+            .assert_needs(&["mcp:use", "files:write"]);
         let both = provider.token(Some(RESOURCE), "mcp:use files:write").await;
         world.call_tool(&both, "write").await.assert_served();
 
         let foreign = provider.token(Some(OTHER_RESOURCE), "mcp:use").await;
-        world.list_with(&foreign).await.assert_invalid_token("audience_mismatch");
+        world
+            .list_with(&foreign)
+            .await
+            .assert_invalid_token("audience_mismatch");
         let unbound = provider.token(None, "mcp:use").await;
-        world.list_with(&unbound).await.assert_invalid_token("audience_missing");
-        world.list_with("garbage").await.assert_invalid_token("inactive");
+        world
+            .list_with(&unbound)
+            .await
+            .assert_invalid_token("audience_missing");
+        world
+            .list_with("garbage")
+            .await
+            .assert_invalid_token("inactive");
 
         provider.revoke(&token).await;
         world.clock.advance(Duration::from_secs(59));
         world.list_with(&token).await.assert_served();
         world.clock.advance(Duration::from_secs(1));
-        world.list_with(&token).await.assert_invalid_token("inactive");
+        world
+            .list_with(&token)
+            .await
+            .assert_invalid_token("inactive");
     }
 }
 
@@ -128,17 +182,29 @@ async fn interop_a_users_access_token_of_oidc_provider_passes_and_their_refresh_
     let provider = OidcProvider::start().await;
     let [introspection, ..] = provider.every_way_to_ask();
     let world = provider.asked_by(introspection.clone()).await;
-    world.list_with(provider.text("/user/access_token")).await.assert_served();
-    assert_eq!(world.reached().principal.unwrap().subject(), Some(provider.text("/user/sub")));
+    world
+        .list_with(provider.text("/user/access_token"))
+        .await
+        .assert_served();
+    assert_eq!(
+        world.reached().principal.unwrap().subject(),
+        Some(provider.text("/user/sub"))
+    );
     // It is active, and only its having no audience and no type gives it away.
     let refresh_token = provider.text("/user/refresh_token");
-    world.list_with(refresh_token).await.assert_invalid_token("audience_missing");
+    world
+        .list_with(refresh_token)
+        .await
+        .assert_invalid_token("audience_missing");
 
     let mut world = World::new().await;
     let issuer = Issuer::new(provider.text("/issuer")).introspection(introspection);
     let builder = Toolgate::builder(RESOURCE).issuer(issuer.unbound_tokens_of_client("app"));
     world.gate = builder.scopes(ScopeMap::allow_unlisted()).build().unwrap();
-    world.list_with(refresh_token).await.assert_invalid_token("token_use_not_access");
+    world
+        .list_with(refresh_token)
+        .await
+        .assert_invalid_token("token_use_not_access");
 }
 
 #[tokio::test]
@@ -152,9 +218,13 @@ async fn interop_credentials_that_oidc_provider_refuses_are_an_outage_to_callers
         Introspection::post("rs-post", "wrong"),
         Introspection::post("nobody", "wrong"),
         Introspection::private_key_jwt("rs-key", unknown),
-        Introspection::private_key_jwt("rs-key", provider.key.to_pem()).assertion_audience("https://x"),
+        Introspection::private_key_jwt("rs-key", provider.key.to_pem())
+            .assertion_audience("https://x"),
     ] {
         let world = provider.asked_by(introspection).await;
-        world.list_with(&token).await.assert_unavailable("introspection_unauthorized");
+        world
+            .list_with(&token)
+            .await
+            .assert_unavailable("introspection_unauthorized");
     }
 }

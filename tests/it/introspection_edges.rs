@@ -19,7 +19,10 @@ const HOUR: Duration = Duration::from_secs(3600);
 #[tokio::test]
 async fn an_answer_that_promises_more_than_the_jwt_outlives_it_in_no_cache() {
     let clock = clock();
-    let server = AuthorizationServer::builder().clock(clock.clone()).start().await;
+    let server = AuthorizationServer::builder()
+        .clock(clock.clone())
+        .start()
+        .await;
     let world = World::around(server, clock, |builder, server| {
         let introspection = Introspection::basic("rs", "rs-secret").every_token();
         let builder = builder.issuer(Issuer::new(server.issuer()).introspection(introspection));
@@ -27,13 +30,18 @@ async fn an_answer_that_promises_more_than_the_jwt_outlives_it_in_no_cache() {
         builder.scopes(ScopeMap::allow_unlisted()).limits(limits)
     });
     let token = world.token().expires_in(10).mint();
-    world.server.introspect_as(&token, json!({ "active": true, "exp": 1_800_003_600 }));
+    world
+        .server
+        .introspect_as(&token, json!({ "active": true, "exp": 1_800_003_600 }));
     world.list_with(&token).await.assert_served();
     // Its leeway is a minute.
     world.clock.advance(Duration::from_secs(69));
     world.list_with(&token).await.assert_served();
     world.clock.advance(Duration::from_secs(1));
-    world.list_with(&token).await.assert_invalid_token("expired");
+    world
+        .list_with(&token)
+        .await
+        .assert_invalid_token("expired");
     assert_eq!(asked(&world), 1);
 }
 
@@ -42,10 +50,14 @@ async fn an_answer_is_as_old_as_its_question() {
     for (active, life) in [(true, 60), (false, 10)] {
         let world = asking().await;
         world.gate.warm_up().await;
-        world.server.fail(Endpoint::Introspect, Some(Fault::Delay(Duration::from_millis(100))));
-        world
-            .server
-            .introspect_as("opaque", json!({ "active": active, "aud": RESOURCE, "scope": "mcp:use" }));
+        world.server.fail(
+            Endpoint::Introspect,
+            Some(Fault::Delay(Duration::from_millis(100))),
+        );
+        world.server.introspect_as(
+            "opaque",
+            json!({ "active": active, "aud": RESOURCE, "scope": "mcp:use" }),
+        );
         {
             let mut waiting = pin!(world.list_with("opaque"));
             assert!(poll!(&mut waiting).is_pending());
@@ -74,7 +86,10 @@ async fn who_is_given_room_and_needs_none_leaves_it_to_the_next() {
     // Two that land, and sixty-two that do not.
     for number in 0..64 {
         let late = Fault::Delay(Duration::from_secs(2));
-        world.server.fail(Endpoint::Introspect, Some(if number < 2 { late } else { Fault::Hang }));
+        world.server.fail(
+            Endpoint::Introspect,
+            Some(if number < 2 { late } else { Fault::Hang }),
+        );
         let token = format!("opaque-{number}");
         let mut request = ask(token);
         assert!(poll!(&mut request).is_pending());
@@ -109,7 +124,10 @@ async fn what_was_found_out_while_one_waited_for_room_is_not_asked_again() {
         let mut requests = Vec::new();
         for number in 0..64 {
             let late = Fault::Delay(Duration::from_secs(2));
-            world.server.fail(Endpoint::Introspect, Some(if number == 0 { late } else { Fault::Hang }));
+            world.server.fail(
+                Endpoint::Introspect,
+                Some(if number == 0 { late } else { Fault::Hang }),
+            );
             let mut request = ask(format!("opaque-{number}"));
             assert!(poll!(&mut request).is_pending());
             requests.push(request);
@@ -132,7 +150,12 @@ async fn what_was_found_out_while_one_waited_for_room_is_not_asked_again() {
         })
         .await;
         let expected = if active { None } else { Some("inactive") };
-        assert!(answers.unwrap().iter().all(|answer| answer.code == expected));
+        assert!(
+            answers
+                .unwrap()
+                .iter()
+                .all(|answer| answer.code == expected)
+        );
         assert_eq!(asked(&world), 65);
         tokio::time::resume();
     }
@@ -140,15 +163,23 @@ async fn what_was_found_out_while_one_waited_for_room_is_not_asked_again() {
 
 #[tokio::test]
 async fn a_private_key_is_read_in_every_form_it_is_commonly_kept_in() {
-    for algorithm in
-        [Algorithm::Rs256, Algorithm::Es256, Algorithm::Es384, Algorithm::Es512, Algorithm::EdDsa]
-    {
+    for algorithm in [
+        Algorithm::Rs256,
+        Algorithm::Es256,
+        Algorithm::Es384,
+        Algorithm::Es512,
+        Algorithm::EdDsa,
+    ] {
         let key = SigningKey::generate(algorithm).without_kid();
         let jwk = private_jwk(&key);
         let mut bare = jwk.clone();
         bare.as_object_mut().unwrap().remove("alg");
-        let mut forms =
-            vec![key.to_pem(), key.to_pem().replace('\n', "\r\n"), jwk.to_string(), bare.to_string()];
+        let mut forms = vec![
+            key.to_pem(),
+            key.to_pem().replace('\n', "\r\n"),
+            jwk.to_string(),
+            bare.to_string(),
+        ];
         let inner = inner_key(&key);
         match algorithm {
             Algorithm::Rs256 => forms.push(pem("RSA PRIVATE KEY", &inner)),
@@ -183,8 +214,14 @@ async fn an_assertion_is_good_for_a_minute() {
     let key = SigningKey::generate(Algorithm::Es256);
     let introspection = Introspection::private_key_jwt("rs", private_jwk(&key).to_string());
     let claims = assert_asks_with(&key, introspection).await;
-    assert_eq!((&claims["iat"], &claims["exp"]), (&json!(1_800_000_000), &json!(1_800_000_060)));
-    assert_eq!((&claims["iss"], &claims["sub"]), (&json!("rs"), &json!("rs")));
+    assert_eq!(
+        (&claims["iat"], &claims["exp"]),
+        (&json!(1_800_000_000), &json!(1_800_000_060))
+    );
+    assert_eq!(
+        (&claims["iss"], &claims["sub"]),
+        (&json!("rs"), &json!("rs"))
+    );
 }
 
 #[tokio::test]
@@ -192,7 +229,10 @@ async fn a_question_on_a_runtime_that_nobody_drives_is_given_up_and_does_not_com
     let world = asking().await;
     world.gate.warm_up().await;
     let token = world.server.mint_opaque(&world.token());
-    let idle = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let idle = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let _context = idle.enter();
@@ -200,12 +240,17 @@ async fn a_question_on_a_runtime_that_nobody_drives_is_given_up_and_does_not_com
         });
     });
     pass(Duration::from_secs(30)).await;
-    world.server.fail(Endpoint::Introspect, Some(Fault::Delay(Duration::from_millis(100))));
+    world.server.fail(
+        Endpoint::Introspect,
+        Some(Fault::Delay(Duration::from_millis(100))),
+    );
     let mut first = pin!(world.list_with(&token));
     assert!(poll!(&mut first).is_pending());
     until(|| asked(&world) == 1).await;
     // It lands at last, and ends nothing that came after it.
-    tokio::task::spawn_blocking(move || drop(idle)).await.unwrap();
+    tokio::task::spawn_blocking(move || drop(idle))
+        .await
+        .unwrap();
     let mut second = pin!(world.list_with(&token));
     assert!(poll!(&mut second).is_pending());
     first.await.assert_served();
@@ -217,18 +262,31 @@ async fn a_question_on_a_runtime_that_nobody_drives_is_given_up_and_does_not_com
 async fn questions_on_a_runtime_that_nobody_drives_take_up_no_room_for_ever() {
     let world = asking().await;
     world.gate.warm_up().await;
-    let idle = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let idle = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let _context = idle.enter();
             for number in 0..64 {
-                assert!(world.list_with(&format!("opaque-{number}")).now_or_never().is_none());
+                assert!(
+                    world
+                        .list_with(&format!("opaque-{number}"))
+                        .now_or_never()
+                        .is_none()
+                );
             }
         });
     });
     pass(Duration::from_secs(30)).await;
-    world.list_with(&world.server.mint_opaque(&world.token())).await.assert_served();
-    tokio::task::spawn_blocking(move || drop(idle)).await.unwrap();
+    world
+        .list_with(&world.server.mint_opaque(&world.token()))
+        .await
+        .assert_served();
+    tokio::task::spawn_blocking(move || drop(idle))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -239,23 +297,62 @@ async fn an_answer_counts_by_its_status_and_type_and_an_error_by_whom_it_is_abou
         (200, "application/json", &good, None),
         (200, "Application/JSON; charset=utf-8", &good, None),
         (200, "text/html", &good, Some("introspection_unusable")),
-        (200, "application/token-introspection+jwt", &good, Some("introspection_unusable")),
+        (
+            200,
+            "application/token-introspection+jwt",
+            &good,
+            Some("introspection_unusable"),
+        ),
         (200, "", &good, Some("introspection_unusable")),
-        (201, "application/json", &good, Some("introspection_unavailable")),
-        (400, "application/json", &about("invalid_client"), Some("introspection_unauthorized")),
-        (400, "application/json", &about("unauthorized_client"), Some("introspection_unauthorized")),
-        (400, "application/json", &about("invalid_request"), Some("introspection_unavailable")),
-        (400, "application/json", &good, Some("introspection_unavailable")),
+        (
+            201,
+            "application/json",
+            &good,
+            Some("introspection_unavailable"),
+        ),
+        (
+            400,
+            "application/json",
+            &about("invalid_client"),
+            Some("introspection_unauthorized"),
+        ),
+        (
+            400,
+            "application/json",
+            &about("unauthorized_client"),
+            Some("introspection_unauthorized"),
+        ),
+        (
+            400,
+            "application/json",
+            &about("invalid_request"),
+            Some("introspection_unavailable"),
+        ),
+        (
+            400,
+            "application/json",
+            &good,
+            Some("introspection_unavailable"),
+        ),
     ] {
         let answers = wiremock::MockServer::start().await;
         let answer = wiremock::ResponseTemplate::new(status).set_body_raw(body.to_string(), kind);
-        wiremock::Mock::given(wiremock::matchers::any()).respond_with(answer).mount(&answers).await;
+        wiremock::Mock::given(wiremock::matchers::any())
+            .respond_with(answer)
+            .mount(&answers)
+            .await;
         let clock = clock();
-        let server = AuthorizationServer::builder().clock(clock.clone()).start().await;
+        let server = AuthorizationServer::builder()
+            .clock(clock.clone())
+            .start()
+            .await;
         let introspection = Introspection::basic("rs", "rs-secret").endpoint(answers.uri());
-        let answer = around(server, clock, introspection).list_with("opaque").await;
+        let answer = around(server, clock, introspection)
+            .list_with("opaque")
+            .await;
         assert_eq!(answer.code, code, "{status} {kind} {body}");
-        code.into_iter().for_each(|code| answer.assert_unavailable(code));
+        code.into_iter()
+            .for_each(|code| answer.assert_unavailable(code));
     }
 }
 
@@ -265,9 +362,17 @@ async fn an_issuer_without_keys_is_served_as_long_as_it_answers() {
     world.server.fail(Endpoint::Jwks, Some(Fault::Status(404)));
     let health = world.gate.warm_up().await;
     assert!(health[0].is_serving(), "its opaque tokens are judged");
-    assert_eq!(health[0].problem().unwrap().to_string(), "its key set could not be fetched");
-    world.server.fail(Endpoint::Introspect, Some(Fault::Status(500)));
-    world.list_with("opaque").await.assert_unavailable("introspection_unavailable");
+    assert_eq!(
+        health[0].problem().unwrap().to_string(),
+        "its key set could not be fetched"
+    );
+    world
+        .server
+        .fail(Endpoint::Introspect, Some(Fault::Status(500)));
+    world
+        .list_with("opaque")
+        .await
+        .assert_unavailable("introspection_unavailable");
     assert!(!world.gate.health()[0].is_serving());
 }
 
@@ -281,44 +386,76 @@ async fn who_is_asked_about_every_token_is_served_only_with_keys_too() {
 #[tokio::test]
 async fn a_subject_revoked_again_loses_what_was_issued_in_between_too() {
     let world = World::new().await;
-    let revoke = || world.gate.revoke(Revocation::subject(world.server.issuer(), "alice"), HOUR).unwrap();
+    let revoke = || {
+        world
+            .gate
+            .revoke(Revocation::subject(world.server.issuer(), "alice"), HOUR)
+            .unwrap()
+    };
     revoke();
     world.clock.advance(Duration::from_secs(600));
     let token = world.token().mint();
     world.list_with(&token).await.assert_served();
     revoke();
-    world.list_with(&token).await.assert_invalid_token("revoked");
+    world
+        .list_with(&token)
+        .await
+        .assert_invalid_token("revoked");
 }
 
 #[tokio::test]
 async fn a_strict_profile_asks_nothing_more_of_an_answer() {
     let clock = clock();
-    let server = AuthorizationServer::builder().clock(clock.clone()).start().await;
+    let server = AuthorizationServer::builder()
+        .clock(clock.clone())
+        .start()
+        .await;
     let world = World::around(server, clock, |builder, server| {
-        let issuer = Issuer::new(server.issuer()).introspection(Introspection::basic("rs", "rs-secret"));
-        builder.issuer(issuer.strict_rfc9068()).scopes(ScopeMap::allow_unlisted())
+        let issuer =
+            Issuer::new(server.issuer()).introspection(Introspection::basic("rs", "rs-secret"));
+        builder
+            .issuer(issuer.strict_rfc9068())
+            .scopes(ScopeMap::allow_unlisted())
     });
-    world.server.introspect_as("opaque", json!({ "active": true, "aud": RESOURCE }));
+    world
+        .server
+        .introspect_as("opaque", json!({ "active": true, "aud": RESOURCE }));
     world.list_with("opaque").await.assert_served();
 }
 
 #[tokio::test]
 async fn an_answer_may_begin_as_far_ahead_as_clocks_may_differ() {
     let world = asking().await;
-    for (token, start, is_served) in [("soon", 1_800_000_060, true), ("later", 1_800_000_061, false)] {
+    for (token, start, is_served) in [
+        ("soon", 1_800_000_060, true),
+        ("later", 1_800_000_061, false),
+    ] {
         let answer = json!({ "active": true, "aud": RESOURCE, "scope": "mcp:use", "nbf": start });
         world.server.introspect_as(token, answer);
-        assert_eq!(world.list_with(token).await.status == 200, is_served, "{token}");
+        assert_eq!(
+            world.list_with(token).await.status == 200,
+            is_served,
+            "{token}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_header_with_twins_makes_a_jwt_too() {
     let world = asking().await;
-    for header in [r#"{"alg":"none","alg":"none"}"#, r#"{"alg":"none","x":{"y":1,"y":1}}"#] {
+    for header in [
+        r#"{"alg":"none","alg":"none"}"#,
+        r#"{"alg":"none","x":{"y":1,"y":1}}"#,
+    ] {
         let token = format!("{}.e30.x", URL_SAFE_NO_PAD.encode(header));
-        world.server.introspect_as(&token, json!({ "active": true, "aud": RESOURCE, "scope": "mcp:use" }));
-        world.list_with(&token).await.assert_invalid_token("duplicate_claim");
+        world.server.introspect_as(
+            &token,
+            json!({ "active": true, "aud": RESOURCE, "scope": "mcp:use" }),
+        );
+        world
+            .list_with(&token)
+            .await
+            .assert_invalid_token("duplicate_claim");
     }
     assert_eq!(asked(&world), 0);
 }
@@ -326,12 +463,16 @@ async fn a_header_with_twins_makes_a_jwt_too() {
 #[tokio::test]
 async fn a_secret_keeps_its_blanks() {
     let clock = clock();
-    let server = AuthorizationServer::builder().client("rs", " spaced ").clock(clock.clone());
+    let server = AuthorizationServer::builder()
+        .client("rs", " spaced ")
+        .clock(clock.clone());
     let path = std::env::temp_dir().join(format!("toolgate-spaced-{}", std::process::id()));
     std::fs::write(&path, " spaced \n").unwrap();
     let introspection = Introspection::basic("rs", Secret::file(&path));
     let world = around(server.start().await, clock, introspection);
-    let answer = world.list_with(&world.server.mint_opaque(&world.token())).await;
+    let answer = world
+        .list_with(&world.server.mint_opaque(&world.token()))
+        .await;
     std::fs::remove_file(&path).unwrap();
     answer.assert_served();
 }
@@ -340,8 +481,12 @@ async fn a_secret_keeps_its_blanks() {
 async fn a_token_that_expires_while_it_is_asked_about_is_refused() {
     let world = asking().await;
     world.gate.warm_up().await;
-    world.server.fail(Endpoint::Introspect, Some(Fault::Delay(Duration::from_millis(100))));
-    let answer = json!({ "active": true, "aud": RESOURCE, "scope": "mcp:use", "exp": 1_800_000_003 });
+    world.server.fail(
+        Endpoint::Introspect,
+        Some(Fault::Delay(Duration::from_millis(100))),
+    );
+    let answer =
+        json!({ "active": true, "aud": RESOURCE, "scope": "mcp:use", "exp": 1_800_000_003 });
     world.server.introspect_as("opaque", answer);
     let mut waiting = pin!(world.list_with("opaque"));
     assert!(poll!(&mut waiting).is_pending());
@@ -361,7 +506,9 @@ async fn no_way_of_asking_shows_its_secret_or_the_token_in_a_log() {
         Introspection::private_key_jwt("rs", key.to_pem()),
     ] {
         let clock = clock();
-        let server = AuthorizationServer::builder().client_key("rs", key.clone()).clock(clock.clone());
+        let server = AuthorizationServer::builder()
+            .client_key("rs", key.clone())
+            .clock(clock.clone());
         let world = around(server.start().await, clock, introspection);
         let token = world.server.mint_opaque(&world.token());
         world.list_with(&token).await.assert_served();
@@ -371,7 +518,13 @@ async fn no_way_of_asking_shows_its_secret_or_the_token_in_a_log() {
             assert_eq!(world.list_with(&other).await.status, 503);
             assert!(!log.text().contains(&other));
         }
-        for secret in [token.as_str(), "rs-secret", "cnM6cnMtc2VjcmV0", "client_assertion", "eyJ"] {
+        for secret in [
+            token.as_str(),
+            "rs-secret",
+            "cnM6cnMtc2VjcmV0",
+            "client_assertion",
+            "eyJ",
+        ] {
             assert!(!log.text().contains(secret), "{secret}");
         }
     }
@@ -381,39 +534,76 @@ async fn no_way_of_asking_shows_its_secret_or_the_token_in_a_log() {
 async fn what_an_endpoint_is_asked_with_in_its_query_is_in_no_log() {
     let (log, _guard) = listen();
     let clock = clock();
-    let server = AuthorizationServer::builder().clock(clock.clone()).start().await;
-    let introspection = Introspection::basic("rs", "x").endpoint("http://127.0.0.1:1/x?api_key=t0psecret");
+    let server = AuthorizationServer::builder()
+        .clock(clock.clone())
+        .start()
+        .await;
+    let introspection =
+        Introspection::basic("rs", "x").endpoint("http://127.0.0.1:1/x?api_key=t0psecret");
     let world = around(server, clock, introspection);
-    world.list_with("opaque").await.assert_unavailable("introspection_unavailable");
+    world
+        .list_with("opaque")
+        .await
+        .assert_unavailable("introspection_unavailable");
     assert!(!log.text().contains("t0psecret"));
 }
 
 #[tokio::test]
 async fn a_token_that_was_revoked_here_is_not_asked_about_again_and_again() {
     let world = asking().await;
-    world.server.introspect_as("opaque", json!({ "active": true, "aud": RESOURCE, "scope": "mcp:use" }));
+    world.server.introspect_as(
+        "opaque",
+        json!({ "active": true, "aud": RESOURCE, "scope": "mcp:use" }),
+    );
     let (log, _guard) = listen();
     world.list_with("opaque").await.assert_served();
-    let token_id = log.decision()["fields"]["token_id"].as_str().unwrap().to_owned();
-    world.gate.revoke(Revocation::token(world.server.issuer(), token_id), HOUR).unwrap();
+    let token_id = log.decision()["fields"]["token_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    world
+        .gate
+        .revoke(Revocation::token(world.server.issuer(), token_id), HOUR)
+        .unwrap();
     let before = asked(&world);
     for _ in 0..100 {
-        world.list_with("opaque").await.assert_invalid_token("revoked");
+        world
+            .list_with("opaque")
+            .await
+            .assert_invalid_token("revoked");
     }
-    assert!(asked(&world) <= before + 1, "{} questions", asked(&world) - before);
+    assert!(
+        asked(&world) <= before + 1,
+        "{} questions",
+        asked(&world) - before
+    );
 }
 
 #[tokio::test]
 async fn a_token_that_was_revoked_here_by_its_hash_is_refused_through_an_outage_of_its_issuer() {
     let world = asking().await;
-    world.server.introspect_as("opaque", json!({ "active": true, "aud": RESOURCE, "scope": "mcp:use" }));
+    world.server.introspect_as(
+        "opaque",
+        json!({ "active": true, "aud": RESOURCE, "scope": "mcp:use" }),
+    );
     let (log, _guard) = listen();
     world.list_with("opaque").await.assert_served();
-    let token_id = log.decision()["fields"]["token_id"].as_str().unwrap().to_owned();
-    world.gate.revoke(Revocation::token(world.server.issuer(), token_id), HOUR).unwrap();
-    world.server.fail(Endpoint::Introspect, Some(Fault::Status(500)));
+    let token_id = log.decision()["fields"]["token_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    world
+        .gate
+        .revoke(Revocation::token(world.server.issuer(), token_id), HOUR)
+        .unwrap();
+    world
+        .server
+        .fail(Endpoint::Introspect, Some(Fault::Status(500)));
     for _ in 0..2 {
-        world.list_with("opaque").await.assert_invalid_token("revoked");
+        world
+            .list_with("opaque")
+            .await
+            .assert_invalid_token("revoked");
     }
 }
 
@@ -422,10 +612,18 @@ async fn a_jwt_that_was_revoked_here_is_shown_to_nobody_and_refused_through_an_o
     let world = asking_as(Introspection::every_token).await;
     let token = world.token().claim("jti", "stolen").mint();
     world.list_with(&token).await.assert_served();
-    world.gate.revoke(Revocation::token(world.server.issuer(), "stolen"), HOUR).unwrap();
-    world.server.fail(Endpoint::Introspect, Some(Fault::Status(500)));
+    world
+        .gate
+        .revoke(Revocation::token(world.server.issuer(), "stolen"), HOUR)
+        .unwrap();
+    world
+        .server
+        .fail(Endpoint::Introspect, Some(Fault::Status(500)));
     for _ in 0..2 {
-        world.list_with(&token).await.assert_invalid_token("revoked");
+        world
+            .list_with(&token)
+            .await
+            .assert_invalid_token("revoked");
     }
 }
 
@@ -437,8 +635,14 @@ async fn a_token_is_revoked_by_whatever_the_log_calls_it() {
         let world = World::new().await;
         let token = world.token().claim("jti", jti).mint();
         world.list_with(&token).await.assert_served();
-        let token_id = log.decision()["fields"]["token_id"].as_str().unwrap().to_owned();
-        world.gate.revoke(Revocation::token(world.server.issuer(), &*token_id), HOUR).unwrap();
+        let token_id = log.decision()["fields"]["token_id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        world
+            .gate
+            .revoke(Revocation::token(world.server.issuer(), &*token_id), HOUR)
+            .unwrap();
         let answer = world.list_with(&token).await;
         assert_eq!(answer.code, Some("revoked"), "{token_id}");
     }
@@ -450,12 +654,26 @@ async fn a_token_is_revoked_by_what_the_log_called_it_during_an_outage() {
     let world = asking().await;
     world.gate.warm_up().await;
     let token = world.server.mint_opaque(&world.token().claim("jti", "j1"));
-    world.server.fail(Endpoint::Introspect, Some(Fault::Status(500)));
-    world.list_with(&token).await.assert_unavailable("introspection_unavailable");
-    let token_id = log.decision()["fields"]["token_id"].as_str().unwrap().to_owned();
-    world.gate.revoke(Revocation::token(world.server.issuer(), &*token_id), HOUR).unwrap();
+    world
+        .server
+        .fail(Endpoint::Introspect, Some(Fault::Status(500)));
+    world
+        .list_with(&token)
+        .await
+        .assert_unavailable("introspection_unavailable");
+    let token_id = log.decision()["fields"]["token_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    world
+        .gate
+        .revoke(Revocation::token(world.server.issuer(), &*token_id), HOUR)
+        .unwrap();
     world.server.fail(Endpoint::Introspect, None);
-    world.list_with(&token).await.assert_invalid_token("revoked");
+    world
+        .list_with(&token)
+        .await
+        .assert_invalid_token("revoked");
 }
 
 #[tokio::test]
@@ -465,8 +683,14 @@ async fn a_refused_token_keeps_the_name_it_had_in_the_log() {
     let token = world.token().claim("jti", "j1").mint();
     world.list_with(&token).await.assert_served();
     assert_eq!(log.decision()["fields"]["token_id"], "j1");
-    world.gate.revoke(Revocation::subject(world.server.issuer(), "alice"), HOUR).unwrap();
-    world.list_with(&token).await.assert_invalid_token("revoked");
+    world
+        .gate
+        .revoke(Revocation::subject(world.server.issuer(), "alice"), HOUR)
+        .unwrap();
+    world
+        .list_with(&token)
+        .await
+        .assert_invalid_token("revoked");
     assert_eq!(log.decision()["fields"]["token_id"], "j1");
 }
 
@@ -476,20 +700,42 @@ async fn a_token_that_was_served_before_its_subject_was_revoked_is_refused_whate
     // The issuer's clock is ahead, as far as is tolerated.
     let token = world.token().claim("iat", 1_800_000_240).mint();
     world.list_with(&token).await.assert_served();
-    world.gate.revoke(Revocation::subject(world.server.issuer(), "alice"), HOUR).unwrap();
-    world.list_with(&token).await.assert_invalid_token("revoked");
+    world
+        .gate
+        .revoke(Revocation::subject(world.server.issuer(), "alice"), HOUR)
+        .unwrap();
+    world
+        .list_with(&token)
+        .await
+        .assert_invalid_token("revoked");
 }
 
 #[tokio::test]
 async fn a_revocation_repeated_after_the_clock_was_set_back_covers_no_less_than_before() {
     let world = World::new().await;
     let token = world.token().claim("iat", 1_800_000_000).mint();
-    let revoke = || world.gate.revoke(Revocation::subject(world.server.issuer(), "alice"), 2 * HOUR).unwrap();
+    let revoke = || {
+        world
+            .gate
+            .revoke(
+                Revocation::subject(world.server.issuer(), "alice"),
+                2 * HOUR,
+            )
+            .unwrap()
+    };
     revoke();
-    world.list_with(&token).await.assert_invalid_token("revoked");
-    world.clock.set(std::time::UNIX_EPOCH + Duration::from_secs(1_799_999_800));
+    world
+        .list_with(&token)
+        .await
+        .assert_invalid_token("revoked");
+    world
+        .clock
+        .set(std::time::UNIX_EPOCH + Duration::from_secs(1_799_999_800));
     revoke();
-    world.list_with(&token).await.assert_invalid_token("revoked");
+    world
+        .list_with(&token)
+        .await
+        .assert_invalid_token("revoked");
 }
 
 #[tokio::test]
@@ -499,9 +745,13 @@ async fn outside_of_a_runtime_an_opaque_token_is_refused_and_nothing_panics() {
     let token = world.server.mint_opaque(&world.token());
     let answered = std::thread::scope(|scope| {
         let world = &world;
-        scope.spawn(move || world.list_with(&token).now_or_never()).join()
+        scope
+            .spawn(move || world.list_with(&token).now_or_never())
+            .join()
     });
-    let answer = answered.expect("it panics").expect("there is nothing to wait for");
+    let answer = answered
+        .expect("it panics")
+        .expect("there is nothing to wait for");
     answer.assert_unavailable("introspection_unavailable");
 }
 
@@ -509,25 +759,42 @@ async fn outside_of_a_runtime_an_opaque_token_is_refused_and_nothing_panics() {
 async fn an_issuer_that_recovered_is_reported_so_though_nobody_has_asked_it_since() {
     let world = asking_as(Introspection::every_token).await;
     world.gate.warm_up().await;
-    world.server.fail(Endpoint::Introspect, Some(Fault::Status(500)));
-    world.list_with(&world.token().mint()).await.assert_unavailable("introspection_unavailable");
+    world
+        .server
+        .fail(Endpoint::Introspect, Some(Fault::Status(500)));
+    world
+        .list_with(&world.token().mint())
+        .await
+        .assert_unavailable("introspection_unavailable");
     world.server.fail(Endpoint::Introspect, None);
     // A probe that takes an unready server out of traffic also takes away the questions that would tell.
     world.clock.advance(HOUR);
-    assert!(world.gate.warm_up().await[0].is_serving(), "unready for ever");
+    assert!(
+        world.gate.warm_up().await[0].is_serving(),
+        "unready for ever"
+    );
 }
 
 #[tokio::test]
 async fn scopes_that_the_answer_narrows_are_narrowed_whatever_either_calls_them() {
     for (own, told) in [("scope", "scp"), ("scp", "scope"), ("scope", "scopes")] {
         let world = asking_as(Introspection::every_token).await;
-        let token = world.server.token().audience(RESOURCE).claim(own, "mcp:use admin").mint();
+        let token = world
+            .server
+            .token()
+            .audience(RESOURCE)
+            .claim(own, "mcp:use admin")
+            .mint();
         let mut answer = json!({ "active": true });
         answer[told] = json!("mcp:use");
         world.server.introspect_as(&token, answer);
         world.list_with(&token).await.assert_served();
         let principal = world.reached().principal.unwrap();
-        assert_eq!(principal.scopes().iter().collect::<Vec<_>>(), ["mcp:use"], "{own} narrowed by {told}");
+        assert_eq!(
+            principal.scopes().iter().collect::<Vec<_>>(),
+            ["mcp:use"],
+            "{own} narrowed by {told}"
+        );
     }
 }
 
@@ -536,7 +803,9 @@ async fn the_leeway_of_a_jwt_is_the_same_where_it_is_asked_about() {
     for configure in [std::convert::identity, Introspection::every_token] {
         let world = asking_as(configure).await;
         let token = world.token().expires_in(-30).mint();
-        world.server.introspect_as(&token, json!({ "active": true, "token_type": "Bearer" }));
+        world
+            .server
+            .introspect_as(&token, json!({ "active": true, "token_type": "Bearer" }));
         world.list_with(&token).await.assert_served();
     }
 }
@@ -545,14 +814,21 @@ async fn the_leeway_of_a_jwt_is_the_same_where_it_is_asked_about() {
 async fn a_jwt_of_a_client_without_audiences_passes_where_it_is_asked_about_too() {
     for configure in [std::convert::identity, Introspection::every_token] {
         let clock = clock();
-        let server = AuthorizationServer::builder().clock(clock.clone()).start().await;
+        let server = AuthorizationServer::builder()
+            .clock(clock.clone())
+            .start()
+            .await;
         let world = World::around(server, clock, |builder, server| {
             let introspection = configure(Introspection::basic("rs", "rs-secret"));
             let issuer = Issuer::new(server.issuer()).introspection(introspection);
-            builder.issuer(issuer.unbound_tokens_of_client("test-client")).scopes(ScopeMap::allow_unlisted())
+            builder
+                .issuer(issuer.unbound_tokens_of_client("test-client"))
+                .scopes(ScopeMap::allow_unlisted())
         });
         let token = world.server.token().mint();
-        world.server.introspect_as(&token, json!({ "active": true }));
+        world
+            .server
+            .introspect_as(&token, json!({ "active": true }));
         world.list_with(&token).await.assert_served();
     }
 }
@@ -560,7 +836,11 @@ async fn a_jwt_of_a_client_without_audiences_passes_where_it_is_asked_about_too(
 #[tokio::test]
 async fn a_header_that_is_an_object_makes_a_jwt_however_odd_its_members() {
     let world = asking().await;
-    let deep = format!(r#"{{"alg":"none","x":{}{}}}"#, "[".repeat(200), "]".repeat(200));
+    let deep = format!(
+        r#"{{"alg":"none","x":{}{}}}"#,
+        "[".repeat(200),
+        "]".repeat(200)
+    );
     for header in [
         r#"{"alg":"none","x":1e999}"#,
         r#"{"alg":"none","x":"\ud800"}"#,
@@ -568,15 +848,26 @@ async fn a_header_that_is_an_object_makes_a_jwt_however_odd_its_members() {
         &deep,
     ] {
         let token = format!("{}.e30.x", URL_SAFE_NO_PAD.encode(header));
-        world.server.introspect_as(&token, json!({ "active": true, "aud": RESOURCE, "scope": "mcp:use" }));
+        world.server.introspect_as(
+            &token,
+            json!({ "active": true, "aud": RESOURCE, "scope": "mcp:use" }),
+        );
         let answer = world.list_with(&token).await;
-        assert_eq!((answer.status.as_u16(), asked(&world)), (401, 0), "{header}");
+        assert_eq!(
+            (answer.status.as_u16(), asked(&world)),
+            (401, 0),
+            "{header}"
+        );
     }
 }
 
 #[test]
 fn a_secret_that_is_no_text_is_refused_without_being_shown() {
-    for secret in [json!(471_147_114_711_i64), json!(-471_147_114_711_i64), json!(4711.4711)] {
+    for secret in [
+        json!(471_147_114_711_i64),
+        json!(-471_147_114_711_i64),
+        json!(4711.4711),
+    ] {
         let shown = secret.to_string();
         let config = serde_json::from_value::<Config>(json!({
             "resource": RESOURCE,
@@ -592,10 +883,16 @@ fn a_secret_that_is_no_text_is_refused_without_being_shown() {
 
 #[test]
 fn a_secret_that_no_header_can_carry_is_a_slip_that_build_names() {
-    let issuer = Issuer::new("https://auth.example.com").introspection(Introspection::bearer("two\nlines"));
-    let built =
-        toolgate::Toolgate::builder(RESOURCE).issuer(issuer).scopes(ScopeMap::allow_unlisted()).build();
-    assert_eq!(built.unwrap_err().problems()[0].field(), "issuers[0].introspection.client_secret");
+    let issuer =
+        Issuer::new("https://auth.example.com").introspection(Introspection::bearer("two\nlines"));
+    let built = toolgate::Toolgate::builder(RESOURCE)
+        .issuer(issuer)
+        .scopes(ScopeMap::allow_unlisted())
+        .build();
+    assert_eq!(
+        built.unwrap_err().problems()[0].field(),
+        "issuers[0].introspection.client_secret"
+    );
 }
 
 #[test]
@@ -609,7 +906,10 @@ fn a_client_id_that_goes_nowhere_is_a_slip() {
         "scopes": { "unlisted": "allow" },
     }));
     let built = config.unwrap().into_builder().build();
-    assert_eq!(built.unwrap_err().problems()[0].field(), "issuers[0].introspection.client_id");
+    assert_eq!(
+        built.unwrap_err().problems()[0].field(),
+        "issuers[0].introspection.client_id"
+    );
 }
 
 #[cfg(target_os = "linux")]
@@ -620,18 +920,34 @@ async fn a_secret_file_that_blocks_harms_no_question_after_it() {
     let path = std::env::temp_dir().join(format!("toolgate-blocks-{}", std::process::id()));
     std::fs::write(&path, "rs-secret").unwrap();
     let clock = clock();
-    let server = AuthorizationServer::builder().clock(clock.clone()).start().await;
-    let world = around(server, clock, Introspection::basic("rs", Secret::file(&path)));
+    let server = AuthorizationServer::builder()
+        .clock(clock.clone())
+        .start()
+        .await;
+    let world = around(
+        server,
+        clock,
+        Introspection::basic("rs", Secret::file(&path)),
+    );
     world.gate.warm_up().await;
     std::fs::remove_file(&path).unwrap();
-    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(&path)
+            .status()
+            .unwrap()
+            .success()
+    );
     let token = world.server.mint_opaque(&world.token());
     let mut stuck = Box::pin(world.list_with(&token));
     assert!(poll!(&mut stuck).is_pending());
     // It opens once somebody reads.
     let mut writer = None;
     until(|| {
-        let opened = std::fs::OpenOptions::new().write(true).custom_flags(O_NONBLOCK).open(&path);
+        let opened = std::fs::OpenOptions::new()
+            .write(true)
+            .custom_flags(O_NONBLOCK)
+            .open(&path);
         writer = opened.ok();
         writer.is_some()
     })
@@ -639,7 +955,10 @@ async fn a_secret_file_that_blocks_harms_no_question_after_it() {
     // The last good one has to do, for this question and for those that come while the file still blocks.
     pass(Duration::from_secs(1)).await;
     stuck.await.assert_served();
-    world.list_with(&world.server.mint_opaque(&world.token())).await.assert_served();
+    world
+        .list_with(&world.server.mint_opaque(&world.token()))
+        .await
+        .assert_served();
     drop(writer);
     std::fs::remove_file(&path).unwrap();
 }
@@ -648,10 +967,15 @@ async fn a_secret_file_that_blocks_harms_no_question_after_it() {
 async fn one_token_that_an_issuer_cannot_answer_for_does_not_make_it_unserved() {
     let world = asking_as(Introspection::every_token).await;
     world.gate.warm_up().await;
-    world.server.fail(Endpoint::Introspect, Some(Fault::Status(413)));
+    world
+        .server
+        .fail(Endpoint::Introspect, Some(Fault::Status(413)));
     assert_eq!(world.list_with(&"a".repeat(16_000)).await.status, 503);
     world.server.fail(Endpoint::Introspect, None);
-    assert!(world.gate.health()[0].is_serving(), "whoever sends garbage decides");
+    assert!(
+        world.gate.health()[0].is_serving(),
+        "whoever sends garbage decides"
+    );
 }
 
 #[tokio::test]
@@ -666,18 +990,35 @@ async fn a_question_that_failed_long_ago_does_not_hide_that_later_ones_were_answ
     world.list_with(&world.token().mint()).await.assert_served();
     pass(Duration::from_secs(5)).await;
     stuck.await.assert_unavailable("introspection_unavailable");
-    assert!(world.gate.health()[0].is_serving(), "the last question asked had an answer");
+    assert!(
+        world.gate.health()[0].is_serving(),
+        "the last question asked had an answer"
+    );
 }
 
 /// Asks with this key, which must be believed, and returns the claims of the assertion.
 async fn assert_asks_with(key: &SigningKey, introspection: Introspection) -> Value {
     let clock = clock();
     let server = AuthorizationServer::builder().client_key("rs", key.clone());
-    let world = around(server.clock(clock.clone()).start().await, clock, introspection);
-    world.list_with(&world.server.mint_opaque(&world.token())).await.assert_served();
-    let question = world.server.requests(Endpoint::Introspect).pop().expect("a question");
+    let world = around(
+        server.clock(clock.clone()).start().await,
+        clock,
+        introspection,
+    );
+    world
+        .list_with(&world.server.mint_opaque(&world.token()))
+        .await
+        .assert_served();
+    let question = world
+        .server
+        .requests(Endpoint::Introspect)
+        .pop()
+        .expect("a question");
     let form: Vec<_> = form_urlencoded::parse(&question.body).collect();
-    let (_, assertion) = form.iter().find(|(name, _)| name == "client_assertion").expect("an assertion");
+    let (_, assertion) = form
+        .iter()
+        .find(|(name, _)| name == "client_assertion")
+        .expect("an assertion");
     let payload = assertion.split('.').nth(1).expect("three parts");
     let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();
     assert_eq!(claims["aud"], world.server.issuer());
@@ -692,7 +1033,10 @@ fn private_jwk(key: &SigningKey) -> Value {
     match jwk["kty"].as_str().unwrap() {
         "RSA" => {
             let numbers = members(&inner);
-            for (name, number) in ["d", "p", "q", "dp", "dq", "qi"].into_iter().zip(&numbers[3..]) {
+            for (name, number) in ["d", "p", "q", "dp", "dq", "qi"]
+                .into_iter()
+                .zip(&numbers[3..])
+            {
                 jwk[name] = base64url(number.strip_prefix(&[0]).unwrap_or(number));
             }
         }
@@ -711,7 +1055,10 @@ fn inner_key(key: &SigningKey) -> Vec<u8> {
 }
 
 fn pem(label: &str, der: &[u8]) -> String {
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
+    format!(
+        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
+        STANDARD.encode(der)
+    )
 }
 
 /// The elements of a DER sequence.
@@ -732,7 +1079,12 @@ fn element(der: &[u8]) -> (&[u8], &[u8]) {
         short @ ..=0x7f => (short.into(), 2),
         long => {
             let bytes = &der[2..2 + usize::from(long & 0x7f)];
-            (bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), 2 + bytes.len())
+            (
+                bytes
+                    .iter()
+                    .fold(0, |length, byte| length << 8 | usize::from(*byte)),
+                2 + bytes.len(),
+            )
         }
     };
     der[start..].split_at(length)

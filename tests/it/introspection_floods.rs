@@ -33,7 +33,11 @@ async fn all_at_once(world: &Arc<World>, tokens: impl IntoIterator<Item = String
 async fn five_hundred_requests_with_one_new_token_ask_once() {
     for fault in [None, Some(Fault::Delay(Duration::from_millis(50)))] {
         for every_token in [false, true] {
-            let configure = if every_token { Introspection::every_token } else { std::convert::identity };
+            let configure = if every_token {
+                Introspection::every_token
+            } else {
+                std::convert::identity
+            };
             let world = Arc::new(asking_as(configure).await);
             world.server.fail(Endpoint::Introspect, fault.clone());
             let token = match every_token {
@@ -44,7 +48,10 @@ async fn five_hundred_requests_with_one_new_token_ask_once() {
                 answer.assert_served();
             }
             assert_eq!(asked(&world), 1, "{fault:?}");
-            assert_eq!(world.server.hits(Endpoint::Rfc8414), if every_token { 2 } else { 1 });
+            assert_eq!(
+                world.server.hits(Endpoint::Rfc8414),
+                if every_token { 2 } else { 1 }
+            );
         }
     }
 }
@@ -52,7 +59,9 @@ async fn five_hundred_requests_with_one_new_token_ask_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn bad_tokens_are_asked_about_once_too_and_displace_no_good_one() {
     let world = Arc::new(asking().await);
-    let good: Vec<_> = (0..50).map(|_| world.server.mint_opaque(&world.token())).collect();
+    let good: Vec<_> = (0..50)
+        .map(|_| world.server.mint_opaque(&world.token()))
+        .collect();
     for answer in all_at_once(&world, good.clone()).await {
         answer.assert_served();
     }
@@ -67,7 +76,11 @@ async fn bad_tokens_are_asked_about_once_too_and_displace_no_good_one() {
     for answer in all_at_once(&world, good).await {
         answer.assert_served();
     }
-    assert_eq!(asked(&world), 10_050, "none of the good ones is asked about again");
+    assert_eq!(
+        asked(&world),
+        10_050,
+        "none of the good ones is asked about again"
+    );
     for answer in all_at_once(&world, vec!["more-garbage".to_owned(); 100]).await {
         answer.assert_invalid_token("inactive");
     }
@@ -75,12 +88,15 @@ async fn bad_tokens_are_asked_about_once_too_and_displace_no_good_one() {
 }
 
 #[tokio::test]
-async fn no_more_than_thirty_two_unknown_tokens_are_introspected_at_once_and_the_others_wait_their_turn() {
+async fn no_more_than_thirty_two_unknown_tokens_are_introspected_at_once_and_the_others_wait_their_turn()
+ {
     let world = Arc::new(asking().await);
     world.gate.warm_up().await;
     world.server.fail(Endpoint::Introspect, Some(Fault::Hang));
     let mut requests = JoinSet::new();
-    let tokens: Vec<_> = (0..100).map(|_| world.server.mint_opaque(&world.token())).collect();
+    let tokens: Vec<_> = (0..100)
+        .map(|_| world.server.mint_opaque(&world.token()))
+        .collect();
     for token in tokens.clone() {
         let world = world.clone();
         requests.spawn(async move { world.list_with(&token).await });
@@ -92,8 +108,13 @@ async fn no_more_than_thirty_two_unknown_tokens_are_introspected_at_once_and_the
     pass(Duration::from_secs(5)).await;
     let answers = requests.join_all().await;
     let mut codes = HashMap::new();
-    answers.iter().for_each(|answer| *codes.entry(answer.code).or_insert(0) += 1);
-    let expected = [(None, 100 - MAX_OF_STRANGERS), (Some("introspection_unavailable"), MAX_OF_STRANGERS)];
+    answers
+        .iter()
+        .for_each(|answer| *codes.entry(answer.code).or_insert(0) += 1);
+    let expected = [
+        (None, 100 - MAX_OF_STRANGERS),
+        (Some("introspection_unavailable"), MAX_OF_STRANGERS),
+    ];
     assert_eq!(codes, HashMap::from(expected));
     for answer in all_at_once(&world, tokens).await {
         answer.assert_served();
@@ -112,7 +133,11 @@ async fn asks_for_no_more_than(world: &World, asked_at_most: usize) {
 #[tokio::test]
 async fn all_of_the_room_is_for_tokens_that_were_good_lately_and_for_those_whose_signature_holds() {
     for every_token in [false, true] {
-        let configure = if every_token { Introspection::every_token } else { std::convert::identity };
+        let configure = if every_token {
+            Introspection::every_token
+        } else {
+            std::convert::identity
+        };
         let world = Arc::new(asking_as(configure).await);
         let mint = |_| match every_token {
             true => world.token().mint(),
@@ -143,7 +168,10 @@ async fn strangers_do_not_keep_out_a_caller_whose_token_was_good_lately() {
     let token = world.server.mint_opaque(&world.token());
     world.list_with(&token).await.assert_served();
     world.clock.advance(Duration::from_secs(61));
-    world.server.fail(Endpoint::Introspect, Some(Fault::Delay(Duration::from_millis(500))));
+    world.server.fail(
+        Endpoint::Introspect,
+        Some(Fault::Delay(Duration::from_millis(500))),
+    );
     let flood = (0..1400).map(|number| {
         let world = world.clone();
         async move { world.list_with(&format!("garbage-{number}")).await }
@@ -152,7 +180,11 @@ async fn strangers_do_not_keep_out_a_caller_whose_token_was_good_lately() {
     until(|| asked(&world) == 1 + MAX_OF_STRANGERS).await;
     let before = std::time::Instant::now();
     world.list_with(&token).await.assert_served();
-    assert!(before.elapsed() < Duration::from_secs(4), "{:?}", before.elapsed());
+    assert!(
+        before.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        before.elapsed()
+    );
 
     // What the queue has no room for is refused at once.
     let mut refused = 0;
@@ -162,7 +194,10 @@ async fn strangers_do_not_keep_out_a_caller_whose_token_was_good_lately() {
             refused += 1;
         }
     }
-    assert!(refused >= 1400 - 2 * MAX_OF_STRANGERS - MAX_WAITING, "{refused}");
+    assert!(
+        refused >= 1400 - 2 * MAX_OF_STRANGERS - MAX_WAITING,
+        "{refused}"
+    );
 }
 
 #[tokio::test]
@@ -181,23 +216,36 @@ async fn a_token_whose_caller_hangs_up_leaves_its_place_in_the_queue() {
     asks_for_no_more_than(&world, MAX_OF_STRANGERS).await;
     let mut late = pin!(world.list_with("late"));
     let refused = poll!(&mut late);
-    assert!(refused.is_ready(), "there is no room, and no time to wait for it");
+    assert!(
+        refused.is_ready(),
+        "there is no room, and no time to wait for it"
+    );
 
     drop(first);
     tokio::task::yield_now().await;
     let mut later = pin!(world.list_with("later"));
-    assert!(poll!(&mut later).is_pending(), "there is room to wait again");
+    assert!(
+        poll!(&mut later).is_pending(),
+        "there is room to wait again"
+    );
     world.server.fail(Endpoint::Introspect, None);
     pass(Duration::from_secs(5)).await;
     later.await.assert_invalid_token("inactive");
-    assert_eq!(asked(&world), MAX_OF_STRANGERS + 1, "no caller waits for the others any more");
+    assert_eq!(
+        asked(&world),
+        MAX_OF_STRANGERS + 1,
+        "no caller waits for the others any more"
+    );
 }
 
 #[tokio::test]
 async fn who_waits_in_vain_for_a_turn_is_told_to_come_back() {
     let world = Arc::new(asking().await);
     world.gate.warm_up().await;
-    world.server.fail(Endpoint::Introspect, Some(Fault::Slow(Duration::from_secs(1))));
+    world.server.fail(
+        Endpoint::Introspect,
+        Some(Fault::Slow(Duration::from_secs(1))),
+    );
     let mut requests = JoinSet::new();
     for number in 0..MAX_OF_STRANGERS * 3 {
         let world = world.clone();
@@ -209,7 +257,9 @@ async fn who_waits_in_vain_for_a_turn_is_told_to_come_back() {
     until(|| asked(&world) == 2 * MAX_OF_STRANGERS).await;
     pass(Duration::from_secs(5)).await;
     let answers = requests.join_all().await;
-    let busy = answers.iter().filter(|answer| answer.code == Some("introspection_busy"));
+    let busy = answers
+        .iter()
+        .filter(|answer| answer.code == Some("introspection_busy"));
     assert!(
         busy.count() >= MAX_OF_STRANGERS,
         "{:?}",
@@ -225,7 +275,10 @@ async fn who_waits_in_vain_for_a_turn_is_told_to_come_back() {
 async fn a_caller_who_hangs_up_cancels_nothing_that_others_wait_for() {
     let world = asking().await;
     world.gate.warm_up().await;
-    world.server.fail(Endpoint::Introspect, Some(Fault::Delay(Duration::from_millis(50))));
+    world.server.fail(
+        Endpoint::Introspect,
+        Some(Fault::Delay(Duration::from_millis(50))),
+    );
     let token = world.server.mint_opaque(&world.token());
     let mut waiting = pin!(world.list_with(&token));
     {
@@ -270,7 +323,13 @@ async fn an_issuer_that_holds_its_answer_back_is_given_up_in_time_and_nobody_els
 
 #[test]
 fn a_question_on_a_runtime_that_is_shut_down_ends_and_another_can_be_asked() {
-    let runtime = || Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime = || {
+        Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap()
+    };
     let (servers, first, second) = (runtime(), runtime(), runtime());
     let world = servers.block_on(asking());
     let world = Arc::new(world);
@@ -293,7 +352,10 @@ fn a_question_on_a_runtime_that_is_shut_down_ends_and_another_can_be_asked() {
         }
     });
     first.shutdown_timeout(PATIENCE);
-    assert!(second.block_on(asking).is_err(), "cancelled with its runtime");
+    assert!(
+        second.block_on(asking).is_err(),
+        "cancelled with its runtime"
+    );
     let waited = second.block_on(waiting).unwrap();
     if waited.code == Some("introspection_unavailable") {
         waited.assert_unavailable("introspection_unavailable");
@@ -304,17 +366,28 @@ fn a_question_on_a_runtime_that_is_shut_down_ends_and_another_can_be_asked() {
 
 #[test]
 fn in_the_shadow_of_a_runtime_that_is_gone_a_request_is_refused_and_does_not_hang() {
-    let runtime = || Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime = || {
+        Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap()
+    };
     let (servers, gone) = (runtime(), runtime());
     let world = servers.block_on(asking());
     servers.block_on(world.gate.warm_up());
-    let (opaque, unknown) =
-        (world.server.mint_opaque(&world.token()), world.token().header("kid", "new").mint());
+    let (opaque, unknown) = (
+        world.server.mint_opaque(&world.token()),
+        world.token().header("kid", "new").mint(),
+    );
     let handle = gone.handle().clone();
     gone.shutdown_timeout(PATIENCE);
     let _entered = handle.enter();
     world.clock.advance(Duration::from_secs(31));
-    for (token, code) in [(opaque, "introspection_unavailable"), (unknown, "kid_undecided")] {
+    for (token, code) in [
+        (opaque, "introspection_unavailable"),
+        (unknown, "kid_undecided"),
+    ] {
         let (sender, receiver) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
             let world = &world;
@@ -324,8 +397,13 @@ fn in_the_shadow_of_a_runtime_that_is_gone_a_request_is_refused_and_does_not_han
                 let answer = futures_util::FutureExt::now_or_never(world.list_with(&token));
                 sender.send(answer.map(|answer| answer.code)).unwrap();
             });
-            let answered = receiver.recv_timeout(Duration::from_secs(10)).expect("it does not hang");
-            assert!(answered.is_none_or(|answered| answered == Some(code)), "{answered:?}");
+            let answered = receiver
+                .recv_timeout(Duration::from_secs(10))
+                .expect("it does not hang");
+            assert!(
+                answered.is_none_or(|answered| answered == Some(code)),
+                "{answered:?}"
+            );
         });
     }
 }
@@ -337,13 +415,19 @@ async fn two_gates_on_one_issuer_share_no_answer() {
         let issuer = toolgate::Issuer::new(server.issuer());
         let issuer = issuer.introspection(Introspection::basic("rs", "rs-secret"));
         let builder = toolgate::Toolgate::builder(resource).issuer(issuer);
-        builder.scopes(toolgate::ScopeMap::allow_unlisted()).build().unwrap()
+        builder
+            .scopes(toolgate::ScopeMap::allow_unlisted())
+            .build()
+            .unwrap()
     };
     let (mut own, mut other) = (asking().await, asking().await);
     own.gate = gate(RESOURCE);
     other.gate = gate("https://mcp.example.com/other");
     server.introspect_as("opaque", json!({ "active": true, "aud": RESOURCE }));
     own.list_with("opaque").await.assert_served();
-    assert_eq!(other.list_with("opaque").await.code, Some("audience_mismatch"));
+    assert_eq!(
+        other.list_with("opaque").await.code,
+        Some("audience_mismatch")
+    );
     own.list_with("opaque").await.assert_served();
 }

@@ -21,7 +21,10 @@ const REFRESH: Duration = Duration::from_secs(480);
 async fn a_key_taken_back_dies_within_one_refresh_and_those_that_stay_keep_what_they_proved() {
     let world = World::with(|builder, server| {
         let limits = toolgate::Limits::default().verified_seconds(10_000);
-        builder.issuer(server.issuer()).scopes(ScopeMap::allow_unlisted()).limits(limits)
+        builder
+            .issuer(server.issuer())
+            .scopes(ScopeMap::allow_unlisted())
+            .limits(limits)
     })
     .await;
     let (taken_back, stays) = (world.server.signing_key(), key());
@@ -58,8 +61,12 @@ async fn an_issuer_may_move_its_keys_and_the_old_place_is_not_asked_again() {
     let world = World::new().await;
     let elsewhere = AuthorizationServer::start().await;
     world.list_with(&world.token().mint()).await.assert_served();
-    let moved = json!({ "issuer": world.server.issuer(), "jwks_uri": elsewhere.url(Endpoint::Jwks) });
-    world.server.fail(Endpoint::Rfc8414, Some(Fault::Body(moved.to_string().into())));
+    let moved =
+        json!({ "issuer": world.server.issuer(), "jwks_uri": elsewhere.url(Endpoint::Jwks) });
+    world.server.fail(
+        Endpoint::Rfc8414,
+        Some(Fault::Body(moved.to_string().into())),
+    );
 
     world.clock.advance(REFRESH);
     world.list_with(&world.token().mint()).await.assert_served();
@@ -68,7 +75,10 @@ async fn an_issuer_may_move_its_keys_and_the_old_place_is_not_asked_again() {
     world.clock.advance(Duration::from_secs(31));
     let token = world.token().signed_with(&elsewhere.signing_key()).mint();
     world.list_with(&token).await.assert_served();
-    world.list_with(&world.token().mint()).await.assert_invalid_token("kid_unknown");
+    world
+        .list_with(&world.token().mint())
+        .await
+        .assert_invalid_token("kid_unknown");
     assert_eq!(world.server.hits(Endpoint::Jwks), 1);
 }
 
@@ -77,20 +87,28 @@ async fn a_set_from_a_cache_is_as_old_as_the_cache_says_when_an_unknown_key_is_j
     for (headers, code) in [
         (&[][..], "kid_unknown"),
         (&[("age", "100")], "kid_undecided"),
-        (&[("age", "100"), ("cache-control", "max-age=600")], "kid_undecided"),
+        (
+            &[("age", "100"), ("cache-control", "max-age=600")],
+            "kid_undecided",
+        ),
         // Younger than the token by more than clocks may differ.
         (&[("age", "20")], "kid_unknown"),
     ] {
         let (world, _keys) = cached(headers).await;
         world.list_with(&world.token().mint()).await.assert_served();
         let forged = world.token().signed_with(&key());
-        let answer = world.list_with(&forged.clone().claim("iat", NOW - 85).mint()).await;
+        let answer = world
+            .list_with(&forged.clone().claim("iat", NOW - 85).mint())
+            .await;
         if code == "kid_undecided" {
             answer.assert_unavailable(code);
         } else {
             answer.assert_invalid_token(code);
         }
-        world.list_with(&forged.claim("iat", NOW - 200).mint()).await.assert_invalid_token("kid_unknown");
+        world
+            .list_with(&forged.claim("iat", NOW - 200).mint())
+            .await
+            .assert_invalid_token("kid_unknown");
     }
 }
 
@@ -100,14 +118,22 @@ async fn a_set_from_a_cache_has_only_the_rest_of_its_life_and_an_expiry_date_is_
         (&[("cache-control", "max-age=1000")][..], 1000),
         (&[("cache-control", "max-age=1000"), ("age", "500")], 500),
         (&[("expires", "Fri, 15 Jan 2027 08:05:00 GMT")], 300),
-        (&[("expires", "Fri, 15 Jan 2027 08:05:00 GMT"), ("cache-control", "max-age=1000")], 1000),
+        (
+            &[
+                ("expires", "Fri, 15 Jan 2027 08:05:00 GMT"),
+                ("cache-control", "max-age=1000"),
+            ],
+            1000,
+        ),
         (&[("expires", "0")], 60),
         (&[("cache-control", "max-age=1000"), ("age", "5000")], 60),
     ] {
         let (world, keys) = cached(headers).await;
         let token = world.token().expires_in(10_000).mint();
         world.list_with(&token).await.assert_served();
-        world.clock.advance(Duration::from_secs(lifetime * 4 / 5 - 1));
+        world
+            .clock
+            .advance(Duration::from_secs(lifetime * 4 / 5 - 1));
         world.list_with(&token).await.assert_served();
         assert_eq!(fetches(&keys).await, 1, "{headers:?}: before its time");
         world.clock.advance(Duration::from_secs(1));
@@ -131,8 +157,13 @@ async fn cached(headers: &[(&'static str, &'static str)]) -> (World, MockServer)
     })
     .await;
     let answer = ResponseTemplate::new(200).set_body_json(world.server.jwks());
-    let answer = headers.iter().fold(answer, |answer, (name, value)| answer.insert_header(*name, *value));
-    Mock::given(matchers::path("/jwks")).respond_with(answer).mount(&keys).await;
+    let answer = headers.iter().fold(answer, |answer, (name, value)| {
+        answer.insert_header(*name, *value)
+    });
+    Mock::given(matchers::path("/jwks"))
+        .respond_with(answer)
+        .mount(&keys)
+        .await;
     (world, keys)
 }
 
@@ -148,7 +179,10 @@ async fn who_looks_late_does_not_take_a_newer_set_for_one_from_the_future() {
     assert!(futures_util::poll!(&mut late).is_pending());
     world.list_with(&world.token().mint()).await.assert_served();
     world.clock.advance(Duration::from_secs(31));
-    world.list_with(&world.token().signed_with(&key()).mint()).await.assert_invalid_token("kid_unknown");
+    world
+        .list_with(&world.token().signed_with(&key()).mint())
+        .await
+        .assert_invalid_token("kid_unknown");
     assert_eq!(world.server.hits(Endpoint::Jwks), 2);
 
     late.await.assert_served();

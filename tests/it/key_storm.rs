@@ -35,7 +35,8 @@ struct Storm {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn through_a_storm_good_tokens_are_never_refused_withdrawn_ones_never_served_and_issuers_spared() {
+async fn through_a_storm_good_tokens_are_never_refused_withdrawn_ones_never_served_and_issuers_spared()
+ {
     let storm = Arc::new(Storm::new().await);
     let began = storm.world.clock.now();
     let mut clients = tokio::task::JoinSet::new();
@@ -46,20 +47,38 @@ async fn through_a_storm_good_tokens_are_never_refused_withdrawn_ones_never_serv
     storm.weather().await;
     clients.join_all().await;
 
-    let elapsed = storm.world.clock.now().duration_since(began).expect("forward");
+    let elapsed = storm
+        .world
+        .clock
+        .now()
+        .duration_since(began)
+        .expect("forward");
     let allowed = 1 + elapsed.as_secs() / COOLDOWN.as_secs();
     for issuer in &storm.issuers {
         let traffic = issuer.traffic();
         assert_eq!(traffic.most_at_once, 1, "one fetch at a time");
-        assert!(traffic.fetches as u64 <= allowed, "{} fetches in {elapsed:?}", traffic.fetches);
+        assert!(
+            traffic.fetches as u64 <= allowed,
+            "{} fetches in {elapsed:?}",
+            traffic.fetches
+        );
         assert!(issuer.newest_seen() > 0, "the storm saw a rotation");
     }
     // And a little more: the last attempt may be of this very moment, and times are floating-point numbers.
-    storm.world.clock.advance(COOLDOWN + Duration::from_millis(1));
+    storm
+        .world
+        .clock
+        .advance(COOLDOWN + Duration::from_millis(1));
     for issuer in &storm.issuers {
         let (newest, withdrawn) = (issuer.current() + 1, issuer.current() - 1);
-        storm.send(&issuer.fresh_token(&storm.world, newest)).await.assert_served();
-        storm.send(&issuer.token(&storm.world, withdrawn)).await.assert_invalid_token("kid_unknown");
+        storm
+            .send(&issuer.fresh_token(&storm.world, newest))
+            .await
+            .assert_served();
+        storm
+            .send(&issuer.token(&storm.world, withdrawn))
+            .await
+            .assert_invalid_token("kid_unknown");
     }
 }
 
@@ -71,12 +90,20 @@ impl Storm {
         }
         let world = World::with(|builder, _| {
             // Short enough for refreshes ahead of time to mix with those for the sake of unknown keys.
-            let limits = Limits::default().jwks_default_seconds(60).verified_seconds(100_000);
+            let limits = Limits::default()
+                .jwks_default_seconds(60)
+                .verified_seconds(100_000);
             let builder = builder.scopes(ScopeMap::allow_unlisted()).limits(limits);
-            issuers.iter().fold(builder, |builder, issuer| builder.issuer(issuer.configured()))
+            issuers.iter().fold(builder, |builder, issuer| {
+                builder.issuer(issuer.configured())
+            })
         })
         .await;
-        Self { world, issuers, done: AtomicUsize::new(0) }
+        Self {
+            world,
+            issuers,
+            done: AtomicUsize::new(0),
+        }
     }
 
     /// Keeps step with the clients, so that every rotation meets requests.
@@ -84,14 +111,22 @@ impl Storm {
         for step in 0..STEPS {
             until(|| self.done.load(Ordering::Relaxed) >= step * REQUESTS / STEPS).await;
             let advance = || self.world.clock.advance(STEP);
-            if step % 2 == 0 { advance() } else { self.issuers[step / 2 % ISSUERS].rotate(advance) }
+            if step % 2 == 0 {
+                advance()
+            } else {
+                self.issuers[step / 2 % ISSUERS].rotate(advance)
+            }
         }
     }
 
     async fn client(&self, mut dice: Dice) {
         while self.done.fetch_add(1, Ordering::Relaxed) < REQUESTS {
             let issuer = &self.issuers[dice.below(ISSUERS)];
-            let patience = if dice.below(4) == 0 { dice.below(6) } else { usize::MAX };
+            let patience = if dice.below(4) == 0 {
+                dice.below(6)
+            } else {
+                usize::MAX
+            };
             match dice.below(4) {
                 0 => self.with_forged_token(issuer, patience).await,
                 1 => self.with_withdrawn_token(issuer, patience).await,

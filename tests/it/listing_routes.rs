@@ -8,7 +8,9 @@ use futures_util::{FutureExt, stream};
 use http::{Method, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
-use rmcp::model::{ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool};
+use rmcp::model::{
+    ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
+};
 use rmcp::service::RequestContext;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
@@ -84,16 +86,31 @@ type Body = ResponseBody<http_body_util::combinators::BoxBody<Bytes, std::conver
 impl Session {
     async fn begin(map: ScopeMap, with_token: bool) -> Self {
         let server = AuthorizationServer::start().await;
-        let gate = Toolgate::builder(RESOURCE).issuer(server.issuer()).scopes(map).build().unwrap();
+        let gate = Toolgate::builder(RESOURCE)
+            .issuer(server.issuer())
+            .scopes(map)
+            .build()
+            .unwrap();
         let (asked, was_asked) = mpsc::unbounded_channel();
         let nothing = || Arc::new(Semaphore::new(0));
-        let handler = Slow { lists: nothing(), pings: nothing(), asked };
+        let handler = Slow {
+            lists: nothing(),
+            pings: nothing(),
+            asked,
+        };
         let made = handler.clone();
         let sessions = Arc::new(LocalSessionManager::default());
         let config = StreamableHttpServerConfig::default();
         let mcp = StreamableHttpService::new(move || Ok(made.clone()), sessions, config);
         let token = with_token.then(|| token_of(&server).mint());
-        let mut session = Self { gate, mcp, handler, was_asked, token, id: None };
+        let mut session = Self {
+            gate,
+            mcp,
+            handler,
+            was_asked,
+            token,
+            id: None,
+        };
         let hello = json!({
             "protocolVersion": "2025-11-25",
             "capabilities": {},
@@ -101,7 +118,12 @@ impl Session {
         });
         let welcome = session.send("POST", &call("initialize", hello)).await;
         assert_eq!(welcome.status(), StatusCode::OK);
-        session.id = Some(welcome.headers()["mcp-session-id"].to_str().unwrap().to_owned());
+        session.id = Some(
+            welcome.headers()["mcp-session-id"]
+                .to_str()
+                .unwrap()
+                .to_owned(),
+        );
         text_until(welcome, "protocolVersion").await;
         let initialized = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
         let accepted = session.send("POST", &initialized.to_string()).await;
@@ -112,7 +134,9 @@ impl Session {
     async fn send(&self, method: &str, body: &str) -> Response<Body> {
         let mut request = request(method, "/mcp", self.token.as_deref(), body);
         if let Some(id) = &self.id {
-            request.headers_mut().insert("mcp-session-id", id.parse().unwrap());
+            request
+                .headers_mut()
+                .insert("mcp-session-id", id.parse().unwrap());
         }
         let answer = self.gate.layer().layer(self.mcp.clone()).oneshot(request);
         timeout(PATIENCE, answer).await.expect("an answer").unwrap()
@@ -126,7 +150,12 @@ impl Session {
     }
 
     async fn asked_for(&mut self, what: &str) {
-        assert_eq!(timeout(PATIENCE, self.was_asked.recv()).await.expect("it is asked"), Some(what));
+        assert_eq!(
+            timeout(PATIENCE, self.was_asked.recv())
+                .await
+                .expect("it is asked"),
+            Some(what)
+        );
     }
 }
 
@@ -134,7 +163,9 @@ impl Session {
 async fn text_until(answer: Response<Body>, wanted: &str) -> String {
     let (mut body, mut text) = (answer.into_body(), String::new());
     while !text.contains(wanted) {
-        let frame = timeout(PATIENCE, body.frame()).await.unwrap_or_else(|_| panic!("only {text:?} came"));
+        let frame = timeout(PATIENCE, body.frame())
+            .await
+            .unwrap_or_else(|_| panic!("only {text:?} came"));
         let frame = frame.unwrap_or_else(|| panic!("{text:?} is all")).unwrap();
         text.push_str(std::str::from_utf8(&frame.into_data().unwrap_or_default()).unwrap());
     }
@@ -196,7 +227,9 @@ fn tools(names: &[&str]) -> Value {
 fn of_type(content_type: &str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body.into()));
     if !content_type.is_empty() {
-        response.headers_mut().insert("content-type", content_type.parse().unwrap());
+        response
+            .headers_mut()
+            .insert("content-type", content_type.parse().unwrap());
     }
     response
 }
@@ -204,7 +237,9 @@ fn of_type(content_type: &str, body: impl Into<Bytes>) -> Response<Full<Bytes>> 
 fn get(world: &World) -> Request<Full<Bytes>> {
     let mut request = bare(Method::GET, "/mcp");
     let bearer = format!("Bearer {}", world.token().mint());
-    request.headers_mut().insert("authorization", bearer.parse().unwrap());
+    request
+        .headers_mut()
+        .insert("authorization", bearer.parse().unwrap());
     request
 }
 
@@ -213,7 +248,16 @@ where
     R: http_body::Body<Data = Bytes> + Send + 'static,
     R::Error: std::fmt::Debug,
 {
-    String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+    String::from_utf8(
+        response
+            .into_body()
+            .collect()
+            .await
+            .unwrap()
+            .to_bytes()
+            .to_vec(),
+    )
+    .unwrap()
 }
 
 #[tokio::test]
@@ -221,7 +265,8 @@ async fn every_answer_is_looked_at_whatever_was_asked() {
     let world = World::with_scopes(map()).await;
     let token = world.token().mint();
     let list = |id: Value, names: &[&str]| json!({ "jsonrpc": "2.0", "id": id, "result": { "tools": tools(names) } });
-    let notification = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }).to_string();
+    let notification =
+        json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }).to_string();
     let batch = json!([
         { "jsonrpc": "2.0", "id": 1, "method": "ping" },
         { "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": { "name": "whoami" } },
@@ -241,9 +286,14 @@ async fn every_answer_is_looked_at_whatever_was_asked() {
             let (whole, left) = (list(id.clone(), &["whoami", "wipe"]), list(id, &["whoami"]));
             for (content_type, whole, left) in [
                 (JSON, whole.to_string(), left.to_string()),
-                (EVENTS, format!("data: {whole}\n\n"), format!("data: {left}\n\n")),
+                (
+                    EVENTS,
+                    format!("data: {whole}\n\n"),
+                    format!("data: {left}\n\n"),
+                ),
             ] {
-                let (answer, _) = through(&world, request.clone(), of_type(content_type, whole)).await;
+                let (answer, _) =
+                    through(&world, request.clone(), of_type(content_type, whole)).await;
                 assert_eq!(answer.headers()["cache-control"], "private, no-store");
                 assert_eq!(text(answer).await, left, "{request:?}");
             }
@@ -256,16 +306,26 @@ async fn what_has_no_list_in_it_passes_as_it_is() {
     let world = World::with_scopes(map()).await;
     let token = world.token().mint();
     let result = |result: Value| json!({ "jsonrpc": "2.0", "id": 1, "result": result }).to_string();
-    let structured = result(json!({ "content": [], "structuredContent": { "tools": [{ "name": "wipe" }] } }));
+    let structured =
+        result(json!({ "content": [], "structuredContent": { "tools": [{ "name": "wipe" }] } }));
     let initialized = result(json!({ "capabilities": { "tools": {}, "prompts": {} } }));
-    let sampling =
-        json!({ "jsonrpc": "2.0", "id": 1, "method": "sampling/createMessage", "params": { "tools": [{}] } });
-    for body in [structured.as_str(), &initialized, &sampling.to_string(), r#"{"tools":[{"x":1}]}"#, "5", ""]
-    {
+    let sampling = json!({ "jsonrpc": "2.0", "id": 1, "method": "sampling/createMessage", "params": { "tools": [{}] } });
+    for body in [
+        structured.as_str(),
+        &initialized,
+        &sampling.to_string(),
+        r#"{"tools":[{"x":1}]}"#,
+        "5",
+        "",
+    ] {
         for request in [post(&token, &call("ping", json!({}))), get(&world)] {
             let mut answer = of_type(JSON, body.to_owned());
-            answer.headers_mut().insert("etag", "\"x\"".parse().unwrap());
-            answer.headers_mut().insert("cache-control", "public".parse().unwrap());
+            answer
+                .headers_mut()
+                .insert("etag", "\"x\"".parse().unwrap());
+            answer
+                .headers_mut()
+                .insert("cache-control", "public".parse().unwrap());
             let head = answer.headers().clone();
             let (answer, _) = through(&world, request, answer).await;
             assert_eq!(answer.headers(), &head);
@@ -278,7 +338,8 @@ async fn what_has_no_list_in_it_passes_as_it_is() {
 async fn an_answer_in_another_form_passes_where_no_list_can_be_in_it() {
     let world = World::with_scopes(map()).await;
     let token = world.token().mint();
-    let list = json!({ "jsonrpc": "2.0", "id": 1, "result": { "tools": tools(&["wipe"]) } }).to_string();
+    let list =
+        json!({ "jsonrpc": "2.0", "id": 1, "result": { "tools": tools(&["wipe"]) } }).to_string();
     let list = list.as_str();
     let ping = || post(&token, &call("ping", json!({})));
     for (request, content_type, encoding, body, passes) in [
@@ -299,11 +360,19 @@ async fn an_answer_in_another_form_passes_where_no_list_can_be_in_it() {
         (get(&world), "", "", list, false),
         (get(&world), JSON, "gzip", list, false),
         (get(&world), EVENTS, "gzip", list, false),
-        (get(&world), "text/event-stream; charset=latin1", "", list, false),
+        (
+            get(&world),
+            "text/event-stream; charset=latin1",
+            "",
+            list,
+            false,
+        ),
     ] {
         let mut answer = of_type(content_type, body.to_owned());
         if !encoding.is_empty() {
-            answer.headers_mut().insert("content-encoding", encoding.parse().unwrap());
+            answer
+                .headers_mut()
+                .insert("content-encoding", encoding.parse().unwrap());
         }
         let method = request.method().clone();
         let (answer, _) = through(&world, request, answer).await;
@@ -322,9 +391,14 @@ async fn an_answer_in_another_form_passes_where_no_list_can_be_in_it() {
 #[tokio::test]
 async fn with_filtered_lists_no_answer_is_asked_for_in_a_compressed_form() {
     let world = World::with_scopes(map()).await;
-    for request in [post(&world.token().mint(), &call("ping", json!({}))), get(&world)] {
+    for request in [
+        post(&world.token().mint(), &call("ping", json!({}))),
+        get(&world),
+    ] {
         let mut request = request;
-        request.headers_mut().insert("accept-encoding", "gzip, br".parse().unwrap());
+        request
+            .headers_mut()
+            .insert("accept-encoding", "gzip, br".parse().unwrap());
         let (_, headers) = through(&world, request, of_type(JSON, "{}")).await;
         assert!(!headers.contains_key("accept-encoding"), "{headers:?}");
     }
@@ -334,12 +408,18 @@ async fn with_filtered_lists_no_answer_is_asked_for_in_a_compressed_form() {
 fn in_pieces(
     content_type: &str,
     body: String,
-) -> Response<impl http_body::Body<Data = Bytes, Error = std::convert::Infallible> + Send + 'static> {
+) -> Response<impl http_body::Body<Data = Bytes, Error = std::convert::Infallible> + Send + 'static>
+{
     let body = Bytes::from(body);
-    let pieces: Vec<Bytes> =
-        (0..body.len()).step_by(65_536).map(|at| body.slice(at..body.len().min(at + 65_536))).collect();
+    let pieces: Vec<Bytes> = (0..body.len())
+        .step_by(65_536)
+        .map(|at| body.slice(at..body.len().min(at + 65_536)))
+        .collect();
     let frames = stream::iter(pieces.into_iter().map(|piece| Ok(Frame::data(piece))));
-    Response::builder().header("content-type", content_type).body(StreamBody::new(frames)).unwrap()
+    Response::builder()
+        .header("content-type", content_type)
+        .body(StreamBody::new(frames))
+        .unwrap()
 }
 
 #[tokio::test]
@@ -348,16 +428,22 @@ async fn a_long_answer_without_a_list_passes_and_one_with_a_list_breaks_off_befo
     let token = world.token().mint();
     let blob = "x\\\"tools\\\":[".repeat(1_000_000);
     let result = |inside: &str| format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{{inside}}}}}"#);
-    let content =
-        format!(r#""content":[{{"tools":[1],"text":"{blob}"}}],"structuredContent":{{"tools":[2]}}"#);
+    let content = format!(
+        r#""content":[{{"tools":[1],"text":"{blob}"}}],"structuredContent":{{"tools":[2]}}"#
+    );
     let list = r#""t\u006fols":[{"name":"wipe"}]"#;
-    for (content_type, before, after) in [(JSON, "", ""), (EVENTS, "id: 1\ndata: ", "\n\n: ping\n\n")] {
+    for (content_type, before, after) in
+        [(JSON, "", ""), (EVENTS, "id: 1\ndata: ", "\n\n: ping\n\n")]
+    {
         let around = |inside: &str| format!("{before}{}{after}", result(inside));
         let ask = || post(&token, &call("tools/call", json!({ "name": "whoami" })));
         let whole = around(&content);
         let (answer, _) = through(&world, ask(), in_pieces(content_type, whole.clone())).await;
         assert_eq!(answer.status(), StatusCode::OK);
-        assert!(text(answer).await == whole, "{content_type}: it passes as it is");
+        assert!(
+            text(answer).await == whole,
+            "{content_type}: it passes as it is"
+        );
 
         let late = around(&format!("{content},{list}"));
         let (answer, _) = through(&world, ask(), in_pieces(content_type, late)).await;
@@ -371,10 +457,17 @@ async fn a_long_answer_without_a_list_passes_and_one_with_a_list_breaks_off_befo
 
         let early = around(&format!("{list},{content}"));
         let (answer, _) = through(&world, ask(), in_pieces(content_type, early)).await;
-        let status = if content_type == JSON { StatusCode::BAD_GATEWAY } else { StatusCode::OK };
+        let status = if content_type == JSON {
+            StatusCode::BAD_GATEWAY
+        } else {
+            StatusCode::OK
+        };
         assert_eq!(answer.status(), status);
         let got = text(answer).await;
-        assert!(got.len() < 1_000 && !got.contains("wipe") && got.contains("-32603"), "{got}");
+        assert!(
+            got.len() < 1_000 && !got.contains("wipe") && got.contains("-32603"),
+            "{got}"
+        );
     }
 }
 
@@ -383,18 +476,38 @@ async fn what_can_be_no_data_is_passed_on_byte_for_byte_as_it_comes() {
     let world = World::with_scopes(map()).await;
     let (send, mut receive) = mpsc::unbounded_channel::<Bytes>();
     let events = stream::poll_fn(move |cx| receive.poll_recv(cx));
-    let frames =
-        futures_util::StreamExt::map(events, |data| Ok::<_, std::convert::Infallible>(Frame::data(data)));
-    let answer = Response::builder().header("content-type", EVENTS).body(StreamBody::new(frames)).unwrap();
-    let (response, _) =
-        through(&world, post(&world.token().mint(), &call("tools/list", json!({}))), answer).await;
+    let frames = futures_util::StreamExt::map(events, |data| {
+        Ok::<_, std::convert::Infallible>(Frame::data(data))
+    });
+    let answer = Response::builder()
+        .header("content-type", EVENTS)
+        .body(StreamBody::new(frames))
+        .unwrap();
+    let (response, _) = through(
+        &world,
+        post(&world.token().mint(), &call("tools/list", json!({}))),
+        answer,
+    )
+    .await;
     let mut body = response.into_body();
-    for piece in
-        [": ping\n", ": ping\r\n", ":", " pi", "ng", "\r", "\n", "\n", "id: 7\nretry: 3\n", ": ping\n"]
-    {
+    for piece in [
+        ": ping\n",
+        ": ping\r\n",
+        ":",
+        " pi",
+        "ng",
+        "\r",
+        "\n",
+        "\n",
+        "id: 7\nretry: 3\n",
+        ": ping\n",
+    ] {
         send.send(piece.into()).unwrap();
         let frame = timeout(Duration::from_secs(5), body.frame()).await;
-        let frame = frame.unwrap_or_else(|_| panic!("{piece:?} waits")).unwrap().unwrap();
+        let frame = frame
+            .unwrap_or_else(|_| panic!("{piece:?} waits"))
+            .unwrap()
+            .unwrap();
         assert_eq!(frame.into_data().unwrap(), piece);
     }
 }

@@ -43,15 +43,24 @@ impl Log {
 
     /// Everything of the gate's own target.
     pub fn events(&self) -> Vec<Value> {
-        let events =
-            self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>();
-        events.into_iter().filter(|event| event["target"] == "toolgate").collect()
+        let events = self
+            .text()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect::<Vec<Value>>();
+        events
+            .into_iter()
+            .filter(|event| event["target"] == "toolgate")
+            .collect()
     }
 
     /// The last decision.
     pub fn decision(&self) -> Value {
         let decided = |event: &Value| event["fields"].get("decision").is_some();
-        self.events().into_iter().rfind(decided).expect("a decision")
+        self.events()
+            .into_iter()
+            .rfind(decided)
+            .expect("a decision")
     }
 }
 
@@ -59,10 +68,14 @@ impl Log {
 pub fn listen() -> (Log, tracing::subscriber::DefaultGuard) {
     // An event that another thread comes upon for the first time just now would stay off for this one too.
     static KEPT_OPEN: Once = Once::new();
-    KEPT_OPEN.call_once(|| tracing::subscriber::set_global_default(KeptOpen).expect("nobody else sets one"));
+    KEPT_OPEN.call_once(|| {
+        tracing::subscriber::set_global_default(KeptOpen).expect("nobody else sets one")
+    });
     let log = Log::default();
-    let subscriber =
-        tracing_subscriber::fmt().json().with_max_level(tracing::Level::TRACE).with_writer(log.clone());
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(log.clone());
     (log, tracing::subscriber::set_default(subscriber.finish()))
 }
 
@@ -122,7 +135,11 @@ async fn an_allowed_call_is_one_debug_event_that_says_who_did_what() {
 
     let unnamed = world.token().scope("a").without("jti").mint();
     world.call_tool(&unnamed, "t").await.assert_served();
-    assert_eq!(log.decision()["fields"]["token_id"].as_str().map(str::len), Some(16), "the hash stands in");
+    assert_eq!(
+        log.decision()["fields"]["token_id"].as_str().map(str::len),
+        Some(16),
+        "the hash stands in"
+    );
 }
 
 #[tokio::test]
@@ -131,35 +148,71 @@ async fn a_refusal_is_one_event_with_its_reason_and_the_loudness_it_deserves() {
     let world = World::with_scopes(ScopeMap::deny_unlisted().tool("t", "a")).await;
     let good = world.token();
 
-    world.send(bare(http::Method::POST, "/mcp")).await.assert_asks_for_a_token();
+    world
+        .send(bare(http::Method::POST, "/mcp"))
+        .await
+        .assert_asks_for_a_token();
     let event = log.decision();
-    assert_eq!((&event["level"], &event["fields"]["reason"]), (&json!("INFO"), &json!("no_token")));
+    assert_eq!(
+        (&event["level"], &event["fields"]["reason"]),
+        (&json!("INFO"), &json!("no_token"))
+    );
 
-    world.list_with(&good.clone().expires_in(-100).mint()).await.assert_invalid_token("expired");
+    world
+        .list_with(&good.clone().expires_in(-100).mint())
+        .await
+        .assert_invalid_token("expired");
     let event = log.decision();
-    assert_eq!((&event["level"], &event["fields"]["reason"]), (&json!("INFO"), &json!("expired")));
+    assert_eq!(
+        (&event["level"], &event["fields"]["reason"]),
+        (&json!("INFO"), &json!("expired"))
+    );
     assert_eq!(event["fields"]["subject"], "alice");
-    assert!(event["fields"]["got"].as_str().unwrap().contains("100 s"), "{event}");
+    assert!(
+        event["fields"]["got"].as_str().unwrap().contains("100 s"),
+        "{event}"
+    );
 
-    world.call_tool(&good.mint(), "t").await.assert_needs(&["a"]);
+    world
+        .call_tool(&good.mint(), "t")
+        .await
+        .assert_needs(&["a"]);
     let event = log.decision();
-    assert_eq!((&event["level"], &event["fields"]["reason"]), (&json!("INFO"), &json!("insufficient_scope")));
-    assert_eq!((&event["fields"]["required"], &event["fields"]["granted"]), (&json!("a"), &json!("mcp:use")));
+    assert_eq!(
+        (&event["level"], &event["fields"]["reason"]),
+        (&json!("INFO"), &json!("insufficient_scope"))
+    );
+    assert_eq!(
+        (&event["fields"]["required"], &event["fields"]["granted"]),
+        (&json!("a"), &json!("mcp:use"))
+    );
 
     world
         .list_with(&good.clone().audience("https://other").mint())
         .await
         .assert_invalid_token("audience_mismatch");
     let event = log.decision();
-    assert_eq!((&event["level"], &event["fields"]["reason"]), (&json!("WARN"), &json!("audience_mismatch")));
+    assert_eq!(
+        (&event["level"], &event["fields"]["reason"]),
+        (&json!("WARN"), &json!("audience_mismatch"))
+    );
     assert_eq!(event["fields"]["expected"], "https://mcp.example.com/mcp");
     assert_eq!(event["fields"]["got"], "https://other");
 
-    world.call_tool(&good.mint(), "unknown").await.assert_forbidden("tool_unmapped");
+    world
+        .call_tool(&good.mint(), "unknown")
+        .await
+        .assert_forbidden("tool_unmapped");
     let event = log.decision();
-    assert_eq!((&event["level"], &event["fields"]["got"]), (&json!("WARN"), &json!("unknown")));
+    assert_eq!(
+        (&event["level"], &event["fields"]["got"]),
+        (&json!("WARN"), &json!("unknown"))
+    );
 
-    let decisions = log.events().into_iter().filter(|event| event["fields"].get("decision").is_some());
+    let decisions = log
+        .events()
+        .into_iter()
+        .filter(|event| event["fields"].get("decision").is_some());
     assert_eq!(decisions.count(), 5);
 }
 
@@ -167,17 +220,39 @@ async fn a_refusal_is_one_event_with_its_reason_and_the_loudness_it_deserves() {
 async fn an_outage_is_an_error() {
     let (log, _guard) = listen();
     let world = World::new().await;
-    world.server.fail(toolgate::testing::Endpoint::Jwks, Some(toolgate::testing::Fault::Status(500)));
-    world.list_with(&world.token().mint()).await.assert_unavailable("jwks_unavailable");
+    world.server.fail(
+        toolgate::testing::Endpoint::Jwks,
+        Some(toolgate::testing::Fault::Status(500)),
+    );
+    world
+        .list_with(&world.token().mint())
+        .await
+        .assert_unavailable("jwks_unavailable");
     let event = log.decision();
-    assert_eq!((&event["level"], &event["fields"]["reason"]), (&json!("ERROR"), &json!("jwks_unavailable")));
+    assert_eq!(
+        (&event["level"], &event["fields"]["reason"]),
+        (&json!("ERROR"), &json!("jwks_unavailable"))
+    );
     for _ in 0..20 {
-        world.list_with(&world.token().mint()).await.assert_unavailable("jwks_unavailable");
+        world
+            .list_with(&world.token().mint())
+            .await
+            .assert_unavailable("jwks_unavailable");
     }
     let event = log.decision();
-    assert_eq!((&event["level"], &event["fields"]["rationed"]), (&json!("DEBUG"), &json!(true)));
-    let loud = log.events().into_iter().filter(|event| event["level"] == "ERROR");
-    assert_eq!(loud.count(), 2, "one of the fetch, one of the decisions: strangers must not fill the log");
+    assert_eq!(
+        (&event["level"], &event["fields"]["rationed"]),
+        (&json!("DEBUG"), &json!(true))
+    );
+    let loud = log
+        .events()
+        .into_iter()
+        .filter(|event| event["level"] == "ERROR");
+    assert_eq!(
+        loud.count(),
+        2,
+        "one of the fetch, one of the decisions: strangers must not fill the log"
+    );
 }
 
 #[tokio::test]
@@ -185,12 +260,21 @@ async fn a_subject_appears_only_once_its_signature_held() {
     let (log, _guard) = listen();
     let world = World::new().await;
     world.list_with(&world.token().mint()).await.assert_served();
-    let forged = world.token().subject("mallory").mint_with_signature([0; 64]);
-    world.list_with(&forged).await.assert_invalid_token("bad_signature");
+    let forged = world
+        .token()
+        .subject("mallory")
+        .mint_with_signature([0; 64]);
+    world
+        .list_with(&forged)
+        .await
+        .assert_invalid_token("bad_signature");
     assert!(!log.text().contains("mallory"));
     let event = log.decision();
     assert_eq!(event["fields"]["token_id"].as_str().unwrap().len(), 16);
-    assert!(event["fields"].get("subject").is_none() && event["fields"].get("issuer").is_none(), "{event}");
+    assert!(
+        event["fields"].get("subject").is_none() && event["fields"].get("issuer").is_none(),
+        "{event}"
+    );
 }
 
 #[tokio::test]
@@ -198,42 +282,81 @@ async fn warnings_about_strangers_are_rationed_and_those_about_known_callers_are
     let (log, _guard) = listen();
     let world = World::with_scopes(ScopeMap::deny_unlisted()).await;
     for _ in 0..20 {
-        world.list_with("garbage").await.assert_invalid_token("not_a_jwt");
-        world.call_tool(&world.token().mint(), "t").await.assert_forbidden("tool_unmapped");
+        world
+            .list_with("garbage")
+            .await
+            .assert_invalid_token("not_a_jwt");
+        world
+            .call_tool(&world.token().mint(), "t")
+            .await
+            .assert_forbidden("tool_unmapped");
     }
     let warned = |reason: &str| {
         let events = log.events().into_iter();
-        events.filter(|event| event["level"] == "WARN" && event["fields"]["reason"] == reason).count()
+        events
+            .filter(|event| event["level"] == "WARN" && event["fields"]["reason"] == reason)
+            .count()
     };
     assert_eq!((warned("not_a_jwt"), warned("tool_unmapped")), (1, 20));
 }
 
 #[tokio::test]
-async fn what_strangers_can_cause_at_will_is_logged_once_in_a_while_with_the_number_of_the_others() {
+async fn what_strangers_can_cause_at_will_is_logged_once_in_a_while_with_the_number_of_the_others()
+{
     let (log, _guard) = listen();
     let world = asking().await;
-    world.server.introspect_as("garbage", json!({ "active": false }));
+    world
+        .server
+        .introspect_as("garbage", json!({ "active": false }));
     let expired = world.token().expires_in(-100).mint();
     let forged = format!("{}AAAA", &expired[..expired.len() - 4]);
-    world.list_with(&expired).await.assert_invalid_token("expired");
+    world
+        .list_with(&expired)
+        .await
+        .assert_invalid_token("expired");
     for round in 0..2 {
         for _ in 0..20 {
-            world.send(bare(http::Method::POST, "/mcp")).await.assert_asks_for_a_token();
-            world.list_with("garbage").await.assert_invalid_token("inactive");
-            world.list_with(&forged).await.assert_invalid_token("bad_signature");
+            world
+                .send(bare(http::Method::POST, "/mcp"))
+                .await
+                .assert_asks_for_a_token();
+            world
+                .list_with("garbage")
+                .await
+                .assert_invalid_token("inactive");
+            world
+                .list_with(&forged)
+                .await
+                .assert_invalid_token("bad_signature");
         }
         let suppressed = if round == 0 { Value::Null } else { json!(19) };
-        for (reason, level) in [("no_token", "INFO"), ("inactive", "INFO"), ("bad_signature", "WARN")] {
-            let of_reason = log.events().into_iter().filter(|event| event["fields"]["reason"] == reason);
-            let (quiet, loud): (Vec<_>, Vec<_>) = of_reason.partition(|event| event["level"] == "DEBUG");
-            assert_eq!((loud.len(), quiet.len()), (round + 1, 19 * (round + 1)), "{reason}");
+        for (reason, level) in [
+            ("no_token", "INFO"),
+            ("inactive", "INFO"),
+            ("bad_signature", "WARN"),
+        ] {
+            let of_reason = log
+                .events()
+                .into_iter()
+                .filter(|event| event["fields"]["reason"] == reason);
+            let (quiet, loud): (Vec<_>, Vec<_>) =
+                of_reason.partition(|event| event["level"] == "DEBUG");
+            assert_eq!(
+                (loud.len(), quiet.len()),
+                (round + 1, 19 * (round + 1)),
+                "{reason}"
+            );
             let last = &loud.last().unwrap();
             assert_eq!(
                 (&last["level"], &last["fields"]["suppressed"]),
                 (&json!(level), &suppressed),
                 "{reason}"
             );
-            assert!(quiet.iter().all(|event| event["fields"]["rationed"] == true));
+            assert!(
+                quiet
+                    .iter()
+                    .all(|event| event["fields"]["rationed"] == true)
+            );
         }
         world.clock.advance(std::time::Duration::from_secs(11));
     }
@@ -245,8 +368,14 @@ async fn no_denial_of_a_token_whose_signature_held_is_rationed() {
     let world = asking_as(toolgate::Introspection::every_token).await;
     let spoilt = [
         (world.token().expires_in(-100).mint(), "expired"),
-        (world.token().audience("https://other").mint(), "audience_mismatch"),
-        (world.token().claim("cnf", json!({ "jkt": "x" })).mint(), "dpop_required"),
+        (
+            world.token().audience("https://other").mint(),
+            "audience_mismatch",
+        ),
+        (
+            world.token().claim("cnf", json!({ "jkt": "x" })).mint(),
+            "dpop_required",
+        ),
     ];
     for (token, reason) in &spoilt {
         for _ in 0..5 {
@@ -261,10 +390,18 @@ async fn no_denial_of_a_token_whose_signature_held_is_rationed() {
     }
     for _ in 0..5 {
         let token = world.token().mint();
-        world.server.introspect_as(&token, json!({ "active": false }));
-        world.list_with(&token).await.assert_invalid_token("inactive");
+        world
+            .server
+            .introspect_as(&token, json!({ "active": false }));
+        world
+            .list_with(&token)
+            .await
+            .assert_invalid_token("inactive");
         let event = log.decision();
-        assert_eq!((&event["level"], &event["fields"]["subject"]), (&json!("INFO"), &json!("alice")));
+        assert_eq!(
+            (&event["level"], &event["fields"]["subject"]),
+            (&json!("INFO"), &json!("alice"))
+        );
     }
 }
 
@@ -281,14 +418,23 @@ async fn text_that_a_caller_chose_is_escaped_and_cut() {
     let event = log.decision();
     assert_eq!(event["fields"]["subject"], "a\\r\\nforged line");
     let tool = event["fields"]["tool"].as_str().unwrap();
-    assert!(tool.starts_with("x\\ny") && tool.len() < 200, "{}", tool.len());
+    assert!(
+        tool.starts_with("x\\ny") && tool.len() < 200,
+        "{}",
+        tool.len()
+    );
 
     // A longer one is not even shown.
     let name = "y".repeat(10_000);
-    let answer = world.send(post(&token, &call("tools/call", json!({ "name": name })))).await;
+    let answer = world
+        .send(post(&token, &call("tools/call", json!({ "name": name }))))
+        .await;
     answer.assert_rpc_error("name_too_long", -32600, &json!(1));
     let event = log.decision();
-    assert_eq!((&event["fields"]["got"], &event["fields"]["tool"]), (&json!("10000 bytes"), &Value::Null));
+    assert_eq!(
+        (&event["fields"]["got"], &event["fields"]["tool"]),
+        (&json!("10000 bytes"), &Value::Null)
+    );
 }
 
 #[tokio::test]
@@ -297,7 +443,11 @@ async fn no_token_and_no_part_of_one_is_ever_logged() {
     let world = World::with_scopes(ScopeMap::deny_unlisted().tool("t", "a")).await;
     let tokens = [
         world.token().mint(),
-        world.token().scope("a").claim("secret_claim", "hush").mint(),
+        world
+            .token()
+            .scope("a")
+            .claim("secret_claim", "hush")
+            .mint(),
         world.token().expires_in(-100).mint(),
         world.token().audience("https://other").mint(),
         world.token().mint_with_signature([7; 64]),
@@ -311,7 +461,10 @@ async fn no_token_and_no_part_of_one_is_ever_logged() {
         world.list_with(&format!("{token},")).await;
     }
     let text = log.text();
-    assert!(text.contains("insufficient_scope"), "the log was listened to");
+    assert!(
+        text.contains("insufficient_scope"),
+        "the log was listened to"
+    );
     for token in &tokens {
         assert!(!text.contains(token.as_str()), "a token was logged");
         for part in token.split('.').filter(|part| part.len() > 20) {
@@ -324,13 +477,27 @@ async fn no_token_and_no_part_of_one_is_ever_logged() {
 #[tokio::test]
 async fn at_start_up_one_event_says_what_was_built() {
     let (log, _guard) = listen();
-    let world = World::with_scopes(ScopeMap::deny_unlisted().every_request("mcp:use").tool("t", "a")).await;
+    let world = World::with_scopes(
+        ScopeMap::deny_unlisted()
+            .every_request("mcp:use")
+            .tool("t", "a"),
+    )
+    .await;
     let events = log.events();
-    let [event] = events.iter().filter(|event| event["level"] == "INFO").collect::<Vec<_>>()[..] else {
+    let [event] = events
+        .iter()
+        .filter(|event| event["level"] == "INFO")
+        .collect::<Vec<_>>()[..]
+    else {
         panic!("not one event: {events:?}")
     };
     let text = event.to_string();
-    for part in ["https://mcp.example.com/mcp", world.gate.metadata_url(), world.server.issuer(), "mcp:use"] {
+    for part in [
+        "https://mcp.example.com/mcp",
+        world.gate.metadata_url(),
+        world.server.issuer(),
+        "mcp:use",
+    ] {
         assert!(text.contains(part), "{part} in {text}");
     }
 }

@@ -7,7 +7,8 @@ use crate::world::{World, call, post};
 
 #[tokio::test]
 async fn all_uris_of_one_request_have_64_kib_at_most() {
-    let world = World::with_scopes(ScopeMap::allow_unlisted().resource("db://{table}/x", "{table}")).await;
+    let world =
+        World::with_scopes(ScopeMap::allow_unlisted().resource("db://{table}/x", "{table}")).await;
     let token = world.token().mint();
     let uri = |length: usize| format!("db://{}", "u".repeat(length - "db://".len()));
     let listen = |lengths: &[usize]| {
@@ -33,12 +34,18 @@ async fn all_uris_of_one_request_have_64_kib_at_most() {
 }
 
 #[tokio::test]
-async fn a_name_of_more_than_256_bytes_and_a_uri_of_more_than_8_kib_are_refused_without_a_challenge() {
-    let world =
-        World::with_scopes(ScopeMap::allow_unlisted().tool("*", "tool:{name}").prompt("a", "a")).await;
+async fn a_name_of_more_than_256_bytes_and_a_uri_of_more_than_8_kib_are_refused_without_a_challenge()
+ {
+    let world = World::with_scopes(
+        ScopeMap::allow_unlisted()
+            .tool("*", "tool:{name}")
+            .prompt("a", "a"),
+    )
+    .await;
     let token = world.token().mint();
     let uri = |length: usize| format!("db://{}", "u".repeat(length - "db://".len()));
-    let listen = |uri: String| json!({ "notifications": { "resourceSubscriptions": ["db://a", uri] } });
+    let listen =
+        |uri: String| json!({ "notifications": { "resourceSubscriptions": ["db://a", uri] } });
     let named = |length: usize| {
         let name = "n".repeat(length);
         [
@@ -46,7 +53,10 @@ async fn a_name_of_more_than_256_bytes_and_a_uri_of_more_than_8_kib_are_refused_
             ("tools/preview", json!({ "name": name })),
             ("prompts/get", json!({ "name": name })),
             ("prompts/render", json!({ "name": name })),
-            ("completion/complete", json!({ "ref": { "type": "ref/prompt", "name": name } })),
+            (
+                "completion/complete",
+                json!({ "ref": { "type": "ref/prompt", "name": name } }),
+            ),
         ]
     };
     let located = |length: usize| {
@@ -54,25 +64,43 @@ async fn a_name_of_more_than_256_bytes_and_a_uri_of_more_than_8_kib_are_refused_
             ("resources/read", json!({ "uri": uri(length) })),
             ("resources/subscribe", json!({ "uri": uri(length) })),
             ("resources/directory/read", json!({ "uri": uri(length) })),
-            ("completion/complete", json!({ "ref": { "type": "ref/resource", "uri": uri(length) } })),
+            (
+                "completion/complete",
+                json!({ "ref": { "type": "ref/resource", "uri": uri(length) } }),
+            ),
             ("subscriptions/listen", listen(uri(length))),
         ]
     };
     let method = |length: usize| [(format!("m/{}", "x".repeat(length - 2)), json!({}))];
-    let owned = |calls: [(&str, Value); 5]| calls.map(|(method, params)| (method.to_owned(), params));
-    let fitting = owned(named(256)).into_iter().chain(owned(located(8192))).chain(method(256));
+    let owned =
+        |calls: [(&str, Value); 5]| calls.map(|(method, params)| (method.to_owned(), params));
+    let fitting = owned(named(256))
+        .into_iter()
+        .chain(owned(located(8192)))
+        .chain(method(256));
     for (method, params) in fitting {
         let answer = world.send(post(&token, &call(&method, params))).await;
         assert_ne!(answer.status.as_u16(), 400, "{method}");
     }
-    let beyond = owned(named(257)).into_iter().chain(owned(located(8193))).chain(method(257));
-    let far_beyond =
-        owned(named(4_000_000)).into_iter().chain(owned(located(4_000_000))).chain(method(4_000_000));
+    let beyond = owned(named(257))
+        .into_iter()
+        .chain(owned(located(8193)))
+        .chain(method(257));
+    let far_beyond = owned(named(4_000_000))
+        .into_iter()
+        .chain(owned(located(4_000_000)))
+        .chain(method(4_000_000));
     for (method, params) in beyond.chain(far_beyond) {
         let answer = world.send(post(&token, &call(&method, params))).await;
         answer.assert_rpc_error("name_too_long", -32600, &json!(1));
-        let headers: usize =
-            answer.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-        assert!(headers + answer.body.len() < 1024, "{headers} bytes of headers");
+        let headers: usize = answer
+            .headers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len())
+            .sum();
+        assert!(
+            headers + answer.body.len() < 1024,
+            "{headers} bytes of headers"
+        );
     }
 }

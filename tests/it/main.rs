@@ -1,8 +1,17 @@
 //! The gate's behaviour, through its public layer; and the walls of its source, which no compiler checks.
 
 #![allow(unreachable_pub, reason = "a test binary exports nothing")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "that is how a test fails")]
-#![allow(clippy::indexing_slicing, clippy::string_slice, reason = "that is how a test fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "that is how a test fails"
+)]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "that is how a test fails"
+)]
 
 mod anonymous;
 mod axum_router;

@@ -10,18 +10,27 @@ const PATH: &str = "/.well-known/oauth-protected-resource/mcp";
 const ROOT: &str = "/.well-known/oauth-protected-resource";
 
 fn open(builder: Builder, issuer: &str) -> Builder {
-    builder.issuer(issuer).scopes(ScopeMap::allow_unlisted().every_request("mcp:use"))
+    builder
+        .issuer(issuer)
+        .scopes(ScopeMap::allow_unlisted().every_request("mcp:use"))
 }
 
 #[tokio::test]
 async fn the_document_says_what_the_challenge_says() {
     let world = World::new().await;
-    let challenge = world.send(bare(Method::POST, "/mcp")).await.challenge().unwrap();
+    let challenge = world
+        .send(bare(Method::POST, "/mcp"))
+        .await
+        .challenge()
+        .unwrap();
     assert_eq!(challenge.get("resource_metadata"), Some(METADATA_URL));
     assert_eq!(world.gate.metadata_url(), METADATA_URL);
 
     let answer = world.send(bare(Method::GET, PATH)).await;
-    assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, Some("application/json")));
+    assert_eq!(
+        (answer.status, answer.header("content-type")),
+        (StatusCode::OK, Some("application/json"))
+    );
     assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
     assert_eq!(answer.header("cache-control"), Some("max-age=3600"));
     let document = answer.json();
@@ -48,7 +57,10 @@ async fn a_copy_lies_at_the_root_unless_switched_off() {
         open(builder, server.issuer()).metadata(Metadata::default().without_root_copy())
     })
     .await;
-    without.send(bare(Method::GET, ROOT)).await.assert_asks_for_a_token();
+    without
+        .send(bare(Method::GET, ROOT))
+        .await
+        .assert_asks_for_a_token();
     assert_eq!(without.gate.metadata_paths(), [PATH]);
 }
 
@@ -58,11 +70,18 @@ async fn only_get_head_and_preflight_are_answered_there() {
     let get = world.send(bare(Method::GET, PATH)).await;
     let head = world.send(bare(Method::HEAD, PATH)).await;
     assert_eq!((head.status, head.body.len()), (StatusCode::OK, 0));
-    assert_eq!(head.header("content-length"), Some(get.body.len().to_string().as_str()));
+    assert_eq!(
+        head.header("content-length"),
+        Some(get.body.len().to_string().as_str())
+    );
 
     let mut request = bare(Method::OPTIONS, PATH);
-    request.headers_mut().insert("origin", "https://any.example".parse().unwrap());
-    request.headers_mut().insert("access-control-request-method", "GET".parse().unwrap());
+    request
+        .headers_mut()
+        .insert("origin", "https://any.example".parse().unwrap());
+    request
+        .headers_mut()
+        .insert("access-control-request-method", "GET".parse().unwrap());
     let preflight = world.send(request).await;
     assert_eq!(preflight.status, StatusCode::NO_CONTENT);
     assert_eq!(preflight.header("access-control-allow-origin"), Some("*"));
@@ -81,9 +100,14 @@ async fn only_get_head_and_preflight_are_answered_there() {
 async fn a_foreign_origin_may_read_the_document_too() {
     let world = World::new().await;
     let mut request = bare(Method::GET, PATH);
-    request.headers_mut().insert("origin", "https://any.example".parse().unwrap());
+    request
+        .headers_mut()
+        .insert("origin", "https://any.example".parse().unwrap());
     let answer = world.send(request).await;
-    assert_eq!((answer.status, answer.header("access-control-allow-origin")), (StatusCode::OK, Some("*")));
+    assert_eq!(
+        (answer.status, answer.header("access-control-allow-origin")),
+        (StatusCode::OK, Some("*"))
+    );
 }
 
 #[tokio::test]
@@ -106,7 +130,10 @@ async fn a_path_that_only_looks_well_known_is_exempt_from_nothing() {
         "/.well-known/openid-configuration",
         "/x?/.well-known/oauth-protected-resource",
     ] {
-        world.send(bare(Method::GET, path)).await.assert_asks_for_a_token();
+        world
+            .send(bare(Method::GET, path))
+            .await
+            .assert_asks_for_a_token();
     }
 }
 
@@ -116,7 +143,9 @@ async fn host_and_forwarded_headers_do_not_change_the_document() {
     let plain = world.send(bare(Method::GET, PATH)).await.body;
     let mut request = bare(Method::GET, PATH);
     for name in ["host", "x-forwarded-host", "x-forwarded-proto", "forwarded"] {
-        request.headers_mut().insert(name, "evil.example".parse().unwrap());
+        request
+            .headers_mut()
+            .insert(name, "evil.example".parse().unwrap());
     }
     assert_eq!(world.send(request).await.body, plain);
 }
@@ -134,7 +163,10 @@ async fn descriptive_members_appear_as_set_and_empty_ones_do_not() {
             .scopes_supported(["mcp:use", "files:read"])
             .extra("resource_name#fr", "Exemple")
             .extra("x_true", true);
-        builder.issuer(server.issuer()).scopes(ScopeMap::allow_unlisted()).metadata(metadata)
+        builder
+            .issuer(server.issuer())
+            .scopes(ScopeMap::allow_unlisted())
+            .metadata(metadata)
     })
     .await;
     let document = world.send(bare(Method::GET, PATH)).await.json();
@@ -156,7 +188,14 @@ async fn descriptive_members_appear_as_set_and_empty_ones_do_not() {
         })
     );
     let bare_world = World::with_scopes(ScopeMap::allow_unlisted()).await;
-    assert!(bare_world.send(bare(Method::GET, PATH)).await.json().get("scopes_supported").is_none());
+    assert!(
+        bare_world
+            .send(bare(Method::GET, PATH))
+            .await
+            .json()
+            .get("scopes_supported")
+            .is_none()
+    );
 }
 
 #[tokio::test]
@@ -164,8 +203,16 @@ async fn an_issuer_can_be_left_out_or_advertised_under_another_url() {
     let world = World::with(|builder, server| {
         let keys = server.jwks().to_string();
         builder
-            .issuer(Issuer::new("acme.com").jwks(keys.clone()).advertised_as("https://login.acme.example"))
-            .issuer(Issuer::new("https://hidden.example").jwks(keys).not_advertised())
+            .issuer(
+                Issuer::new("acme.com")
+                    .jwks(keys.clone())
+                    .advertised_as("https://login.acme.example"),
+            )
+            .issuer(
+                Issuer::new("https://hidden.example")
+                    .jwks(keys)
+                    .not_advertised(),
+            )
             .issuer(server.issuer())
             .scopes(ScopeMap::allow_unlisted())
     })
@@ -176,7 +223,10 @@ async fn an_issuer_can_be_left_out_or_advertised_under_another_url() {
         json!(["https://login.acme.example", world.server.issuer()])
     );
     for issuer in ["acme.com", "https://hidden.example"] {
-        world.list_with(&world.token().claim("iss", issuer).mint()).await.assert_served();
+        world
+            .list_with(&world.token().claim("iss", issuer).mint())
+            .await
+            .assert_served();
     }
 }
 
@@ -184,28 +234,50 @@ async fn an_issuer_can_be_left_out_or_advertised_under_another_url() {
 async fn scopes_are_published_and_asked_for_with_the_issuers_prefix() {
     let world = World::with(|builder, server| {
         let issuer = Issuer::new(server.issuer()).scope_request_prefix("api://x/");
-        builder.issuer(issuer).scopes(ScopeMap::allow_unlisted().every_request("read").tool("t", "write"))
+        builder.issuer(issuer).scopes(
+            ScopeMap::allow_unlisted()
+                .every_request("read")
+                .tool("t", "write"),
+        )
     })
     .await;
     let document = world.send(bare(Method::GET, PATH)).await.json();
     assert_eq!(document["scopes_supported"], json!(["api://x/read"]));
-    let challenge = world.send(bare(Method::POST, "/mcp")).await.challenge().unwrap();
+    let challenge = world
+        .send(bare(Method::POST, "/mcp"))
+        .await
+        .challenge()
+        .unwrap();
     assert_eq!(challenge.scopes(), ["api://x/read"]);
     let token = world.token().scope("read").mint();
-    world.call_tool(&token, "t").await.assert_needs(&["api://x/read", "api://x/write"]);
+    world
+        .call_tool(&token, "t")
+        .await
+        .assert_needs(&["api://x/read", "api://x/write"]);
 }
 
 #[tokio::test]
 async fn a_resource_with_a_query_has_its_document_there_query_and_all() {
     let world = World::new().await;
-    let gate = open(toolgate::Toolgate::builder("https://h.example/mcp?t=1"), world.server.issuer())
-        .build()
-        .unwrap();
-    assert_eq!(gate.metadata_url(), "https://h.example/.well-known/oauth-protected-resource/mcp?t=1");
+    let gate = open(
+        toolgate::Toolgate::builder("https://h.example/mcp?t=1"),
+        world.server.issuer(),
+    )
+    .build()
+    .unwrap();
+    assert_eq!(
+        gate.metadata_url(),
+        "https://h.example/.well-known/oauth-protected-resource/mcp?t=1"
+    );
     let mut service = gate.metadata_service();
-    for (uri, status) in [(format!("{PATH}?t=1"), 200), (format!("{PATH}?t=2"), 404), (PATH.to_owned(), 404)]
-    {
-        let answer = tower::Service::call(&mut service, bare(Method::GET, &uri)).await.unwrap();
+    for (uri, status) in [
+        (format!("{PATH}?t=1"), 200),
+        (format!("{PATH}?t=2"), 404),
+        (PATH.to_owned(), 404),
+    ] {
+        let answer = tower::Service::call(&mut service, bare(Method::GET, &uri))
+            .await
+            .unwrap();
         assert_eq!(answer.status(), status, "{uri}");
     }
 }
@@ -215,7 +287,9 @@ async fn the_metadata_service_answers_its_paths_and_no_other() {
     let world = World::new().await;
     let mut service = world.gate.metadata_service();
     for (path, status) in [(PATH, 200), (ROOT, 200), ("/mcp", 404), ("/", 404)] {
-        let answer = tower::Service::call(&mut service, bare(Method::GET, path)).await.unwrap();
+        let answer = tower::Service::call(&mut service, bare(Method::GET, path))
+            .await
+            .unwrap();
         assert_eq!(answer.status(), status, "{path}");
     }
 }
@@ -226,8 +300,14 @@ async fn old_clients_are_redirected_to_the_authorization_server_when_asked_for()
         open(builder, server.issuer()).metadata(Metadata::default().redirect_legacy_clients())
     })
     .await;
-    let target = format!("{}/.well-known/oauth-authorization-server", world.server.issuer());
-    for path in ["/.well-known/oauth-authorization-server", "/.well-known/oauth-authorization-server/mcp"] {
+    let target = format!(
+        "{}/.well-known/oauth-authorization-server",
+        world.server.issuer()
+    );
+    for path in [
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/oauth-authorization-server/mcp",
+    ] {
         let answer = world.send(bare(Method::GET, path)).await;
         assert_eq!(answer.status, StatusCode::TEMPORARY_REDIRECT);
         assert_eq!(answer.header("location"), Some(target.as_str()));

@@ -8,33 +8,53 @@ use toolgate::{RefusalKind, ScopeMap};
 use crate::world::{Answer, World, bare, call, post};
 
 fn with_origin<B>(mut request: Request<B>, origin: &str) -> Request<B> {
-    request.headers_mut().insert("origin", origin.parse().unwrap());
+    request
+        .headers_mut()
+        .insert("origin", origin.parse().unwrap());
     request
 }
 
 fn preflight(origin: &str, asked: &str) -> Request<Full<bytes::Bytes>> {
     let mut request = with_origin(bare(Method::OPTIONS, "/mcp"), origin);
-    request.headers_mut().insert("access-control-request-method", "POST".parse().unwrap());
-    request.headers_mut().insert("access-control-request-headers", asked.parse().unwrap());
+    request
+        .headers_mut()
+        .insert("access-control-request-method", "POST".parse().unwrap());
+    request
+        .headers_mut()
+        .insert("access-control-request-headers", asked.parse().unwrap());
     request
 }
 
 fn assert_readable(answer: &Answer, origin: &str) {
     assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
     assert_eq!(answer.header("vary"), Some("Origin"));
-    assert_eq!(answer.header("access-control-expose-headers"), Some("WWW-Authenticate, Mcp-Session-Id"));
+    assert_eq!(
+        answer.header("access-control-expose-headers"),
+        Some("WWW-Authenticate, Mcp-Session-Id")
+    );
 }
 
 #[tokio::test]
 async fn a_foreign_origin_is_refused_on_every_method_even_with_a_good_token() {
     let world = World::new().await;
     let token = world.token().mint();
-    for origin in
-        ["https://evil.example", "null", "http://localhost.evil.example", "https://mcp.example.com:8443"]
-    {
-        for method in [Method::GET, Method::POST, Method::DELETE, Method::OPTIONS, Method::HEAD] {
+    for origin in [
+        "https://evil.example",
+        "null",
+        "http://localhost.evil.example",
+        "https://mcp.example.com:8443",
+    ] {
+        for method in [
+            Method::GET,
+            Method::POST,
+            Method::DELETE,
+            Method::OPTIONS,
+            Method::HEAD,
+        ] {
             let mut request = with_origin(bare(method, "/mcp"), origin);
-            request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+            request
+                .headers_mut()
+                .insert("authorization", format!("Bearer {token}").parse().unwrap());
             let answer = world.send(request).await;
             assert_eq!(
                 (answer.status, answer.kind),
@@ -43,7 +63,10 @@ async fn a_foreign_origin_is_refused_on_every_method_even_with_a_good_token() {
             assert_eq!(answer.challenge(), None);
             assert_eq!(answer.header("access-control-allow-origin"), None);
         }
-        assert_eq!(world.send(preflight(origin, "authorization")).await.status, StatusCode::FORBIDDEN);
+        assert_eq!(
+            world.send(preflight(origin, "authorization")).await.status,
+            StatusCode::FORBIDDEN
+        );
     }
 }
 
@@ -51,21 +74,33 @@ async fn a_foreign_origin_is_refused_on_every_method_even_with_a_good_token() {
 async fn two_origin_lines_are_a_bad_request() {
     let world = World::new().await;
     let mut request = with_origin(bare(Method::GET, "/mcp"), "http://localhost");
-    request.headers_mut().append("origin", "https://mcp.example.com".parse().unwrap());
-    world.send(request).await.assert_rpc_error("duplicate_header", -32600, &json!(null));
+    request
+        .headers_mut()
+        .append("origin", "https://mcp.example.com".parse().unwrap());
+    world
+        .send(request)
+        .await
+        .assert_rpc_error("duplicate_header", -32600, &json!(null));
 }
 
 #[tokio::test]
 async fn an_allowed_page_can_read_the_answer_whether_good_or_bad() {
     let world = World::new().await;
     let list = call("tools/list", json!({}));
-    for origin in
-        ["https://mcp.example.com", "http://localhost:6274", "http://127.0.0.1:1", "https://[::1]:9"]
-    {
-        let served = world.send(with_origin(post(&world.token().mint(), &list), origin)).await;
+    for origin in [
+        "https://mcp.example.com",
+        "http://localhost:6274",
+        "http://127.0.0.1:1",
+        "https://[::1]:9",
+    ] {
+        let served = world
+            .send(with_origin(post(&world.token().mint(), &list), origin))
+            .await;
         served.assert_served();
         assert_readable(&served, origin);
-        let refused = world.send(with_origin(bare(Method::POST, "/mcp"), origin)).await;
+        let refused = world
+            .send(with_origin(bare(Method::POST, "/mcp"), origin))
+            .await;
         refused.assert_asks_for_a_token();
         assert_readable(&refused, origin);
     }
@@ -77,7 +112,9 @@ async fn a_preflight_of_an_allowed_page_needs_no_token() {
     let asked = "authorization, mcp-param-region, Mcp-Param-Zone, x-evil, mcp-param-b\u{7f}";
     let asked = http::HeaderValue::from_bytes(asked.replace('\u{7f}', "(").as_bytes()).unwrap();
     let mut request = preflight("http://localhost:6274", "");
-    request.headers_mut().insert("access-control-request-headers", asked);
+    request
+        .headers_mut()
+        .insert("access-control-request-headers", asked);
     let answer = world.send(request).await;
     assert_eq!((answer.status, answer.kind), (StatusCode::NO_CONTENT, None));
     assert_readable(&answer, "http://localhost:6274");
@@ -94,11 +131,22 @@ async fn a_preflight_of_an_allowed_page_needs_no_token() {
         "mcp-param-region",
         "Mcp-Param-Zone",
     ] {
-        assert!(allowed.split(", ").any(|held| held == name), "{name} is not in {allowed}");
+        assert!(
+            allowed.split(", ").any(|held| held == name),
+            "{name} is not in {allowed}"
+        );
     }
-    assert!(!allowed.contains("evil") && !allowed.contains('('), "{allowed}");
+    assert!(
+        !allowed.contains("evil") && !allowed.contains('('),
+        "{allowed}"
+    );
     for method in ["GET", "POST", "DELETE"] {
-        assert!(answer.header("access-control-allow-methods").unwrap().contains(method));
+        assert!(
+            answer
+                .header("access-control-allow-methods")
+                .unwrap()
+                .contains(method)
+        );
     }
     assert_eq!(world.reached_count(), 0);
 }
@@ -106,13 +154,21 @@ async fn a_preflight_of_an_allowed_page_needs_no_token() {
 #[tokio::test]
 async fn options_that_is_no_preflight_needs_a_token_like_everything_else() {
     let world = World::new().await;
-    world.send(bare(Method::OPTIONS, "/mcp")).await.assert_asks_for_a_token();
     world
-        .send(with_origin(bare(Method::OPTIONS, "/mcp"), "http://localhost"))
+        .send(bare(Method::OPTIONS, "/mcp"))
+        .await
+        .assert_asks_for_a_token();
+    world
+        .send(with_origin(
+            bare(Method::OPTIONS, "/mcp"),
+            "http://localhost",
+        ))
         .await
         .assert_asks_for_a_token();
     let mut request = bare(Method::OPTIONS, "/mcp");
-    request.headers_mut().insert("access-control-request-method", "POST".parse().unwrap());
+    request
+        .headers_mut()
+        .insert("access-control-request-method", "POST".parse().unwrap());
     world.send(request).await.assert_asks_for_a_token();
 }
 
@@ -120,17 +176,39 @@ async fn options_that_is_no_preflight_needs_a_token_like_everything_else() {
 async fn a_list_adds_origins_and_any_allows_all() {
     let scopes = ScopeMap::allow_unlisted;
     let listed = World::with(|builder, server| {
-        let builder = builder.allow_origin("null").allow_origin("vscode-webview://*");
-        builder.allow_origin("https://play.example").issuer(server.issuer()).scopes(scopes())
+        let builder = builder
+            .allow_origin("null")
+            .allow_origin("vscode-webview://*");
+        builder
+            .allow_origin("https://play.example")
+            .issuer(server.issuer())
+            .scopes(scopes())
     })
     .await;
-    for origin in ["null", "vscode-webview://abc", "https://play.example", "http://localhost"] {
-        listed.send(with_origin(bare(Method::GET, "/mcp"), origin)).await.assert_asks_for_a_token();
+    for origin in [
+        "null",
+        "vscode-webview://abc",
+        "https://play.example",
+        "http://localhost",
+    ] {
+        listed
+            .send(with_origin(bare(Method::GET, "/mcp"), origin))
+            .await
+            .assert_asks_for_a_token();
     }
-    let any =
-        World::with(|builder, server| builder.allow_any_origin().issuer(server.issuer()).scopes(scopes()))
-            .await;
-    let answer = any.send(with_origin(bare(Method::GET, "/mcp"), "https://evil.example")).await;
+    let any = World::with(|builder, server| {
+        builder
+            .allow_any_origin()
+            .issuer(server.issuer())
+            .scopes(scopes())
+    })
+    .await;
+    let answer = any
+        .send(with_origin(
+            bare(Method::GET, "/mcp"),
+            "https://evil.example",
+        ))
+        .await;
     answer.assert_asks_for_a_token();
     assert_readable(&answer, "https://evil.example");
 }
@@ -138,12 +216,22 @@ async fn a_list_adds_origins_and_any_allows_all() {
 #[tokio::test]
 async fn cors_headers_can_be_left_to_a_layer_outside() {
     let world = World::with(|builder, server| {
-        builder.leave_cors_to_others().issuer(server.issuer()).scopes(ScopeMap::allow_unlisted())
+        builder
+            .leave_cors_to_others()
+            .issuer(server.issuer())
+            .scopes(ScopeMap::allow_unlisted())
     })
     .await;
-    let answer = world.send(with_origin(bare(Method::GET, "/mcp"), "http://localhost")).await;
+    let answer = world
+        .send(with_origin(bare(Method::GET, "/mcp"), "http://localhost"))
+        .await;
     answer.assert_asks_for_a_token();
     assert_eq!(answer.header("access-control-allow-origin"), None);
-    let answer = world.send(with_origin(bare(Method::GET, "/mcp"), "https://evil.example")).await;
+    let answer = world
+        .send(with_origin(
+            bare(Method::GET, "/mcp"),
+            "https://evil.example",
+        ))
+        .await;
     assert_eq!(answer.kind, Some(RefusalKind::OriginNotAllowed));
 }

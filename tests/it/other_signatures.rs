@@ -25,9 +25,15 @@ async fn a_token_is_revoked_in_every_text_that_verifies() {
     let (log, _guard) = listen();
     for algorithm in Algorithm::ALL {
         let key = SigningKey::generate(algorithm);
-        let server = AuthorizationServer::builder().clock(clock()).signing_key(key.clone()).start().await;
+        let server = AuthorizationServer::builder()
+            .clock(clock())
+            .signing_key(key.clone())
+            .start()
+            .await;
         let world = World::around(server, clock(), |builder, server| {
-            builder.issuer(server.issuer()).scopes(ScopeMap::allow_unlisted())
+            builder
+                .issuer(server.issuer())
+                .scopes(ScopeMap::allow_unlisted())
         });
         let builder = world.token().without("jti");
         let texts = texts_of(&builder.mint(), algorithm, &key);
@@ -37,22 +43,38 @@ async fn a_token_is_revoked_in_every_text_that_verifies() {
                 alike.push(text);
             }
         }
-        let is_ecdsa = matches!(algorithm, Algorithm::Es256 | Algorithm::Es384 | Algorithm::Es512);
+        let is_ecdsa = matches!(
+            algorithm,
+            Algorithm::Es256 | Algorithm::Es384 | Algorithm::Es512
+        );
         assert_eq!(alike.len(), if is_ecdsa { 2 } else { 1 }, "{algorithm:?}");
 
         world.list_with(&alike[0]).await.assert_served();
-        let token_id = log.decision()["fields"]["token_id"].as_str().unwrap().to_owned();
+        let token_id = log.decision()["fields"]["token_id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         for text in &alike {
             world.list_with(text).await.assert_served();
-            assert_eq!(log.decision()["fields"]["token_id"], *token_id, "{algorithm:?}: one token, one id");
+            assert_eq!(
+                log.decision()["fields"]["token_id"],
+                *token_id,
+                "{algorithm:?}: one token, one id"
+            );
         }
-        world.gate.revoke(Revocation::token(world.server.issuer(), &*token_id), HOUR).unwrap();
+        world
+            .gate
+            .revoke(Revocation::token(world.server.issuer(), &*token_id), HOUR)
+            .unwrap();
         for text in &alike {
             world.list_with(text).await.assert_invalid_token("revoked");
             assert_eq!(log.decision()["fields"]["token_id"], *token_id);
         }
         // Of the same caller, but another token.
-        world.list_with(&world.token().without("jti").claim("n", 1).mint()).await.assert_served();
+        world
+            .list_with(&world.token().without("jti").claim("n", 1).mint())
+            .await
+            .assert_served();
     }
 }
 
@@ -83,12 +105,23 @@ fn texts_of(token: &str, algorithm: Algorithm, key: &SigningKey) -> Vec<String> 
             vec![[first, &reversed(&sum)].concat()]
         }
         _ => {
-            let modulus = URL_SAFE_NO_PAD.decode(key.jwk()["n"].as_str().unwrap()).unwrap();
+            let modulus = URL_SAFE_NO_PAD
+                .decode(key.jwk()["n"].as_str().unwrap())
+                .unwrap();
             vec![minus(&modulus, &signature), plus(&signature, &modulus)]
         }
     };
-    let padded = [vec![[&[0][..], &signature].concat(), [&signature[..], &[0]].concat()], others].concat();
-    let texts = padded.iter().map(|signature| format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)));
+    let padded = [
+        vec![
+            [&[0][..], &signature].concat(),
+            [&signature[..], &[0]].concat(),
+        ],
+        others,
+    ]
+    .concat();
+    let texts = padded
+        .iter()
+        .map(|signature| format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)));
     std::iter::once(token.to_owned())
         .chain(texts)
         .chain([format!("{token}="), format!("{token}==")])
@@ -96,8 +129,13 @@ fn texts_of(token: &str, algorithm: Algorithm, key: &SigningKey) -> Vec<String> 
 }
 
 fn number(digits: &str) -> Vec<u8> {
-    let pairs = digits.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
-    pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
+    let pairs = digits
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| std::str::from_utf8(pair).unwrap());
+    pairs
+        .map(|pair| u8::from_str_radix(pair, 16).unwrap())
+        .collect()
 }
 
 /// Of big-endian numbers of one length; what overflows is lost.

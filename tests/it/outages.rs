@@ -35,7 +35,9 @@ async fn whatever_fails_known_keys_serve_on_until_they_are_too_old() {
 }
 
 async fn outage(fault: &Fault, place: Place) {
-    let limits = Limits::default().jwks_stale_seconds(STALE).verified_seconds(1_000_000);
+    let limits = Limits::default()
+        .jwks_stale_seconds(STALE)
+        .verified_seconds(1_000_000);
     let (world, neighbour) = World::with_neighbour(limits).await;
     let remembered = world.token().expires_in(1_000_000).mint();
     world.list_with(&remembered).await.assert_served();
@@ -45,16 +47,29 @@ async fn outage(fault: &Fault, place: Place) {
     // The first failure is that of the refresh ahead of time, and shows to nobody.
     world.clock.advance(Duration::from_secs(480));
     let mut seen = hits(&world, place);
-    let at_once = world.list_with(&remembered).now_or_never().expect("nobody waits");
+    let at_once = world
+        .list_with(&remembered)
+        .now_or_never()
+        .expect("nobody waits");
     at_once.assert_served();
     until(|| hits(&world, place) > seen).await;
-    world.list_with(&world.token().mint()).now_or_never().expect("nobody waits").assert_served();
+    world
+        .list_with(&world.token().mint())
+        .now_or_never()
+        .expect("nobody waits")
+        .assert_served();
 
     while world.clock.now() + Duration::from_secs(240) < known_until {
         world.clock.advance(Duration::from_secs(240));
         let token = world.token().mint();
-        outlast(&world, place, seen, world.list_with(&token)).await.assert_served();
-        world.list_with(&remembered).now_or_never().expect("nobody waits").assert_served();
+        outlast(&world, place, seen, world.list_with(&token))
+            .await
+            .assert_served();
+        world
+            .list_with(&remembered)
+            .now_or_never()
+            .expect("nobody waits")
+            .assert_served();
         seen = hits(&world, place);
     }
 
@@ -63,7 +78,10 @@ async fn outage(fault: &Fault, place: Place) {
         let answer = outlast(&world, place, seen, world.list_with(token)).await;
         answer.assert_unavailable(answer.code.expect("a refusal"));
     }
-    world.list_with(&token_of(&neighbour).mint()).await.assert_served();
+    world
+        .list_with(&token_of(&neighbour).mint())
+        .await
+        .assert_served();
 
     // Time passes by both clocks, or this request may join the last fetch of the time when the issuer hung.
     fail(&world, place, None);

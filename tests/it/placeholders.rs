@@ -20,17 +20,67 @@ async fn a_scope_follows_the_name_of_the_tool_prompt_or_method() {
         .method("x/*", "method:{name}");
     let world = World::with_scopes(map).await;
     for (granted, method, params, needs) in [
-        ("", "tools/call", json!({ "name": "add" }), Some(&["tool:add"][..])),
+        (
+            "",
+            "tools/call",
+            json!({ "name": "add" }),
+            Some(&["tool:add"][..]),
+        ),
         ("tool:add", "tools/call", json!({ "name": "add" }), None),
-        ("tool:add", "tools/call", json!({ "name": "sub" }), Some(&["tool:sub"])),
-        ("tool:Add", "tools/call", json!({ "name": "add" }), Some(&["tool:add"])),
-        ("tool:{name} tool:*", "tools/call", json!({ "name": "add" }), Some(&["tool:add"])),
-        ("x", "tools/call", json!({ "name": "report_daily" }), Some(&["reports:report_daily"])),
-        ("admin", "tools/call", json!({ "name": "report_daily" }), None),
-        ("reports:report_daily", "tools/call", json!({ "name": "report_daily" }), None),
-        ("admin", "tools/call", json!({ "name": "wipe" }), Some(&["tools:wipe", "wipe:danger", "admin"])),
-        ("", "prompts/get", json!({ "name": "greet" }), Some(&["prompt:greet"])),
-        ("prompt:greet", "prompts/get", json!({ "name": "greet" }), None),
+        (
+            "tool:add",
+            "tools/call",
+            json!({ "name": "sub" }),
+            Some(&["tool:sub"]),
+        ),
+        (
+            "tool:Add",
+            "tools/call",
+            json!({ "name": "add" }),
+            Some(&["tool:add"]),
+        ),
+        (
+            "tool:{name} tool:*",
+            "tools/call",
+            json!({ "name": "add" }),
+            Some(&["tool:add"]),
+        ),
+        (
+            "x",
+            "tools/call",
+            json!({ "name": "report_daily" }),
+            Some(&["reports:report_daily"]),
+        ),
+        (
+            "admin",
+            "tools/call",
+            json!({ "name": "report_daily" }),
+            None,
+        ),
+        (
+            "reports:report_daily",
+            "tools/call",
+            json!({ "name": "report_daily" }),
+            None,
+        ),
+        (
+            "admin",
+            "tools/call",
+            json!({ "name": "wipe" }),
+            Some(&["tools:wipe", "wipe:danger", "admin"]),
+        ),
+        (
+            "",
+            "prompts/get",
+            json!({ "name": "greet" }),
+            Some(&["prompt:greet"]),
+        ),
+        (
+            "prompt:greet",
+            "prompts/get",
+            json!({ "name": "greet" }),
+            None,
+        ),
         ("", "x/y", json!({}), Some(&["method:x/y"])),
         ("method:x/y", "x/y", json!({}), None),
     ] {
@@ -47,43 +97,78 @@ async fn a_scope_follows_what_stands_in_a_resources_name() {
     let map = ScopeMap::deny_unlisted()
         .resource("db://{table}/rows/*", "db:{table}")
         .resource("db://public/rows/*", "public")
-        .resource("test://template/{id}/data", all_of(["resources:read", "template:{id}"]));
+        .resource(
+            "test://template/{id}/data",
+            all_of(["resources:read", "template:{id}"]),
+        );
     let world = World::with_scopes(map).await;
     let read = |uri: &str| json!({ "uri": uri });
     for (granted, uri, needs) in [
         ("", "db://users/rows/7", &["db:users"][..]),
         ("db:orders", "db://users/rows/7", &["db:users"]),
         ("db:public", "db://public/rows/7", &["public"]),
-        ("resources:read", "test://template/123/data", &["resources:read", "template:123"]),
+        (
+            "resources:read",
+            "test://template/123/data",
+            &["resources:read", "template:123"],
+        ),
         // As written, and as meant.
         ("db:users", "db://Users/rows/7", &["db:Users", "db:users"]),
     ] {
-        ask(&world, granted, "resources/read", read(uri)).await.assert_needs(needs);
-        ask(&world, &needs.join(" "), "resources/read", read(uri)).await.assert_served();
+        ask(&world, granted, "resources/read", read(uri))
+            .await
+            .assert_needs(needs);
+        ask(&world, &needs.join(" "), "resources/read", read(uri))
+            .await
+            .assert_served();
     }
-    for uri in ["db:///rows/7", "db://a/b/rows/7", "db://users/columns/7", "test://template/1/2/data"] {
-        let answer = ask(&world, "db:a resources:read template:1", "resources/read", read(uri)).await;
+    for uri in [
+        "db:///rows/7",
+        "db://a/b/rows/7",
+        "db://users/columns/7",
+        "test://template/1/2/data",
+    ] {
+        let answer = ask(
+            &world,
+            "db:a resources:read template:1",
+            "resources/read",
+            read(uri),
+        )
+        .await;
         answer.assert_forbidden("resource_unmapped");
     }
     // A slash in disguise is a slash, so another table, or none; and no scope is made of what has an escape.
-    let disguised = ask(&world, "db:a%2Fb db:a", "resources/read", read("db://a%2Fb/rows/7")).await;
+    let disguised = ask(
+        &world,
+        "db:a%2Fb db:a",
+        "resources/read",
+        read("db://a%2Fb/rows/7"),
+    )
+    .await;
     disguised.assert_forbidden("name_no_scope");
 }
 
 #[tokio::test]
 async fn a_name_of_which_no_scope_can_be_made_is_refused_for_good() {
     let world = World::with_scopes(ScopeMap::allow_unlisted().tool("*", "tool:{name}")).await;
-    for name in ["a b", "a\"b", "a\\b", "é", "a\nb", "a\u{7f}", "a=b", "a,b", "a%b"] {
+    for name in [
+        "a b", "a\"b", "a\\b", "é", "a\nb", "a\u{7f}", "a=b", "a,b", "a%b",
+    ] {
         let answer = ask(&world, "tool:a", "tools/call", json!({ "name": name })).await;
         answer.assert_forbidden("name_no_scope");
     }
-    ask(&world, "tool: tool:a", "tools/call", json!({ "name": "" })).await.assert_served();
+    ask(&world, "tool: tool:a", "tools/call", json!({ "name": "" }))
+        .await
+        .assert_served();
 }
 
 #[test]
 fn a_placeholder_that_stands_for_nothing_is_a_slip() {
     let build = |map: ScopeMap| {
-        let built = Toolgate::builder(RESOURCE).issuer("https://auth.example.com").scopes(map).build();
+        let built = Toolgate::builder(RESOURCE)
+            .issuer("https://auth.example.com")
+            .scopes(map)
+            .build();
         built.map(drop).map_err(|why| why.to_string())
     };
     let map = ScopeMap::deny_unlisted;
@@ -92,11 +177,23 @@ fn a_placeholder_that_stands_for_nothing_is_a_slip() {
         (map().tool("*", "tool:{name"), "ends in `}`"),
         (map().tool("*", "tool:name}"), "no scope"),
         (map().tool("*", "to ol:{name}"), "no scope"),
-        (map().resource("db://{table}/*", "db:{name}"), "no such placeholder"),
-        (map().resource("db://users", "db:{table}"), "no such placeholder"),
+        (
+            map().resource("db://{table}/*", "db:{name}"),
+            "no such placeholder",
+        ),
+        (
+            map().resource("db://users", "db:{table}"),
+            "no such placeholder",
+        ),
         (map().resource("db://{table", "db"), "ends in `}`"),
-        (map().resource("db://x{table}/y", "db"), "between two slashes"),
-        (map().resource("a://{x}/b", "x").resource("a://b/{y}", "y"), "make one say more"),
+        (
+            map().resource("db://x{table}/y", "db"),
+            "between two slashes",
+        ),
+        (
+            map().resource("a://{x}/b", "x").resource("a://b/{y}", "y"),
+            "make one say more",
+        ),
         (map().every_request("use:{name}"), "no name here"),
         (map().initial(["tool:{name}"]), "no name here"),
         (map().initial(["tool:}"]), "no name here"),
@@ -108,7 +205,12 @@ fn a_placeholder_that_stands_for_nothing_is_a_slip() {
         assert!(why.contains(mend), "{why}");
     }
     assert_eq!(
-        build(map().tool("a{b}", "x").resource("a://{x}/b", "x").resource("a://{x}/c", "{x}")),
+        build(
+            map()
+                .tool("a{b}", "x")
+                .resource("a://{x}/b", "x")
+                .resource("a://{x}/c", "{x}")
+        ),
         Ok(())
     );
 }
@@ -123,13 +225,22 @@ fn a_scope_that_is_advertised_or_requested_has_no_placeholder() {
     let gate = || Toolgate::builder(RESOURCE);
     let metadata = |scope: &str| Metadata::default().scopes_supported([scope]);
     for (builder, field) in [
-        (gate().issuer(issuer()).metadata(metadata("tool:{name}")), "metadata.scopes_supported"),
-        (gate().issuer(issuer().scope_request_prefix("api://{tenant}/")), "issuers[0].scope_request_prefix"),
+        (
+            gate().issuer(issuer()).metadata(metadata("tool:{name}")),
+            "metadata.scopes_supported",
+        ),
+        (
+            gate().issuer(issuer().scope_request_prefix("api://{tenant}/")),
+            "issuers[0].scope_request_prefix",
+        ),
     ] {
         let why = build(builder).expect_err(field);
         assert!(why.contains(field) && why.contains("no name here"), "{why}");
     }
-    assert_eq!(build(gate().issuer(issuer()).metadata(metadata("tool:name"))), Ok(()));
+    assert_eq!(
+        build(gate().issuer(issuer()).metadata(metadata("tool:name"))),
+        Ok(())
+    );
 }
 
 #[test]

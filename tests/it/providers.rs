@@ -28,17 +28,35 @@ enum Becomes {
 use Becomes::{Principal, Refused};
 
 fn token(typ: impl Into<Option<&'static str>>, claims: Value, becomes: Becomes) -> Token {
-    Token { typ: typ.into(), claims, becomes }
+    Token {
+        typ: typ.into(),
+        claims,
+        becomes,
+    }
 }
 
 /// The recipe below this heading, with the keys in a file instead of wherever they would be fetched.
 fn recipe(heading: &str, keys: &std::path::Path) -> String {
-    let section = PAGE.split_once(&format!("\n# {heading}\n")).unwrap_or_else(|| panic!("no {heading}")).1;
-    let recipe = section.split_once("```toml\n").expect("a recipe").1.split_once("```").unwrap().0;
+    let section = PAGE
+        .split_once(&format!("\n# {heading}\n"))
+        .unwrap_or_else(|| panic!("no {heading}"))
+        .1;
+    let recipe = section
+        .split_once("```toml\n")
+        .expect("a recipe")
+        .1
+        .split_once("```")
+        .unwrap()
+        .0;
     let lines = recipe.lines().filter(|line| !line.starts_with("jwks_uri"));
     let keys = format!("jwks_file = {:?}", keys.display().to_string());
-    let lines =
-        lines.map(|line| if line.starts_with("issuer = ") { format!("{line}\n{keys}") } else { line.into() });
+    let lines = lines.map(|line| {
+        if line.starts_with("issuer = ") {
+            format!("{line}\n{keys}")
+        } else {
+            line.into()
+        }
+    });
     format!(
         "resource = {RESOURCE:?}\n{}\n[scopes]\nunlisted = \"allow\"\n",
         lines.collect::<Vec<_>>().join("\n")
@@ -53,11 +71,24 @@ async fn assert_judges(heading: &str, tokens: Vec<Token>) {
     let gate: Toolgate = config.into_builder().clock(clock()).build().expect(heading);
     let server = AuthorizationServer::start().await;
     let world = World::of(server, gate);
-    for Token { typ, mut claims, becomes } in tokens {
+    for Token {
+        typ,
+        mut claims,
+        becomes,
+    } in tokens
+    {
         for (name, value) in [("iat", NOW - 10), ("exp", NOW + 3_600)] {
-            claims.as_object_mut().unwrap().entry(name).or_insert(value.into());
+            claims
+                .as_object_mut()
+                .unwrap()
+                .entry(name)
+                .or_insert(value.into());
         }
-        let token = world.server.token().payload(claims.to_string()).signed_with(&key);
+        let token = world
+            .server
+            .token()
+            .payload(claims.to_string())
+            .signed_with(&key);
         let token = match typ {
             Some(typ) => token.header("typ", typ),
             None => token.without_header("typ"),
@@ -68,7 +99,11 @@ async fn assert_judges(heading: &str, tokens: Vec<Token>) {
             Principal(scopes, client, is_machine) => {
                 assert_eq!(answer.code, None, "{heading}: {claims}");
                 let principal = world.reached().principal.unwrap();
-                assert_eq!(principal.scopes().iter().collect::<Vec<_>>(), scopes, "{heading}: {claims}");
+                assert_eq!(
+                    principal.scopes().iter().collect::<Vec<_>>(),
+                    scopes,
+                    "{heading}: {claims}"
+                );
                 assert_eq!(
                     (principal.client_id(), principal.is_machine()),
                     (client, is_machine),
@@ -85,7 +120,8 @@ struct KeyFile(PathBuf);
 impl KeyFile {
     fn new(name: &str, keys: &Value) -> Self {
         let name = name.replace(' ', "-");
-        let path = std::env::temp_dir().join(format!("toolgate-{}-{name}.json", std::process::id()));
+        let path =
+            std::env::temp_dir().join(format!("toolgate-{}-{name}.json", std::process::id()));
         fs::write(&path, keys.to_string()).unwrap();
         Self(path)
     }
@@ -102,18 +138,30 @@ async fn every_recipe_makes_a_gate() {
     let key = SigningKey::generate(Algorithm::Es256);
     let file = KeyFile::new("all", &json!({ "keys": [key.jwk()] }));
     let headings = PAGE.lines().filter_map(|line| line.strip_prefix("# "));
-    let with_recipe: Vec<&str> = headings.filter(|heading| *heading != "Google and GitHub").collect();
+    let with_recipe: Vec<&str> = headings
+        .filter(|heading| *heading != "Google and GitHub")
+        .collect();
     assert!(with_recipe.len() >= 13, "{with_recipe:?}");
     for heading in with_recipe {
         let config: Config = toml::from_str(&recipe(heading, &file.0)).expect(heading);
         config.into_builder().build().expect(heading);
     }
     // With what is only hinted at, too.
-    for block in PAGE.split("```toml\n").skip(1).map(|piece| piece.split_once("```").unwrap().0) {
-        let whole: String =
-            block.lines().map(|line| format!("{}\n", line.strip_prefix("# ").unwrap_or(line))).collect();
+    for block in PAGE
+        .split("```toml\n")
+        .skip(1)
+        .map(|piece| piece.split_once("```").unwrap().0)
+    {
+        let whole: String = block
+            .lines()
+            .map(|line| format!("{}\n", line.strip_prefix("# ").unwrap_or(line)))
+            .collect();
         let text = format!("resource = {RESOURCE:?}\n{whole}\n[scopes]\nunlisted = \"allow\"\n");
-        toml::from_str::<Config>(&text).expect(&whole).into_builder().build().expect(&whole);
+        toml::from_str::<Config>(&text)
+            .expect(&whole)
+            .into_builder()
+            .build()
+            .expect(&whole);
     }
 }
 
@@ -318,7 +366,11 @@ async fn clerk() {
     let issuer = "https://clerk.example.com";
     let access = |typ| {
         let claims = json!({ "iss": issuer, "aud": RESOURCE, "sub": "user_1", "client_id": "app", "scope": "profile read", "jti": "oat_1" });
-        token(typ, claims, Principal(&["profile", "read"], Some("app"), false))
+        token(
+            typ,
+            claims,
+            Principal(&["profile", "read"], Some("app"), false),
+        )
     };
     assert_judges(
         "Clerk",
@@ -378,12 +430,27 @@ async fn scalekit() {
     assert_judges(
         "Scalekit",
         vec![
-            token("JWT", claims(&of_resource, json!(["your-resource-id", RESOURCE])), good()),
-            token("JWT", claims(environment, json!(["your-resource-id"])), good()),
-            token("JWT", claims(environment, json!(["another-resource-id"])), Refused("audience_mismatch")),
             token(
                 "JWT",
-                claims(&format!("{environment}/resources/another"), json!([RESOURCE])),
+                claims(&of_resource, json!(["your-resource-id", RESOURCE])),
+                good(),
+            ),
+            token(
+                "JWT",
+                claims(environment, json!(["your-resource-id"])),
+                good(),
+            ),
+            token(
+                "JWT",
+                claims(environment, json!(["another-resource-id"])),
+                Refused("audience_mismatch"),
+            ),
+            token(
+                "JWT",
+                claims(
+                    &format!("{environment}/resources/another"),
+                    json!([RESOURCE]),
+                ),
                 Refused("issuer_mismatch"),
             ),
         ],
@@ -406,7 +473,11 @@ async fn stytch() {
                 claims(json!(["project-1", RESOURCE])),
                 Principal(&["openid", "read"], Some("app"), false),
             ),
-            token("JWT", claims(json!(["project-1"])), Refused("audience_mismatch")),
+            token(
+                "JWT",
+                claims(json!(["project-1"])),
+                Refused("audience_mismatch"),
+            ),
         ],
     )
     .await;
@@ -416,8 +487,7 @@ async fn stytch() {
 async fn fusionauth() {
     let access = json!({ "iss": "acme.com", "aud": "your-application-id", "applicationId": "your-application-id", "sub": "u",
         "scope": "openid read", "roles": ["user"], "authenticationType": "PASSWORD" });
-    let id_token =
-        json!({ "iss": "acme.com", "aud": "your-application-id", "sub": "u", "at_hash": "x", "nonce": "n" });
+    let id_token = json!({ "iss": "acme.com", "aud": "your-application-id", "sub": "u", "at_hash": "x", "nonce": "n" });
     assert_judges(
         "FusionAuth",
         vec![

@@ -28,8 +28,13 @@ impl Diversion {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let mut head = vec![0; 4096];
                 let length = stream.read(&mut head).await.unwrap_or_default();
-                heads.lock().unwrap().push(String::from_utf8_lossy(&head[..length]).into_owned());
-                let _ = stream.write_all(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n").await;
+                heads
+                    .lock()
+                    .unwrap()
+                    .push(String::from_utf8_lossy(&head[..length]).into_owned());
+                let _ = stream
+                    .write_all(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n")
+                    .await;
             }
         });
         Self { url, seen }
@@ -45,9 +50,18 @@ async fn no_variable_of_the_environment_diverts_what_is_on_this_machine() {
     let authorization_server = AuthorizationServer::start().await;
     let of_this_name = |url: String| url.replace("127.0.0.1", "localhost");
     let discovered = String::new();
-    let named = format!("endpoint = {:?}", of_this_name(authorization_server.url(Endpoint::Introspect)));
-    let jwks = format!("jwks_uri = {:?}", of_this_name(authorization_server.url(Endpoint::Jwks)));
-    let token = authorization_server.token().audience(RESOURCE).scope("mcp:use");
+    let named = format!(
+        "endpoint = {:?}",
+        of_this_name(authorization_server.url(Endpoint::Introspect))
+    );
+    let jwks = format!(
+        "jwks_uri = {:?}",
+        of_this_name(authorization_server.url(Endpoint::Jwks))
+    );
+    let token = authorization_server
+        .token()
+        .audience(RESOURCE)
+        .scope("mcp:use");
     let (opaque, jwt) = (authorization_server.mint_opaque(&token), token.mint());
     for (jwks_uri, endpoint) in [(&discovered, &discovered), (&jwks, &named)] {
         let issuer = format!(
@@ -59,7 +73,11 @@ async fn no_variable_of_the_environment_diverts_what_is_on_this_machine() {
             let diversion = Diversion::start().await;
             let arguments = [file.path(), "--listen", "127.0.0.1:0"];
             // What the machine excepts from its own proxy must not hide anything here.
-            let variables = [("NO_PROXY", ""), ("no_proxy", ""), (variable, &*diversion.url)];
+            let variables = [
+                ("NO_PROXY", ""),
+                ("no_proxy", ""),
+                (variable, &*diversion.url),
+            ];
             let mut serve = Example::start_with("serve", &arguments, &variables);
             let mcp = format!("{}/mcp", serve.listening().await);
             for token in [&jwt, &opaque] {
@@ -88,7 +106,10 @@ async fn no_setting_of_the_http_client_diverts_what_is_on_this_machine() {
     })
     .await;
     world.list_with(&world.token().mint()).await.assert_served();
-    world.list_with(&world.server.mint_opaque(&world.token())).await.assert_served();
+    world
+        .list_with(&world.server.mint_opaque(&world.token()))
+        .await
+        .assert_served();
     assert_eq!(diversion.seen(), [""; 0]);
 }
 
@@ -98,11 +119,17 @@ async fn what_is_elsewhere_goes_by_the_proxy_that_the_user_set() {
     let elsewhere = "https://auth.example.com";
     let world = World::with(|builder, _| {
         let client = ClientBuilder::new().proxy(Proxy::all(&diversion.url).unwrap());
-        builder.issuer(elsewhere).scopes(ScopeMap::allow_unlisted()).http_client(client)
+        builder
+            .issuer(elsewhere)
+            .scopes(ScopeMap::allow_unlisted())
+            .http_client(client)
     })
     .await;
     let token = token_of(&world.server).claim("iss", elsewhere).mint();
-    world.list_with(&token).await.assert_unavailable("discovery_failed");
+    world
+        .list_with(&token)
+        .await
+        .assert_unavailable("discovery_failed");
     let seen = diversion.seen();
     assert!(!seen.is_empty());
     for head in seen {

@@ -29,7 +29,11 @@ fn the_configuration_in_the_readme_makes_a_gate() {
 
 #[test]
 fn every_reason_is_in_the_readme_at_its_level_and_no_other() {
-    let levels = [("Routine", "INFO"), ("Suspicious", "WARN"), ("Outage", "ERROR")];
+    let levels = [
+        ("Routine", "INFO"),
+        ("Suspicious", "WARN"),
+        ("Outage", "ERROR"),
+    ];
     let declared: BTreeMap<&str, &str> = REFUSALS
         .lines()
         .filter_map(|line| {
@@ -40,7 +44,10 @@ fn every_reason_is_in_the_readme_at_its_level_and_no_other() {
             Some((code, *level))
         })
         .collect();
-    let table = README.split_once("| `reason` | level |").expect("the table of reasons").1;
+    let table = README
+        .split_once("| `reason` | level |")
+        .expect("the table of reasons")
+        .1;
     let told: BTreeMap<&str, &str> = table
         .lines()
         .skip(2)
@@ -50,7 +57,10 @@ fn every_reason_is_in_the_readme_at_its_level_and_no_other() {
             (cells[1].trim_matches('`'), cells[2])
         })
         .collect();
-    assert!(declared.len() > 40, "the reasons in src/refusal.rs are not found any more");
+    assert!(
+        declared.len() > 40,
+        "the reasons in src/refusal.rs are not found any more"
+    );
     assert_eq!(told, declared);
 }
 
@@ -58,11 +68,17 @@ fn every_reason_is_in_the_readme_at_its_level_and_no_other() {
 fn every_reason_to_keep_a_list_back_is_in_the_readme_and_no_other() {
     let codes = |text: &'static str, before: &'static str, after: char| {
         let found = text.match_indices(before).map(|(at, _)| &text[at + 1..]);
-        let codes = found.filter_map(move |code| code.split_once(after)).map(|(code, _)| code);
+        let codes = found
+            .filter_map(move |code| code.split_once(after))
+            .map(|(code, _)| code);
         codes.collect::<std::collections::BTreeSet<&str>>()
     };
     let declared = codes(LISTS, "\"list_", '"');
-    assert_eq!(declared.len(), 10, "the reasons in src/stream/listing/error.rs are not found any more");
+    assert_eq!(
+        declared.len(),
+        10,
+        "the reasons in src/stream/listing/error.rs are not found any more"
+    );
     let table = README
         .split_once("why a list was kept back")
         .expect("the table")
@@ -76,5 +92,7 @@ fn every_reason_to_keep_a_list_back_is_in_the_readme_and_no_other() {
 fn blocks(language: &str) -> impl Iterator<Item = &'static str> {
     let fence = format!("\n```{language}\n");
     let pieces: Vec<_> = README.split(fence.as_str()).skip(1).collect();
-    pieces.into_iter().filter_map(|piece| Some(piece.split_once("\n```")?.0))
+    pieces
+        .into_iter()
+        .filter_map(|piece| Some(piece.split_once("\n```")?.0))
 }

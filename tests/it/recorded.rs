@@ -10,10 +10,12 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request};
 use http_body_util::Full;
 use serde_json::{Value, json};
-use toolgate::testing::{Algorithm, AuthorizationServer, Endpoint, Fault, SigningKey, TokenBuilder};
+use toolgate::testing::{
+    Algorithm, AuthorizationServer, Endpoint, Fault, SigningKey, TokenBuilder,
+};
 use toolgate::{
-    Introspection, Issuer, Limits, Metadata, Principal, Revocation, ScopeMap, Sessions, any_of, base_only,
-    deny, without_token,
+    Introspection, Issuer, Limits, Metadata, Principal, Revocation, ScopeMap, Sessions, any_of,
+    base_only, deny, without_token,
 };
 
 use crate::world::{RESOURCE, World, bare, call, clock, post, post_without_token};
@@ -61,7 +63,11 @@ async fn statuses_heads_documents_and_codes_are_what_they_were() {
     outages(&mut record).await;
     limits(&mut record).await;
     challenges(&mut record).await;
-    assert!(record.requests >= MIN_REQUESTS, "{} requests", record.requests);
+    assert!(
+        record.requests >= MIN_REQUESTS,
+        "{} requests",
+        record.requests
+    );
     if std::env::var_os("RECORD").is_some() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/recorded.txt");
         std::fs::write(path, &record.text).unwrap();
@@ -70,7 +76,11 @@ async fn statuses_heads_documents_and_codes_are_what_they_were() {
     for (line, (recorded, now)) in RECORD.lines().zip(record.text.lines()).enumerate() {
         assert_eq!(now, recorded, "recorded.txt:{}", line + 1);
     }
-    assert_eq!(record.text.len(), RECORD.len(), "there are more or fewer requests than were recorded");
+    assert_eq!(
+        record.text.len(),
+        RECORD.len(),
+        "there are more or fewer requests than were recorded"
+    );
 }
 
 #[derive(Default)]
@@ -83,13 +93,27 @@ impl Record {
     async fn add(&mut self, what: &str, world: &World, request: Request<Full<Bytes>>) {
         let answer = world.send(request).await;
         self.requests += 1;
-        writeln!(self.text, "# {what}\n{} {}", answer.status.as_u16(), answer.code.unwrap_or("-")).unwrap();
+        writeln!(
+            self.text,
+            "# {what}\n{} {}",
+            answer.status.as_u16(),
+            answer.code.unwrap_or("-")
+        )
+        .unwrap();
         for name in HEADERS {
             for value in answer.headers.get_all(name) {
-                writeln!(self.text, "{name}: {}", plain(value.to_str().unwrap(), world)).unwrap();
+                writeln!(
+                    self.text,
+                    "{name}: {}",
+                    plain(value.to_str().unwrap(), world)
+                )
+                .unwrap();
             }
         }
-        let others = answer.headers.keys().filter(|name| !HEADERS.contains(&name.as_str()));
+        let others = answer
+            .headers
+            .keys()
+            .filter(|name| !HEADERS.contains(&name.as_str()));
         others.for_each(|name| writeln!(self.text, "{name}: …").unwrap());
         writeln!(self.text, "{}", plain(&answer.text(), world)).unwrap();
         if answer.code.is_none() && answer.body == "inner" {
@@ -101,9 +125,19 @@ impl Record {
             )
             .unwrap();
             for (name, value) in &reached.headers {
-                writeln!(self.text, "=> {name}: {}", plain(value.to_str().unwrap(), world)).unwrap();
+                writeln!(
+                    self.text,
+                    "=> {name}: {}",
+                    plain(value.to_str().unwrap(), world)
+                )
+                .unwrap();
             }
-            writeln!(self.text, "=> {}", plain(&String::from_utf8_lossy(&reached.body), world)).unwrap();
+            writeln!(
+                self.text,
+                "=> {}",
+                plain(&String::from_utf8_lossy(&reached.body), world)
+            )
+            .unwrap();
         }
         self.text.push('\n');
     }
@@ -111,7 +145,9 @@ impl Record {
 
 /// Without what differs from run to run.
 fn plain(text: &str, world: &World) -> String {
-    text.replace(world.server.issuer(), "ISSUER").replace('\r', "\\r").replace('\n', "\\n")
+    text.replace(world.server.issuer(), "ISSUER")
+        .replace('\r', "\\r")
+        .replace('\n', "\\n")
 }
 
 fn map() -> ScopeMap {
@@ -146,15 +182,25 @@ async fn tokens(record: &mut Record) {
         ("typ number", |token| token.header("typ", 1)),
         ("typ JWT", |token| token.header("typ", "JWT")),
         ("no typ", |token| token.without_header("typ")),
-        ("unknown kid", |token| token.header("kid", "unknown").claim("iat", 1_700_000_000)),
+        ("unknown kid", |token| {
+            token.header("kid", "unknown").claim("iat", 1_700_000_000)
+        }),
         ("kid number", |token| token.header("kid", 1)),
         ("no kid", |token| token.without_header("kid")),
-        ("other issuer", |token| token.claim("iss", "https://other.example.com")),
+        ("other issuer", |token| {
+            token.claim("iss", "https://other.example.com")
+        }),
         ("no iss", |token| token.without("iss")),
         ("iss list", |token| token.claim("iss", json!(["x"]))),
-        ("other audience", |token| token.audience("https://other.example.com")),
-        ("audience list", |token| token.audience(json!([RESOURCE, "https://other.example.com"]))),
-        ("audience slash", |token| token.audience(format!("{RESOURCE}/"))),
+        ("other audience", |token| {
+            token.audience("https://other.example.com")
+        }),
+        ("audience list", |token| {
+            token.audience(json!([RESOURCE, "https://other.example.com"]))
+        }),
+        ("audience slash", |token| {
+            token.audience(format!("{RESOURCE}/"))
+        }),
         ("no aud", |token| token.without("aud")),
         ("aud number", |token| token.claim("aud", 1)),
         ("expired", |token| token.expires_in(-61)),
@@ -165,20 +211,34 @@ async fn tokens(record: &mut Record) {
         ("nbf text", |token| token.claim("nbf", "1")),
         ("issued ahead", |token| token.claim("iat", 1_800_000_400)),
         ("token_use id", |token| token.claim("token_use", "id")),
-        ("at_hash", |token| token.header("typ", "JWT").claim("at_hash", "x")),
-        ("nonce", |token| token.header("typ", "JWT").claim("nonce", "x").without("scope")),
+        ("at_hash", |token| {
+            token.header("typ", "JWT").claim("at_hash", "x")
+        }),
+        ("nonce", |token| {
+            token
+                .header("typ", "JWT")
+                .claim("nonce", "x")
+                .without("scope")
+        }),
         ("cnf jkt", |token| token.claim("cnf", json!({ "jkt": "x" }))),
-        ("cnf x5t", |token| token.claim("cnf", json!({ "x5t#S256": "x" }))),
+        ("cnf x5t", |token| {
+            token.claim("cnf", json!({ "x5t#S256": "x" }))
+        }),
         ("cnf empty", |token| token.claim("cnf", json!({}))),
         ("events", |token| token.claim("events", json!({}))),
         ("long scope", |token| token.scope("x".repeat(9_000))),
         ("scope number", |token| token.claim("scope", 1)),
         ("no scope", |token| token.without("scope")),
-        ("duplicate claim", |token| token.payload(r#"{"iss":"a","iss":"b"}"#)),
+        ("duplicate claim", |token| {
+            token.payload(r#"{"iss":"a","iss":"b"}"#)
+        }),
         ("not JSON", |token| token.payload("nonsense")),
     ];
     for (what, spoil) in spoilt {
-        let request = post(&spoil(good()).mint(), &call("tools/call", json!({ "name": "whoami" })));
+        let request = post(
+            &spoil(good()).mint(),
+            &call("tools/call", json!({ "name": "whoami" })),
+        );
         record.add(&format!("token: {what}"), &world, request).await;
     }
     let texts = [
@@ -189,15 +249,35 @@ async fn tokens(record: &mut Record) {
         ("too long", "x".repeat(16 * 1024 + 1)),
     ];
     for (what, token) in texts {
-        record.add(&format!("token: {what}"), &world, post(&token, &call("ping", json!({})))).await;
+        record
+            .add(
+                &format!("token: {what}"),
+                &world,
+                post(&token, &call("ping", json!({}))),
+            )
+            .await;
     }
-    world.gate.revoke(Revocation::subject(world.server.issuer(), "alice"), Duration::from_secs(60)).unwrap();
-    record.add("token: revoked", &world, post(&good().mint(), &call("ping", json!({})))).await;
+    world
+        .gate
+        .revoke(
+            Revocation::subject(world.server.issuer(), "alice"),
+            Duration::from_secs(60),
+        )
+        .unwrap();
+    record
+        .add(
+            "token: revoked",
+            &world,
+            post(&good().mint(), &call("ping", json!({}))),
+        )
+        .await;
     for algorithm in Algorithm::ALL {
         let world = World::with_scopes(map()).await;
         world.server.rotate(SigningKey::generate(algorithm));
         let request = post(&world.token().mint(), &call("ping", json!({})));
-        record.add(&format!("token: {algorithm:?}"), &world, request).await;
+        record
+            .add(&format!("token: {algorithm:?}"), &world, request)
+            .await;
     }
 }
 
@@ -220,14 +300,23 @@ async fn presentations(record: &mut Record) {
     ] {
         let mut request = post_without_token(&call("ping", json!({})));
         for line in &lines {
-            request.headers_mut().append("authorization", HeaderValue::from_str(line).unwrap());
+            request
+                .headers_mut()
+                .append("authorization", HeaderValue::from_str(line).unwrap());
         }
-        let what = lines.iter().map(|line| line.replace(&token, "TOKEN")).collect::<Vec<_>>();
-        record.add(&format!("presented: {what:?}"), &world, request).await;
+        let what = lines
+            .iter()
+            .map(|line| line.replace(&token, "TOKEN"))
+            .collect::<Vec<_>>();
+        record
+            .add(&format!("presented: {what:?}"), &world, request)
+            .await;
     }
     let mut in_query = post_without_token(&call("ping", json!({})));
     *in_query.uri_mut() = format!("/mcp?access_token={token}").parse().unwrap();
-    record.add("presented: in the query", &world, in_query).await;
+    record
+        .add("presented: in the query", &world, in_query)
+        .await;
 }
 
 async fn calls(record: &mut Record) {
@@ -249,12 +338,18 @@ async fn calls(record: &mut Record) {
         ("tools/call", json!({ "name": null })),
         ("resources/read", json!({ "uri": "file:///secret/x" })),
         ("resources/read", json!({ "uri": "FILE:///%73ecret/x" })),
-        ("resources/read", json!({ "uri": "file:///public/../secret/x" })),
+        (
+            "resources/read",
+            json!({ "uri": "file:///public/../secret/x" }),
+        ),
         ("resources/read", json!({ "uri": "file:///public" })),
         ("resources/read", json!({ "uri": "db://users/rows/1" })),
         ("resources/read", json!({})),
         ("resources/subscribe", json!({ "uri": "file:///secret/x" })),
-        ("resources/unsubscribe", json!({ "uri": "file:///secret/x" })),
+        (
+            "resources/unsubscribe",
+            json!({ "uri": "file:///secret/x" }),
+        ),
         (
             "subscriptions/listen",
             json!({ "notifications": { "resourceSubscriptions": ["file:///secret/x"] } }),
@@ -262,9 +357,18 @@ async fn calls(record: &mut Record) {
         ("subscriptions/listen", json!({})),
         ("prompts/get", json!({ "name": "greet" })),
         ("prompts/get", json!({ "name": "unknown" })),
-        ("completion/complete", json!({ "ref": { "type": "ref/prompt", "name": "greet" } })),
-        ("completion/complete", json!({ "ref": { "type": "ref/resource", "uri": "file:///secret/x" } })),
-        ("completion/complete", json!({ "ref": { "type": "ref/other", "name": "greet" } })),
+        (
+            "completion/complete",
+            json!({ "ref": { "type": "ref/prompt", "name": "greet" } }),
+        ),
+        (
+            "completion/complete",
+            json!({ "ref": { "type": "ref/resource", "uri": "file:///secret/x" } }),
+        ),
+        (
+            "completion/complete",
+            json!({ "ref": { "type": "ref/other", "name": "greet" } }),
+        ),
         ("vendor/thing", json!({})),
         ("unknown/method", json!({})),
         ("tasks/get", json!({ "taskId": "t" })),
@@ -274,14 +378,25 @@ async fn calls(record: &mut Record) {
     for (method, params) in &asked {
         let token = world.token().mint();
         record
-            .add(&format!("call: {method} {params}"), &world, post(&token, &call(method, params.clone())))
+            .add(
+                &format!("call: {method} {params}"),
+                &world,
+                post(&token, &call(method, params.clone())),
+            )
             .await;
     }
-    for granted in ["mcp:use admin", "mcp:use files:*", "files:write", "mcp:use two"] {
+    for granted in [
+        "mcp:use admin",
+        "mcp:use files:*",
+        "files:write",
+        "mcp:use two",
+    ] {
         for tool in ["write", "either"] {
             let token = world.token().scope(granted).mint();
             let request = post(&token, &call("tools/call", json!({ "name": tool })));
-            record.add(&format!("call: {tool} with {granted}"), &world, request).await;
+            record
+                .add(&format!("call: {tool} with {granted}"), &world, request)
+                .await;
         }
     }
     let ping = call("ping", json!({}));
@@ -293,7 +408,10 @@ async fn calls(record: &mut Record) {
         "null".to_owned(),
         format!("\u{feff}{ping}"),
         format!("[{ping}]"),
-        format!("[{ping},{}]", call("tools/call", json!({ "name": "write" }))),
+        format!(
+            "[{ping},{}]",
+            call("tools/call", json!({ "name": "write" }))
+        ),
         format!("[{ping},{}]", call("tools/call", json!({ "name": "wipe" }))),
         format!("[{}]", vec![ping.clone(); 65].join(",")),
         r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}"#.to_owned(),
@@ -304,12 +422,19 @@ async fn calls(record: &mut Record) {
         r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}"#.to_owned(),
         r#"{"jsonrpc":"2.0","id":1,"result":{}}"#.to_owned(),
         r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#.to_owned(),
-        r#"{"jsonrpc":"2.0","id":"a\"b","method":"tools/call","params":{"name":"write"}}"#.to_owned(),
+        r#"{"jsonrpc":"2.0","id":"a\"b","method":"tools/call","params":{"name":"write"}}"#
+            .to_owned(),
         format!(r#"{{"jsonrpc":"2.0","id":"{long_id}","method":"x","params":1}}"#),
     ];
     for body in bodies {
         let shown: String = body.replace('\u{feff}', "BOM").chars().take(80).collect();
-        record.add(&format!("body: {shown}"), &world, post(&world.token().mint(), &body)).await;
+        record
+            .add(
+                &format!("body: {shown}"),
+                &world,
+                post(&world.token().mint(), &body),
+            )
+            .await;
     }
 }
 
@@ -332,31 +457,59 @@ async fn heads(record: &mut Record) {
         &[("mcp-method", "tools/call"), ("mcp-method", "tools/call")],
         &[("mcp-protocol-version", "2025-06-18")],
         &[("mcp-protocol-version", "2026-07-28")],
-        &[("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call")],
-        &[("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", "whoami")],
-        &[("mcp-protocol-version", "2026-07-28"), ("mcp-protocol-version", "2026-07-28")],
+        &[
+            ("mcp-protocol-version", "2026-07-28"),
+            ("mcp-method", "tools/call"),
+        ],
+        &[
+            ("mcp-protocol-version", "2026-07-28"),
+            ("mcp-method", "tools/call"),
+            ("mcp-name", "whoami"),
+        ],
+        &[
+            ("mcp-protocol-version", "2026-07-28"),
+            ("mcp-protocol-version", "2026-07-28"),
+        ],
         &[("last-event-id", "1")],
         &[("mcp-session-id", "bare")],
         &[("mcp-session-id", "one"), ("mcp-session-id", "two")],
     ];
     for lines in lines {
-        let mut request = post(&world.token().mint(), &call("tools/call", json!({ "name": "whoami" })));
+        let mut request = post(
+            &world.token().mint(),
+            &call("tools/call", json!({ "name": "whoami" })),
+        );
         for (position, (name, value)) in lines.iter().enumerate() {
             let name = HeaderName::from_static(name);
             if position == 0 {
                 request.headers_mut().remove(&name);
             }
-            request.headers_mut().append(name, HeaderValue::from_static(value));
+            request
+                .headers_mut()
+                .append(name, HeaderValue::from_static(value));
         }
-        record.add(&format!("head: {lines:?}"), &world, request).await;
+        record
+            .add(&format!("head: {lines:?}"), &world, request)
+            .await;
     }
-    for method in [Method::GET, Method::HEAD, Method::DELETE, Method::OPTIONS, Method::PUT, Method::CONNECT] {
+    for method in [
+        Method::GET,
+        Method::HEAD,
+        Method::DELETE,
+        Method::OPTIONS,
+        Method::PUT,
+        Method::CONNECT,
+    ] {
         for body in ["", "x"] {
             let mut request = bare(method.clone(), "/mcp");
             let token = format!("Bearer {}", world.token().mint());
-            request.headers_mut().insert("authorization", token.parse().unwrap());
+            request
+                .headers_mut()
+                .insert("authorization", token.parse().unwrap());
             *request.body_mut() = Full::from(body);
-            record.add(&format!("method: {method} {body:?}"), &world, request).await;
+            record
+                .add(&format!("method: {method} {body:?}"), &world, request)
+                .await;
         }
     }
 }
@@ -364,11 +517,16 @@ async fn heads(record: &mut Record) {
 async fn documents(record: &mut Record) {
     let plain = World::with_scopes(map()).await;
     let metadata = || {
-        let metadata = Metadata::default().resource_name("A server").extra("resource_name#fr", "Un serveur");
+        let metadata = Metadata::default()
+            .resource_name("A server")
+            .extra("resource_name#fr", "Un serveur");
         metadata.without_root_copy().redirect_legacy_clients()
     };
     let rich = World::with(|builder, server| {
-        builder.issuer(server.issuer()).scopes(map().initial(["mcp:use", "more"])).metadata(metadata())
+        builder
+            .issuer(server.issuer())
+            .scopes(map().initial(["mcp:use", "more"]))
+            .metadata(metadata())
     })
     .await;
     for (which, world) in [("plain", &plain), ("rich", &rich)] {
@@ -384,7 +542,13 @@ async fn documents(record: &mut Record) {
             (Method::GET, "/.well-known/oauth-authorization-server"),
             (Method::GET, "/.well-known/oauth-authorization-server/mcp"),
         ] {
-            record.add(&format!("document: {which} {method} {path}"), world, bare(method, path)).await;
+            record
+                .add(
+                    &format!("document: {which} {method} {path}"),
+                    world,
+                    bare(method, path),
+                )
+                .await;
         }
     }
 }
@@ -409,50 +573,92 @@ async fn origins(record: &mut Record) {
             "vscode-webview://abc",
         ] {
             let with_origin = |mut request: Request<Full<Bytes>>| {
-                request.headers_mut().insert("origin", HeaderValue::from_static(origin));
+                request
+                    .headers_mut()
+                    .insert("origin", HeaderValue::from_static(origin));
                 request
             };
             let mut preflight = bare(Method::OPTIONS, "/mcp");
-            preflight.headers_mut().insert("access-control-request-method", HeaderValue::from_static("POST"));
+            preflight.headers_mut().insert(
+                "access-control-request-method",
+                HeaderValue::from_static("POST"),
+            );
             let asked = HeaderValue::from_static("authorization, mcp-param-x, x-other");
-            preflight.headers_mut().insert("access-control-request-headers", asked);
+            preflight
+                .headers_mut()
+                .insert("access-control-request-headers", asked);
             let what = format!("origin: {which} {origin}");
-            record.add(&format!("{what}, preflight"), world, with_origin(preflight)).await;
+            record
+                .add(&format!("{what}, preflight"), world, with_origin(preflight))
+                .await;
             let anonymous = post_without_token(&call("ping", json!({})));
-            record.add(&format!("{what}, no token"), world, with_origin(anonymous)).await;
+            record
+                .add(&format!("{what}, no token"), world, with_origin(anonymous))
+                .await;
             let good = post(&world.token().mint(), &call("ping", json!({})));
-            record.add(&format!("{what}, good"), world, with_origin(good)).await;
+            record
+                .add(&format!("{what}, good"), world, with_origin(good))
+                .await;
         }
     }
     let mut twice = post(&strict.token().mint(), &call("ping", json!({})));
-    twice.headers_mut().append("origin", HeaderValue::from_static("http://localhost"));
-    twice.headers_mut().append("origin", HeaderValue::from_static("http://localhost"));
+    twice
+        .headers_mut()
+        .append("origin", HeaderValue::from_static("http://localhost"));
+    twice
+        .headers_mut()
+        .append("origin", HeaderValue::from_static("http://localhost"));
     record.add("origin: twice", &strict, twice).await;
 }
 
 async fn callers(record: &mut Record) {
     let world = World::with(|builder, server| {
-        let issuer = Issuer::new(server.issuer()).deny_client("denied").only_client("test-client");
+        let issuer = Issuer::new(server.issuer())
+            .deny_client("denied")
+            .only_client("test-client");
         let issuer = issuer.only_client("denied").require_claim("tenant", ["a"]);
-        builder.issuer(issuer.scope_request_prefix("api://x/")).scopes(map())
+        builder
+            .issuer(issuer.scope_request_prefix("api://x/"))
+            .scopes(map())
     })
     .await;
     for (what, token) in [
         ("good", world.token().claim("tenant", "a")),
-        ("denied client", world.token().claim("tenant", "a").client_id("denied")),
-        ("unlisted client", world.token().claim("tenant", "a").client_id("other")),
+        (
+            "denied client",
+            world.token().claim("tenant", "a").client_id("denied"),
+        ),
+        (
+            "unlisted client",
+            world.token().claim("tenant", "a").client_id("other"),
+        ),
         ("other tenant", world.token().claim("tenant", "b")),
-        ("no base scope", world.token().claim("tenant", "a").scope("other")),
-        ("no token scope", world.token().claim("tenant", "a").without("scope")),
+        (
+            "no base scope",
+            world.token().claim("tenant", "a").scope("other"),
+        ),
+        (
+            "no token scope",
+            world.token().claim("tenant", "a").without("scope"),
+        ),
     ] {
-        let request = post(&token.mint(), &call("tools/call", json!({ "name": "write" })));
-        record.add(&format!("caller: {what}"), &world, request).await;
+        let request = post(
+            &token.mint(),
+            &call("tools/call", json!({ "name": "write" })),
+        );
+        record
+            .add(&format!("caller: {what}"), &world, request)
+            .await;
     }
 }
 
 async fn without_tokens(record: &mut Record) {
-    let world =
-        World::with_scopes(map().method("initialize", without_token()).tool("hours", without_token())).await;
+    let world = World::with_scopes(
+        map()
+            .method("initialize", without_token())
+            .tool("hours", without_token()),
+    )
+    .await;
     for (method, params) in [
         ("initialize", json!({})),
         ("tools/call", json!({ "name": "hours" })),
@@ -462,38 +668,62 @@ async fn without_tokens(record: &mut Record) {
         ("ping", json!({})),
     ] {
         let request = post_without_token(&call(method, params.clone()));
-        record.add(&format!("anonymous: {method} {params}"), &world, request).await;
+        record
+            .add(&format!("anonymous: {method} {params}"), &world, request)
+            .await;
     }
     for (what, request) in [
         ("unreadable", post_without_token("{")),
         ("GET", bare(Method::GET, "/mcp")),
-        ("bad token", post("garbage", &call("tools/call", json!({ "name": "hours" })))),
+        (
+            "bad token",
+            post("garbage", &call("tools/call", json!({ "name": "hours" }))),
+        ),
         ("empty bearer", {
             let mut request = post_without_token(&call("tools/call", json!({ "name": "hours" })));
-            request.headers_mut().insert("authorization", HeaderValue::from_static("Bearer"));
+            request
+                .headers_mut()
+                .insert("authorization", HeaderValue::from_static("Bearer"));
             request
         }),
     ] {
-        record.add(&format!("anonymous: {what}"), &world, request).await;
+        record
+            .add(&format!("anonymous: {what}"), &world, request)
+            .await;
     }
 }
 
 async fn introspected(record: &mut Record) {
-    let server = AuthorizationServer::builder().clock(clock()).client("rs", "secret").start().await;
+    let server = AuthorizationServer::builder()
+        .clock(clock())
+        .client("rs", "secret")
+        .start()
+        .await;
     let world = World::around(server, clock(), |builder, server| {
-        let issuer = Issuer::new(server.issuer()).introspection(Introspection::basic("rs", "secret"));
-        builder.issuer(issuer.unbound_tokens_of_client("unbound")).scopes(map())
+        let issuer =
+            Issuer::new(server.issuer()).introspection(Introspection::basic("rs", "secret"));
+        builder
+            .issuer(issuer.unbound_tokens_of_client("unbound"))
+            .scopes(map())
     });
-    let good =
-        json!({ "active": true, "aud": RESOURCE, "sub": "alice", "client_id": "c", "scope": "mcp:use" });
+    let good = json!({ "active": true, "aud": RESOURCE, "sub": "alice", "client_id": "c", "scope": "mcp:use" });
     for (what, changes) in [
         ("good", json!({})),
         ("inactive", json!({ "active": false })),
         ("active text", json!({ "active": "true" })),
-        ("other audience", json!({ "aud": "https://other.example.com" })),
+        (
+            "other audience",
+            json!({ "aud": "https://other.example.com" }),
+        ),
         ("no audience", json!({ "aud": [] })),
-        ("unbound", json!({ "aud": [], "client_id": "unbound", "token_type": "Bearer" })),
-        ("other issuer", json!({ "iss": "https://other.example.com" })),
+        (
+            "unbound",
+            json!({ "aud": [], "client_id": "unbound", "token_type": "Bearer" }),
+        ),
+        (
+            "other issuer",
+            json!({ "iss": "https://other.example.com" }),
+        ),
         ("expired", json!({ "exp": 1_799_999_999 })),
         ("refresh", json!({ "token_use": "refresh" })),
         ("token type", json!({ "token_type": "mac" })),
@@ -503,10 +733,15 @@ async fn introspected(record: &mut Record) {
     ] {
         let token = what.replace(' ', "_");
         let mut answer = good.clone();
-        answer.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        answer
+            .as_object_mut()
+            .unwrap()
+            .extend(changes.as_object().unwrap().clone());
         world.server.introspect_as(&token, answer);
         let request = post(&token, &call("tools/call", json!({ "name": "whoami" })));
-        record.add(&format!("introspected: {what}"), &world, request).await;
+        record
+            .add(&format!("introspected: {what}"), &world, request)
+            .await;
     }
     for (what, fault) in [
         ("500", Fault::Status(500)),
@@ -516,25 +751,34 @@ async fn introspected(record: &mut Record) {
     ] {
         world.server.fail(Endpoint::Introspect, Some(fault));
         let request = post(&format!("new-{what}"), &call("ping", json!({})));
-        record.add(&format!("introspected: {what}"), &world, request).await;
+        record
+            .add(&format!("introspected: {what}"), &world, request)
+            .await;
     }
 }
 
 async fn sessions(record: &mut Record) {
     let key = "0123456789abcdef0123456789abcdef";
     let world = World::with(|builder, server| {
-        builder.issuer(server.issuer()).scopes(map()).sessions(Sessions::bound().key(key))
+        builder
+            .issuer(server.issuer())
+            .scopes(map())
+            .sessions(Sessions::bound().key(key))
     })
     .await;
     world.answer_with("mcp-session-id", ["inner"]);
     let token = |subject: &str| world.token().subject(subject).mint();
-    let opened = world.send(post(&token("alice"), &call("initialize", json!({})))).await;
+    let opened = world
+        .send(post(&token("alice"), &call("initialize", json!({}))))
+        .await;
     let sealed = opened.header("mcp-session-id").unwrap().to_owned();
     assert_eq!(sealed.len(), "inner".len() + 44);
     world.answer_with::<&str>("mcp-session-id", []);
     let in_session = |token: &str, id: &str, body: &str| {
         let mut request = post(token, body);
-        request.headers_mut().insert("mcp-session-id", id.parse().unwrap());
+        request
+            .headers_mut()
+            .insert("mcp-session-id", id.parse().unwrap());
         request
     };
     let ping = call("ping", json!({}));
@@ -542,14 +786,29 @@ async fn sessions(record: &mut Record) {
         ("own", in_session(&token("alice"), &sealed, &ping)),
         ("another's", in_session(&token("bob"), &sealed, &ping)),
         ("bare", in_session(&token("alice"), "inner", &ping)),
-        ("forged", in_session(&token("alice"), &format!("{}x", &sealed[..sealed.len() - 1]), &ping)),
+        (
+            "forged",
+            in_session(
+                &token("alice"),
+                &format!("{}x", &sealed[..sealed.len() - 1]),
+                &ping,
+            ),
+        ),
         ("unreadable", in_session(&token("bob"), &sealed, "{")),
     ] {
-        record.add(&format!("session: {what}"), &world, request).await;
+        record
+            .add(&format!("session: {what}"), &world, request)
+            .await;
     }
     for lines in [vec!["one", "two"], vec!["sp ace"], vec![""]] {
         world.answer_with("mcp-session-id", lines.clone());
-        record.add(&format!("session: answered {lines:?}"), &world, post(&token("alice"), &ping)).await;
+        record
+            .add(
+                &format!("session: answered {lines:?}"),
+                &world,
+                post(&token("alice"), &ping),
+            )
+            .await;
     }
 }
 
@@ -557,20 +816,40 @@ async fn outages(record: &mut Record) {
     for (what, endpoint, fault) in [
         ("keys 500", Endpoint::Jwks, Fault::Status(500)),
         ("keys HTML", Endpoint::Jwks, Fault::Html),
-        ("keys empty", Endpoint::Jwks, Fault::Body(r#"{"keys":[]}"#.into())),
+        (
+            "keys empty",
+            Endpoint::Jwks,
+            Fault::Body(r#"{"keys":[]}"#.into()),
+        ),
         ("metadata of another", Endpoint::Rfc8414, Fault::WrongIssuer),
         ("metadata 404", Endpoint::Rfc8414, Fault::Status(404)),
     ] {
         let world = World::with_scopes(map()).await;
         world.server.fail(endpoint, Some(fault));
         record
-            .add(&format!("outage: {what}"), &world, post(&world.token().mint(), &call("ping", json!({}))))
+            .add(
+                &format!("outage: {what}"),
+                &world,
+                post(&world.token().mint(), &call("ping", json!({}))),
+            )
             .await;
     }
     let world = World::with_scopes(map()).await;
-    record.add("outage: none", &world, post(&world.token().mint(), &call("ping", json!({})))).await;
+    record
+        .add(
+            "outage: none",
+            &world,
+            post(&world.token().mint(), &call("ping", json!({}))),
+        )
+        .await;
     let unknown = world.token().header("kid", "unknown").mint();
-    record.add("outage: unknown kid in the cooldown", &world, post(&unknown, &call("ping", json!({})))).await;
+    record
+        .add(
+            "outage: unknown kid in the cooldown",
+            &world,
+            post(&unknown, &call("ping", json!({}))),
+        )
+        .await;
 }
 
 async fn limits(record: &mut Record) {
@@ -582,13 +861,22 @@ async fn limits(record: &mut Record) {
     let token = world.token().mint();
     for length in [10, 1000] {
         let body = call("tools/call", json!({ "name": "x".repeat(length) }));
-        record.add(&format!("limit: a name of {length} bytes"), &world, post(&token, &body)).await;
+        record
+            .add(
+                &format!("limit: a name of {length} bytes"),
+                &world,
+                post(&token, &body),
+            )
+            .await;
     }
 }
 
 async fn challenges(record: &mut Record) {
     for accumulate in [false, true] {
-        let mut scopes = ScopeMap::allow_unlisted().every_request("a").tool("t", "b").initial(["a", "i"]);
+        let mut scopes = ScopeMap::allow_unlisted()
+            .every_request("a")
+            .tool("t", "b")
+            .initial(["a", "i"]);
         if accumulate {
             scopes = scopes.accumulate_in_challenges();
         }
@@ -596,11 +884,35 @@ async fn challenges(record: &mut Record) {
         for granted in ["", "a", "c a", "b"] {
             let token = world.token().scope(granted).mint();
             let request = post(&token, &call("tools/call", json!({ "name": "t" })));
-            record.add(&format!("challenge: {granted:?}, accumulate {accumulate}"), &world, request).await;
+            record
+                .add(
+                    &format!("challenge: {granted:?}, accumulate {accumulate}"),
+                    &world,
+                    request,
+                )
+                .await;
         }
-        record.add("challenge: nothing", &world, post_without_token(&call("ping", json!({})))).await;
+        record
+            .add(
+                "challenge: nothing",
+                &world,
+                post_without_token(&call("ping", json!({}))),
+            )
+            .await;
     }
     let world = World::with_scopes(ScopeMap::allow_unlisted()).await;
-    record.add("challenge: no scope to name", &world, post_without_token("{}")).await;
-    record.add("challenge: unread", &world, post(&world.token().mint(), "not JSON")).await;
+    record
+        .add(
+            "challenge: no scope to name",
+            &world,
+            post_without_token("{}"),
+        )
+        .await;
+    record
+        .add(
+            "challenge: unread",
+            &world,
+            post(&world.token().mint(), "not JSON"),
+        )
+        .await;
 }

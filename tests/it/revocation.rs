@@ -22,13 +22,22 @@ async fn a_revoked_token_is_refused_at_once_and_cannot_simply_be_verified_again(
     for token in [&token, &other] {
         world.list_with(token).await.assert_served();
     }
-    world.gate.revoke(Revocation::token(world.server.issuer(), "stolen"), HOUR).unwrap();
+    world
+        .gate
+        .revoke(Revocation::token(world.server.issuer(), "stolen"), HOUR)
+        .unwrap();
     for _ in 0..3 {
-        world.list_with(&token).await.assert_invalid_token("revoked");
+        world
+            .list_with(&token)
+            .await
+            .assert_invalid_token("revoked");
     }
     world.list_with(&other).await.assert_served();
     // The same token id in another token of the issuer.
-    world.list_with(&world.token().claim("jti", "stolen").mint()).await.assert_invalid_token("revoked");
+    world
+        .list_with(&world.token().claim("jti", "stolen").mint())
+        .await
+        .assert_invalid_token("revoked");
 }
 
 #[tokio::test]
@@ -36,7 +45,11 @@ async fn revoking_a_subject_or_a_client_concerns_what_was_issued_until_then() {
     type Of = fn(&str) -> Revocation;
     let cases: [(Of, &str, &str); 2] = [
         (|issuer| Revocation::subject(issuer, "alice"), "sub", "bob"),
-        (|issuer| Revocation::client(issuer, "test-client"), "client_id", "another"),
+        (
+            |issuer| Revocation::client(issuer, "test-client"),
+            "client_id",
+            "another",
+        ),
     ];
     for (revocation, claim, other) in cases {
         let world = World::new().await;
@@ -45,14 +58,20 @@ async fn revoking_a_subject_or_a_client_concerns_what_was_issued_until_then() {
         for token in [&remembered, &others] {
             world.list_with(token).await.assert_served();
         }
-        world.gate.revoke(revocation(world.server.issuer()), HOUR).unwrap();
+        world
+            .gate
+            .revoke(revocation(world.server.issuer()), HOUR)
+            .unwrap();
         for token in [&remembered, &new, &world.token().without("iat").mint()] {
             world.list_with(token).await.assert_invalid_token("revoked");
         }
         world.list_with(&others).await.assert_served();
         // Clocks differ: within a minute nobody knows which was first.
         world.clock.advance(Duration::from_secs(60));
-        world.list_with(&world.token().mint()).await.assert_invalid_token("revoked");
+        world
+            .list_with(&world.token().mint())
+            .await
+            .assert_invalid_token("revoked");
         world.clock.advance(Duration::from_secs(1));
         world.list_with(&world.token().mint()).await.assert_served();
         world
@@ -77,7 +96,9 @@ async fn a_revocation_is_of_one_issuer_and_kind_alone() {
     }
     world.list_with(&world.token().mint()).await.assert_served();
     for unknown in ["https://other.example.com".to_owned(), format!("{issuer}/")] {
-        let refused = world.gate.revoke(Revocation::subject(&*unknown, "alice"), HOUR);
+        let refused = world
+            .gate
+            .revoke(Revocation::subject(&*unknown, "alice"), HOUR);
         assert_eq!(refused, Err(RevocationError::UnknownIssuer(unknown)));
     }
 }
@@ -88,9 +109,15 @@ async fn a_revocation_is_remembered_for_as_long_as_was_said_and_never_shortened(
     let token = world.token().claim("jti", "j").expires_in(7200).mint();
     let revocation = || Revocation::token(world.server.issuer(), "j");
     world.gate.revoke(revocation(), HOUR).unwrap();
-    world.gate.revoke(revocation(), Duration::from_secs(1)).unwrap();
+    world
+        .gate
+        .revoke(revocation(), Duration::from_secs(1))
+        .unwrap();
     world.clock.advance(HOUR - Duration::from_secs(1));
-    world.list_with(&token).await.assert_invalid_token("revoked");
+    world
+        .list_with(&token)
+        .await
+        .assert_invalid_token("revoked");
     world.clock.advance(Duration::from_secs(1));
     world.list_with(&token).await.assert_served();
 }
@@ -99,27 +126,51 @@ async fn a_revocation_is_remembered_for_as_long_as_was_said_and_never_shortened(
 async fn an_opaque_token_is_revoked_by_what_the_log_calls_it_and_its_issuer_is_not_asked_again() {
     let (log, _guard) = listen();
     let world = asking().await;
-    world.server.introspect_as("opaque", json!({ "active": true, "aud": RESOURCE, "scope": "mcp:use" }));
+    world.server.introspect_as(
+        "opaque",
+        json!({ "active": true, "aud": RESOURCE, "scope": "mcp:use" }),
+    );
     world.list_with("opaque").await.assert_served();
-    let token_id = log.decision()["fields"]["token_id"].as_str().unwrap().to_owned();
-    world.gate.revoke(Revocation::token(world.server.issuer(), token_id), HOUR).unwrap();
-    world.list_with("opaque").await.assert_invalid_token("revoked");
+    let token_id = log.decision()["fields"]["token_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    world
+        .gate
+        .revoke(Revocation::token(world.server.issuer(), token_id), HOUR)
+        .unwrap();
+    world
+        .list_with("opaque")
+        .await
+        .assert_invalid_token("revoked");
     let event = log.decision();
-    assert_eq!((&event["level"], &event["fields"]["reason"]), (&json!("WARN"), &json!("revoked")));
+    assert_eq!(
+        (&event["level"], &event["fields"]["reason"]),
+        (&json!("WARN"), &json!("revoked"))
+    );
 }
 
 #[tokio::test]
 async fn an_answer_under_way_does_not_bring_a_revoked_token_back() {
     let world = asking().await;
     world.gate.warm_up().await;
-    world.server.fail(Endpoint::Introspect, Some(Fault::Delay(Duration::from_millis(50))));
+    world.server.fail(
+        Endpoint::Introspect,
+        Some(Fault::Delay(Duration::from_millis(50))),
+    );
     let token = world.server.mint_opaque(&world.token());
     let mut waiting = pin!(world.list_with(&token));
     assert!(poll!(&mut waiting).is_pending());
     until(|| asked(&world) == 1).await;
-    world.gate.revoke(Revocation::subject(world.server.issuer(), "alice"), HOUR).unwrap();
+    world
+        .gate
+        .revoke(Revocation::subject(world.server.issuer(), "alice"), HOUR)
+        .unwrap();
     waiting.await.assert_invalid_token("revoked");
-    world.list_with(&token).await.assert_invalid_token("revoked");
+    world
+        .list_with(&token)
+        .await
+        .assert_invalid_token("revoked");
 }
 
 #[tokio::test]
@@ -137,7 +188,10 @@ async fn when_no_more_can_be_remembered_it_says_so_and_what_is_over_makes_room()
     assert_eq!((taken, &full), (100_000, &RevocationError::Full));
     assert!(full.to_string().contains("100000"), "{full}");
     revoke("5", HOUR).expect("it is remembered already");
-    world.list_with(&world.token().claim("jti", "99999").mint()).await.assert_invalid_token("revoked");
+    world
+        .list_with(&world.token().claim("jti", "99999").mint())
+        .await
+        .assert_invalid_token("revoked");
     world.list_with(&world.token().mint()).await.assert_served();
     world.clock.advance(HOUR / 2);
     for number in 0..9 {
@@ -161,9 +215,21 @@ async fn once_revoke_has_returned_nothing_passes_however_many_ask_meanwhile() {
             });
         }
         tokio::task::yield_now().await;
-        world.gate.revoke(Revocation::token(world.server.issuer(), round.to_string()), HOUR).unwrap();
-        world.list_with(&token).await.assert_invalid_token("revoked");
+        world
+            .gate
+            .revoke(
+                Revocation::token(world.server.issuer(), round.to_string()),
+                HOUR,
+            )
+            .unwrap();
+        world
+            .list_with(&token)
+            .await
+            .assert_invalid_token("revoked");
         requests.join_all().await;
-        world.list_with(&token).await.assert_invalid_token("revoked");
+        world
+            .list_with(&token)
+            .await
+            .assert_invalid_token("revoked");
     }
 }

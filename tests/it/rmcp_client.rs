@@ -8,11 +8,15 @@ use reqwest::{Client, Url};
 use rmcp::model::CallToolRequestParams;
 use rmcp::service::{RoleClient, RunningService, ServiceError};
 use rmcp::transport::auth::{AuthClient, AuthorizationCallback, AuthorizationRequest, OAuthState};
-use rmcp::transport::streamable_http_client::{InsufficientScopeError, StreamableHttpClientTransportConfig};
+use rmcp::transport::streamable_http_client::{
+    InsufficientScopeError, StreamableHttpClientTransportConfig,
+};
 use rmcp::transport::streamable_http_server::session::SessionManager;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
-use rmcp::transport::{StreamableHttpClientTransport, StreamableHttpServerConfig, StreamableHttpService};
+use rmcp::transport::{
+    StreamableHttpClientTransport, StreamableHttpServerConfig, StreamableHttpService,
+};
 use rmcp::{ServiceExt, tool, tool_router};
 use tokio::net::TcpListener;
 use toolgate::testing::{AuthorizationServer, Endpoint};
@@ -26,17 +30,28 @@ async fn the_rust_sdk_logs_in_and_steps_up_at_a_server_without_sessions() {
 
 #[tokio::test]
 async fn the_rust_sdk_logs_in_and_steps_up_at_a_server_with_sessions() {
-    log_in_and_step_up(StreamableHttpServerConfig::default(), LocalSessionManager::default()).await;
+    log_in_and_step_up(
+        StreamableHttpServerConfig::default(),
+        LocalSessionManager::default(),
+    )
+    .await;
 }
 
 async fn log_in_and_step_up(config: StreamableHttpServerConfig, sessions: impl SessionManager) {
-    let authorization_server =
-        AuthorizationServer::builder().scopes(["mcp:use", "files:write", "admin"]).start().await;
+    let authorization_server = AuthorizationServer::builder()
+        .scopes(["mcp:use", "files:write", "admin"])
+        .start()
+        .await;
     let resource = start(&authorization_server, config, sessions).await;
     let browser = Browser::open().await;
 
     // Without a token: 401, and from its challenge alone to a page that asks the user.
-    let refused = ().serve(StreamableHttpClientTransport::with_client(http(), at(&resource))).await;
+    let refused = ()
+        .serve(StreamableHttpClientTransport::with_client(
+            http(),
+            at(&resource),
+        ))
+        .await;
     let refused = refused.expect_err("nobody is let in without a token");
     let challenge = refused.auth_challenge().expect("a challenge").to_owned();
     let mut state = OAuthState::new(&resource, None).await.unwrap();
@@ -52,21 +67,40 @@ async fn log_in_and_step_up(config: StreamableHttpServerConfig, sessions: impl S
     // With the token: in.
     let authorized = AuthClient::new(http(), state.into_authorization_manager().expect("a token"));
     let manager = authorized.auth_manager.clone();
-    let client = ().serve(StreamableHttpClientTransport::with_client(authorized, at(&resource)));
+    let client = ().serve(StreamableHttpClientTransport::with_client(
+        authorized,
+        at(&resource),
+    ));
     let client = client.await.expect("the token is good");
     assert_eq!(call(&client, "ping").await.unwrap(), "pong");
 
     // A tool that needs more: 403, and from its challenge to the page once more.
-    let refused = call(&client, "delete_file").await.expect_err("the token lacks a scope");
+    let refused = call(&client, "delete_file")
+        .await
+        .expect_err("the token lacks a scope");
     let needed = insufficient_scope(&refused).expect("an insufficient_scope challenge");
-    let needed = needed.get_required_scope().expect("the scopes to ask for").to_owned();
-    let page = manager.lock().await.request_scope_upgrade(&needed).await.unwrap();
-    let callback = browser.allow(&page, "bob", &["mcp:use", "files:write"]).await;
+    let needed = needed
+        .get_required_scope()
+        .expect("the scopes to ask for")
+        .to_owned();
+    let page = manager
+        .lock()
+        .await
+        .request_scope_upgrade(&needed)
+        .await
+        .unwrap();
+    let callback = browser
+        .allow(&page, "bob", &["mcp:use", "files:write"])
+        .await;
     let callback = AuthorizationCallback::from_redirect_url(callback.as_str()).unwrap();
     let redeemed = manager
         .lock()
         .await
-        .exchange_code_for_token_with_issuer(&callback.code, &callback.csrf_token, callback.issuer.as_deref())
+        .exchange_code_for_token_with_issuer(
+            &callback.code,
+            &callback.csrf_token,
+            callback.issuer.as_deref(),
+        )
         .await;
     redeemed.expect("the code is good");
     assert_eq!(call(&client, "delete_file").await.unwrap(), "gone");
@@ -126,7 +160,10 @@ async fn start(
     resource
 }
 
-async fn call(client: &RunningService<RoleClient, ()>, tool: &'static str) -> Result<String, ServiceError> {
+async fn call(
+    client: &RunningService<RoleClient, ()>,
+    tool: &'static str,
+) -> Result<String, ServiceError> {
     let result = client.call_tool(CallToolRequestParams::new(tool)).await?;
     let text = result.content.first().and_then(|content| content.as_text());
     Ok(text.expect("text").text.clone())
@@ -165,10 +202,15 @@ impl Browser {
     async fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let callback = format!("http://{}/callback", listener.local_addr().unwrap());
-        let page =
-            Router::new().route("/callback", axum::routing::get(|| async { "You may close this page." }));
+        let page = Router::new().route(
+            "/callback",
+            axum::routing::get(|| async { "You may close this page." }),
+        );
         tokio::spawn(async move { axum::serve(listener, page).await.unwrap() });
-        Self { http: http(), callback }
+        Self {
+            http: http(),
+            callback,
+        }
     }
 
     /// Allows as `user` what the consent page offers, which must be `scopes`, and returns where that led.
@@ -195,12 +237,28 @@ impl Browser {
 /// Names and values of the page's inputs of one kind.
 fn inputs(html: &str, kind: &str) -> impl Iterator<Item = (String, String)> {
     let attribute = |input: &str, name: &str| {
-        let (value, _) = input.split_once(&format!(" {name}=\""))?.1.split_once('"')?;
-        Some(value.replace("&quot;", "\"").replace("&#39;", "'").replace("&amp;", "&"))
+        let (value, _) = input
+            .split_once(&format!(" {name}=\""))?
+            .1
+            .split_once('"')?;
+        Some(
+            value
+                .replace("&quot;", "\"")
+                .replace("&#39;", "'")
+                .replace("&amp;", "&"),
+        )
     };
     let kind = format!("type=\"{kind}\"");
-    let inputs = html.split("<input ").skip(1).filter_map(|rest| rest.split('>').next());
+    let inputs = html
+        .split("<input ")
+        .skip(1)
+        .filter_map(|rest| rest.split('>').next());
     inputs
         .filter(move |input| input.starts_with(&kind))
-        .map(move |input| (attribute(input, "name").unwrap(), attribute(input, "value").unwrap()))
+        .map(move |input| {
+            (
+                attribute(input, "name").unwrap(),
+                attribute(input, "value").unwrap(),
+            )
+        })
 }

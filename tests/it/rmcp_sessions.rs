@@ -35,7 +35,11 @@ impl Tools {
     /// Says something to whoever listens.
     #[tool]
     async fn announce(&self, context: RequestContext<RoleServer>) -> String {
-        context.peer.notify_tool_list_changed().await.expect("the session is there");
+        context
+            .peer
+            .notify_tool_list_changed()
+            .await
+            .expect("the session is there");
         "announced".to_owned()
     }
 
@@ -71,20 +75,38 @@ impl Server {
         let gate = || {
             let builder = Toolgate::builder(RESOURCE).issuer(authorization_server.issuer());
             let builder = builder.scopes(ScopeMap::deny_unlisted().tool("*", base_only()));
-            builder.sessions(Sessions::bound().key(KEY)).build().unwrap()
+            builder
+                .sessions(Sessions::bound().key(KEY))
+                .build()
+                .unwrap()
         };
         let [gate, other] = [gate(), gate()];
-        let gates =
-            [serve(gate.layer().layer(mcp.clone())).await, serve(other.layer().layer(mcp.clone())).await];
-        Self { authorization_server, gates, gate, version }
+        let gates = [
+            serve(gate.layer().layer(mcp.clone())).await,
+            serve(other.layer().layer(mcp.clone())).await,
+        ];
+        Self {
+            authorization_server,
+            gates,
+            gate,
+            version,
+        }
     }
 
     fn client(&self, subject: &str) -> Client<'_> {
-        Client { server: self, gate: self.gates[0], token: self.token(subject, "first"), session: None }
+        Client {
+            server: self,
+            gate: self.gates[0],
+            token: self.token(subject, "first"),
+            session: None,
+        }
     }
 
     fn token(&self, subject: &str, id: &str) -> String {
-        token_of(&self.authorization_server).subject(subject).claim("jti", id).mint()
+        token_of(&self.authorization_server)
+            .subject(subject)
+            .claim("jti", id)
+            .mint()
     }
 }
 
@@ -112,24 +134,43 @@ impl Client<'_> {
         });
         let mut welcome = self.post(call("initialize", hello)).await;
         assert_eq!(welcome.status, StatusCode::OK);
-        let session = welcome.headers["mcp-session-id"].to_str().unwrap().to_owned();
+        let session = welcome.headers["mcp-session-id"]
+            .to_str()
+            .unwrap()
+            .to_owned();
         self.session = Some(session);
         welcome.until("protocolVersion").await;
         let initialized = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
-        assert_eq!(self.post(initialized.to_string()).await.status, StatusCode::ACCEPTED);
+        assert_eq!(
+            self.post(initialized.to_string()).await.status,
+            StatusCode::ACCEPTED
+        );
     }
 
     async fn send(&self, method: &str, body: String, last_event_id: Option<&str>) -> Answer {
         let mut request = request(method, "/mcp", Some(&self.token), &body);
         if let Some(session) = &self.session {
-            request.headers_mut().insert("mcp-session-id", session.parse().unwrap());
+            request
+                .headers_mut()
+                .insert("mcp-session-id", session.parse().unwrap());
         }
         if let Some(id) = last_event_id {
-            request.headers_mut().insert("last-event-id", id.parse().unwrap());
+            request
+                .headers_mut()
+                .insert("last-event-id", id.parse().unwrap());
         }
-        let answer = timeout(PATIENCE, open::<Full<Bytes>>(self.gate, self.server.version, request)).await;
+        let answer = timeout(
+            PATIENCE,
+            open::<Full<Bytes>>(self.gate, self.server.version, request),
+        )
+        .await;
         let (head, body) = answer.expect("an answer").into_parts();
-        Answer { status: head.status, headers: head.headers, body, text: String::new() }
+        Answer {
+            status: head.status,
+            headers: head.headers,
+            body,
+            text: String::new(),
+        }
     }
 
     async fn post(&self, body: String) -> Answer {
@@ -159,15 +200,19 @@ impl Client<'_> {
     }
 
     async fn assert_shut_out(&self) {
-        let notification =
-            json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 1 } });
+        let notification = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 1 } });
         let response = json!({ "jsonrpc": "2.0", "id": 1, "result": {} });
         for (method, body, last_event_id, id) in [
             ("GET", String::new(), None, Value::Null),
             ("GET", String::new(), Some("0"), Value::Null),
             ("GET", String::new(), Some("0/0"), Value::Null),
             ("POST", call("tools/list", json!({})), None, json!(1)),
-            ("POST", call("tools/call", json!({ "name": "release" })), None, json!(1)),
+            (
+                "POST",
+                call("tools/call", json!({ "name": "release" })),
+                None,
+                json!(1),
+            ),
             ("POST", notification.to_string(), None, Value::Null),
             ("POST", response.to_string(), None, Value::Null),
             ("DELETE", String::new(), None, Value::Null),
@@ -176,7 +221,10 @@ impl Client<'_> {
             assert_eq!(refused.status, StatusCode::NOT_FOUND, "{method}");
             refused.until("There is no such session").await;
             let error: Value = serde_json::from_str(&refused.text).unwrap();
-            assert_eq!((&error["id"], &error["error"]["code"]), (&id, &json!(-32600)));
+            assert_eq!(
+                (&error["id"], &error["error"]["code"]),
+                (&id, &json!(-32600))
+            );
         }
     }
 }
@@ -190,7 +238,8 @@ impl Answer {
             while !self.text.contains(text) {
                 let frame = timeout(PATIENCE, self.body.frame()).await;
                 let frame = frame.unwrap_or_else(|_| panic!("waited in vain at {asked_at}"));
-                let frame = frame.unwrap_or_else(|| panic!("{:?} is all, at {asked_at}", self.text));
+                let frame =
+                    frame.unwrap_or_else(|| panic!("{:?} is all, at {asked_at}", self.text));
                 let data = frame.unwrap().into_data().unwrap_or_default();
                 self.text.push_str(std::str::from_utf8(&data).unwrap());
             }
@@ -212,7 +261,10 @@ async fn nobody_else_gets_at_a_session(version: Version) {
     let mut of_bob = bob.listen().await;
     let inner = of_alice.rsplit_once('.').unwrap().0.to_owned();
     for stolen in [of_alice.clone(), inner] {
-        let thief = Client { session: Some(stolen), ..server.client("bob") };
+        let thief = Client {
+            session: Some(stolen),
+            ..server.client("bob")
+        };
         thief.assert_shut_out().await;
     }
     alice.assert_goes_on(&mut listening).await;
@@ -223,12 +275,19 @@ async fn nobody_else_gets_at_a_session(version: Version) {
     alice.assert_goes_on(&mut listening).await;
     alice.gate = server.gates[1];
     alice.assert_goes_on(&mut listening).await;
-    let thief = Client { session: Some(of_alice), gate: server.gates[1], ..server.client("bob") };
+    let thief = Client {
+        session: Some(of_alice),
+        gate: server.gates[1],
+        ..server.client("bob")
+    };
     thief.assert_shut_out().await;
     alice.tool("release").await.until("released").await;
     waiting.until("waited").await;
 
-    assert_eq!(alice.send("DELETE", String::new(), None).await.status, StatusCode::ACCEPTED);
+    assert_eq!(
+        alice.send("DELETE", String::new(), None).await.status,
+        StatusCode::ACCEPTED
+    );
     // rmcp's own answer: to the gate it still is her session.
     let mut gone = alice.tool("announce").await;
     assert_eq!(gone.status, StatusCode::NOT_FOUND);
@@ -256,10 +315,21 @@ async fn a_stream_ends_with_its_token(version: Version) {
     alice.assert_goes_on(&mut listening).await;
 
     let stolen = Revocation::token(server.authorization_server.issuer(), "first");
-    server.gate.revoke(stolen, Duration::from_secs(3600)).unwrap();
-    let end = timeout(PATIENCE, listening.body.collect()).await.expect("an end");
-    assert!(end.unwrap().to_bytes().is_empty(), "an end that is no error, and nothing before it");
-    assert_eq!(alice.tool("announce").await.status, StatusCode::UNAUTHORIZED);
+    server
+        .gate
+        .revoke(stolen, Duration::from_secs(3600))
+        .unwrap();
+    let end = timeout(PATIENCE, listening.body.collect())
+        .await
+        .expect("an end");
+    assert!(
+        end.unwrap().to_bytes().is_empty(),
+        "an end that is no error, and nothing before it"
+    );
+    assert_eq!(
+        alice.tool("announce").await.status,
+        StatusCode::UNAUTHORIZED
+    );
     bob.assert_goes_on(&mut of_bob).await;
 
     // As clients do: with the next token to the same session.

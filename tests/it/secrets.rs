@@ -83,7 +83,9 @@ fn slips() -> Vec<String> {
     let introspection = "[issuers.introspection]\nclient_id = \"rs\"\n";
     for wrong in wrong_secrets() {
         tables.push(format!("{introspection}client_secret = {wrong}"));
-        tables.push(format!("{introspection}auth = \"private_key_jwt\"\nprivate_key = {wrong}"));
+        tables.push(format!(
+            "{introspection}auth = \"private_key_jwt\"\nprivate_key = {wrong}"
+        ));
         tables.push(format!("[sessions]\nkeys = [{wrong}]"));
         tables.push(format!("[sessions]\nkeys = [\"{KEY}\", {wrong}]"));
         // A table in its place, and a table in its table's place.
@@ -93,20 +95,38 @@ fn slips() -> Vec<String> {
             tables.push(format!("introspection = {wrong}"));
         }
         tables.push(format!("introspection = [{{ client_secret = {wrong} }}]"));
-        tables.push(format!("{introspection}client_secret = \"{{s}}\"\nclient_id = {wrong}"));
+        tables.push(format!(
+            "{introspection}client_secret = \"{{s}}\"\nclient_id = {wrong}"
+        ));
         // Fields beside the secret, that may be given it by mistake.
-        for field in ["auth", "when", "key_id", "algorithm", "token_prefix", "endpoint", "assertion_audience"]
-        {
+        for field in [
+            "auth",
+            "when",
+            "key_id",
+            "algorithm",
+            "token_prefix",
+            "endpoint",
+            "assertion_audience",
+        ] {
             tables.push(format!("{introspection}{field} = {wrong}"));
         }
     }
-    for wrong in wrong_secrets().into_iter().filter(|wrong| !wrong.starts_with('[')) {
+    for wrong in wrong_secrets()
+        .into_iter()
+        .filter(|wrong| !wrong.starts_with('['))
+    {
         tables.push(format!("[sessions]\nkeys = {wrong}"));
     }
     for field in ["client_secret", "private_key", "auth", "when"] {
-        tables.push(format!("{introspection}[issuers.introspection.{field}]\n\"{{s}}\" = 1"));
-        tables.push(format!("{introspection}[issuers.introspection.{field}]\nenv = [\"{{s}}\"]"));
-        tables.push(format!("{introspection}[[issuers.introspection.{field}]]\nenv = \"{{s}}\""));
+        tables.push(format!(
+            "{introspection}[issuers.introspection.{field}]\n\"{{s}}\" = 1"
+        ));
+        tables.push(format!(
+            "{introspection}[issuers.introspection.{field}]\nenv = [\"{{s}}\"]"
+        ));
+        tables.push(format!(
+            "{introspection}[[issuers.introspection.{field}]]\nenv = \"{{s}}\""
+        ));
     }
     for line in [
         "[sessions]\nkeys = \"{s}\"",
@@ -135,23 +155,35 @@ fn slips() -> Vec<String> {
     ] {
         tables.push(line.to_owned());
     }
-    let mut files: Vec<String> = tables.iter().map(|tables| file_with(&put_in(tables))).collect();
-    for top in
-        ["sessions = \"{s}\"", "sessions = [\"{s}\"]", "sessions = {n}", "sessions = {d}", "sessions = true"]
-    {
+    let mut files: Vec<String> = tables
+        .iter()
+        .map(|tables| file_with(&put_in(tables)))
+        .collect();
+    for top in [
+        "sessions = \"{s}\"",
+        "sessions = [\"{s}\"]",
+        "sessions = {n}",
+        "sessions = {d}",
+        "sessions = true",
+    ] {
         files.push(put_in(top) + "\n" + &file_with(""));
     }
     files
 }
 
 fn put_in(text: &str) -> String {
-    text.replace("{s}", SECRET).replace("{n}", NUMBER).replace("{d}", DATE)
+    text.replace("{s}", SECRET)
+        .replace("{n}", NUMBER)
+        .replace("{d}", DATE)
 }
 
 #[track_caller]
 fn assert_clean(said: &str, file: &str) {
     for secret in [SECRET, NUMBER, DATE, KEY, "314159"] {
-        assert!(!said.contains(secret), "{secret} is shown by\n{said}\nof\n{file}");
+        assert!(
+            !said.contains(secret),
+            "{secret} is shown by\n{said}\nof\n{file}"
+        );
     }
 }
 
@@ -169,7 +201,9 @@ fn no_error_of_a_format_has_a_secret_in_it() {
             }
         }
         // Another format with the same values: its errors are serde's alone.
-        let Ok(table) = file.parse::<toml::Table>() else { continue };
+        let Ok(table) = file.parse::<toml::Table>() else {
+            continue;
+        };
         let json = serde_json::to_string(&table).expect("TOML is JSON");
         if let Err(why) = serde_json::from_str::<Config>(&json) {
             assert_clean(&format!("{why} {why:?}"), &json);
@@ -183,9 +217,15 @@ fn no_error_of_a_format_has_a_secret_in_it() {
 #[test]
 fn a_slip_is_named_with_its_field_or_with_what_belongs_there() {
     for (tables, complaint) in [
-        ("[issuers.introspection]\nclient_secert = \"{s}\"", "client_secert"),
+        (
+            "[issuers.introspection]\nclient_secert = \"{s}\"",
+            "client_secert",
+        ),
         ("[sessions]\nkeys = \"{s}\"", "a list"),
-        ("[issuers.introspection]\nclient_secret = [\"{s}\"]", "{ env = \"NAME\" }"),
+        (
+            "[issuers.introspection]\nclient_secret = [\"{s}\"]",
+            "{ env = \"NAME\" }",
+        ),
         ("[issuers.introspection]\nauth = \"{s}\"", "private_key_jwt"),
         ("[issuers.introspection]\nwhen = \"{s}\"", "opaque"),
         ("[sessions]\nbinding = \"{s}\"", "owner"),
@@ -221,7 +261,12 @@ fn a_password_in_a_url_is_not_shown() {
 }
 
 async fn output(name: &str, arguments: &[&str]) -> Output {
-    example(name).args(arguments).env("RUST_LOG", "trace").output().await.expect("it starts")
+    example(name)
+        .args(arguments)
+        .env("RUST_LOG", "trace")
+        .output()
+        .await
+        .expect("it starts")
 }
 
 #[tokio::test]
@@ -238,9 +283,10 @@ async fn the_examples_print_where_the_slip_is_and_nothing_of_the_line() {
     {
         let text = file_with(&put_in(tables));
         let file = File::new(&format!("secret-{number}"), &text);
-        for (name, arguments) in
-            [("serve", vec![file.path()]), ("explain", vec![file.path(), "--call", "add"])]
-        {
+        for (name, arguments) in [
+            ("serve", vec![file.path()]),
+            ("explain", vec![file.path(), "--call", "add"]),
+        ] {
             let output = output(name, &arguments).await;
             assert!(!output.status.success());
             let said = [output.stdout, output.stderr].concat();
@@ -257,14 +303,22 @@ async fn a_reload_that_fails_prints_nothing_of_the_line() {
     let good = crate::examples::config(RESOURCE, "issuer = \"http://127.0.0.1:4000\"");
     let file = File::new("secret-reload", &good);
     let mut command = example("serve");
-    command.args([file.path(), "--listen", "127.0.0.1:0"]).env("RUST_LOG", "off");
-    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    command
+        .args([file.path(), "--listen", "127.0.0.1:0"])
+        .env("RUST_LOG", "off");
+    command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
     let mut serve = command.spawn().expect("it starts");
     use tokio::io::{AsyncBufReadExt, BufReader};
     let mut lines = BufReader::new(serve.stdout.take().unwrap()).lines();
     let mut complaints = BufReader::new(serve.stderr.take().unwrap()).lines();
     lines.next_line().await.unwrap().expect("it listens");
-    std::fs::write(file.path(), put_in(&format!("{good}\n[sessions]\nkeys = [\"{{s}}\" {{n}}]"))).unwrap();
+    std::fs::write(
+        file.path(),
+        put_in(&format!("{good}\n[sessions]\nkeys = [\"{{s}}\" {{n}}]")),
+    )
+    .unwrap();
     let complaint = complaints.next_line().await.unwrap().expect("it complains");
     assert!(complaint.contains("is not reloaded"), "{complaint}");
     std::fs::write(file.path(), &good).unwrap();

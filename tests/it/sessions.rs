@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use toolgate::testing::{AuthorizationServer, TokenBuilder};
 use toolgate::{
-    Config, Introspection, Issuer, Limits, RefusalKind, ScopeMap, Secret, Sessions, Toolgate, without_token,
+    Config, Introspection, Issuer, Limits, RefusalKind, ScopeMap, Secret, Sessions, Toolgate,
+    without_token,
 };
 
 use crate::logs::listen;
@@ -22,21 +23,34 @@ async fn world() -> World {
 
 async fn world_with(sessions: Sessions) -> World {
     let scopes = ScopeMap::deny_unlisted().every_request("mcp:use");
-    World::with(|builder, server| builder.issuer(server.issuer()).scopes(scopes).sessions(sessions)).await
+    World::with(|builder, server| {
+        builder
+            .issuer(server.issuer())
+            .scopes(scopes)
+            .sessions(sessions)
+    })
+    .await
 }
 
 /// Begins a session: as the client is told its id.
 async fn begin(world: &World, token: &str, id: &str) -> String {
     world.answer_with("mcp-session-id", [id]);
-    let answer = world.send(post(token, &call("initialize", json!({})))).await;
+    let answer = world
+        .send(post(token, &call("initialize", json!({}))))
+        .await;
     answer.assert_served();
     world.answer_with("mcp-session-id", [""; 0]);
-    answer.header("mcp-session-id").expect("a session").to_owned()
+    answer
+        .header("mcp-session-id")
+        .expect("a session")
+        .to_owned()
 }
 
 fn of_method(method: Method, token: &str) -> Request<Full<bytes::Bytes>> {
     let mut request = bare(method, "/mcp");
-    request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+    request
+        .headers_mut()
+        .insert("authorization", format!("Bearer {token}").parse().unwrap());
     request
 }
 
@@ -62,12 +76,20 @@ async fn send_in(world: &World, token: &str, session: &[u8]) -> Vec<(Answer, Val
 
 #[track_caller]
 fn assert_not_found(answer: &Answer, code: &str, id: &Value) {
-    assert_eq!((answer.status, answer.code), (StatusCode::NOT_FOUND, Some(code)), "{}", answer.text());
+    assert_eq!(
+        (answer.status, answer.code),
+        (StatusCode::NOT_FOUND, Some(code)),
+        "{}",
+        answer.text()
+    );
     assert_eq!(answer.kind, Some(RefusalKind::SessionNotFound));
     assert_eq!(answer.challenge(), None);
     // The same for all of them: nobody learns whether there is such a session.
     let error = json!({ "code": -32600, "message": "There is no such session" });
-    assert_eq!(answer.json(), json!({ "jsonrpc": "2.0", "id": id, "error": error }));
+    assert_eq!(
+        answer.json(),
+        json!({ "jsonrpc": "2.0", "id": id, "error": error })
+    );
 }
 
 async fn assert_all_not_found(world: &World, token: &str, session: &[u8], code: &str) {
@@ -87,7 +109,12 @@ async fn assert_all_served(world: &World, token: &str, session: &str, inner: &st
 async fn the_client_is_told_a_sealed_id_and_the_service_sees_its_own() {
     let world = world().await;
     let alice = world.token().mint();
-    for id in ["3f2b", "with.dots.", "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", &"x".repeat(4096)] {
+    for id in [
+        "3f2b",
+        "with.dots.",
+        "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~",
+        &"x".repeat(4096),
+    ] {
         let session = begin(&world, &alice, id).await;
         assert_eq!(session.len(), id.len() + 44);
         assert!(session.starts_with(id));
@@ -146,12 +173,23 @@ async fn nobody_else_gets_into_a_session_and_nobody_is_told_that_there_is_one() 
 #[tokio::test]
 async fn whoever_has_no_name_is_known_by_their_token_alone() {
     let clock = clock();
-    let server = AuthorizationServer::builder().clock(clock.clone()).client("rs", "secret").start().await;
+    let server = AuthorizationServer::builder()
+        .clock(clock.clone())
+        .client("rs", "secret")
+        .start()
+        .await;
     let world = World::around(server, clock, |builder, server| {
-        let issuer = Issuer::new(server.issuer()).introspection(Introspection::basic("rs", "secret"));
-        builder.issuer(issuer).scopes(ScopeMap::deny_unlisted().every_request("mcp:use"))
+        let issuer =
+            Issuer::new(server.issuer()).introspection(Introspection::basic("rs", "secret"));
+        builder
+            .issuer(issuer)
+            .scopes(ScopeMap::deny_unlisted().every_request("mcp:use"))
     });
-    let mint = || world.server.mint_opaque(&world.token().without("sub").without("client_id"));
+    let mint = || {
+        world
+            .server
+            .mint_opaque(&world.token().without("sub").without("client_id"))
+    };
     let (one, two) = (mint(), mint());
     let session = begin(&world, &one, "s").await;
     assert_all_served(&world, &one, &session, "s").await;
@@ -179,7 +217,13 @@ async fn ids_that_were_never_given_out_are_not_found() {
         assert_all_not_found(&world, &alice, id.as_bytes(), code).await;
     }
     assert_all_not_found(&world, &alice, b"s\xff1", "session_unknown").await;
-    assert_all_not_found(&world, &alice, format!("s-1\t{seal}").as_bytes(), "session_not_owned").await;
+    assert_all_not_found(
+        &world,
+        &alice,
+        format!("s-1\t{seal}").as_bytes(),
+        "session_not_owned",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -189,9 +233,14 @@ async fn an_id_twice_is_refused_as_unreadable() {
     let session = begin(&world, &alice, "s").await;
     for (mut request, id) in requests(&alice) {
         for _ in 0..2 {
-            request.headers_mut().append("mcp-session-id", session.parse().unwrap());
+            request
+                .headers_mut()
+                .append("mcp-session-id", session.parse().unwrap());
         }
-        world.send(request).await.assert_rpc_error("duplicate_header", -32600, &id);
+        world
+            .send(request)
+            .await
+            .assert_rpc_error("duplicate_header", -32600, &id);
     }
 }
 
@@ -215,17 +264,23 @@ async fn a_stream_is_taken_up_again_in_its_session_alone_unless_it_is_said_other
     let alice = world.token().mint();
     let session = begin(&world, &alice, "s").await;
     for (mut request, id) in requests(&alice) {
-        request.headers_mut().insert("last-event-id", "3".parse().unwrap());
+        request
+            .headers_mut()
+            .insert("last-event-id", "3".parse().unwrap());
         let refused = world.send(request.clone()).await;
         refused.assert_rpc_error("resumed_without_session", -32600, &id);
-        request.headers_mut().insert("mcp-session-id", session.parse().unwrap());
+        request
+            .headers_mut()
+            .insert("mcp-session-id", session.parse().unwrap());
         world.send(request).await.assert_served();
         assert_eq!(world.reached().headers["last-event-id"], "3");
     }
     let loose = world_with(Sessions::bound().resume_without_session()).await;
     let alice = loose.token().mint();
     for (mut request, _) in requests(&alice) {
-        request.headers_mut().insert("last-event-id", "3".parse().unwrap());
+        request
+            .headers_mut()
+            .insert("last-event-id", "3".parse().unwrap());
         loose.send(request).await.assert_served();
     }
 }
@@ -235,14 +290,26 @@ async fn an_answer_whose_id_cannot_be_bound_is_kept_back() {
     let (log, _guard) = listen();
     let world = world().await;
     let alice = world.token().mint();
-    for lines in [&[&b""[..]][..], &[b"a b"], &[b"a\tb"], &[b"\xc3\xa4"], &[b"a", b"b"], &[b"a", b"a"]] {
+    for lines in [
+        &[&b""[..]][..],
+        &[b"a b"],
+        &[b"a\tb"],
+        &[b"\xc3\xa4"],
+        &[b"a", b"b"],
+        &[b"a", b"a"],
+    ] {
         world.answer_with("mcp-session-id", lines);
-        let answer = world.send(post(&alice, &call("initialize", json!({})))).await;
+        let answer = world
+            .send(post(&alice, &call("initialize", json!({}))))
+            .await;
         assert_eq!(answer.status, StatusCode::BAD_GATEWAY, "{lines:?}");
         assert_eq!(answer.header("mcp-session-id"), None);
         assert_eq!(answer.header("cache-control"), Some("no-store"));
         let error = json!({ "code": -32603, "message": "The server's session cannot be used" });
-        assert_eq!(answer.json(), json!({ "jsonrpc": "2.0", "id": null, "error": error }));
+        assert_eq!(
+            answer.json(),
+            json!({ "jsonrpc": "2.0", "id": null, "error": error })
+        );
         let fields = &log.decision()["fields"];
         assert_eq!(
             (&fields["decision"], &fields["reason"]),
@@ -269,11 +336,17 @@ async fn unbound_sessions_are_everybodys() {
     for token in [world.token(), world.token().subject("bob")] {
         assert_all_served(&world, &token.mint(), "s", "s").await;
         let mut request = of_method(Method::GET, &token.mint());
-        request.headers_mut().append("mcp-session-id", "a".parse().unwrap());
-        request.headers_mut().append("mcp-session-id", "b".parse().unwrap());
+        request
+            .headers_mut()
+            .append("mcp-session-id", "a".parse().unwrap());
+        request
+            .headers_mut()
+            .append("mcp-session-id", "b".parse().unwrap());
         world.send(request).await.assert_served();
         let mut request = of_method(Method::GET, &token.mint());
-        request.headers_mut().append("last-event-id", "3".parse().unwrap());
+        request
+            .headers_mut()
+            .append("last-event-id", "3".parse().unwrap());
         world.send(request).await.assert_served();
     }
 }
@@ -281,9 +354,16 @@ async fn unbound_sessions_are_everybodys() {
 /// Another gate before the same authorization server, as another process would have it.
 fn twin(world: &World, sessions: Sessions) -> World {
     let scopes = ScopeMap::deny_unlisted().every_request("mcp:use");
-    World::around(world.server.clone(), world.clock.clone(), |builder, server| {
-        builder.issuer(server.issuer()).scopes(scopes).sessions(sessions)
-    })
+    World::around(
+        world.server.clone(),
+        world.clock.clone(),
+        |builder, server| {
+            builder
+                .issuer(server.issuer())
+                .scopes(scopes)
+                .sessions(sessions)
+        },
+    )
 }
 
 #[tokio::test]
@@ -330,7 +410,10 @@ async fn a_reload_keeps_sessions_and_takes_over_keys() {
     world.gate.reload(config(&in_file)).unwrap();
     assert_all_not_found(&world, &alice, session.as_bytes(), "session_not_owned").await;
     let session = begin(&world, &alice, "s").await;
-    world.gate.reload(config(&format!("[sessions]\nkeys = [{KEY:?}]"))).unwrap();
+    world
+        .gate
+        .reload(config(&format!("[sessions]\nkeys = [{KEY:?}]")))
+        .unwrap();
     assert_all_served(&world, &alice, &session, "s").await;
 
     // A file is read when the configuration is, and not in between.
@@ -341,7 +424,10 @@ async fn a_reload_keeps_sessions_and_takes_over_keys() {
     assert_all_not_found(&world, &alice, session.as_bytes(), "session_not_owned").await;
     std::fs::remove_file(&path).unwrap();
 
-    world.gate.reload(config("[sessions]\nbinding = \"off\"")).unwrap();
+    world
+        .gate
+        .reload(config("[sessions]\nbinding = \"off\""))
+        .unwrap();
     assert_all_served(&world, &alice, "bare", "bare").await;
 }
 
@@ -350,7 +436,9 @@ fn a_key_that_is_no_secret_makes_no_gate() {
     let build = |key: Secret| {
         let builder = Toolgate::builder(RESOURCE).issuer("https://auth.example.com");
         let builder = builder.scopes(ScopeMap::deny_unlisted());
-        builder.sessions(Sessions::bound().key(KEY).key(key)).build()
+        builder
+            .sessions(Sessions::bound().key(KEY).key(key))
+            .build()
     };
     let short = "31 bytes are too few for a key.";
     let refused = build(Secret::text(short)).unwrap_err();
@@ -361,7 +449,10 @@ fn a_key_that_is_no_secret_makes_no_gate() {
     build(Secret::text(format!("{short}\n"))).unwrap_err();
     build(Secret::text(format!("{short}!"))).unwrap();
     let unset = build(Secret::env("TOOLGATE_NO_SUCH_VARIABLE")).unwrap_err();
-    assert!(unset.to_string().contains("TOOLGATE_NO_SUCH_VARIABLE"), "{unset}");
+    assert!(
+        unset.to_string().contains("TOOLGATE_NO_SUCH_VARIABLE"),
+        "{unset}"
+    );
 }
 
 #[tokio::test]
@@ -371,18 +462,40 @@ async fn handlers_seal_for_their_caller_and_for_one_purpose() {
         world.list_with(&token.mint()).await.assert_served();
         world.reached().principal.expect("a principal")
     };
-    let (alice, bob) = (principal(world.token()).await, principal(world.token().subject("bob")).await);
+    let (alice, bob) = (
+        principal(world.token()).await,
+        principal(world.token().subject("bob")).await,
+    );
     let payload = b"\x00task\xff 7";
     let sealed = alice.seal("task", payload);
-    assert!(sealed.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)), "{sealed}");
+    assert!(
+        sealed
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)),
+        "{sealed}"
+    );
     assert_eq!(alice.open("task", &sealed).as_deref(), Some(&payload[..]));
     let refreshed = principal(world.token().claim("jti", "next")).await;
-    assert_eq!(refreshed.open("task", &sealed).as_deref(), Some(&payload[..]));
+    assert_eq!(
+        refreshed.open("task", &sealed).as_deref(),
+        Some(&payload[..])
+    );
 
-    for (principal, purpose) in [(&bob, "task"), (&alice, "tas"), (&alice, ""), (&alice, "session")] {
+    for (principal, purpose) in [
+        (&bob, "task"),
+        (&alice, "tas"),
+        (&alice, ""),
+        (&alice, "session"),
+    ] {
         assert_eq!(principal.open(purpose, &sealed), None, "{purpose}");
     }
-    for spoilt in ["", ".", &sealed[1..], &format!("{sealed}A"), &sealed.to_uppercase()] {
+    for spoilt in [
+        "",
+        ".",
+        &sealed[1..],
+        &format!("{sealed}A"),
+        &sealed.to_uppercase(),
+    ] {
         assert_eq!(alice.open("task", spoilt), None, "{spoilt}");
     }
 
@@ -390,7 +503,13 @@ async fn handlers_seal_for_their_caller_and_for_one_purpose() {
     let bound = twin(&world, Sessions::bound().key(KEY));
     for purpose in ["", "session", "task"] {
         let sealed = alice.seal(purpose, b"s");
-        assert_all_not_found(&bound, &world.token().mint(), sealed.as_bytes(), "session_not_owned").await;
+        assert_all_not_found(
+            &bound,
+            &world.token().mint(),
+            sealed.as_bytes(),
+            "session_not_owned",
+        )
+        .await;
         let session = begin(&bound, &world.token().mint(), "cw").await;
         assert_eq!(alice.open(purpose, &session), None);
     }
@@ -416,7 +535,10 @@ async fn neither_a_key_nor_a_session_is_shown_anywhere() {
 
 #[test]
 fn no_id_opens_but_the_one_that_was_given() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let world = runtime.block_on(world());
     let (alice, bob) = (world.token().mint(), world.token().subject("bob").mint());
     let changes = (any::<proptest::sample::Index>(), "[!-~]{0,2}", 0..3_usize);
@@ -441,23 +563,41 @@ fn no_id_opens_but_the_one_that_was_given() {
 
 #[tokio::test]
 async fn a_session_begun_without_a_token_is_nobodys_and_no_token_opens_it() {
-    let open =
-        ScopeMap::deny_unlisted().method("initialize", without_token()).method("ping", without_token());
+    let open = ScopeMap::deny_unlisted()
+        .method("initialize", without_token())
+        .method("ping", without_token());
     let world = World::with_scopes(open).await;
     world.answer_with("mcp-session-id", ["s"]);
-    let answer = world.send(post_without_token(&call("initialize", json!({})))).await;
-    let of_nobody = answer.header("mcp-session-id").expect("a session").to_owned();
+    let answer = world
+        .send(post_without_token(&call("initialize", json!({}))))
+        .await;
+    let of_nobody = answer
+        .header("mcp-session-id")
+        .expect("a session")
+        .to_owned();
     let of_alice = begin(&world, &world.token().subject("alice").mint(), "t").await;
     let anonymously = async |session: &str, method: &str| {
         let mut request = post_without_token(&call(method, json!({})));
-        request.headers_mut().insert("mcp-session-id", session.parse().unwrap());
+        request
+            .headers_mut()
+            .insert("mcp-session-id", session.parse().unwrap());
         world.send(request).await
     };
     anonymously(&of_nobody, "ping").await.assert_served();
     assert_eq!(world.reached().headers["mcp-session-id"], "s");
-    anonymously(&of_nobody, "tools/list").await.assert_asks_for_a_token();
-    assert_not_found(&anonymously(&of_alice, "ping").await, "session_not_owned", &json!(1));
-    assert_not_found(&anonymously("t", "ping").await, "session_unknown", &json!(1));
+    anonymously(&of_nobody, "tools/list")
+        .await
+        .assert_asks_for_a_token();
+    assert_not_found(
+        &anonymously(&of_alice, "ping").await,
+        "session_not_owned",
+        &json!(1),
+    );
+    assert_not_found(
+        &anonymously("t", "ping").await,
+        "session_unknown",
+        &json!(1),
+    );
     assert_all_not_found(
         &world,
         &world.token().subject("alice").mint(),

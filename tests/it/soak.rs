@@ -50,34 +50,63 @@ struct Flood {
 #[ignore = "takes minutes: cargo test --release --test it -- --ignored --nocapture soak"]
 async fn memory_is_bounded_under_a_million_good_and_a_million_bad_tokens() {
     // A small cache that forgets everything each second, so that all of it is replaced many times.
-    let limits = Limits::default().verified_cache_bytes(4 * MIB as u64).verified_seconds(1);
+    let limits = Limits::default()
+        .verified_cache_bytes(4 * MIB as u64)
+        .verified_seconds(1);
     let flood = Flood::new(limits).await;
     // Threads, connections and keys are there from now on; the cache is nearly empty.
-    flood.on_both_cores("warming up: good", 100, usize::MAX, Flood::good).await;
-    flood.on_both_cores("warming up: bad", 10_000, usize::MAX, Flood::bad).await;
+    flood
+        .on_both_cores("warming up: good", 100, usize::MAX, Flood::good)
+        .await;
+    flood
+        .on_both_cores("warming up: bad", 10_000, usize::MAX, Flood::bad)
+        .await;
     let baseline = memory("VmRSS");
 
-    flood.on_both_cores("bad", MILLION, baseline + ALLOWED_FOR_GARBAGE, Flood::bad).await;
-    flood.on_both_cores("good, 4 MiB", MILLION, baseline + allowed(4 * MIB), Flood::good).await;
+    flood
+        .on_both_cores("bad", MILLION, baseline + ALLOWED_FOR_GARBAGE, Flood::bad)
+        .await;
+    flood
+        .on_both_cores(
+            "good, 4 MiB",
+            MILLION,
+            baseline + allowed(4 * MIB),
+            Flood::good,
+        )
+        .await;
     flood.still_tells_good_from_bad().await;
     drop(flood);
 
     let flood = Flood::new(Limits::default()).await;
-    flood.on_both_cores("good, 32 MiB", MILLION / 4, baseline + allowed(32 * MIB), Flood::good).await;
+    flood
+        .on_both_cores(
+            "good, 32 MiB",
+            MILLION / 4,
+            baseline + allowed(32 * MIB),
+            Flood::good,
+        )
+        .await;
     flood.still_tells_good_from_bad().await;
 }
 
 impl Flood {
     async fn new(limits: Limits) -> Self {
         let key = SigningKey::generate(Algorithm::EdDsa);
-        let server = AuthorizationServer::builder().signing_key(key).start().await;
+        let server = AuthorizationServer::builder()
+            .signing_key(key)
+            .start()
+            .await;
         let gate = Toolgate::builder(RESOURCE)
             .issuer(server.issuer())
             .scopes(ScopeMap::allow_unlisted().every_request("mcp:use"))
             .limits(limits)
             .build()
             .unwrap();
-        Self { server, gate, stranger: SigningKey::generate(Algorithm::EdDsa) }
+        Self {
+            server,
+            gate,
+            stranger: SigningKey::generate(Algorithm::EdDsa),
+        }
     }
 
     /// Half of the tokens each. Nowhere on the way may the process be larger than `bound`.
@@ -103,7 +132,10 @@ impl Flood {
         println!(
             "{name:20} {tokens:8} tokens {seconds:4} s: {before_kib:6} KiB, then {after_kib:6}, at most {peak_kib:6}"
         );
-        assert!(peak <= bound, "{name}: {peak} bytes were resident, allowed are {bound}");
+        assert!(
+            peak <= bound,
+            "{name}: {peak} bytes were resident, allowed are {bound}"
+        );
     }
 
     async fn good(self, tokens: Range<usize>, bound: usize) {
@@ -111,7 +143,11 @@ impl Flood {
         let mut back = VecDeque::new();
         for number in tokens {
             let padding = "x".repeat(PADDING[number % PADDING.len()]);
-            let token = pattern.clone().claim("jti", number.to_string()).claim("padding", padding).mint();
+            let token = pattern
+                .clone()
+                .claim("jti", number.to_string())
+                .claim("padding", padding)
+                .mint();
             assert_eq!(self.send(&token).await, StatusCode::OK);
             if number.is_multiple_of(COMES_BACK) {
                 back.push_back(token);
@@ -130,27 +166,43 @@ impl Flood {
             let status = self.send(&token).await;
             // Of a key that is unknown to a set older than the token nobody can say that it does not exist.
             let undecided = number % SHAPES == 2 && status == StatusCode::SERVICE_UNAVAILABLE;
-            assert!(status == StatusCode::UNAUTHORIZED || undecided, "{status} for {token}");
+            assert!(
+                status == StatusCode::UNAUTHORIZED || undecided,
+                "{status} for {token}"
+            );
             assert_below(bound, number);
         }
     }
 
     fn sound(&self) -> TokenBuilder {
-        self.server.token().audience(RESOURCE).scope("mcp:use files:read files:write").expires_in(100_000)
+        self.server
+            .token()
+            .audience(RESOURCE)
+            .scope("mcp:use files:read files:write")
+            .expires_in(100_000)
     }
 
     fn garbage(&self, number: usize) -> String {
         let sound = self.sound().claim("jti", number.to_string());
-        let unknown_key = sound.clone().signed_with(&self.stranger).header("kid", format!("key {number}"));
+        let unknown_key = sound
+            .clone()
+            .signed_with(&self.stranger)
+            .header("kid", format!("key {number}"));
         match number % SHAPES {
             0 => format!("opaque-{number:0100}"),
             1 => sound.mint_with_signature([0; 64]),
             2 => unknown_key.mint(),
             3 => unknown_key.claim("iat", 1_000_000_000).mint(),
-            4 => sound.claim("iss", format!("https://{number}.example.com")).mint(),
-            5 => sound.audience(format!("https://{number}.example.com")).mint(),
+            4 => sound
+                .claim("iss", format!("https://{number}.example.com"))
+                .mint(),
+            5 => sound
+                .audience(format!("https://{number}.example.com"))
+                .mint(),
             6 => sound.expires_in(-1000).mint(),
-            7 => sound.claim("padding", "x".repeat(16 * 1024 / 4 * 3 - 700)).mint_with_signature([0; 64]),
+            7 => sound
+                .claim("padding", "x".repeat(16 * 1024 / 4 * 3 - 700))
+                .mint_with_signature([0; 64]),
             _ => format!("{}{number}", "x".repeat(16 * 1024)),
         }
     }
@@ -161,7 +213,10 @@ impl Flood {
         for _ in 0..3 {
             assert_eq!(self.send(&token).await, StatusCode::OK);
         }
-        assert_eq!(self.send(&self.sound().mint_with_signature([0; 64])).await, StatusCode::UNAUTHORIZED);
+        assert_eq!(
+            self.send(&self.sound().mint_with_signature([0; 64])).await,
+            StatusCode::UNAUTHORIZED
+        );
     }
 
     async fn send(&self, token: &str) -> StatusCode {
@@ -169,7 +224,11 @@ impl Flood {
         let inner = service_fn(|_: Request<RequestBody<Empty<Bytes>>>| async {
             Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
         });
-        let answer = self.gate.layer().layer(inner).oneshot(request.body(Empty::new()).unwrap());
+        let answer = self
+            .gate
+            .layer()
+            .layer(inner)
+            .oneshot(request.body(Empty::new()).unwrap());
         answer.await.unwrap().status()
     }
 }
@@ -178,13 +237,23 @@ impl Flood {
 fn assert_below(bound: usize, number: usize) {
     if number.is_multiple_of(5000) {
         let resident = memory("VmRSS");
-        assert!(resident <= bound, "{resident} bytes are resident, allowed are {bound}");
+        assert!(
+            resident <= bound,
+            "{resident} bytes are resident, allowed are {bound}"
+        );
     }
 }
 
 /// A figure of `/proc/self/status`, in bytes.
 fn memory(name: &str) -> usize {
     let status = std::fs::read_to_string("/proc/self/status").expect("this is Linux");
-    let line = status.lines().find(|line| line.starts_with(name)).expect("the figure is there");
-    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<usize>().ok()).expect("a number") * 1024
+    let line = status
+        .lines()
+        .find(|line| line.starts_with(name))
+        .expect("the figure is there");
+    line.split_whitespace()
+        .nth(1)
+        .and_then(|kib| kib.parse::<usize>().ok())
+        .expect("a number")
+        * 1024
 }

@@ -15,7 +15,9 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use toolgate::testing::{AuthorizationServer, Endpoint, Fault};
-use toolgate::{Config, Introspection, Issuer, ResponseBody, Revocation, ScopeMap, Sessions, Streams};
+use toolgate::{
+    Config, Introspection, Issuer, ResponseBody, Revocation, ScopeMap, Sessions, Streams,
+};
 
 use crate::listing::through;
 use crate::logs::listen;
@@ -53,17 +55,31 @@ impl Stream {
     pub async fn open(world: &World, request: Request<Full<Bytes>>) -> Self {
         let (events, receiver) = mpsc::unbounded_channel();
         let alive = Arc::new(());
-        let mut answer = Response::new(StreamBody::new(Events { receiver, _alive: alive.clone() }));
-        answer.headers_mut().insert("content-type", "text/event-stream".parse().unwrap());
-        answer.headers_mut().insert("content-length", "1000".parse().unwrap());
+        let mut answer = Response::new(StreamBody::new(Events {
+            receiver,
+            _alive: alive.clone(),
+        }));
+        answer
+            .headers_mut()
+            .insert("content-type", "text/event-stream".parse().unwrap());
+        answer
+            .headers_mut()
+            .insert("content-length", "1000".parse().unwrap());
         let (head, body) = through(world, request, answer).await.0.into_parts();
-        let mut stream = Self { events, headers: head.headers, body, alive };
+        let mut stream = Self {
+            events,
+            headers: head.headers,
+            body,
+            alive,
+        };
         stream.assert_open("data: hello\n\n").await;
         stream
     }
 
     fn send(&self, text: &str) {
-        let _ = self.events.send(Ok(Frame::data(Bytes::copy_from_slice(text.as_bytes()))));
+        let _ = self
+            .events
+            .send(Ok(Frame::data(Bytes::copy_from_slice(text.as_bytes()))));
     }
 
     /// What is sent arrives.
@@ -71,7 +87,12 @@ impl Stream {
     fn assert_open(&mut self, text: &str) -> impl Future<Output = ()> {
         self.send(text);
         async move {
-            let frame = self.body.frame().await.expect("the stream is open").unwrap();
+            let frame = self
+                .body
+                .frame()
+                .await
+                .expect("the stream is open")
+                .unwrap();
             assert_eq!(frame.into_data().unwrap(), text);
             // Whoever listens is waiting for the next one.
             assert!(poll!(pin!(self.body.frame())).is_pending());
@@ -92,9 +113,15 @@ impl Stream {
 
     async fn assert_over(mut self) {
         self.send("data: too late\n\n");
-        let frame = timeout(PATIENCE, self.body.frame()).await.expect("an end, or else an event");
+        let frame = timeout(PATIENCE, self.body.frame())
+            .await
+            .expect("an end, or else an event");
         assert!(frame.is_none());
-        assert_eq!(Arc::strong_count(&self.alive), 2, "the service's stream is still there");
+        assert_eq!(
+            Arc::strong_count(&self.alive),
+            2,
+            "the service's stream is still there"
+        );
         drop(self.body);
         assert_eq!(Arc::strong_count(&self.alive), 1);
         assert!(self.events.is_closed(), "the service inside notices");
@@ -109,7 +136,9 @@ pub async fn later(world: &World, time: Duration) {
 
 pub fn get(token: &str) -> Request<Full<Bytes>> {
     let mut request = bare(Method::GET, "/mcp");
-    request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+    request
+        .headers_mut()
+        .insert("authorization", format!("Bearer {token}").parse().unwrap());
     request
 }
 
@@ -119,16 +148,31 @@ fn tool(token: &str) -> Request<Full<Bytes>> {
 
 fn subscription(token: &str) -> Request<Full<Bytes>> {
     let meta = json!({ "io.modelcontextprotocol/protocolVersion": "2026-07-28" });
-    let mut request = post(token, &call("subscriptions/listen", json!({ "_meta": meta })));
-    request.headers_mut().insert("mcp-protocol-version", "2026-07-28".parse().unwrap());
-    request.headers_mut().insert("mcp-method", "subscriptions/listen".parse().unwrap());
+    let mut request = post(
+        token,
+        &call("subscriptions/listen", json!({ "_meta": meta })),
+    );
+    request
+        .headers_mut()
+        .insert("mcp-protocol-version", "2026-07-28".parse().unwrap());
+    request
+        .headers_mut()
+        .insert("mcp-method", "subscriptions/listen".parse().unwrap());
     request
 }
 
 async fn world(sessions: Sessions) -> World {
     // Bodies are read.
-    let scopes = ScopeMap::allow_unlisted().tool("other", "other").list_callable();
-    World::with(|builder, server| builder.issuer(server.issuer()).scopes(scopes).sessions(sessions)).await
+    let scopes = ScopeMap::allow_unlisted()
+        .tool("other", "other")
+        .list_callable();
+    World::with(|builder, server| {
+        builder
+            .issuer(server.issuer())
+            .scopes(scopes)
+            .sessions(sessions)
+    })
+    .await
 }
 
 #[tokio::test]
@@ -137,7 +181,10 @@ async fn who_listens_is_cut_off_when_the_token_expires_and_not_before() {
     for request in [get, subscription] {
         let token = world.token().expires_in(100).mint();
         let mut stream = Stream::open(&world, request(&token)).await;
-        assert!(!stream.headers.contains_key("content-length"), "nobody knows how long it will be");
+        assert!(
+            !stream.headers.contains_key("content-length"),
+            "nobody knows how long it will be"
+        );
         // The issuer's leeway is 60 seconds.
         for _ in 0..159 {
             later(&world, Duration::from_secs(1)).await;
@@ -146,7 +193,10 @@ async fn who_listens_is_cut_off_when_the_token_expires_and_not_before() {
         // Timers are late by a millisecond.
         later(&world, Duration::from_secs(2)).await;
         stream.assert_over().await;
-        world.list_with(&token).await.assert_invalid_token("expired");
+        world
+            .list_with(&token)
+            .await
+            .assert_invalid_token("expired");
     }
 }
 
@@ -169,8 +219,12 @@ async fn who_listens_is_cut_off_at_once_when_the_token_is_revoked() {
     let (log, _guard) = listen();
     let world = world(Sessions::bound()).await;
     let issuer = world.server.issuer();
-    for revocation in [Revocation::token(issuer, "t-1"), Revocation::subject(issuer, "alice")] {
-        let token = |subject: &str, id: &str| world.token().subject(subject).claim("jti", id).mint();
+    for revocation in [
+        Revocation::token(issuer, "t-1"),
+        Revocation::subject(issuer, "alice"),
+    ] {
+        let token =
+            |subject: &str, id: &str| world.token().subject(subject).claim("jti", id).mint();
         let stream = Stream::open(&world, get(&token("alice", "t-1"))).await;
         let mut of_bob = Stream::open(&world, get(&token("bob", "t-2"))).await;
         world.gate.revoke(revocation.clone(), HOUR).unwrap();
@@ -178,12 +232,18 @@ async fn who_listens_is_cut_off_at_once_when_the_token_is_revoked() {
         of_bob.assert_open("data: 1\n\n").await;
         let event = log.events().pop().unwrap();
         let fields = &event["fields"];
-        assert_eq!((&fields["reason"], &fields["token_id"]), (&json!("revoked"), &json!("t-1")));
+        assert_eq!(
+            (&fields["reason"], &fields["token_id"]),
+            (&json!("revoked"), &json!("t-1"))
+        );
         // The same with another token, for the second round.
         if revocation == Revocation::token(issuer, "t-1") {
             let mut next = Stream::open(&world, get(&token("alice", "t-3"))).await;
             next.assert_open("data: 1\n\n").await;
-            world.gate.revoke(Revocation::token(issuer, "t-3"), HOUR).unwrap();
+            world
+                .gate
+                .revoke(Revocation::token(issuer, "t-3"), HOUR)
+                .unwrap();
             next.assert_over().await;
             world.clock.advance(HOUR);
         }
@@ -197,7 +257,10 @@ async fn the_answer_to_a_call_may_finish_for_a_while() {
     for (world, grace) in [(&world, 300), (&short, 10)] {
         let token = world.token().claim("jti", "t-1").mint();
         let mut stream = Stream::open(world, tool(&token)).await;
-        world.gate.revoke(Revocation::token(world.server.issuer(), "t-1"), HOUR).unwrap();
+        world
+            .gate
+            .revoke(Revocation::token(world.server.issuer(), "t-1"), HOUR)
+            .unwrap();
         stream.assert_open("data: still at it\n\n").await;
         later(world, Duration::from_secs(grace - 1)).await;
         stream.assert_open("data: nearly there\n\n").await;
@@ -219,7 +282,11 @@ async fn world_with_grace(seconds: u64) -> World {
 async fn whether_streams_end_with_their_token_is_for_the_operator_to_say() {
     let strict = world(Sessions::bound().streams(Streams::EndWithToken)).await;
     let unbound = world(Sessions::unbound()).await;
-    for (world, request) in [(&strict, get as fn(&str) -> _), (&strict, tool), (&unbound, get)] {
+    for (world, request) in [
+        (&strict, get as fn(&str) -> _),
+        (&strict, tool),
+        (&unbound, get),
+    ] {
         let stream = Stream::open(world, request(&world.token().expires_in(10).mint())).await;
         later(world, HOUR).await;
         stream.assert_over().await;
@@ -229,7 +296,10 @@ async fn whether_streams_end_with_their_token_is_for_the_operator_to_say() {
         let token = lasting.token().expires_in(10).mint();
         let mut stream = Stream::open(&lasting, request(&token)).await;
         later(&lasting, HOUR).await;
-        lasting.gate.revoke(Revocation::subject(lasting.server.issuer(), "alice"), HOUR).unwrap();
+        lasting
+            .gate
+            .revoke(Revocation::subject(lasting.server.issuer(), "alice"), HOUR)
+            .unwrap();
         stream.assert_open("data: 1\n\n").await;
         lasting.clock.advance(HOUR);
     }
@@ -238,14 +308,21 @@ async fn whether_streams_end_with_their_token_is_for_the_operator_to_say() {
 #[tokio::test]
 async fn a_token_that_its_issuer_gives_up_ends_its_streams_and_an_outage_does_not() {
     let clock = clock();
-    let server = AuthorizationServer::builder().clock(clock.clone()).client("rs", "secret").start().await;
+    let server = AuthorizationServer::builder()
+        .clock(clock.clone())
+        .client("rs", "secret")
+        .start()
+        .await;
     let world = World::around(server, clock, |builder, server| {
-        let issuer = Issuer::new(server.issuer()).introspection(Introspection::basic("rs", "secret"));
+        let issuer =
+            Issuer::new(server.issuer()).introspection(Introspection::basic("rs", "secret"));
         builder.issuer(issuer).scopes(ScopeMap::allow_unlisted())
     });
     let token = world.server.mint_opaque(&world.token().expires_in(100_000));
     let mut stream = Stream::open(&world, get(&token)).await;
-    world.server.fail(Endpoint::Introspect, Some(Fault::Status(503)));
+    world
+        .server
+        .fail(Endpoint::Introspect, Some(Fault::Status(503)));
     for _ in 0..3 {
         let asked = world.server.hits(Endpoint::Introspect);
         while world.server.hits(Endpoint::Introspect) == asked {
@@ -261,7 +338,9 @@ async fn a_token_that_its_issuer_gives_up_ends_its_streams_and_an_outage_does_no
     // In an outage a token is good for as long as it said.
     let token = world.server.mint_opaque(&world.token().expires_in(90));
     let mut stream = Stream::open(&world, get(&token)).await;
-    world.server.fail(Endpoint::Introspect, Some(Fault::Status(503)));
+    world
+        .server
+        .fail(Endpoint::Introspect, Some(Fault::Status(503)));
     later(&world, Duration::from_secs(300)).await;
     assert!(stream.body.frame().await.is_none());
 }
@@ -277,12 +356,19 @@ async fn nothing_is_left_behind_when_the_client_goes() {
         let mut stream = Stream::open(&world, get(&token)).await;
         stream.assert_open("data: 1\n\n").await;
         alive.push(stream.alive.clone());
-        assert_eq!(Handle::current().metrics().num_alive_tasks(), tasks, "a stream needs no task");
+        assert_eq!(
+            Handle::current().metrics().num_alive_tasks(),
+            tasks,
+            "a stream needs no task"
+        );
         drop(stream);
     }
     assert!(alive.iter().all(|alive| Arc::strong_count(alive) == 1));
     // Nor is anybody called who is not there any more.
-    world.gate.revoke(Revocation::subject(world.server.issuer(), "alice"), HOUR).unwrap();
+    world
+        .gate
+        .revoke(Revocation::subject(world.server.issuer(), "alice"), HOUR)
+        .unwrap();
     later(&world, HOUR).await;
     assert_eq!(Handle::current().metrics().num_alive_tasks(), tasks);
 }
@@ -291,14 +377,24 @@ async fn nothing_is_left_behind_when_the_client_goes() {
 async fn what_is_no_stream_of_events_is_left_alone() {
     let world = world(Sessions::bound().streams(Streams::EndWithToken)).await;
     let (events, receiver) = mpsc::unbounded_channel();
-    let mut answer = Response::new(StreamBody::new(Events { receiver, _alive: Arc::default() }));
-    answer.headers_mut().insert("content-type", "application/octet-stream".parse().unwrap());
+    let mut answer = Response::new(StreamBody::new(Events {
+        receiver,
+        _alive: Arc::default(),
+    }));
+    answer
+        .headers_mut()
+        .insert("content-type", "application/octet-stream".parse().unwrap());
     let token = world.token().expires_in(10).mint();
     let mut body = through(&world, get(&token), answer).await.0.into_body();
     assert!(poll!(pin!(body.frame())).is_pending());
     later(&world, HOUR).await;
-    events.send(Ok(Frame::data(Bytes::from_static(b"a download")))).unwrap();
-    assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "a download");
+    events
+        .send(Ok(Frame::data(Bytes::from_static(b"a download"))))
+        .unwrap();
+    assert_eq!(
+        body.frame().await.unwrap().unwrap().into_data().unwrap(),
+        "a download"
+    );
 }
 
 /// A configuration that trusts this issuer, with something more.
@@ -310,27 +406,56 @@ fn config(issuer: &str, more: &str) -> Config {
 #[tokio::test]
 async fn a_reload_ends_the_streams_of_those_whom_it_would_refuse_and_of_no_others() {
     let world = World::new().await;
-    let other = AuthorizationServer::builder().clock(world.clock.clone()).start().await;
+    let other = AuthorizationServer::builder()
+        .clock(world.clock.clone())
+        .start()
+        .await;
     let issuer = world.server.issuer();
     let open = "[scopes]\nunlisted = \"allow\"";
     for (issuer, more, code) in [
         (other.issuer(), open.to_owned(), "issuer_mismatch"),
-        (issuer, format!("[issuers.clients]\ndenied = [\"test-client\"]\n{open}"), "client_denied"),
-        (issuer, format!("[issuers.claims]\ntenant = \"another\"\n{open}"), "claim_not_met"),
-        (issuer, format!("{open}\nevery_request = [\"mcp:more\"]"), "insufficient_scope"),
-        (issuer, format!("algorithms = [\"RS256\"]\n{open}"), "alg_not_allowed"),
+        (
+            issuer,
+            format!("[issuers.clients]\ndenied = [\"test-client\"]\n{open}"),
+            "client_denied",
+        ),
+        (
+            issuer,
+            format!("[issuers.claims]\ntenant = \"another\"\n{open}"),
+            "claim_not_met",
+        ),
+        (
+            issuer,
+            format!("{open}\nevery_request = [\"mcp:more\"]"),
+            "insufficient_scope",
+        ),
+        (
+            issuer,
+            format!("algorithms = [\"RS256\"]\n{open}"),
+            "alg_not_allowed",
+        ),
     ] {
         let (log, _guard) = listen();
         let token = world.token().mint();
         let mut stream = Stream::open(&world, get(&token)).await;
-        world.gate.reload(config(world.server.issuer(), open)).unwrap();
+        world
+            .gate
+            .reload(config(world.server.issuer(), open))
+            .unwrap();
         stream.assert_open("data: still good\n\n").await;
         world.gate.reload(config(issuer, &more)).unwrap();
         stream.assert_over().await;
-        let told = log.events().into_iter().rfind(|event| event["fields"].get("token_id").is_some()).unwrap();
+        let told = log
+            .events()
+            .into_iter()
+            .rfind(|event| event["fields"].get("token_id").is_some())
+            .unwrap();
         assert_eq!(told["fields"]["reason"], code);
         assert_eq!(world.list_with(&token).await.code, Some(code));
-        world.gate.reload(config(world.server.issuer(), open)).unwrap();
+        world
+            .gate
+            .reload(config(world.server.issuer(), open))
+            .unwrap();
     }
 }
 
@@ -350,15 +475,24 @@ async fn a_reload_that_begins_to_filter_lists_ends_the_streams_that_are_not_filt
 #[tokio::test]
 async fn an_introspected_token_that_lost_what_let_it_in_loses_its_stream_within_a_minute() {
     let clock = clock();
-    let server = AuthorizationServer::builder().clock(clock.clone()).client("rs", "secret").start().await;
+    let server = AuthorizationServer::builder()
+        .clock(clock.clone())
+        .client("rs", "secret")
+        .start()
+        .await;
     let world = World::around(server, clock, |builder, server| {
-        let issuer = Issuer::new(server.issuer()).introspection(Introspection::basic("rs", "secret"));
+        let issuer =
+            Issuer::new(server.issuer()).introspection(Introspection::basic("rs", "secret"));
         let issuer = issuer.require_claim("tenant", ["a"]);
-        builder.issuer(issuer).scopes(ScopeMap::allow_unlisted().every_request("mcp:use"))
+        builder
+            .issuer(issuer)
+            .scopes(ScopeMap::allow_unlisted().every_request("mcp:use"))
     });
     let answer = |scope: &str, tenant: &str| json!({ "active": true, "aud": RESOURCE, "sub": "alice", "client_id": "c", "scope": scope, "tenant": tenant });
-    for (scope, tenant, code) in [("mcp:less", "a", "insufficient_scope"), ("mcp:use", "b", "claim_not_met")]
-    {
+    for (scope, tenant, code) in [
+        ("mcp:less", "a", "insufficient_scope"),
+        ("mcp:use", "b", "claim_not_met"),
+    ] {
         world.server.introspect_as("opaque", answer("mcp:use", "a"));
         let mut stream = Stream::open(&world, get("opaque")).await;
         world.server.introspect_as("opaque", answer(scope, tenant));

@@ -24,7 +24,10 @@ struct Dice(u64);
 
 impl Dice {
     fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % end
     }
 }
@@ -45,21 +48,41 @@ async fn a_stream_is_open_exactly_while_a_new_request_with_its_token_would_be_le
         for step in 0..STEPS {
             let what = model.change();
             opened += model.open_more().await;
-            ended += model.hold(&format!("walk {walk}, step {step}: {what}")).await;
+            ended += model
+                .hold(&format!("walk {walk}, step {step}: {what}"))
+                .await;
         }
     }
-    assert!(opened > 100 && ended > 80, "the walks went nowhere: {opened} opened, {ended} ended");
+    assert!(
+        opened > 100 && ended > 80,
+        "the walks went nowhere: {opened} opened, {ended} ended"
+    );
 }
 
 impl Model {
     async fn new(walk: u64) -> Self {
         let clock = clock();
-        let start = || AuthorizationServer::builder().clock(clock.clone()).client("rs", "secret").start();
+        let start = || {
+            AuthorizationServer::builder()
+                .clock(clock.clone())
+                .client("rs", "secret")
+                .start()
+        };
         let (server, other) = (start().await, start().await);
-        let gate = config(server.issuer(), 0).into_builder().clock(clock.clone()).build().unwrap();
+        let gate = config(server.issuer(), 0)
+            .into_builder()
+            .clock(clock.clone())
+            .build()
+            .unwrap();
         let mut world = World::of(server, gate);
         world.clock = clock;
-        let mut model = Self { world, other, dice: Dice(walk), open: Vec::new(), taken: Vec::new() };
+        let mut model = Self {
+            world,
+            other,
+            dice: Dice(walk),
+            open: Vec::new(),
+            taken: Vec::new(),
+        };
         for number in 0..4 {
             let token = model.mint(number);
             model.taken.push(token);
@@ -72,10 +95,17 @@ impl Model {
         let subject = ["alice", "bob"][number % 2];
         if number >= 2 {
             let token = format!("opaque-{number}-{}", self.dice.below(1_000_000));
-            self.world.server.introspect_as(&token, answer(subject, "mcp:use", "a"));
+            self.world
+                .server
+                .introspect_as(&token, answer(subject, "mcp:use", "a"));
             return token;
         }
-        let token = self.world.token().subject(subject).claim("tenant", "a").expires_in(900);
+        let token = self
+            .world
+            .token()
+            .subject(subject)
+            .claim("tenant", "a")
+            .expires_in(900);
         token.mint()
     }
 
@@ -84,14 +114,21 @@ impl Model {
         match self.dice.below(8) {
             0 | 1 => {
                 let variant = self.dice.below(6);
-                let issuer = if variant == 5 { self.other.issuer() } else { server.issuer() };
+                let issuer = if variant == 5 {
+                    self.other.issuer()
+                } else {
+                    server.issuer()
+                };
                 self.world.gate.reload(config(issuer, variant)).unwrap();
                 format!("reload {variant}")
             }
             2 => {
                 let subject = ["alice", "bob"][self.dice.below(2)];
                 // Of an issuer that is not trusted just now there is nothing to revoke.
-                let _ = self.world.gate.revoke(Revocation::subject(server.issuer(), subject), MINUTE * 5);
+                let _ = self
+                    .world
+                    .gate
+                    .revoke(Revocation::subject(server.issuer(), subject), MINUTE * 5);
                 format!("revoke {subject}")
             }
             3 => {
@@ -135,7 +172,8 @@ impl Model {
         for token in self.taken.clone() {
             let is_open = self.open.iter().any(|(open, _)| *open == token);
             if !is_open && self.lets_in(&token).await == Some(true) {
-                self.open.push((token.clone(), Stream::open(&self.world, get(&token)).await));
+                self.open
+                    .push((token.clone(), Stream::open(&self.world, get(&token)).await));
                 opened += 1;
             }
         }
@@ -162,7 +200,9 @@ impl Model {
                         later(&self.world, MINUTE).await;
                         rounds += 1;
                     }
-                    _ => panic!("{what}: a request is let in: {expected:?}, the stream is open: {is_open}"),
+                    _ => panic!(
+                        "{what}: a request is let in: {expected:?}, the stream is open: {is_open}"
+                    ),
                 }
             }
         }
@@ -185,10 +225,19 @@ async fn settles_open(stream: &mut Stream) -> bool {
 /// Whether the claims of a JWT say so; an opaque token's are the issuer's to tell.
 fn is_over(world: &World, token: &str) -> bool {
     use base64::Engine;
-    let Some(payload) = token.split('.').nth(1) else { return true };
-    let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).unwrap();
+    let Some(payload) = token.split('.').nth(1) else {
+        return true;
+    };
+    let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD
+        .decode(payload)
+        .unwrap();
     let claims: Value = serde_json::from_slice(&payload).unwrap();
-    let now = world.clock.now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let now = world
+        .clock
+        .now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
     claims["exp"].as_u64().unwrap() + 60 <= now
 }
 

@@ -38,12 +38,18 @@ const METADATA: &str = "/.well-known/oauth-protected-resource/mcp";
 /// A gate on the real clock, which sockets need.
 async fn gate(scopes: ScopeMap) -> (AuthorizationServer, Toolgate) {
     let server = AuthorizationServer::start().await;
-    let gate = Toolgate::builder(RESOURCE).issuer(server.issuer()).scopes(scopes).build().unwrap();
+    let gate = Toolgate::builder(RESOURCE)
+        .issuer(server.issuer())
+        .scopes(scopes)
+        .build()
+        .unwrap();
     (server, gate)
 }
 
 fn scopes() -> ScopeMap {
-    ScopeMap::allow_unlisted().every_request("mcp:use").tool("secret", "secret")
+    ScopeMap::allow_unlisted()
+        .every_request("mcp:use")
+        .tool("secret", "secret")
 }
 
 fn token(server: &AuthorizationServer) -> String {
@@ -51,19 +57,28 @@ fn token(server: &AuthorizationServer) -> String {
 }
 
 pub fn request(method: &str, path: &str, token: Option<&str>, body: &str) -> Request<Full<Bytes>> {
-    let mut request = Request::builder().method(method).uri(format!("http://gate.test{path}"));
-    request = request.header("content-type", "application/json").header("host", "localhost");
+    let mut request = Request::builder()
+        .method(method)
+        .uri(format!("http://gate.test{path}"));
+    request = request
+        .header("content-type", "application/json")
+        .header("host", "localhost");
     request = request.header("accept", "application/json, text/event-stream");
     if let Some(token) = token {
         request = request.header("authorization", format!("Bearer {token}"));
     }
-    request.body(Full::new(Bytes::copy_from_slice(body.as_bytes()))).unwrap()
+    request
+        .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))
+        .unwrap()
 }
 
 /// Serves HTTP/1 and HTTP/2 without axum.
 pub async fn serve<S, R>(service: S) -> SocketAddr
 where
-    S: Service<Request<Incoming>, Response = Response<R>, Error = Infallible> + Clone + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<R>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
     S::Future: Send,
     R: Body<Data = Bytes> + Send + 'static,
     R::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -96,21 +111,33 @@ async fn serve_axum(router: Router) -> SocketAddr {
 /// Sends one request over a connection of its own, and collects the answer.
 async fn send<B>(address: SocketAddr, version: Version, request: Request<B>) -> Response<Bytes>
 where
-    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + Unpin + 'static,
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+        + Send
+        + Unpin
+        + 'static,
 {
     let (parts, body) = open(address, version, request).await.into_parts();
     Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
 }
 
 /// Sends one request over a connection of its own.
-pub async fn open<B>(address: SocketAddr, version: Version, request: Request<B>) -> Response<Incoming>
+pub async fn open<B>(
+    address: SocketAddr,
+    version: Version,
+    request: Request<B>,
+) -> Response<Incoming>
 where
-    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + Unpin + 'static,
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+        + Send
+        + Unpin
+        + 'static,
 {
     let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
     if version == Version::HTTP_2 {
         let (mut sender, connection) =
-            hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), stream)
+                .await
+                .unwrap();
         tokio::spawn(connection);
         sender.send_request(request).await.unwrap()
     } else {
@@ -136,12 +163,25 @@ async fn assert_gated(address: SocketAddr, version: Version, server: &Authorizat
 
     let secret = call("tools/call", json!({ "name": "secret" }));
     let token = token(server);
-    let forbidden = send(address, version, request("POST", "/mcp", Some(&token), &secret)).await;
+    let forbidden = send(
+        address,
+        version,
+        request("POST", "/mcp", Some(&token), &secret),
+    )
+    .await;
     assert_eq!(forbidden.status(), StatusCode::FORBIDDEN);
-    assert_eq!(Challenge::of(forbidden.headers()).unwrap().scopes(), ["mcp:use", "secret"]);
+    assert_eq!(
+        Challenge::of(forbidden.headers()).unwrap().scopes(),
+        ["mcp:use", "secret"]
+    );
 
     for _ in 0..2 {
-        let served = send(address, version, request("POST", "/mcp", Some(&token), &list)).await;
+        let served = send(
+            address,
+            version,
+            request("POST", "/mcp", Some(&token), &list),
+        )
+        .await;
         assert_eq!(served.status(), StatusCode::OK, "{:?}", served.body());
     }
 }
@@ -156,10 +196,20 @@ async fn around_an_axum_router_one_line_protects_everything_and_serves_the_metad
     let address = serve_axum(router).await;
     assert_gated(address, Version::HTTP_11, &server).await;
     let body = call("tools/list", json!({}));
-    let answer = send(address, Version::HTTP_11, request("POST", "/mcp", Some(&token(&server)), &body)).await;
+    let answer = send(
+        address,
+        Version::HTTP_11,
+        request("POST", "/mcp", Some(&token(&server)), &body),
+    )
+    .await;
     assert_eq!(answer.body(), &format!("alice said {body}"));
     // Paths without a route are behind the gate too: who may not enter is not told what there is.
-    let unknown = send(address, Version::HTTP_11, request("GET", "/unknown", None, "")).await;
+    let unknown = send(
+        address,
+        Version::HTTP_11,
+        request("GET", "/unknown", None, ""),
+    )
+    .await;
     assert_eq!(unknown.status(), StatusCode::UNAUTHORIZED);
 }
 
@@ -183,12 +233,20 @@ impl ServerHandler for Tools {}
 
 #[tokio::test]
 async fn around_rmcps_own_service_a_real_mcp_server_answers() {
-    let (server, gate) =
-        gate(ScopeMap::allow_unlisted().every_request("mcp:use").tool("secret", "secret")).await;
+    let (server, gate) = gate(
+        ScopeMap::allow_unlisted()
+            .every_request("mcp:use")
+            .tool("secret", "secret"),
+    )
+    .await;
     let mut config = StreamableHttpServerConfig::default();
     config.legacy_session_mode = false;
     config.json_response = true;
-    let mcp = StreamableHttpService::new(|| Ok(Tools), Arc::new(LocalSessionManager::default()), config);
+    let mcp = StreamableHttpService::new(
+        || Ok(Tools),
+        Arc::new(LocalSessionManager::default()),
+        config,
+    );
     let address = serve(gate.layer().layer(mcp.clone())).await;
     for version in [Version::HTTP_11, Version::HTTP_2] {
         assert_gated(address, version, &server).await;
@@ -235,7 +293,10 @@ async fn assert_heard_to_the_end(scopes: ScopeMap) {
     // less than the gate reads on.
     const CHUNKS: usize = 40;
     let (told, heard) = tokio::sync::oneshot::channel();
-    let mut sent = Sent { chunks: 0, told: Some(told) };
+    let mut sent = Sent {
+        chunks: 0,
+        told: Some(told),
+    };
     let chunks = futures_util::stream::poll_fn(move |_| {
         if sent.chunks == CHUNKS {
             sent.tell();
@@ -250,7 +311,11 @@ async fn assert_heard_to_the_end(scopes: ScopeMap) {
     let answer = send(address, Version::HTTP_2, request).await;
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
     assert!(Challenge::of(answer.headers()).is_some());
-    assert_eq!(heard.await.unwrap(), CHUNKS, "the stream was reset before its end");
+    assert_eq!(
+        heard.await.unwrap(),
+        CHUNKS,
+        "the stream was reset before its end"
+    );
 }
 
 #[tokio::test]
@@ -286,9 +351,16 @@ async fn a_second_request_on_the_same_connection_is_judged_anew() {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
     tokio::spawn(connection);
     let list = call("tools/list", json!({}));
-    for (token, status) in [(Some(token(&server)), 200), (None, 401), (Some(token(&server)), 200)] {
+    for (token, status) in [
+        (Some(token(&server)), 200),
+        (None, 401),
+        (Some(token(&server)), 200),
+    ] {
         sender.ready().await.unwrap();
-        let answer = sender.send_request(request("POST", "/mcp", token.as_deref(), &list)).await.unwrap();
+        let answer = sender
+            .send_request(request("POST", "/mcp", token.as_deref(), &list))
+            .await
+            .unwrap();
         assert_eq!(answer.status(), status);
         answer.into_body().collect().await.unwrap();
     }
@@ -314,12 +386,20 @@ async fn a_service_that_counts_on_being_asked_whether_it_is_ready_is_asked() {
     let service = gate.layer().layer(limited);
     let token = token(&server);
     let list = call("tools/list", json!({}));
-    let requests = (0..50).map(|_| service.clone().oneshot(request("POST", "/mcp", Some(&token), &list)));
+    let requests = (0..50).map(|_| {
+        service
+            .clone()
+            .oneshot(request("POST", "/mcp", Some(&token), &list))
+    });
     for answer in futures_util::future::join_all(requests).await {
         assert_eq!(answer.unwrap().status(), StatusCode::OK);
     }
     assert!(most.load(Ordering::SeqCst) <= 2);
-    let refused = service.clone().oneshot(request("POST", "/mcp", None, &list)).await.unwrap();
+    let refused = service
+        .clone()
+        .oneshot(request("POST", "/mcp", None, &list))
+        .await
+        .unwrap();
     assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
 }
 
@@ -330,10 +410,18 @@ async fn who_is_refused_keeps_no_place_in_a_service_that_has_few() {
         Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
     });
     // One place, which is taken by whoever was told that the service is ready.
-    let mut service = gate.layer().layer(tower::limit::ConcurrencyLimit::new(inner, 1));
+    let mut service = gate
+        .layer()
+        .layer(tower::limit::ConcurrencyLimit::new(inner, 1));
     let mut of_another_connection = service.clone();
     for (method, path, status) in [("POST", "/mcp", 401), ("GET", METADATA, 200)] {
-        let answer = service.ready().await.unwrap().call(request(method, path, None, "")).await.unwrap();
+        let answer = service
+            .ready()
+            .await
+            .unwrap()
+            .call(request(method, path, None, ""))
+            .await
+            .unwrap();
         assert_eq!(answer.status(), status);
         let ready = of_another_connection.ready().now_or_never();
         assert!(ready.is_some(), "{method} {path} holds the only place");
@@ -350,19 +438,34 @@ async fn events_of_a_stream_pass_through_as_they_come() {
     let inner = service_fn(move |_: Request<RequestBody<Full<Bytes>>>| {
         let mut receiver = receiver.lock().unwrap().take().unwrap();
         let events = futures_util::stream::poll_fn(move |cx| receiver.poll_recv(cx));
-        let response = Response::builder().header("x-accel-buffering", "no").body(StreamBody::new(events));
+        let response = Response::builder()
+            .header("x-accel-buffering", "no")
+            .body(StreamBody::new(events));
         async { Ok::<_, Infallible>(response.unwrap()) }
     });
     let service = gate.layer().layer(inner);
-    let answer = service.oneshot(request("GET", "/mcp", Some(&token(&server)), "")).await.unwrap();
+    let answer = service
+        .oneshot(request("GET", "/mcp", Some(&token(&server)), ""))
+        .await
+        .unwrap();
     assert_eq!(answer.headers()["x-accel-buffering"], "no");
     let mut body = answer.into_body();
     for event in ["data: 1\n\n", "data: 2\n\n"] {
-        sender.send(Ok(http_body::Frame::data(Bytes::from_static(event.as_bytes())))).unwrap();
-        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), event);
+        sender
+            .send(Ok(http_body::Frame::data(Bytes::from_static(
+                event.as_bytes(),
+            ))))
+            .unwrap();
+        assert_eq!(
+            body.frame().await.unwrap().unwrap().into_data().unwrap(),
+            event
+        );
     }
     drop(body);
-    assert!(sender.is_closed(), "who hangs up must be noticed by the service inside");
+    assert!(
+        sender.is_closed(),
+        "who hangs up must be noticed by the service inside"
+    );
 }
 
 #[tokio::test]
@@ -371,9 +474,15 @@ async fn a_request_may_move_to_another_thread_whatever_the_errors_of_the_service
     let inner = service_fn(|_: Request<RequestBody<Full<Bytes>>>| async {
         Err::<Response<Full<Bytes>>, _>(std::rc::Rc::new("stays on its thread"))
     });
-    let answer = gate.layer().layer(inner).call(request("POST", "/mcp", None, ""));
-    let status =
-        std::thread::spawn(|| answer.now_or_never().map(|answer| answer.map(|answer| answer.status()).ok()));
+    let answer = gate
+        .layer()
+        .layer(inner)
+        .call(request("POST", "/mcp", None, ""));
+    let status = std::thread::spawn(|| {
+        answer
+            .now_or_never()
+            .map(|answer| answer.map(|answer| answer.status()).ok())
+    });
     assert_eq!(status.join().unwrap(), Some(Some(StatusCode::UNAUTHORIZED)));
 }
 
@@ -384,7 +493,10 @@ async fn an_error_of_the_service_inside_is_handed_on_as_it_is() {
         Err::<Response<Full<Bytes>>, _>(std::io::Error::other("mine"))
     });
     let list = call("tools/list", json!({}));
-    let answer =
-        gate.layer().layer(inner).oneshot(request("POST", "/mcp", Some(&token(&server)), &list)).await;
+    let answer = gate
+        .layer()
+        .layer(inner)
+        .oneshot(request("POST", "/mcp", Some(&token(&server)), &list))
+        .await;
     assert_eq!(answer.unwrap_err().to_string(), "mine");
 }

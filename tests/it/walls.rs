@@ -14,11 +14,25 @@ use source::{Source, exported_by_the_crate, is_named_in, sources};
 /// Each room, and which others it may import. Nouns know none of these, and may know each other.
 const ROOMS: &[(&str, &[&str])] = &[
     ("builder", &["gate", "config", "answer", "issuer", "policy"]),
-    ("gate", &["config", "explain", "layer", "pipeline", "answer", "token"]),
-    ("explain", &["pipeline", "policy", "token", "issuer", "jose", "call"]),
-    ("config", &["pipeline", "answer", "stream", "policy", "token", "issuer", "jose", "call"]),
+    (
+        "gate",
+        &["config", "explain", "layer", "pipeline", "answer", "token"],
+    ),
+    (
+        "explain",
+        &["pipeline", "policy", "token", "issuer", "jose", "call"],
+    ),
+    (
+        "config",
+        &[
+            "pipeline", "answer", "stream", "policy", "token", "issuer", "jose", "call",
+        ],
+    ),
     ("layer", &["pipeline", "stream", "call"]),
-    ("pipeline", &["answer", "stream", "policy", "holder", "token", "call"]),
+    (
+        "pipeline",
+        &["answer", "stream", "policy", "holder", "token", "call"],
+    ),
     ("policy", &["token", "call"]),
     ("holder", &[]),
     ("token", &["issuer", "jose"]),
@@ -45,8 +59,14 @@ const NOUNS: &[&str] = &[
 ];
 
 /// Where little of a room is to be known: (who takes it, from where, which names).
-const HANDED_ON: &[(&str, &str, &[&str])] =
-    &[("policy", "call", &["Call", "Calls", "MessageKind", "Target"]), ("policy", "token", &["Principal"])];
+const HANDED_ON: &[(&str, &str, &[&str])] = &[
+    (
+        "policy",
+        "call",
+        &["Call", "Calls", "MessageKind", "Target"],
+    ),
+    ("policy", "token", &["Principal"]),
+];
 
 /// A crate, where it may be named, and why only there.
 type Wall<'a> = (&'a str, &'a dyn Fn(&Source) -> bool, &'a str);
@@ -58,21 +78,41 @@ const MAX_LINES: usize = 350;
 fn a_crate_behind_a_wall_is_named_only_where_the_wall_has_its_door() {
     let in_jose = |file: &Source| file.is_in("jose");
     let does_cryptography = |file: &Source| {
-        let beside = ["seal.rs", "token/fingerprint.rs", "token/token_hash.rs", "issuer/client.rs"];
+        let beside = [
+            "seal.rs",
+            "token/fingerprint.rs",
+            "token/token_hash.rs",
+            "issuer/client.rs",
+        ];
         file.is_in("jose") || beside.contains(&file.path.as_str())
     };
     let in_issuer = |file: &Source| file.is_in("issuer");
     // The public service of the document has a body of its own.
     let serves = |file: &Source| file.path == "answer/well_known.rs";
     let reads_bodies = |file: &Source| {
-        ["layer", "pipeline", "call", "stream"].iter().any(|door| file.is_in(door)) || serves(file)
+        ["layer", "pipeline", "call", "stream"]
+            .iter()
+            .any(|door| file.is_in(door))
+            || serves(file)
     };
     let is_a_cache = |file: &Source| file.stem().contains("cache");
     let walls: [Wall; 6] = [
         ("jsonwebtoken", &in_jose, "only jose/ knows what a JWT is"),
-        ("aws_lc_rs", &does_cryptography, "only jose/, and the few files listed here, do cryptography"),
-        ("reqwest", &in_issuer, "only issuer/ talks to authorization servers"),
-        ("moka", &is_a_cache, "only a file with `cache` in its name remembers"),
+        (
+            "aws_lc_rs",
+            &does_cryptography,
+            "only jose/, and the few files listed here, do cryptography",
+        ),
+        (
+            "reqwest",
+            &in_issuer,
+            "only issuer/ talks to authorization servers",
+        ),
+        (
+            "moka",
+            &is_a_cache,
+            "only a file with `cache` in its name remembers",
+        ),
         (
             "http_body",
             &reads_bodies,
@@ -87,15 +127,27 @@ fn a_crate_behind_a_wall_is_named_only_where_the_wall_has_its_door() {
     let mut broken = Vec::new();
     for (name, door, why) in walls {
         let uses = sources().into_iter().filter(|file| !file.is_in("testing"));
-        let uses: Vec<_> = uses.filter_map(|file| Some((file.line_of(name)?, file))).collect();
+        let uses: Vec<_> = uses
+            .filter_map(|file| Some((file.line_of(name)?, file)))
+            .collect();
         if uses.is_empty() {
-            broken.push(format!("nothing in src/ names `{name}`: take down its wall in tests/it/walls.rs"));
+            broken.push(format!(
+                "nothing in src/ names `{name}`: take down its wall in tests/it/walls.rs"
+            ));
         }
         let outside = uses.iter().filter(|(_, file)| !door(file));
-        broken.extend(outside.map(|(line, file)| format!("src/{}:{line} names `{name}`: {why}", file.path)));
+        broken.extend(
+            outside.map(|(line, file)| format!("src/{}:{line} names `{name}`: {why}", file.path)),
+        );
         if name == "reqwest" && uses.len() > 1 {
-            let all: Vec<_> = uses.iter().map(|(line, file)| format!("src/{}:{line}", file.path)).collect();
-            broken.push(format!("`reqwest` belongs in one file, and is named at {}", all.join(", ")));
+            let all: Vec<_> = uses
+                .iter()
+                .map(|(line, file)| format!("src/{}:{line}", file.path))
+                .collect();
+            broken.push(format!(
+                "`reqwest` belongs in one file, and is named at {}",
+                all.join(", ")
+            ));
         }
     }
     assert_none(&broken);
@@ -107,15 +159,26 @@ fn arrows_point_one_way_and_rooms_know_no_more_of_each_other_than_is_drawn() {
     let mut broken = Vec::new();
     for module in NOUNS.iter().chain(ROOMS.iter().map(|(room, _)| room)) {
         if !sources().iter().any(|file| file.is_in(module)) {
-            broken.push(format!("there is no src/{module}: redraw the walls in tests/it/walls.rs"));
+            broken.push(format!(
+                "there is no src/{module}: redraw the walls in tests/it/walls.rs"
+            ));
         }
     }
     let is_room = |module: &str| ROOMS.iter().any(|(room, _)| *room == module);
-    for file in sources().iter().filter(|file| !["lib", "docs", "testing"].contains(&file.top())) {
+    for file in sources()
+        .iter()
+        .filter(|file| !["lib", "docs", "testing"].contains(&file.top()))
+    {
         let here = file.top();
-        let allowed = ROOMS.iter().find(|(room, _)| *room == here).map(|(_, allowed)| *allowed);
+        let allowed = ROOMS
+            .iter()
+            .find(|(room, _)| *room == here)
+            .map(|(_, allowed)| *allowed);
         if allowed.is_none() && !NOUNS.contains(&here) {
-            broken.push(format!("src/{} is drawn nowhere: draw it in tests/it/walls.rs", file.path));
+            broken.push(format!(
+                "src/{} is drawn nowhere: draw it in tests/it/walls.rs",
+                file.path
+            ));
         }
         for (line, path) in file.paths_from_the_root() {
             let first = path.first().map_or("", String::as_str);
@@ -127,12 +190,18 @@ fn arrows_point_one_way_and_rooms_know_no_more_of_each_other_than_is_drawn() {
                 continue;
             }
             let is_drawn = allowed.is_some_and(|allowed| allowed.contains(&there));
-            let is_little = HANDED_ON.iter().filter(|(to, from, _)| *to == here && *from == there);
-            let is_known =
-                is_little.clone().any(|(_, _, names)| item.is_some_and(|item| names.contains(&item)));
+            let is_little = HANDED_ON
+                .iter()
+                .filter(|(to, from, _)| *to == here && *from == there);
+            let is_known = is_little
+                .clone()
+                .any(|(_, _, names)| item.is_some_and(|item| names.contains(&item)));
             if !is_drawn || (is_little.count() > 0 && !is_known) {
                 let item = item.map(|item| format!("::{item}")).unwrap_or_default();
-                broken.push(format!("src/{}:{line} reaches from {here} to {there}{item}", file.path));
+                broken.push(format!(
+                    "src/{}:{line} reaches from {here} to {there}{item}",
+                    file.path
+                ));
             }
         }
     }
@@ -141,12 +210,20 @@ fn arrows_point_one_way_and_rooms_know_no_more_of_each_other_than_is_drawn() {
 
 #[test]
 fn no_two_files_import_each_other() {
-    let sources: Vec<_> = sources().into_iter().filter(|file| !file.is_in("testing")).collect();
+    let sources: Vec<_> = sources()
+        .into_iter()
+        .filter(|file| !file.is_in("testing"))
+        .collect();
     let edges = Imports::of(&sources).edges(&sources);
-    assert!(edges.values().map(BTreeSet::len).sum::<usize>() > 300, "hardly an import was found: {edges:?}");
+    assert!(
+        edges.values().map(BTreeSet::len).sum::<usize>() > 300,
+        "hardly an import was found: {edges:?}"
+    );
     let mut broken = Vec::new();
     for (from, to) in &edges {
-        let back = to.iter().filter(|to| *from < **to && edges.get(*to).is_some_and(|to| to.contains(from)));
+        let back = to
+            .iter()
+            .filter(|to| *from < **to && edges.get(*to).is_some_and(|to| to.contains(from)));
         broken.extend(back.map(|to| format!("src/{from} and src/{to} import each other")));
     }
     assert_none(&broken);
@@ -156,15 +233,32 @@ fn no_two_files_import_each_other() {
 fn no_file_but_the_table_of_methods_spells_the_name_of_one() {
     let sources = sources();
     let (table, others): (Vec<_>, Vec<_>) = sources.iter().partition(|file| file.is_in("mcp"));
-    let names: BTreeSet<&str> = table.iter().flat_map(|file| &file.texts).map(|(_, text)| &**text).collect();
+    let names: BTreeSet<&str> = table
+        .iter()
+        .flat_map(|file| &file.texts)
+        .map(|(_, text)| &**text)
+        .collect();
     // The members that lists are in have the names of families, and those are the names of rules as well.
     let is_method = |name: &&str| name.contains('/') || ["initialize", "ping"].contains(name);
     let names: BTreeSet<&str> = names.into_iter().filter(is_method).collect();
-    assert!(names.len() > 25, "hardly a method was found in src/mcp.rs: {names:?}");
+    assert!(
+        names.len() > 25,
+        "hardly a method was found in src/mcp.rs: {names:?}"
+    );
     let mut broken = Vec::new();
-    for file in others.iter().filter(|file| !["docs", "testing"].contains(&file.top())) {
-        for (line, text) in file.texts.iter().filter(|(_, text)| names.contains(&**text)) {
-            broken.push(format!("src/{}:{line} spells `{text}`: ask src/mcp.rs", file.path));
+    for file in others
+        .iter()
+        .filter(|file| !["docs", "testing"].contains(&file.top()))
+    {
+        for (line, text) in file
+            .texts
+            .iter()
+            .filter(|(_, text)| names.contains(&**text))
+        {
+            broken.push(format!(
+                "src/{}:{line} spells `{text}`: ask src/mcp.rs",
+                file.path
+            ));
         }
     }
     assert_none(&broken);
@@ -176,7 +270,10 @@ fn no_source_file_is_too_long_to_be_read_at_once() {
     for file in sources() {
         let lines = file.code.trim_end().lines().count();
         if lines > MAX_LINES {
-            broken.push(format!("src/{}:{lines} is beyond line {MAX_LINES}: split the file", file.path));
+            broken.push(format!(
+                "src/{}:{lines} is beyond line {MAX_LINES}: split the file",
+                file.path
+            ));
         }
     }
     assert_none(&broken);
@@ -191,7 +288,9 @@ fn nothing_outside_tests_and_the_testing_feature_is_unsafe_or_gives_up_by_panick
             let gives_up = [".unwrap()", ".expect(", "panic!", "todo!", "unimplemented!"];
             let at = format!("src/{}:{}", file.path, line + 1);
             for word in gives_up.iter().filter(|word| dense.contains(**word)) {
-                broken.push(format!("{at} has `{word}`: what fails must be a refusal or an error"));
+                broken.push(format!(
+                    "{at} has `{word}`: what fails must be a refusal or an error"
+                ));
             }
             if is_named_in("unsafe", text) {
                 broken.push(format!("{at} has `unsafe`: nothing here needs it"));

@@ -44,5 +44,8 @@ fn past_the_gate(service: &mut impl Called, request: Request<Full<Bytes>>) {
 fn only_the_fingerprint(key: &LessSafeKey, token: &str) {
     let nonce = Nonce::assume_unique_for_key([0; 12]);
     let token = Aad::from(black_box(token.as_bytes()));
-    let _ = black_box(key.seal_in_place_separate_tag(nonce, token, &mut []).expect("a tag"));
+    let _ = black_box(
+        key.seal_in_place_separate_tag(nonce, token, &mut [])
+            .expect("a tag"),
+    );
 }

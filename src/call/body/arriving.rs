@@ -20,7 +20,11 @@ pub(super) struct Held<'a> {
 
 impl<'a> Held<'a> {
     pub(super) fn nothing(arriving: &'a Arriving, limit: usize) -> Self {
-        Self { arriving, limit, bytes: 0 }
+        Self {
+            arriving,
+            limit,
+            bytes: 0,
+        }
     }
 
     /// Counts so many bytes, which are held from now on.
@@ -30,7 +34,10 @@ impl<'a> Held<'a> {
             return Ok(());
         }
         let fits = |held: usize| held.checked_add(more).filter(|sum| *sum <= self.limit);
-        let held = self.arriving.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits);
+        let held = self
+            .arriving
+            .bytes
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits);
         held.map_err(|_| Reason::BodiesBusy)?;
         self.bytes += more;
         Ok(())

@@ -39,7 +39,10 @@ impl Bodies {
             (self.max_bytes, self.arriving_bytes)
         } else {
             // Half is for those with a token: strangers must not lock them out.
-            (self.anonymous_bytes, (self.arriving_bytes / 2).max(self.anonymous_bytes))
+            (
+                self.anonymous_bytes,
+                (self.arriving_bytes / 2).max(self.anonymous_bytes),
+            )
         };
         let held = Held::nothing(&self.arriving, limit);
         collect(body, max_bytes, self.time, held)
@@ -50,7 +53,9 @@ impl Bodies {
         let held = Held::nothing(&self.arriving, 0);
         match collect(body, 0, self.time, held).await {
             Ok(_) => Ok(()),
-            Err(refusal) if refusal.reason() == Reason::BodyTooLarge => Err(Reason::UnexpectedBody.into()),
+            Err(refusal) if refusal.reason() == Reason::BodyTooLarge => {
+                Err(Reason::UnexpectedBody.into())
+            }
             Err(refusal) => Err(refusal),
         }
     }

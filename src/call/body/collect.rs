@@ -24,10 +24,13 @@ where
 {
     let mut reading = pin!(read_whole(body, max_bytes, held));
     // Most bodies came along with their head; these cost no timer, and no room for one.
-    if let Poll::Ready(whole) = poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await {
+    if let Poll::Ready(whole) = poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await
+    {
         return whole;
     }
-    Box::pin(timeout(within, reading)).await.unwrap_or_else(|_| Err(Reason::BodyTooSlow.into()))
+    Box::pin(timeout(within, reading))
+        .await
+        .unwrap_or_else(|_| Err(Reason::BodyTooSlow.into()))
 }
 
 async fn read_whole<B>(body: B, max_bytes: usize, mut held: Held<'_>) -> Result<Bytes, Refusal>

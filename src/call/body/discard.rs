@@ -21,7 +21,9 @@ pub(super) const DISCARD_BODY_TIME: Duration = Duration::from_secs(5);
 pub(crate) fn discard_body<B: Body + Send + 'static>(body: B) {
     let mut body = Box::pin(body);
     // Most bodies came along with their head, and cost no task.
-    let first = body.as_mut().poll_frame(&mut Context::from_waker(Waker::noop()));
+    let first = body
+        .as_mut()
+        .poll_frame(&mut Context::from_waker(Waker::noop()));
     if matches!(first, Poll::Ready(None | Some(Err(_)))) || body.is_end_stream() {
         return;
     }

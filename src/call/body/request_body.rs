@@ -36,11 +36,15 @@ pin_project! {
 
 impl<B> RequestBody<B> {
     pub(crate) fn untouched(body: B) -> Self {
-        Self { body: Inner::Untouched { body } }
+        Self {
+            body: Inner::Untouched { body },
+        }
     }
 
     pub(crate) fn judged(bytes: Bytes) -> Self {
-        Self { body: Inner::Judged { bytes } }
+        Self {
+            body: Inner::Judged { bytes },
+        }
     }
 }
 
@@ -55,7 +59,9 @@ impl<B: Body<Data = Bytes>> Body for RequestBody<B> {
         match self.project().body.project() {
             InnerProjection::Untouched { body } => body.poll_frame(context),
             InnerProjection::Judged { bytes } if bytes.is_empty() => Poll::Ready(None),
-            InnerProjection::Judged { bytes } => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            InnerProjection::Judged { bytes } => {
+                Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))))
+            }
         }
     }
 
@@ -69,7 +75,9 @@ impl<B: Body<Data = Bytes>> Body for RequestBody<B> {
     fn size_hint(&self) -> SizeHint {
         match &self.body {
             Inner::Untouched { body } => body.size_hint(),
-            Inner::Judged { bytes } => SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
+            Inner::Judged { bytes } => {
+                SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX))
+            }
         }
     }
 }

@@ -33,7 +33,9 @@ impl<F: FnMut(&mut Context<'_>) -> Polled + Unpin> Body for Scripted<F> {
     }
 }
 
-fn frames(frames: Vec<Result<Frame<Bytes>, io::Error>>) -> impl Body<Data = Bytes, Error = io::Error> {
+fn frames(
+    frames: Vec<Result<Frame<Bytes>, io::Error>>,
+) -> impl Body<Data = Bytes, Error = io::Error> {
     let mut frames = frames.into_iter();
     Scripted(move |_: &mut Context<'_>| Poll::Ready(frames.next()))
 }
@@ -52,7 +54,13 @@ async fn collect<B: Body<Data = Bytes>>(
     max_bytes: usize,
     within: Duration,
 ) -> Result<Bytes, Refusal> {
-    super::collect::collect(body, max_bytes, within, Held::nothing(&Arriving::default(), usize::MAX)).await
+    super::collect::collect(
+        body,
+        max_bytes,
+        within,
+        Held::nothing(&Arriving::default(), usize::MAX),
+    )
+    .await
 }
 
 fn reason<T: fmt::Debug>(result: Result<T, Refusal>) -> Reason {
@@ -63,7 +71,13 @@ fn reason<T: fmt::Debug>(result: Result<T, Refusal>) -> Reason {
 async fn a_body_in_pieces_is_put_together_and_its_trailers_are_dropped() {
     let mut trailers = http::HeaderMap::new();
     trailers.insert("authorization", "Bearer x".parse().unwrap());
-    let sent = vec![data("ab"), data(""), data("c"), Ok(Frame::trailers(trailers)), data("d")];
+    let sent = vec![
+        data("ab"),
+        data(""),
+        data("c"),
+        Ok(Frame::trailers(trailers)),
+        data("d"),
+    ];
     assert_eq!(collect(frames(sent), 4, SOON).await.unwrap(), "abcd");
 }
 
@@ -107,13 +121,19 @@ async fn a_body_that_announces_too_much_is_refused_before_it_is_read() {
             SizeHint::with_exact(5)
         }
     }
-    assert_eq!(reason(collect(Announced, 4, SOON).await), Reason::BodyTooLarge);
+    assert_eq!(
+        reason(collect(Announced, 4, SOON).await),
+        Reason::BodyTooLarge
+    );
 }
 
 #[tokio::test]
 async fn a_body_that_breaks_off_is_incomplete() {
     let sent = vec![data("{}"), Err(io::ErrorKind::ConnectionReset.into())];
-    assert_eq!(reason(collect(frames(sent), 9, SOON).await), Reason::BodyIncomplete);
+    assert_eq!(
+        reason(collect(frames(sent), 9, SOON).await),
+        Reason::BodyIncomplete
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -127,22 +147,34 @@ async fn a_body_that_trickles_is_too_slow_however_often_it_moves() {
         Poll::Ready(Some(data(" ")))
     });
     let began = Instant::now();
-    assert_eq!(reason(collect(trickle, 1000, SOON).await), Reason::BodyTooSlow);
+    assert_eq!(
+        reason(collect(trickle, 1000, SOON).await),
+        Reason::BodyTooSlow
+    );
     assert_eq!(began.elapsed().as_secs(), 10);
-    assert_eq!(reason(collect(silence(), 1000, SOON).await), Reason::BodyTooSlow);
+    assert_eq!(
+        reason(collect(silence(), 1000, SOON).await),
+        Reason::BodyTooSlow
+    );
 }
 
 #[tokio::test]
 async fn a_body_that_is_always_ready_and_never_ends_is_too_slow_as_well() {
     let endless = Scripted(|_: &mut Context<'_>| Poll::Ready(Some(data(""))));
     let short = Duration::from_millis(20);
-    assert_eq!(reason(collect(endless, 1, short).await), Reason::BodyTooSlow);
+    assert_eq!(
+        reason(collect(endless, 1, short).await),
+        Reason::BodyTooSlow
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn discarding_ends_at_the_end_at_an_error_at_a_mebibyte_and_after_five_seconds() {
     rest(frames(vec![data("x")])).await;
-    rest(Scripted(|_: &mut Context<'_>| Poll::Ready(Some(Err(io::ErrorKind::Other.into()))))).await;
+    rest(Scripted(|_: &mut Context<'_>| {
+        Poll::Ready(Some(Err(io::ErrorKind::Other.into())))
+    }))
+    .await;
 
     let read = Cell::new(0);
     rest(Scripted(|_: &mut Context<'_>| {

@@ -23,7 +23,11 @@ pub(super) struct Mirrored<'h> {
 
 impl<'h> Mirrored<'h> {
     pub(super) fn read(headers: &'h HeaderMap) -> Result<Self, Refusal> {
-        let mut mirrored = Self { protocol_version: None, method: None, name: None };
+        let mut mirrored = Self {
+            protocol_version: None,
+            method: None,
+            name: None,
+        };
         // Requests have few headers: going through them is cheaper than looking up three.
         for (name, line) in headers {
             let place = if *name == mcp::VERSION_HEADER {
@@ -50,7 +54,9 @@ impl<'h> Mirrored<'h> {
     pub(super) fn agree_with(&self, call: &Call<'_>) -> Result<(), Refusal> {
         let version = self.protocol_version.map(visible_ascii).transpose()?;
         match (version, call.protocol_version.as_deref()) {
-            (Some(header), Some(body)) if header != body.as_bytes() => return Err(mismatch(body, header)),
+            (Some(header), Some(body)) if header != body.as_bytes() => {
+                return Err(mismatch(body, header));
+            }
             (None, Some(body)) if is_modern(body.as_bytes()) => return Err(mismatch(body, b"")),
             _ => {}
         }
@@ -60,7 +66,9 @@ impl<'h> Mirrored<'h> {
             && call.kind == MessageKind::Request
             && call.method != mcp::INITIALIZE;
         match self.method.map(visible_ascii).transpose()? {
-            Some(method) if method != call.method.as_bytes() => return Err(mismatch(&call.method, method)),
+            Some(method) if method != call.method.as_bytes() => {
+                return Err(mismatch(&call.method, method));
+            }
             None if required => return Err(mismatch(&call.method, b"")),
             _ => {}
         }
@@ -95,7 +103,10 @@ fn mirrored_name<'c>(call: &'c Call<'_>) -> Option<MirroredName<'c>> {
         Target::Resources(names) => &names.first()?.written,
         Target::None => call.task_id.as_ref()?,
     };
-    Some(MirroredName { name, is_required: presence == Presence::Required })
+    Some(MirroredName {
+        name,
+        is_required: presence == Presence::Required,
+    })
 }
 
 /// The headers that a right client sends with this body: those that the revision demands which the body names. What
@@ -106,7 +117,10 @@ pub(crate) fn mirroring(body: &[u8]) -> HeaderMap {
     let Ok(calls) = rpc::read(body, true, |message| Call::of(message, &room)) else {
         return headers;
     };
-    let mut versions = calls.as_slice().iter().filter_map(|call| call.protocol_version.as_deref());
+    let mut versions = calls
+        .as_slice()
+        .iter()
+        .filter_map(|call| call.protocol_version.as_deref());
     let Some(version) = versions.find(|version| is_modern(version.as_bytes())) else {
         return headers;
     };
@@ -127,7 +141,8 @@ pub(crate) fn mirroring(body: &[u8]) -> HeaderMap {
 
 /// As [`decoded`] reads it: in base64 where a header cannot hold the text as it is, or it would be read as another one.
 fn encoded(name: &str) -> Cow<'_, str> {
-    let is_plain = name.bytes().all(|byte| matches!(byte, b' '..=b'~')) && name.trim_ascii() == name;
+    let is_plain =
+        name.bytes().all(|byte| matches!(byte, b' '..=b'~')) && name.trim_ascii() == name;
     if is_plain && !name.starts_with("=?base64?") {
         return Cow::Borrowed(name);
     }
@@ -136,20 +151,31 @@ fn encoded(name: &str) -> Cow<'_, str> {
 
 fn visible_ascii(line: &[u8]) -> Result<&[u8], Refusal> {
     // Without a way out of the loop it is done for many bytes at a time.
-    let is_visible = line.iter().fold(true, |all, byte| all & matches!(byte, b' '..=b'~'));
-    if is_visible { Ok(line) } else { Err(mismatch("visible ASCII", line)) }
+    let is_visible = line
+        .iter()
+        .fold(true, |all, byte| all & matches!(byte, b' '..=b'~'));
+    if is_visible {
+        Ok(line)
+    } else {
+        Err(mismatch("visible ASCII", line))
+    }
 }
 
 /// The value inside `=?base64?…?=`; one that is not decodable is not taken literally.
 fn decoded(written: &[u8]) -> Option<Cow<'_, [u8]>> {
-    match written.strip_prefix(b"=?base64?").and_then(|rest| rest.strip_suffix(b"?=")) {
+    match written
+        .strip_prefix(b"=?base64?")
+        .and_then(|rest| rest.strip_suffix(b"?="))
+    {
         None => Some(Cow::Borrowed(written)),
         Some(encoded) => BASE64_STANDARD.decode(encoded).ok().map(Cow::Owned),
     }
 }
 
 fn mismatch(body: &str, header: &[u8]) -> Refusal {
-    Refusal::from(Reason::HeaderMismatch).expected(body).got(String::from_utf8_lossy(header))
+    Refusal::from(Reason::HeaderMismatch)
+        .expected(body)
+        .got(String::from_utf8_lossy(header))
 }
 
 #[cfg(test)]

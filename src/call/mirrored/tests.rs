@@ -20,26 +20,96 @@ type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], bool);
 #[test]
 fn a_modern_request_carries_its_method_and_its_name() {
     let cases: &[Case] = &[
-        ("tools/call", r#"{"name":"add"}"#, &[("mcp-method", "tools/call"), ("mcp-name", "add")], true),
-        ("tools/call", r#"{"name":"add"}"#, &[("MCP-METHOD", "tools/call"), ("mcp-name", "add")], true),
-        ("tools/call", r#"{"name":"add"}"#, &[("mcp-method", " tools/call\t"), ("mcp-name", "  add ")], true),
-        ("tools/call", r#"{"name":"a b"}"#, &[("mcp-method", "tools/call"), ("mcp-name", "a b")], true),
-        ("tools/call", r#"{"name":""}"#, &[("mcp-method", "tools/call"), ("mcp-name", "")], true),
-        ("tools/call", r#"{"name":"add"}"#, &[("mcp-method", "tools/call")], false),
-        ("tools/call", r#"{"name":"add"}"#, &[("mcp-name", "add")], false),
+        (
+            "tools/call",
+            r#"{"name":"add"}"#,
+            &[("mcp-method", "tools/call"), ("mcp-name", "add")],
+            true,
+        ),
+        (
+            "tools/call",
+            r#"{"name":"add"}"#,
+            &[("MCP-METHOD", "tools/call"), ("mcp-name", "add")],
+            true,
+        ),
+        (
+            "tools/call",
+            r#"{"name":"add"}"#,
+            &[("mcp-method", " tools/call\t"), ("mcp-name", "  add ")],
+            true,
+        ),
+        (
+            "tools/call",
+            r#"{"name":"a b"}"#,
+            &[("mcp-method", "tools/call"), ("mcp-name", "a b")],
+            true,
+        ),
+        (
+            "tools/call",
+            r#"{"name":""}"#,
+            &[("mcp-method", "tools/call"), ("mcp-name", "")],
+            true,
+        ),
+        (
+            "tools/call",
+            r#"{"name":"add"}"#,
+            &[("mcp-method", "tools/call")],
+            false,
+        ),
+        (
+            "tools/call",
+            r#"{"name":"add"}"#,
+            &[("mcp-name", "add")],
+            false,
+        ),
         ("tools/call", r#"{"name":"add"}"#, &[], false),
-        ("tools/call", r#"{"name":"add"}"#, &[("mcp-method", "tools/call"), ("mcp-name", "Add")], false),
-        ("tools/call", r#"{"name":"add"}"#, &[("mcp-method", "Tools/Call"), ("mcp-name", "add")], false),
-        ("tools/call", r#"{"name":"add"}"#, &[("mcp-method", "tools/list"), ("mcp-name", "add")], false),
-        ("tools/call", r#"{"name":"add"}"#, &[("mcp-method", ""), ("mcp-name", "add")], false),
+        (
+            "tools/call",
+            r#"{"name":"add"}"#,
+            &[("mcp-method", "tools/call"), ("mcp-name", "Add")],
+            false,
+        ),
+        (
+            "tools/call",
+            r#"{"name":"add"}"#,
+            &[("mcp-method", "Tools/Call"), ("mcp-name", "add")],
+            false,
+        ),
+        (
+            "tools/call",
+            r#"{"name":"add"}"#,
+            &[("mcp-method", "tools/list"), ("mcp-name", "add")],
+            false,
+        ),
+        (
+            "tools/call",
+            r#"{"name":"add"}"#,
+            &[("mcp-method", ""), ("mcp-name", "add")],
+            false,
+        ),
         ("tools/list", "{}", &[("mcp-method", "tools/list")], true),
-        ("tools/list", "{}", &[("mcp-method", "tools/list"), ("mcp-name", "add")], true),
+        (
+            "tools/list",
+            "{}",
+            &[("mcp-method", "tools/list"), ("mcp-name", "add")],
+            true,
+        ),
         ("tools/list", "{}", &[], false),
         ("server/discover", "{}", &[], false),
         ("initialize", "{}", &[], true),
         ("initialize", "{}", &[("mcp-method", "tools/call")], false),
-        ("prompts/get", r#"{"name":"p"}"#, &[("mcp-method", "prompts/get"), ("mcp-name", "p")], true),
-        ("prompts/get", r#"{"name":"p"}"#, &[("mcp-method", "prompts/get")], false),
+        (
+            "prompts/get",
+            r#"{"name":"p"}"#,
+            &[("mcp-method", "prompts/get"), ("mcp-name", "p")],
+            true,
+        ),
+        (
+            "prompts/get",
+            r#"{"name":"p"}"#,
+            &[("mcp-method", "prompts/get")],
+            false,
+        ),
         (
             "resources/read",
             r#"{"uri":"A:b"}"#,
@@ -52,16 +122,61 @@ fn a_modern_request_carries_its_method_and_its_name() {
             &[("mcp-method", "resources/read"), ("mcp-name", "a:b")],
             false,
         ),
-        ("resources/read", r#"{"uri":"A:b"}"#, &[("mcp-method", "resources/read")], false),
-        ("resources/subscribe", r#"{"uri":"a:b"}"#, &[("mcp-method", "resources/subscribe")], true),
-        ("resources/dir", r#"{"uri":"a:b"}"#, &[("mcp-method", "resources/dir")], true),
-        ("resources/dir", r#"{"uri":"a:b"}"#, &[("mcp-method", "resources/dir"), ("mcp-name", "a:c")], false),
-        ("tasks/get", r#"{"taskId":"t"}"#, &[("mcp-method", "tasks/get"), ("mcp-name", "t")], true),
-        ("tasks/get", r#"{"taskId":"t"}"#, &[("mcp-method", "tasks/get"), ("mcp-name", "u")], false),
-        ("tasks/cancel", r#"{"taskId":"t"}"#, &[("mcp-method", "tasks/cancel")], false),
+        (
+            "resources/read",
+            r#"{"uri":"A:b"}"#,
+            &[("mcp-method", "resources/read")],
+            false,
+        ),
+        (
+            "resources/subscribe",
+            r#"{"uri":"a:b"}"#,
+            &[("mcp-method", "resources/subscribe")],
+            true,
+        ),
+        (
+            "resources/dir",
+            r#"{"uri":"a:b"}"#,
+            &[("mcp-method", "resources/dir")],
+            true,
+        ),
+        (
+            "resources/dir",
+            r#"{"uri":"a:b"}"#,
+            &[("mcp-method", "resources/dir"), ("mcp-name", "a:c")],
+            false,
+        ),
+        (
+            "tasks/get",
+            r#"{"taskId":"t"}"#,
+            &[("mcp-method", "tasks/get"), ("mcp-name", "t")],
+            true,
+        ),
+        (
+            "tasks/get",
+            r#"{"taskId":"t"}"#,
+            &[("mcp-method", "tasks/get"), ("mcp-name", "u")],
+            false,
+        ),
+        (
+            "tasks/cancel",
+            r#"{"taskId":"t"}"#,
+            &[("mcp-method", "tasks/cancel")],
+            false,
+        ),
         ("tasks/list", "{}", &[("mcp-method", "tasks/list")], true),
-        ("tasks/result", r#"{"taskId":"t"}"#, &[("mcp-method", "tasks/result")], true),
-        ("tasks/result", r#"{"taskId":"t"}"#, &[("mcp-method", "tasks/result"), ("mcp-name", "u")], false),
+        (
+            "tasks/result",
+            r#"{"taskId":"t"}"#,
+            &[("mcp-method", "tasks/result")],
+            true,
+        ),
+        (
+            "tasks/result",
+            r#"{"taskId":"t"}"#,
+            &[("mcp-method", "tasks/result"), ("mcp-name", "u")],
+            false,
+        ),
         (
             "subscriptions/listen",
             r#"{"notifications":{"resourceSubscriptions":["a:b"]}}"#,
@@ -73,7 +188,11 @@ fn a_modern_request_carries_its_method_and_its_name() {
         let body = request(method, params);
         let expected = Some(Reason::HeaderMismatch).filter(|_| !agrees);
         let modern: Vec<_> = [MODERN].iter().chain(*lines).copied().collect();
-        assert_eq!(reason(&modern, &body), expected, "{method} {params} {lines:?}");
+        assert_eq!(
+            reason(&modern, &body),
+            expected,
+            "{method} {params} {lines:?}"
+        );
     }
 }
 
@@ -108,8 +227,14 @@ fn a_name_may_come_in_base64_and_only_in_strict_base64() {
 #[test]
 fn older_requests_may_leave_the_headers_out_but_not_get_them_wrong() {
     let body = request("tools/call", r#"{"name":"add"}"#);
-    let versions =
-        [None, Some("2025-03-26"), Some("2025-06-18"), Some("2025-11-25"), Some("2026-07-27"), Some("DRAFT")];
+    let versions = [
+        None,
+        Some("2025-03-26"),
+        Some("2025-06-18"),
+        Some("2025-11-25"),
+        Some("2026-07-27"),
+        Some("DRAFT"),
+    ];
     for version in versions {
         let version = version.map(|version| ("mcp-protocol-version", version));
         for (line, agrees) in [
@@ -169,7 +294,11 @@ fn the_versions_of_header_and_body_are_one() {
             .chain([("mcp-method", "ping")])
             .collect();
         let expected = Some(Reason::HeaderMismatch).filter(|_| !agrees);
-        assert_eq!(reason(&lines, &request("ping", &params)), expected, "{header:?} {body:?}");
+        assert_eq!(
+            reason(&lines, &request("ping", &params)),
+            expected,
+            "{header:?} {body:?}"
+        );
     }
 }
 
@@ -179,22 +308,48 @@ fn notifications_and_responses_may_leave_the_headers_out_but_not_get_them_wrong(
     let response = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
     for body in [notification, response] {
         assert_eq!(reason(&[MODERN], body), None, "{body}");
-        assert_eq!(reason(&[MODERN, ("mcp-method", "x")], body), Some(Reason::HeaderMismatch), "{body}");
+        assert_eq!(
+            reason(&[MODERN, ("mcp-method", "x")], body),
+            Some(Reason::HeaderMismatch),
+            "{body}"
+        );
     }
-    assert_eq!(reason(&[MODERN, ("mcp-method", "notifications/cancelled")], notification), None);
+    assert_eq!(
+        reason(
+            &[MODERN, ("mcp-method", "notifications/cancelled")],
+            notification
+        ),
+        None
+    );
     let call = r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"a"}}"#;
     assert_eq!(reason(&[MODERN], call), None);
-    assert_eq!(reason(&[MODERN, ("mcp-name", "b")], call), Some(Reason::HeaderMismatch));
+    assert_eq!(
+        reason(&[MODERN, ("mcp-name", "b")], call),
+        Some(Reason::HeaderMismatch)
+    );
 }
 
 #[test]
 fn a_second_line_is_refused_even_when_it_says_the_same() {
     let body = request("tools/call", r#"{"name":"add"}"#);
     for line in [MODERN, ("mcp-method", "tools/call"), ("mcp-name", "add")] {
-        let all = [MODERN, ("mcp-method", "tools/call"), ("mcp-name", "add"), line];
-        assert_eq!(reason(&all, &body), Some(Reason::DuplicateHeader), "{line:?}");
+        let all = [
+            MODERN,
+            ("mcp-method", "tools/call"),
+            ("mcp-name", "add"),
+            line,
+        ];
+        assert_eq!(
+            reason(&all, &body),
+            Some(Reason::DuplicateHeader),
+            "{line:?}"
+        );
     }
-    let joined = [MODERN, ("mcp-method", "tools/call, tools/call"), ("mcp-name", "add")];
+    let joined = [
+        MODERN,
+        ("mcp-method", "tools/call, tools/call"),
+        ("mcp-name", "add"),
+    ];
     assert_eq!(reason(&joined, &body), Some(Reason::HeaderMismatch));
 }
 
@@ -209,7 +364,11 @@ fn bytes_that_are_not_visible_ascii_match_nothing() {
             let mut parts = post(&[]);
             parts.headers.insert(header, value);
             let refusal = Calls::read(&parts, body.as_bytes()).unwrap_err();
-            assert_eq!(refusal.reason(), Reason::HeaderMismatch, "{header} {bytes:?}");
+            assert_eq!(
+                refusal.reason(),
+                Reason::HeaderMismatch,
+                "{header} {bytes:?}"
+            );
         }
     }
 }
@@ -220,8 +379,16 @@ fn a_batch_agrees_with_a_header_only_as_a_whole() {
     let list = request("tools/list", "{}");
     for (line, batch, agrees) in [
         (("mcp-method", "tools/call"), format!("[{add},{add}]"), true),
-        (("mcp-method", "tools/call"), format!("[{add},{list}]"), false),
-        (("mcp-method", "tools/list"), format!("[{add},{list}]"), false),
+        (
+            ("mcp-method", "tools/call"),
+            format!("[{add},{list}]"),
+            false,
+        ),
+        (
+            ("mcp-method", "tools/list"),
+            format!("[{add},{list}]"),
+            false,
+        ),
         (("mcp-name", "add"), format!("[{add},{add}]"), true),
         (("mcp-name", "other"), format!("[{list},{add}]"), false),
     ] {
@@ -229,7 +396,10 @@ fn a_batch_agrees_with_a_header_only_as_a_whole() {
         assert_eq!(reason(&[line], &batch), expected, "{line:?} {batch}");
     }
     let modern = request("ping", &versioned("2026-07-28"));
-    assert_eq!(reason(&[], &format!("[{modern}]")), Some(Reason::HeaderMismatch));
+    assert_eq!(
+        reason(&[], &format!("[{modern}]")),
+        Some(Reason::HeaderMismatch)
+    );
 }
 
 #[test]

@@ -67,7 +67,10 @@ pub(super) struct Key<'s, K> {
 
 impl<'s, K: Keys> Key<'s, K> {
     pub(super) fn new(reading: Reading<'s>) -> Self {
-        Self { reading, of: PhantomData }
+        Self {
+            reading,
+            of: PhantomData,
+        }
     }
 }
 
@@ -106,7 +109,8 @@ fn could_be_taken_for_one_of<K: Keys>(key: &str) -> bool {
     let mut names = K::NAMES.iter();
     // Nearly every key is ASCII, for which both foldings say the same, and begins like none of the names.
     if key.is_ascii() && !key.contains('\0') {
-        initial(key.as_bytes()) & K::INITIALS != 0 && names.any(|name| fold_ascii(name).eq(fold_ascii(key)))
+        initial(key.as_bytes()) & K::INITIALS != 0
+            && names.any(|name| fold_ascii(name).eq(fold_ascii(key)))
     } else {
         names.any(|name| key.contains('\0') || fold(name).eq(fold(key)))
     }
@@ -135,7 +139,9 @@ const fn initial(mut text: &[u8]) -> u32 {
 }
 
 fn fold_ascii(text: &str) -> impl Iterator<Item = u8> {
-    text.bytes().filter(|byte| !matches!(byte, b'_' | b'-')).map(|byte| byte.to_ascii_uppercase())
+    text.bytes()
+        .filter(|byte| !matches!(byte, b'_' | b'-'))
+        .map(|byte| byte.to_ascii_uppercase())
 }
 
 /// The letters, of which what joins words is none.

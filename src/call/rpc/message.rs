@@ -52,7 +52,9 @@ impl<'de> Object<'de> for Message<'de> {
             MessageKey::Id => self.id = Some(map.next_value_seed(reading.value(WantedId))?),
             MessageKey::Method => match map.next_value_seed(reading.value(Text))? {
                 Field::Value(method) => self.method = Some(method),
-                Field::Absent | Field::WrongType => return Err(reading.refuse(Reason::BodyUnparsable)),
+                Field::Absent | Field::WrongType => {
+                    return Err(reading.refuse(Reason::BodyUnparsable));
+                }
             },
             MessageKey::Params => match map.next_value_seed(reading.value(&mut self.params))? {
                 Field::Value(()) | Field::Absent => {}
@@ -214,7 +216,8 @@ impl<'de> Object<'de> for Notifications<'de> {
         map: &mut A,
         reading: Reading<'_>,
     ) -> Result<(), A::Error> {
-        self.resource_subscriptions = map.next_value_seed(reading.value(Texts(MAX_SUBSCRIPTIONS)))?;
+        self.resource_subscriptions =
+            map.next_value_seed(reading.value(Texts(MAX_SUBSCRIPTIONS)))?;
         Ok(())
     }
 }

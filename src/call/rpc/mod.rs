@@ -50,7 +50,9 @@ pub(super) fn read<'a, M>(
     of: impl Fn(Message<'a>) -> Result<M, Refusal>,
 ) -> Result<Messages<M>, Refusal> {
     let text = std::str::from_utf8(body).map_err(|_| Reason::BodyNotJson)?;
-    let is_batch = text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('[');
+    let is_batch = text
+        .trim_start_matches([' ', '\t', '\n', '\r'])
+        .starts_with('[');
     if is_batch && !may_batch {
         return Err(Reason::BatchNotAllowed.into());
     }
@@ -65,10 +67,17 @@ pub(super) fn read<'a, M>(
     if is_batch {
         let messages = json.deserialize_seq(Batch(reading)).map_err(explained)?;
         json.end().map_err(explained)?;
-        return messages.into_iter().map(of).collect::<Result<_, _>>().map(Messages::Batch);
+        return messages
+            .into_iter()
+            .map(of)
+            .collect::<Result<_, _>>()
+            .map(Messages::Batch);
     }
     let mut message = Message::default();
-    let given = reading.value(&mut message).deserialize(&mut json).map_err(explained)?;
+    let given = reading
+        .value(&mut message)
+        .deserialize(&mut json)
+        .map_err(explained)?;
     if given != Field::Value(()) {
         return Err(Reason::BodyUnparsable.into());
     }
@@ -91,9 +100,13 @@ impl<'de> Visitor<'de> for Batch<'_> {
             let mut message = Message::default();
             match members.next_element_seed(self.0.value(&mut message))? {
                 None => break,
-                Some(_) if messages.len() == MAX_BATCH => return Err(self.0.refuse(Reason::BatchTooLong)),
+                Some(_) if messages.len() == MAX_BATCH => {
+                    return Err(self.0.refuse(Reason::BatchTooLong));
+                }
                 Some(Field::Value(())) => messages.push(message),
-                Some(Field::Absent | Field::WrongType) => return Err(self.0.refuse(Reason::BodyUnparsable)),
+                Some(Field::Absent | Field::WrongType) => {
+                    return Err(self.0.refuse(Reason::BodyUnparsable));
+                }
             }
         }
         // JSON-RPC 2.0 §6: an empty array is an invalid request.

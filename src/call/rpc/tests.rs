@@ -86,9 +86,15 @@ fn a_deciding_key_is_given_once() {
         (r#""id":1"#, r#""id":1,"id":1"#),
         (r#""method":"#, r#""method":"ping","method":"#),
         (r#""method":"#, r#""m\u0065thod":"ping","method":"#),
-        (r#""method":"#, r#""\u006d\u0065\u0074\u0068\u006f\u0064":"ping","method":"#),
+        (
+            r#""method":"#,
+            r#""\u006d\u0065\u0074\u0068\u006f\u0064":"ping","method":"#,
+        ),
         (r#""params":"#, r#""params":null,"params":"#),
-        (r#""params":"#, r#""result":1,"error":2,"result":3,"params":"#),
+        (
+            r#""params":"#,
+            r#""result":1,"error":2,"result":3,"params":"#,
+        ),
         (r#""name":"a""#, r#""name":"a","name":"b""#),
         (r#""name":"a""#, r#""name":null,"name":"b""#),
         (r#""name":"a""#, r#""name":"a","n\u0061me":"b""#),
@@ -98,7 +104,10 @@ fn a_deciding_key_is_given_once() {
         (r#""ref":{}"#, r#""ref":{"type":"a","type":"b"}"#),
         (r#""ref":{}"#, r#""ref":{"uri":"a","\u0075ri":"b"}"#),
         (r#""taskId":"t""#, r#""taskId":"t","taskId":"t""#),
-        (r#""notifications":{}"#, r#""notifications":{},"notifications":{}"#),
+        (
+            r#""notifications":{}"#,
+            r#""notifications":{},"notifications":{}"#,
+        ),
         (
             r#""notifications":{}"#,
             r#""notifications":{"resourceSubscriptions":[],"resourceSubscriptions":[]}"#,
@@ -142,10 +151,17 @@ fn a_key_that_some_server_takes_for_a_deciding_one_is_refused_even_alone() {
         ("notifications", "noti\u{fb01}cations"),
         ("resourceSubscriptions", "resourcesubscriptions"),
         ("_meta", "_Meta"),
-        ("io.modelcontextprotocol/protocolVersion", "io.modelcontextprotocol/protocolversion"),
+        (
+            "io.modelcontextprotocol/protocolVersion",
+            "io.modelcontextprotocol/protocolversion",
+        ),
     ] {
         let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","uri":"x","ref":{"type":"t"},"taskId":"t","notifications":{"resourceSubscriptions":[]},"_meta":{"io.modelcontextprotocol/protocolVersion":"x"}}}"#;
-        let beside = call.replacen(&format!("\"{key}\""), &format!("\"{twin}\":null,\"{key}\""), 1);
+        let beside = call.replacen(
+            &format!("\"{key}\""),
+            &format!("\"{twin}\":null,\"{key}\""),
+            1,
+        );
         let instead = call.replacen(&format!("\"{key}\""), &format!("\"{twin}\""), 1);
         for body in [beside, instead] {
             assert_ne!(body, call, "{key}");
@@ -193,7 +209,10 @@ fn depth_costs_no_stack_and_hides_nothing() {
     };
     assert_eq!(refused(&call("\"a\"")), None);
     assert_eq!(refused(&call(&deep)), Some(Reason::BodyUnparsable));
-    assert_eq!(refused(&call("\"a\",\"name\":\"b\"")), Some(Reason::DuplicateKey));
+    assert_eq!(
+        refused(&call("\"a\",\"name\":\"b\"")),
+        Some(Reason::DuplicateKey)
+    );
     assert_eq!(refused(&deep), Some(Reason::BodyUnparsable));
     assert_eq!(refused(&"[".repeat(1_000_000)), Some(Reason::BodyNotJson));
 }
@@ -202,7 +221,12 @@ fn depth_costs_no_stack_and_hides_nothing() {
 fn the_length_of_a_key_costs_no_stack() {
     for joiner in ["_", "-", "a"] {
         let key = joiner.repeat(3_000_000);
-        assert_eq!(refused(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","{key}":1}}"#)), None);
+        assert_eq!(
+            refused(&format!(
+                r#"{{"jsonrpc":"2.0","id":1,"method":"ping","{key}":1}}"#
+            )),
+            None
+        );
         let twin = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","{key}id":1}}"#);
         let expected = (joiner != "a").then_some(Reason::DuplicateKey);
         assert_eq!(refused(&twin), expected, "{joiner}");

@@ -51,7 +51,10 @@ pub(super) trait Object<'de> {
 
 impl<'s> Reading<'s> {
     pub(super) fn value<W>(self, wanted: W) -> ValueReader<'s, W> {
-        ValueReader { wanted, reading: self }
+        ValueReader {
+            wanted,
+            reading: self,
+        }
     }
 
     pub(super) fn skip<'de, A: MapAccess<'de>>(self, map: &mut A) -> Result<(), A::Error> {
@@ -91,7 +94,11 @@ pub(super) trait Wanted<'de>: Sized {
         Field::WrongType
     }
 
-    fn array<A: SeqAccess<'de>>(self, mut members: A, _: Reading<'_>) -> Result<Field<Self::Read>, A::Error> {
+    fn array<A: SeqAccess<'de>>(
+        self,
+        mut members: A,
+        _: Reading<'_>,
+    ) -> Result<Field<Self::Read>, A::Error> {
         while members.next_element::<IgnoredAny>()?.is_some() {}
         Ok(Field::WrongType)
     }
@@ -101,7 +108,10 @@ pub(super) trait Wanted<'de>: Sized {
         mut map: A,
         reading: Reading<'_>,
     ) -> Result<Field<Self::Read>, A::Error> {
-        while map.next_key_seed(Key::<Infallible>::new(reading))?.is_some() {
+        while map
+            .next_key_seed(Key::<Infallible>::new(reading))?
+            .is_some()
+        {
             reading.skip(&mut map)?;
         }
         Ok(Field::WrongType)
@@ -112,7 +122,11 @@ pub(super) trait Wanted<'de>: Sized {
 impl<'de, T: Object<'de>> Wanted<'de> for &mut T {
     type Read = ();
 
-    fn object<A: MapAccess<'de>>(self, map: A, reading: Reading<'_>) -> Result<Field<()>, A::Error> {
+    fn object<A: MapAccess<'de>>(
+        self,
+        map: A,
+        reading: Reading<'_>,
+    ) -> Result<Field<()>, A::Error> {
         reading.fill(self, map).map(Field::Value)
     }
 }

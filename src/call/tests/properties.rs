@@ -21,7 +21,10 @@ enum Json {
 impl Json {
     fn member(&self, key: &str) -> Option<&Json> {
         match self {
-            Self::Object(members) => members.iter().find(|(name, _)| name == key).map(|(_, value)| value),
+            Self::Object(members) => members
+                .iter()
+                .find(|(name, _)| name == key)
+                .map(|(_, value)| value),
             _ => None,
         }
     }
@@ -60,7 +63,9 @@ impl Json {
 }
 
 fn dice(seed: &mut u64, sides: u64) -> u64 {
-    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    *seed = seed
+        .wrapping_mul(6_364_136_223_846_793_005)
+        .wrapping_add(1_442_695_040_888_963_407);
     (*seed >> 33) % sides
 }
 
@@ -112,7 +117,8 @@ fn naive(json: &Json, value: &Value) -> Option<Read> {
     let Some(method) = value.get("method") else {
         let answers = value.get("result").is_some() || value.get("error").is_some();
         let answered = id_names || id.is_some_and(Value::is_null);
-        return (answers && answered).then(|| (MessageKind::Response, String::new(), "nothing".to_owned()));
+        return (answers && answered)
+            .then(|| (MessageKind::Response, String::new(), "nothing".to_owned()));
     };
     let method = method.as_str()?;
     let kind = match id {
@@ -124,21 +130,31 @@ fn naive(json: &Json, value: &Value) -> Option<Read> {
 }
 
 fn naive_target(method: &str, params: &Value) -> Option<String> {
-    let is_list =
-        ["tools/list", "prompts/list", "resources/list", "resources/templates/list"].contains(&method);
+    let is_list = [
+        "tools/list",
+        "prompts/list",
+        "resources/list",
+        "resources/templates/list",
+    ]
+    .contains(&method);
     let named = |what: &str, key: &str| match &params[key] {
         Value::String(name) => Some(format!("{what} {name}")),
-        Value::Null if !["tools/call", "prompts/get"].contains(&method) => Some("nothing".to_owned()),
+        Value::Null if !["tools/call", "prompts/get"].contains(&method) => {
+            Some("nothing".to_owned())
+        }
         _ => None,
     };
     if is_list {
         return Some("nothing".to_owned());
     }
-    match method.split('/').next().filter(|family| family.len() < method.len()) {
+    match method
+        .split('/')
+        .next()
+        .filter(|family| family.len() < method.len())
+    {
         Some("tools") => named("tool", "name"),
-        Some("tasks") => {
-            Some("nothing".to_owned()).filter(|_| matches!(params["taskId"], Value::Null | Value::String(_)))
-        }
+        Some("tasks") => Some("nothing".to_owned())
+            .filter(|_| matches!(params["taskId"], Value::Null | Value::String(_))),
         Some("prompts") => named("prompt", "name"),
         Some("resources") => match &params["uri"] {
             Value::String(uri) => Some(resources([uri.as_str()])),
@@ -146,14 +162,22 @@ fn naive_target(method: &str, params: &Value) -> Option<String> {
             _ => None,
         },
         Some("completion") => match (&params["ref"], &params["ref"]["type"]) {
-            (Value::Object(of), kind) if kind == "ref/prompt" => match (of.get("name"), of.get("uri")) {
-                (Some(Value::String(name)), None | Some(Value::Null)) => Some(format!("prompt {name}")),
-                _ => None,
-            },
-            (Value::Object(of), kind) if kind == "ref/resource" => match (of.get("uri"), of.get("name")) {
-                (Some(Value::String(uri)), None | Some(Value::Null)) => Some(resources([uri.as_str()])),
-                _ => None,
-            },
+            (Value::Object(of), kind) if kind == "ref/prompt" => {
+                match (of.get("name"), of.get("uri")) {
+                    (Some(Value::String(name)), None | Some(Value::Null)) => {
+                        Some(format!("prompt {name}"))
+                    }
+                    _ => None,
+                }
+            }
+            (Value::Object(of), kind) if kind == "ref/resource" => {
+                match (of.get("uri"), of.get("name")) {
+                    (Some(Value::String(uri)), None | Some(Value::Null)) => {
+                        Some(resources([uri.as_str()]))
+                    }
+                    _ => None,
+                }
+            }
             _ => None,
         },
         Some("subscriptions") => match &params["notifications"] {
@@ -175,18 +199,28 @@ fn naive_target(method: &str, params: &Value) -> Option<String> {
 
 fn resources<'u>(uris: impl IntoIterator<Item = &'u str>) -> String {
     use crate::resource_name::ResourceName;
-    let names = uris.into_iter().map(|uri| ResourceName::parse(uri.into()).unwrap()).collect();
+    let names = uris
+        .into_iter()
+        .map(|uri| ResourceName::parse(uri.into()).unwrap())
+        .collect();
     described(&Target::Resources(names))
 }
 
 fn ambiguous(message: &Json) -> bool {
     let params = message.member("params");
     let inside = |key| params.and_then(|params| params.member(key));
-    twins(Some(message), &["jsonrpc", "id", "method", "params", "result", "error"])
-        || twins(params, &["name", "uri", "taskId", "ref", "notifications", "_meta"])
-        || twins(inside("ref"), &["type", "name", "uri"])
+    twins(
+        Some(message),
+        &["jsonrpc", "id", "method", "params", "result", "error"],
+    ) || twins(
+        params,
+        &["name", "uri", "taskId", "ref", "notifications", "_meta"],
+    ) || twins(inside("ref"), &["type", "name", "uri"])
         || twins(inside("notifications"), &["resourceSubscriptions"])
-        || twins(inside("_meta"), &["io.modelcontextprotocol/protocolVersion"])
+        || twins(
+            inside("_meta"),
+            &["io.modelcontextprotocol/protocolVersion"],
+        )
 }
 
 fn twins(object: Option<&Json>, deciding: &[&str]) -> bool {
@@ -201,8 +235,16 @@ fn twins(object: Option<&Json>, deciding: &[&str]) -> bool {
 }
 
 fn plain(key: &str) -> String {
-    let letters = [('ſ', "s"), ('\u{212a}', "k"), ('ı', "i"), ('İ', "i"), ('ﬁ', "fi")];
-    let key = letters.iter().fold(key.to_owned(), |key, (letter, plain)| key.replace(*letter, plain));
+    let letters = [
+        ('ſ', "s"),
+        ('\u{212a}', "k"),
+        ('ı', "i"),
+        ('İ', "i"),
+        ('ﬁ', "fi"),
+    ];
+    let key = letters.iter().fold(key.to_owned(), |key, (letter, plain)| {
+        key.replace(*letter, plain)
+    });
     key.to_lowercase().replace(['_', '-'], "")
 }
 
@@ -284,7 +326,13 @@ fn object(members: Vec<BoxedStrategy<Option<(String, Json)>>>) -> impl Strategy<
         1 => prop::collection::vec((key(), anything()), 1..3),
     ];
     (members, others)
-        .prop_map(|(members, others)| members.into_iter().flatten().chain(others).collect::<Vec<_>>())
+        .prop_map(|(members, others)| {
+            members
+                .into_iter()
+                .flatten()
+                .chain(others)
+                .collect::<Vec<_>>()
+        })
         .prop_shuffle()
         .prop_map(Json::Object)
 }
@@ -321,15 +369,27 @@ fn message() -> impl Strategy<Value = Json> {
         member("uri", text()),
         member("ref", reference),
         member("taskId", text()),
-        member("notifications", object(vec![member("resourceSubscriptions", uris)])),
-        member("_meta", object(vec![member("io.modelcontextprotocol/protocolVersion", fixed("2025-11-25"))])),
+        member(
+            "notifications",
+            object(vec![member("resourceSubscriptions", uris)]),
+        ),
+        member(
+            "_meta",
+            object(vec![member(
+                "io.modelcontextprotocol/protocolVersion",
+                fixed("2025-11-25"),
+            )]),
+        ),
     ]);
     let id = prop_oneof![any::<i64>().prop_map(Json::Integer), text()];
     let seldom = |key| prop_oneof![1 => member(key, anything()), 6 => Just(None)].boxed();
     object(vec![
         Just(Some(("jsonrpc".to_owned(), Json::Text("2.0".to_owned())))).boxed(),
         member("id", id),
-        member("method", prop::sample::select(methods).prop_map(|method| Json::Text(method.to_owned()))),
+        member(
+            "method",
+            prop::sample::select(methods).prop_map(|method| Json::Text(method.to_owned())),
+        ),
         member("params", params),
         seldom("result"),
         seldom("error"),

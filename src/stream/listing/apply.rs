@@ -18,7 +18,10 @@ use crate::stream::body::ResponseBody;
 
 impl ListFilter {
     /// The answer with the lists in it filtered. Errors pass: there is no list in them.
-    pub(crate) async fn apply<R: Body<Data = Bytes>>(self, answer: Response<R>) -> Response<ResponseBody<R>> {
+    pub(crate) async fn apply<R: Body<Data = Bytes>>(
+        self,
+        answer: Response<R>,
+    ) -> Response<ResponseBody<R>> {
         if !answer.status().is_success() {
             return answer.map(ResponseBody::theirs);
         }
@@ -27,7 +30,10 @@ impl ListFilter {
             Ok(Form::Events) => {
                 head::now_private(&mut head.headers);
                 head.headers.remove(CONTENT_LENGTH);
-                Response::from_parts(head, ResponseBody::filtered(FilteredEvents::new(body, self)))
+                Response::from_parts(
+                    head,
+                    ResponseBody::filtered(FilteredEvents::new(body, self)),
+                )
             }
             Ok(Form::Json) => match self.json(&mut head.headers, body).await {
                 Ok(body) => Response::from_parts(head, body),
@@ -37,7 +43,10 @@ impl ListFilter {
             Ok(Form::Other) if !self.answers_calls() => {
                 Response::from_parts(head, ResponseBody::theirs(body))
             }
-            Ok(Form::Other) => self.without_objects(head, body, FilterError::ContentType).await,
+            Ok(Form::Other) => {
+                self.without_objects(head, body, FilterError::ContentType)
+                    .await
+            }
             Err(why) => self.without_objects(head, body, why).await,
         }
     }
@@ -82,7 +91,9 @@ impl ListFilter {
     ) -> Response<ResponseBody<R>> {
         let is_plain = head::is_plain(&head.headers);
         match Collected::of(body).await {
-            Ok(Collected::Whole(whole)) if whole.is_empty() || (is_plain && !whole.contains(&b'{')) => {
+            Ok(Collected::Whole(whole))
+                if whole.is_empty() || (is_plain && !whole.contains(&b'{')) =>
+            {
                 Response::from_parts(head, ResponseBody::ours(whole))
             }
             Ok(_) => self.bad_gateway(&why.into()),

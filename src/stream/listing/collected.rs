@@ -21,7 +21,10 @@ impl<R: Body<Data = Bytes>> Collected<R> {
         let mut whole = Bytes::new();
         let mut several = BytesMut::new();
         while let Some(frame) = body.frame().await {
-            let data = frame.map_err(|_| FilterError::Incomplete)?.into_data().unwrap_or_default();
+            let data = frame
+                .map_err(|_| FilterError::Incomplete)?
+                .into_data()
+                .unwrap_or_default();
             // Most answers come in one piece, which is not copied.
             if several.is_empty() && whole.is_empty() {
                 whole = data;
@@ -30,10 +33,18 @@ impl<R: Body<Data = Bytes>> Collected<R> {
                 several.extend_from_slice(&data);
             }
             if whole.len().max(several.len()) > MAX_LIST_BYTES {
-                let start = if several.is_empty() { whole } else { several.freeze() };
+                let start = if several.is_empty() {
+                    whole
+                } else {
+                    several.freeze()
+                };
                 return Ok(Self::TooLong { start, rest: body });
             }
         }
-        Ok(Self::Whole(if several.is_empty() { whole } else { several.freeze() }))
+        Ok(Self::Whole(if several.is_empty() {
+            whole
+        } else {
+            several.freeze()
+        }))
     }
 }

@@ -45,7 +45,11 @@ impl FilterError {
 
 impl From<FilterError> for Withheld {
     fn from(why: FilterError) -> Self {
-        Self { why, id: None, list: None }
+        Self {
+            why,
+            id: None,
+            list: None,
+        }
     }
 }
 

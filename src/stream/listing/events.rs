@@ -26,7 +26,12 @@ pin_project! {
 
 impl<R> FilteredEvents<R> {
     pub(super) fn new(body: R, filter: ListFilter) -> Self {
-        Self { body, filter, events: Events::default(), ended: false }
+        Self {
+            body,
+            filter,
+            events: Events::default(),
+            ended: false,
+        }
     }
 
     pub(in crate::stream) fn has_ended(&self) -> bool {
@@ -47,9 +52,11 @@ impl<R: Body<Data = Bytes>> Body for FilteredEvents<R> {
             let mut out = Vec::new();
             match ready!(this.body.as_mut().poll_frame(cx)?) {
                 // Trailers go: what they say of the bytes need not be true any more.
-                Some(frame) => {
-                    this.events.feed(&frame.into_data().unwrap_or_default(), this.filter, &mut out)
-                }
+                Some(frame) => this.events.feed(
+                    &frame.into_data().unwrap_or_default(),
+                    this.filter,
+                    &mut out,
+                ),
                 None => {
                     *this.ended = true;
                     this.events.finish(this.filter, &mut out);
@@ -158,7 +165,9 @@ impl Events {
             None if !self.begun && BYTE_ORDER_MARK.starts_with(&self.held) => return true,
             _ => &self.held,
         };
-        [DATA, b"event:"].iter().any(|field| line.starts_with(field) || field.starts_with(line))
+        [DATA, b"event:"]
+            .iter()
+            .any(|field| line.starts_with(field) || field.starts_with(line))
     }
 
     /// Goes on without holding, where no list begins in what is held.
@@ -172,7 +181,11 @@ impl Events {
             scan.read(b"\n")
         });
         let rest = self.held.get(self.line_start()..).unwrap_or_default();
-        let rest = if self.begun { rest } else { rest.strip_prefix(BYTE_ORDER_MARK).unwrap_or(rest) };
+        let rest = if self.begun {
+            rest
+        } else {
+            rest.strip_prefix(BYTE_ORDER_MARK).unwrap_or(rest)
+        };
         match scanned.and_then(|()| line.read(rest, &mut scan)) {
             Ok(()) => {
                 out.append(&mut self.held);
@@ -230,7 +243,11 @@ impl Events {
 
     fn end_held_line(&mut self, end: &[u8], filter: &ListFilter, out: &mut Vec<u8>) {
         let start = self.line_start();
-        let mut line = Line { start, end: self.held.len(), next: self.held.len() + end.len() };
+        let mut line = Line {
+            start,
+            end: self.held.len(),
+            next: self.held.len() + end.len(),
+        };
         self.held.extend_from_slice(end);
         if !std::mem::replace(&mut self.begun, true) && self.held.starts_with(BYTE_ORDER_MARK) {
             line.start = BYTE_ORDER_MARK.len();
@@ -281,7 +298,10 @@ impl Events {
             Ok(Lists::Absent | Lists::Whole) => None,
             Ok(Lists::Cut(text)) => Some(text),
             // An event of another type is no message, and readers who take it for one find none in it.
-            Err(Withheld { why: FilterError::NotJson | FilterError::NoMessage, .. }) if !is_message => None,
+            Err(Withheld {
+                why: FilterError::NotJson | FilterError::NoMessage,
+                ..
+            }) if !is_message => None,
             Err(kept) => Some(filter.error(&kept)),
         }
     }
@@ -301,14 +321,21 @@ impl Events {
     /// The event with other data, which stands where its last line stood: only there is it certain that what
     /// follows does not begin with the second half of an end of line.
     fn write_with(&self, data: &str, out: &mut Vec<u8>) {
-        let last = self.lines.iter().rposition(|line| self.field(line).0 == b"data");
+        let last = self
+            .lines
+            .iter()
+            .rposition(|line| self.field(line).0 == b"data");
         let mut from = 0;
         for (position, line) in self.lines.iter().enumerate() {
             let is_data = self.field(line).0 == b"data";
             if !is_data {
                 out.extend_from_slice(self.held.get(from..line.next).unwrap_or_default());
             } else if Some(position) == last {
-                let end = self.held.get(line.end..line.next).filter(|end| !end.is_empty()).unwrap_or(b"\n");
+                let end = self
+                    .held
+                    .get(line.end..line.next)
+                    .filter(|end| !end.is_empty())
+                    .unwrap_or(b"\n");
                 for line in data.split('\n') {
                     out.extend_from_slice(b"data: ");
                     out.extend_from_slice(line.as_bytes());

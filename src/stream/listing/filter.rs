@@ -27,7 +27,11 @@ impl ListFilter {
         calls: bool,
         shown: impl Fn(List, &str) -> bool + Send + Sync + 'static,
     ) -> Self {
-        Self { id, calls, shown: Box::new(shown) }
+        Self {
+            id,
+            calls,
+            shown: Box::new(shown),
+        }
     }
 
     /// Whether calls are answered, and no `GET` or the like.
@@ -43,13 +47,19 @@ impl ListFilter {
     /// What is sent instead of what is kept back, once the operator has been told.
     pub(super) fn error(&self, kept: &Withheld) -> String {
         tell(kept);
-        let id = kept.id.as_ref().or(self.id.as_ref()).map_or("null", String::as_str);
+        let id = kept
+            .id
+            .as_ref()
+            .or(self.id.as_ref())
+            .map_or("null", String::as_str);
         bad_gateway::error(id, "The server's answer cannot be shown")
     }
 }
 
 impl fmt::Debug for ListFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ListFilter").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("ListFilter")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }

@@ -22,19 +22,31 @@ pub(super) fn form(headers: &HeaderMap) -> Result<Form, FilterError> {
         (Some(only), None) => form_of(only).ok_or(FilterError::ContentType)?,
         _ => return Err(FilterError::ContentType),
     };
-    if form == Form::Other || is_plain(headers) { Ok(form) } else { Err(FilterError::ContentEncoding) }
+    if form == Form::Other || is_plain(headers) {
+        Ok(form)
+    } else {
+        Err(FilterError::ContentEncoding)
+    }
 }
 
 /// Whether the body comes as it is.
 pub(super) fn is_plain(headers: &HeaderMap) -> bool {
-    let is_plain = |coding: &HeaderValue| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity");
+    let is_plain = |coding: &HeaderValue| {
+        coding
+            .as_bytes()
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"identity")
+    };
     headers.get_all(CONTENT_ENCODING).iter().all(is_plain)
 }
 
 fn form_of(line: &HeaderValue) -> Option<Form> {
     line.to_str().ok()?;
     let media_type = MediaType::of(line);
-    for (name, form) in [(media_type::JSON, Form::Json), (media_type::EVENT_STREAM, Form::Events)] {
+    for (name, form) in [
+        (media_type::JSON, Form::Json),
+        (media_type::EVENT_STREAM, Form::Events),
+    ] {
         if let Some(parameters) = media_type.parameters_of(name) {
             // Only UTF-8 is read here, so no parameter may say otherwise.
             return parameters.name_no_other_charset().then_some(form);
@@ -45,19 +57,31 @@ fn form_of(line: &HeaderValue) -> Option<Form> {
 
 /// Leaves the answer to its one reader, and takes away what was true of the whole of it.
 pub(super) fn now_private(headers: &mut HeaderMap) {
-    let directives = headers.get_all(CACHE_CONTROL).iter().filter_map(|line| line.to_str().ok());
+    let directives = headers
+        .get_all(CACHE_CONTROL)
+        .iter()
+        .filter_map(|line| line.to_str().ok());
     let untransformed = directives
         .flat_map(|line| line.split(','))
         .any(|directive| directive.trim().eq_ignore_ascii_case("no-transform"));
-    let control = if untransformed { "private, no-store, no-transform" } else { "private, no-store" };
+    let control = if untransformed {
+        "private, no-store, no-transform"
+    } else {
+        "private, no-store"
+    };
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(control));
     for name in [ETAG, LAST_MODIFIED, EXPIRES] {
         headers.remove(name);
     }
     // RFC 9213 has caches heed these before `Cache-Control`; RFC 9530 and its forerunners sum up the bytes.
-    for name in
-        ["cdn-cache-control", "surrogate-control", "content-digest", "repr-digest", "digest", "content-md5"]
-    {
+    for name in [
+        "cdn-cache-control",
+        "surrogate-control",
+        "content-digest",
+        "repr-digest",
+        "digest",
+        "content-md5",
+    ] {
         headers.remove(name);
     }
 }

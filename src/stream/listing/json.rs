@@ -24,7 +24,11 @@ pub(super) fn end(text: &str, from: usize) -> Result<usize, FilterError> {
 /// Holds where nothing but white space is left.
 pub(super) fn nothing(text: &str, from: usize) -> Result<(), FilterError> {
     let rest = text.get(from..).ok_or(FilterError::NotJson)?;
-    if rest.trim_start_matches(WHITE_SPACE).is_empty() { Ok(()) } else { Err(FilterError::NotJson) }
+    if rest.trim_start_matches(WHITE_SPACE).is_empty() {
+        Ok(())
+    } else {
+        Err(FilterError::NotJson)
+    }
 }
 
 /// Reads the elements of the array that begins here, each from where it begins to where it ends. Returns where the
@@ -69,7 +73,10 @@ pub(super) fn members<const N: usize>(
         let member = value(text, behind)?;
         (token, at) = self::token(text, member.end)?;
         let key = string(text, &key).ok_or(FilterError::NotJson)?;
-        if let Some((_, place)) = keys.iter().zip(&mut found).find(|(wanted, _)| **wanted == key)
+        if let Some((_, place)) = keys
+            .iter()
+            .zip(&mut found)
+            .find(|(wanted, _)| **wanted == key)
             && place.replace(member).is_some()
         {
             return Err(FilterError::DuplicateKey);

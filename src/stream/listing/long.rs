@@ -19,7 +19,12 @@ pub(in crate::stream) struct LongAnswer<R> {
 
 impl<R> LongAnswer<R> {
     pub(super) fn new(start: Bytes, rest: Pin<Box<R>>, scan: Scan) -> Self {
-        Self { start: Some(start), rest, scan, ended: false }
+        Self {
+            start: Some(start),
+            rest,
+            scan,
+            ended: false,
+        }
     }
 
     pub(in crate::stream) fn has_ended(&self) -> bool {

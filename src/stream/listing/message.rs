@@ -23,9 +23,14 @@ impl ListFilter {
         if !text.contains('{') {
             return Ok(Lists::Absent);
         }
-        let mut found = Found { any: false, edits: Vec::new() };
+        let mut found = Found {
+            any: false,
+            edits: Vec::new(),
+        };
         let end = match json::first(text, 0)? {
-            (b'[', batch) => json::elements(text, batch, |message| self.message(text, message, &mut found))?,
+            (b'[', batch) => json::elements(text, batch, |message| {
+                self.message(text, message, &mut found)
+            })?,
             (_, message) => self.message(text, message, &mut found)?,
         };
         json::nothing(text, end)?;
@@ -51,7 +56,11 @@ impl ListFilter {
         if let Some(result) = result
             && let Err((why, list)) = self.result(text, result.start, found)
         {
-            return Err(Withheld { why, list, id: id.and_then(|id| written(text, &id)) });
+            return Err(Withheld {
+                why,
+                list,
+                id: id.and_then(|id| written(text, &id)),
+            });
         }
         Ok(end)
     }
@@ -71,15 +80,23 @@ impl ListFilter {
         let ([tools, prompts, resources, templates, scope, lifetime], _) =
             json::members(text, result, keys).map_err(in_none)?;
         let mut any = false;
-        for (list, elements) in List::ALL.into_iter().zip([tools, prompts, resources, templates]) {
+        for (list, elements) in List::ALL
+            .into_iter()
+            .zip([tools, prompts, resources, templates])
+        {
             if let Some(elements) = elements {
                 any = true;
-                found.edits.extend(self.cut(text, list, elements.start).map_err(|why| (why, Some(list)))?);
+                found.edits.extend(
+                    self.cut(text, list, elements.start)
+                        .map_err(|why| (why, Some(list)))?,
+                );
             }
         }
         if any {
             found.any = true;
-            found.edits.extend(for_one_caller(text, result, scope, lifetime));
+            found
+                .edits
+                .extend(for_one_caller(text, result, scope, lifetime));
         }
         Ok(())
     }
@@ -102,7 +119,10 @@ impl ListFilter {
             (all, from) = (all + 1, next + 1);
             Ok(end)
         })?;
-        let left = || Edit { at: inside..end - 1, text: kept.join(",") };
+        let left = || Edit {
+            at: inside..end - 1,
+            text: kept.join(","),
+        };
         Ok((kept.len() < all).then(left))
     }
 
@@ -112,7 +132,9 @@ impl ListFilter {
             return Err(FilterError::NoName);
         }
         let ([name], end) = json::members(text, element, [naming(list)])?;
-        let name = name.and_then(|name| json::string(text, &name)).ok_or(FilterError::NoName)?;
+        let name = name
+            .and_then(|name| json::string(text, &name))
+            .ok_or(FilterError::NoName)?;
         Ok((self.is_shown(list, &name), end))
     }
 }
@@ -130,19 +152,34 @@ fn naming(list: List) -> &'static str {
 fn written(text: &str, id: &Span) -> Option<String> {
     match json::string(text, id) {
         Some(id) => Some(serde_json::Value::from(id).to_string()),
-        None => text.get(id.clone())?.parse::<i128>().ok().map(|id| id.to_string()),
+        None => text
+            .get(id.clone())?
+            .parse::<i128>()
+            .ok()
+            .map(|id| id.to_string()),
     }
 }
 
 /// Takes the list out of caches that serve several callers. Where a lifetime comes without a scope, readers
 /// may take it for public.
-fn for_one_caller(text: &str, result: usize, scope: Option<Span>, lifetime: Option<Span>) -> Option<Edit> {
+fn for_one_caller(
+    text: &str,
+    result: usize,
+    scope: Option<Span>,
+    lifetime: Option<Span>,
+) -> Option<Edit> {
     match (scope, lifetime) {
         (Some(scope), _) if json::string(text, &scope).as_deref() == Some("private") => None,
-        (Some(scope), _) => Some(Edit { at: scope, text: r#""private""#.to_owned() }),
+        (Some(scope), _) => Some(Edit {
+            at: scope,
+            text: r#""private""#.to_owned(),
+        }),
         (None, Some(_)) => {
             let start = result + 1;
-            Some(Edit { at: start..start, text: r#""cacheScope":"private","#.to_owned() })
+            Some(Edit {
+                at: start..start,
+                text: r#""cacheScope":"private","#.to_owned(),
+            })
         }
         (None, None) => None,
     }

@@ -49,8 +49,14 @@ impl Scan {
             _ => {}
         }
         self.keep(&[byte]);
-        let plain =
-            if self.escaped { 0 } else { behind.iter().take_while(|byte| !b"\\\"".contains(byte)).count() };
+        let plain = if self.escaped {
+            0
+        } else {
+            behind
+                .iter()
+                .take_while(|byte| !b"\\\"".contains(byte))
+                .count()
+        };
         let (plain, rest) = behind.split_at(plain);
         self.keep(plain);
         rest
@@ -58,7 +64,11 @@ impl Scan {
 
     fn keep(&mut self, bytes: &[u8]) {
         if let Some(key) = &mut self.key {
-            key.extend_from_slice(bytes.get(..bytes.len().min(MAX_KEY_BYTES + 1)).unwrap_or_default());
+            key.extend_from_slice(
+                bytes
+                    .get(..bytes.len().min(MAX_KEY_BYTES + 1))
+                    .unwrap_or_default(),
+            );
             key.truncate(MAX_KEY_BYTES + 1);
         }
     }
@@ -76,7 +86,8 @@ impl Scan {
             b'{' | b'[' => self.open(byte)?,
             b'}' | b']' => {
                 self.depth = self.depth.checked_sub(1).ok_or(FilterError::NotJson)?;
-                self.in_result = self.in_result && self.message.is_some_and(|message| self.depth > message);
+                self.in_result =
+                    self.in_result && self.message.is_some_and(|message| self.depth > message);
             }
             b':' => self.colon()?,
             _ => {}
@@ -97,20 +108,25 @@ impl Scan {
             (_, None) if at > 0 => return Err(FilterError::NoMessage),
             (_, None) => {}
             (b'{', Some(message)) if at == message => self.in_result = self.of_result,
-            (b'[', Some(message)) if at + 1 == message && at > 0 => return Err(FilterError::NoMessage),
+            (b'[', Some(message)) if at + 1 == message && at > 0 => {
+                return Err(FilterError::NoMessage);
+            }
             _ => {}
         }
         Ok(())
     }
 
     fn colon(&mut self) -> Result<(), FilterError> {
-        let Some(message) = self.message else { return Err(FilterError::NotJson) };
+        let Some(message) = self.message else {
+            return Err(FilterError::NotJson);
+        };
         if self.depth > message + 1 {
             return Ok(());
         }
         let key = self.key.take().ok_or(FilterError::NotJson)?;
         let is = |name: &str| {
-            key == name.as_bytes() || (key.contains(&b'\\') && decoded(&key).as_deref() == Some(name))
+            key == name.as_bytes()
+                || (key.contains(&b'\\') && decoded(&key).as_deref() == Some(name))
         };
         if self.depth == message {
             self.of_result = is("result");
@@ -143,7 +159,9 @@ impl ScannedLine {
     pub(super) fn read(&mut self, bytes: &[u8], scan: &mut Scan) -> Result<(), FilterError> {
         let mut rest = bytes;
         while let Self::Beginning(came) = self {
-            let Some((byte, behind)) = rest.split_first() else { return Ok(()) };
+            let Some((byte, behind)) = rest.split_first() else {
+                return Ok(());
+            };
             match DATA.get(*came) {
                 Some(wanted) if wanted == byte => *came += 1,
                 _ => *self = Self::Other,
@@ -153,6 +171,10 @@ impl ScannedLine {
             }
             rest = behind;
         }
-        if *self == Self::Data { scan.read(rest) } else { Ok(()) }
+        if *self == Self::Data {
+            scan.read(rest)
+        } else {
+            Ok(())
+        }
     }
 }

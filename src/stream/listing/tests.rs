@@ -21,7 +21,10 @@ fn filter() -> ListFilter {
 }
 
 fn filtered(filter: &ListFilter, text: &str) -> String {
-    match filter.filtered(text).unwrap_or_else(|kept| panic!("{kept:?}: {text}")) {
+    match filter
+        .filtered(text)
+        .unwrap_or_else(|kept| panic!("{kept:?}: {text}"))
+    {
         Lists::Absent | Lists::Whole => text.to_owned(),
         Lists::Cut(left) => left,
     }
@@ -29,7 +32,9 @@ fn filtered(filter: &ListFilter, text: &str) -> String {
 
 fn streamed(filter: &ListFilter, chunks: &[&[u8]]) -> Vec<u8> {
     let (mut events, mut out) = (Events::default(), Vec::new());
-    chunks.iter().for_each(|chunk| events.feed(chunk, filter, &mut out));
+    chunks
+        .iter()
+        .for_each(|chunk| events.feed(chunk, filter, &mut out));
     events.finish(filter, &mut out);
     out
 }
@@ -70,9 +75,9 @@ fn each_list_is_judged_by_what_its_elements_are_called_by() {
         (List::Resources, "resources", "uri"),
         (List::ResourceTemplates, "resourceTemplates", "uriTemplate"),
     ] {
-        let element =
-            |name_of: &str| json!({ "name": "x", "uri": "x", "uriTemplate": "x", "title": 1, name: name_of });
-        let answer = |elements: Value| json!({ "jsonrpc": "2.0", "id": 1, "result": { member: elements } });
+        let element = |name_of: &str| json!({ "name": "x", "uri": "x", "uriTemplate": "x", "title": 1, name: name_of });
+        let answer =
+            |elements: Value| json!({ "jsonrpc": "2.0", "id": 1, "result": { member: elements } });
         let judged = move |asked: List, called: &str| {
             assert_eq!(asked, list);
             called == "a"
@@ -119,15 +124,31 @@ fn an_answer_is_judged_by_what_is_in_it_whatever_it_answers() {
         "7",
         "99999999999999999999999999999999999999999",
     ] {
-        let text = |inside: &str| format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"tools":[{inside}]}}}}"#);
-        assert_eq!(filtered(&filter(), &text(r#"{"name":"n"}"#)), text(""), "{id}");
+        let text = |inside: &str| {
+            format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"tools":[{inside}]}}}}"#)
+        };
+        assert_eq!(
+            filtered(&filter(), &text(r#"{"name":"n"}"#)),
+            text(""),
+            "{id}"
+        );
     }
     let nameless = r#"{"jsonrpc":"2.0","result":{"prompts":[{"name":"n"}]}}"#;
-    assert_eq!(filtered(&filter(), nameless), r#"{"jsonrpc":"2.0","result":{"prompts":[]}}"#);
+    assert_eq!(
+        filtered(&filter(), nameless),
+        r#"{"jsonrpc":"2.0","result":{"prompts":[]}}"#
+    );
     let shadowed = r#"{"id":1,"method":"x","error":{},"result":{"tools":[{"name":"n"}]}}"#;
-    assert_eq!(filtered(&filter(), shadowed), r#"{"id":1,"method":"x","error":{},"result":{"tools":[]}}"#);
-    let several = r#"{"id":1,"result":{"tools":[{"name":"n"}],"prompts":[{"name":"n"},{"name":"y"}]}}"#;
-    assert_eq!(filtered(&filter(), several), r#"{"id":1,"result":{"tools":[],"prompts":[{"name":"y"}]}}"#);
+    assert_eq!(
+        filtered(&filter(), shadowed),
+        r#"{"id":1,"method":"x","error":{},"result":{"tools":[]}}"#
+    );
+    let several =
+        r#"{"id":1,"result":{"tools":[{"name":"n"}],"prompts":[{"name":"n"},{"name":"y"}]}}"#;
+    assert_eq!(
+        filtered(&filter(), several),
+        r#"{"id":1,"result":{"tools":[],"prompts":[{"name":"y"}]}}"#
+    );
 }
 
 #[test]
@@ -140,13 +161,34 @@ fn in_a_batch_each_answer_is_filtered_for_itself() {
 #[test]
 fn a_list_for_one_caller_is_not_said_to_be_for_all() {
     for (hints, left) in [
-        (r#""ttlMs":5,"cacheScope":"public","tools":[]"#, r#""ttlMs":5,"cacheScope":"private","tools":[]"#),
-        (r#""tools":[],"cacheScope" : "private" "#, r#""tools":[],"cacheScope" : "private" "#),
-        (r#""tools":[],"cacheScope":"pr\u0069vate""#, r#""tools":[],"cacheScope":"pr\u0069vate""#),
-        (r#""tools":[],"cacheScope":null"#, r#""tools":[],"cacheScope":"private""#),
-        (r#""tools":[],"cacheScope":["public"]"#, r#""tools":[],"cacheScope":"private""#),
-        (r#""tools":[{"name":"n"}],"ttlMs":5"#, r#""cacheScope":"private","tools":[],"ttlMs":5"#),
-        (r#""tools":[],"_meta":{"ttlMs":5}"#, r#""tools":[],"_meta":{"ttlMs":5}"#),
+        (
+            r#""ttlMs":5,"cacheScope":"public","tools":[]"#,
+            r#""ttlMs":5,"cacheScope":"private","tools":[]"#,
+        ),
+        (
+            r#""tools":[],"cacheScope" : "private" "#,
+            r#""tools":[],"cacheScope" : "private" "#,
+        ),
+        (
+            r#""tools":[],"cacheScope":"pr\u0069vate""#,
+            r#""tools":[],"cacheScope":"pr\u0069vate""#,
+        ),
+        (
+            r#""tools":[],"cacheScope":null"#,
+            r#""tools":[],"cacheScope":"private""#,
+        ),
+        (
+            r#""tools":[],"cacheScope":["public"]"#,
+            r#""tools":[],"cacheScope":"private""#,
+        ),
+        (
+            r#""tools":[{"name":"n"}],"ttlMs":5"#,
+            r#""cacheScope":"private","tools":[],"ttlMs":5"#,
+        ),
+        (
+            r#""tools":[],"_meta":{"ttlMs":5}"#,
+            r#""tools":[],"_meta":{"ttlMs":5}"#,
+        ),
     ] {
         let around = |inside: &str| format!(r#"{{"id":1,"result":{{{inside}}}}}"#);
         assert_eq!(filtered(&filter(), &around(hints)), around(left));
@@ -159,35 +201,101 @@ fn what_cannot_be_filtered_with_certainty_is_kept_back() {
     for (text, why, id) in [
         ("{", FilterError::NotJson, None),
         ("x{}", FilterError::NotJson, None),
-        (r#"{"id":1,"result":{"tools":[]}}x"#, FilterError::NotJson, None),
+        (
+            r#"{"id":1,"result":{"tools":[]}}x"#,
+            FilterError::NotJson,
+            None,
+        ),
         ("\u{feff}{}", FilterError::NotJson, None),
-        (r#"{"id":1,"result":{"tools":[]},}"#, FilterError::NotJson, None),
-        (r#"{"id":1,"result":{"tools":[{"name":"y"},]}}"#, FilterError::NotJson, None),
-        (r#"{"id":1,"x\ud800":1,"result":{"tools":[]}}"#, FilterError::NotJson, None),
-        (r#"{"id":1,"result":{"tools":[{"name":"y\ud800"}]}}"#, FilterError::NoName, id()),
-        (r#"[[{"id":1,"result":{"tools":[]}}]]"#, FilterError::NoMessage, None),
-        (r#"{"id":1,"result":{"tools":{"n":{"name":"n"}}}}"#, FilterError::NoList, id()),
-        (r#"{"id":1,"result":{"tools":null}}"#, FilterError::NoList, id()),
-        (r#"{"id":1,"result":{"tools":["n"]}}"#, FilterError::NoName, id()),
-        (r#"{"id":1,"result":{"tools":[{}]}}"#, FilterError::NoName, id()),
-        (r#"{"id":1,"result":{"tools":[{"name":7}]}}"#, FilterError::NoName, id()),
-        (r#"{"id":1,"result":{"tools":[{"name":null}]}}"#, FilterError::NoName, id()),
-        (r#"{"id":1,"result":{"tools":[{"name":"y","name":"n"}]}}"#, FilterError::DuplicateKey, id()),
-        (r#"{"id":1,"result":{"tools":[{"name":"y","n\u0061me":"n"}]}}"#, FilterError::DuplicateKey, id()),
-        (r#"{"id":1,"result":{"tools":[],"\u0074ools":[{"name":"n"}]}}"#, FilterError::DuplicateKey, id()),
+        (
+            r#"{"id":1,"result":{"tools":[]},}"#,
+            FilterError::NotJson,
+            None,
+        ),
+        (
+            r#"{"id":1,"result":{"tools":[{"name":"y"},]}}"#,
+            FilterError::NotJson,
+            None,
+        ),
+        (
+            r#"{"id":1,"x\ud800":1,"result":{"tools":[]}}"#,
+            FilterError::NotJson,
+            None,
+        ),
+        (
+            r#"{"id":1,"result":{"tools":[{"name":"y\ud800"}]}}"#,
+            FilterError::NoName,
+            id(),
+        ),
+        (
+            r#"[[{"id":1,"result":{"tools":[]}}]]"#,
+            FilterError::NoMessage,
+            None,
+        ),
+        (
+            r#"{"id":1,"result":{"tools":{"n":{"name":"n"}}}}"#,
+            FilterError::NoList,
+            id(),
+        ),
+        (
+            r#"{"id":1,"result":{"tools":null}}"#,
+            FilterError::NoList,
+            id(),
+        ),
+        (
+            r#"{"id":1,"result":{"tools":["n"]}}"#,
+            FilterError::NoName,
+            id(),
+        ),
+        (
+            r#"{"id":1,"result":{"tools":[{}]}}"#,
+            FilterError::NoName,
+            id(),
+        ),
+        (
+            r#"{"id":1,"result":{"tools":[{"name":7}]}}"#,
+            FilterError::NoName,
+            id(),
+        ),
+        (
+            r#"{"id":1,"result":{"tools":[{"name":null}]}}"#,
+            FilterError::NoName,
+            id(),
+        ),
+        (
+            r#"{"id":1,"result":{"tools":[{"name":"y","name":"n"}]}}"#,
+            FilterError::DuplicateKey,
+            id(),
+        ),
+        (
+            r#"{"id":1,"result":{"tools":[{"name":"y","n\u0061me":"n"}]}}"#,
+            FilterError::DuplicateKey,
+            id(),
+        ),
+        (
+            r#"{"id":1,"result":{"tools":[],"\u0074ools":[{"name":"n"}]}}"#,
+            FilterError::DuplicateKey,
+            id(),
+        ),
         (
             r#"{"id":1,"result":{"tools":[],"cacheScope":"private","cacheScope":"public"}}"#,
             FilterError::DuplicateKey,
             id(),
         ),
-        (r#"{"id":1,"id":2,"result":{"tools":[]}}"#, FilterError::DuplicateKey, None),
+        (
+            r#"{"id":1,"id":2,"result":{"tools":[]}}"#,
+            FilterError::DuplicateKey,
+            None,
+        ),
         (
             r#"{"id":1,"result":{"tools":[]},"result":{"tools":[{"name":"n"}]}}"#,
             FilterError::DuplicateKey,
             None,
         ),
     ] {
-        let kept = filter().filtered(text).map_err(|Withheld { why, id, .. }| (why, id));
+        let kept = filter()
+            .filtered(text)
+            .map_err(|Withheld { why, id, .. }| (why, id));
         assert_eq!(kept, Err((why, id)), "{text}");
     }
 }
@@ -198,7 +306,10 @@ fn depth_costs_no_stack() {
     let text = |inside: &str| format!(r#"{{"x":{deep},"id":1,"result":{{"tools":[{inside}]}}}}"#);
     let tool = format!(r#"{{"x":{deep},"name":"n"}}"#);
     assert_eq!(filtered(&filter(), &text(&tool)), text(""));
-    assert_eq!(filter().filtered(&deep.replace("[]", "[{}]")), Err(FilterError::NoMessage.into()));
+    assert_eq!(
+        filter().filtered(&deep.replace("[]", "[{}]")),
+        Err(FilterError::NoMessage.into())
+    );
 }
 
 const TOOLS: &str = r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"y"},{"name":"né"}]}}"#;
@@ -209,31 +320,81 @@ fn events_are_filtered_wherever_the_stream_is_cut_and_all_others_keep_their_byte
     for end in ["\n", "\r", "\r\n"] {
         let lines = |lines: &[&str]| lines.concat().replace('\n', end);
         for (stream, left) in [
-            (lines(&["data: ", TOOLS, "\n\n"]), lines(&["data: ", LEFT, "\n\n"])),
-            (lines(&["data:", TOOLS, "\n\n"]), lines(&["data: ", LEFT, "\n\n"])),
-            (lines(&["data:", LEFT, "\n\n"]), lines(&["data:", LEFT, "\n\n"])),
             (
-                lines(&["\u{feff}: hi\nid: 7\ndata: ", TOOLS, "\nevent: message\nretry: 3\n\n: ping\n\n"]),
-                lines(&["\u{feff}: hi\nid: 7\ndata: ", LEFT, "\nevent: message\nretry: 3\n\n: ping\n\n"]),
-            ),
-            (lines(&["\u{feff}data: ", TOOLS, "\n\n"]), lines(&["data: ", LEFT, "\n\n"])),
-            (
-                lines(&["data: ", &TOOLS.replace(",{", "\ndata: ,\nid: 3\ndata: {"), "\n\n\n\ndata\n\n"]),
-                lines(&["id: 3\ndata: ", &LEFT.replace(']', "\ndata: ]"), "\n\n\n\ndata\n\n"]),
+                lines(&["data: ", TOOLS, "\n\n"]),
+                lines(&["data: ", LEFT, "\n\n"]),
             ),
             (
-                lines(&["data: ", &TOOLS.replace("\"result\"", "\ndata:\"result\""), "\n\n"]),
-                lines(&["data: ", &LEFT.replace("\"result\"", "\ndata: \"result\""), "\n\n"]),
+                lines(&["data:", TOOLS, "\n\n"]),
+                lines(&["data: ", LEFT, "\n\n"]),
             ),
-            (lines(&["id: 1\ndata:\n\ndata: \n\n"]), lines(&["id: 1\ndata:\n\ndata: \n\n"])),
+            (
+                lines(&["data:", LEFT, "\n\n"]),
+                lines(&["data:", LEFT, "\n\n"]),
+            ),
+            (
+                lines(&[
+                    "\u{feff}: hi\nid: 7\ndata: ",
+                    TOOLS,
+                    "\nevent: message\nretry: 3\n\n: ping\n\n",
+                ]),
+                lines(&[
+                    "\u{feff}: hi\nid: 7\ndata: ",
+                    LEFT,
+                    "\nevent: message\nretry: 3\n\n: ping\n\n",
+                ]),
+            ),
+            (
+                lines(&["\u{feff}data: ", TOOLS, "\n\n"]),
+                lines(&["data: ", LEFT, "\n\n"]),
+            ),
+            (
+                lines(&[
+                    "data: ",
+                    &TOOLS.replace(",{", "\ndata: ,\nid: 3\ndata: {"),
+                    "\n\n\n\ndata\n\n",
+                ]),
+                lines(&[
+                    "id: 3\ndata: ",
+                    &LEFT.replace(']', "\ndata: ]"),
+                    "\n\n\n\ndata\n\n",
+                ]),
+            ),
+            (
+                lines(&[
+                    "data: ",
+                    &TOOLS.replace("\"result\"", "\ndata:\"result\""),
+                    "\n\n",
+                ]),
+                lines(&[
+                    "data: ",
+                    &LEFT.replace("\"result\"", "\ndata: \"result\""),
+                    "\n\n",
+                ]),
+            ),
+            (
+                lines(&["id: 1\ndata:\n\ndata: \n\n"]),
+                lines(&["id: 1\ndata:\n\ndata: \n\n"]),
+            ),
             (
                 lines(&["event: endpoint\ndata: /é\n\nDATA: x\n data: y\ndatax: z\n\n"]),
                 lines(&["event: endpoint\ndata: /é\n\nDATA: x\n data: y\ndatax: z\n\n"]),
             ),
-            (lines(&["event: x\ndata: ", TOOLS, "\n\n"]), lines(&["event: x\ndata: ", LEFT, "\n\n"])),
             (
-                lines(&["data: {\"method\":\"é\"}\n\ndata:{}\n\n\ndata: ", TOOLS, "\n\n"]),
-                lines(&["data: {\"method\":\"é\"}\n\ndata:{}\n\n\ndata: ", LEFT, "\n\n"]),
+                lines(&["event: x\ndata: ", TOOLS, "\n\n"]),
+                lines(&["event: x\ndata: ", LEFT, "\n\n"]),
+            ),
+            (
+                lines(&[
+                    "data: {\"method\":\"é\"}\n\ndata:{}\n\n\ndata: ",
+                    TOOLS,
+                    "\n\n",
+                ]),
+                lines(&[
+                    "data: {\"method\":\"é\"}\n\ndata:{}\n\n\ndata: ",
+                    LEFT,
+                    "\n\n",
+                ]),
             ),
         ] {
             let bytes = stream.as_bytes();
@@ -260,7 +421,11 @@ fn ends_of_lines_of_all_kinds_may_stand_in_one_event() {
             continue;
         }
         let (before, after) = stream.as_bytes().split_at(at);
-        assert_eq!(String::from_utf8(streamed(&filter(), &[before, after])).unwrap(), left, "{at}");
+        assert_eq!(
+            String::from_utf8(streamed(&filter(), &[before, after])).unwrap(),
+            left,
+            "{at}"
+        );
     }
 }
 
@@ -308,7 +473,10 @@ fn of_an_event_only_what_may_be_part_of_a_message_is_held() {
     ] {
         for chunk in [1, usize::MAX] {
             let (mut events, mut out) = (Events::default(), Vec::new());
-            stream.as_bytes().chunks(chunk).for_each(|chunk| events.feed(chunk, &filter(), &mut out));
+            stream
+                .as_bytes()
+                .chunks(chunk)
+                .for_each(|chunk| events.feed(chunk, &filter(), &mut out));
             assert_eq!(String::from_utf8(out).unwrap(), passed, "{stream:?}");
         }
     }
@@ -319,20 +487,39 @@ fn an_event_too_long_to_be_held_passes_where_no_list_is_in_it_however_it_is_cut(
     let long = "x\\\"".repeat(MAX_LIST_BYTES / 3 + 10);
     for end in ["\n", "\r", "\r\n"] {
         for (inside, passes) in [
-            (format!(r#""content":["{long}",{{"tools":[1]}}],"x":{{"tools":[2]}}"#), true),
-            (format!(r#""content":["{long}"]{end}data:,"tools" {end}data: :[{{"name":"n"}}]"#), false),
-            (format!(r#""content":["{long}"],"\u0074ools":[{{"name":"n"}}]"#), false),
-            (format!(r#""tools":[{{"name":"n"}}],"content":["{long}"]"#), false),
+            (
+                format!(r#""content":["{long}",{{"tools":[1]}}],"x":{{"tools":[2]}}"#),
+                true,
+            ),
+            (
+                format!(r#""content":["{long}"]{end}data:,"tools" {end}data: :[{{"name":"n"}}]"#),
+                false,
+            ),
+            (
+                format!(r#""content":["{long}"],"\u0074ools":[{{"name":"n"}}]"#),
+                false,
+            ),
+            (
+                format!(r#""tools":[{{"name":"n"}}],"content":["{long}"]"#),
+                false,
+            ),
         ] {
-            let event =
-                format!("id: 1{end}data:{{\"id\":1,\"result\":{{{inside}}}}}{end}: \"{end}datax{end}{end}");
+            let event = format!(
+                "id: 1{end}data:{{\"id\":1,\"result\":{{{inside}}}}}{end}: \"{end}datax{end}{end}"
+            );
             let stream = format!("{event}: ping{end}{end}data: {TOOLS}{end}{end}");
             for chunk in [61, usize::MAX] {
                 let (mut events, mut out) = (Events::default(), Vec::new());
-                stream.as_bytes().chunks(chunk).for_each(|chunk| events.feed(chunk, &filter(), &mut out));
+                stream
+                    .as_bytes()
+                    .chunks(chunk)
+                    .for_each(|chunk| events.feed(chunk, &filter(), &mut out));
                 let out = String::from_utf8(out).unwrap();
                 let next = format!(": ping{end}{end}data: {LEFT}{end}{end}");
-                assert!(out.ends_with(&next) && !out.contains("\"n\""), "{end:?} {chunk} {passes}");
+                assert!(
+                    out.ends_with(&next) && !out.contains("\"n\""),
+                    "{end:?} {chunk} {passes}"
+                );
                 assert_eq!(out.starts_with(&event), passes, "{end:?} {chunk}");
                 assert_eq!(out.contains("-32603"), !passes, "{end:?} {chunk}");
             }
@@ -349,41 +536,79 @@ fn an_event_that_cannot_be_filtered_becomes_an_error_and_the_next_one_passes() {
     let after = format!("data: {LEFT}\n\n");
     let nothing_known = ListFilter::new(None, false, shown);
     for (of, data, id) in [
-        (filter(), &b"{\"id\":1,\"result\":{\"tools\":[{}]}}"[..], "1"),
+        (
+            filter(),
+            &b"{\"id\":1,\"result\":{\"tools\":[{}]}}"[..],
+            "1",
+        ),
         (filter(), b"{hello", "1"),
-        (filter(), b"{\"id\":1,\"x\":\"\xff\",\"result\":{\"tools\":[]}}", "1"),
+        (
+            filter(),
+            b"{\"id\":1,\"x\":\"\xff\",\"result\":{\"tools\":[]}}",
+            "1",
+        ),
         (nothing_known, b"{hello", "null"),
         (filter(), b"[{\"id\":2,\"result\":{\"tools\":{}}}]", "2"),
     ] {
-        let stream = [b"id: 9\ndata: ", data, b"\nevent: message\n\n", after.as_bytes()].concat();
+        let stream = [
+            b"id: 9\ndata: ",
+            data,
+            b"\nevent: message\n\n",
+            after.as_bytes(),
+        ]
+        .concat();
         let out = String::from_utf8(streamed(&of, &[&stream])).unwrap();
-        let (event, rest) =
-            out.strip_prefix("id: 9\ndata: ").unwrap().split_once("\nevent: message\n\n").unwrap();
-        assert_eq!((serde_json::from_str::<Value>(event).unwrap(), rest), (error(id), after.as_str()));
+        let (event, rest) = out
+            .strip_prefix("id: 9\ndata: ")
+            .unwrap()
+            .split_once("\nevent: message\n\n")
+            .unwrap();
+        assert_eq!(
+            (serde_json::from_str::<Value>(event).unwrap(), rest),
+            (error(id), after.as_str())
+        );
     }
 }
 
 #[test]
 fn an_event_beyond_the_limit_with_a_list_becomes_an_error_at_once_and_the_next_one_passes() {
     for end in ["\n", "\r", "\r\n"] {
-        let list = format!(r#"{{"id":1,"result":{{"tools":[],"x":"{}"}}}}"#, "x".repeat(MAX_LIST_BYTES));
+        let list = format!(
+            r#"{{"id":1,"result":{{"tools":[],"x":"{}"}}}}"#,
+            "x".repeat(MAX_LIST_BYTES)
+        );
         let long = format!("data: {list}{end}: x{end}{end}");
         let next = format!("data: {TOOLS}{end}{end}");
         for chunk in [7, 4096, usize::MAX] {
             let (mut events, mut out) = (Events::default(), Vec::new());
-            long.as_bytes().chunks(chunk).for_each(|chunk| events.feed(chunk, &filter(), &mut out));
+            long.as_bytes()
+                .chunks(chunk)
+                .for_each(|chunk| events.feed(chunk, &filter(), &mut out));
             let error = String::from_utf8(std::mem::take(&mut out)).unwrap();
-            assert!(error.starts_with(r#"data: {"jsonrpc":"2.0","id":1,"error""#), "{error}");
-            assert_eq!(error.lines().count(), 2 + usize::from(error.ends_with("\n\n\n")), "{error:?}");
-            next.as_bytes().chunks(chunk).for_each(|chunk| events.feed(chunk, &filter(), &mut out));
-            assert_eq!(String::from_utf8(out).unwrap(), format!("data: {LEFT}{end}{end}"));
+            assert!(
+                error.starts_with(r#"data: {"jsonrpc":"2.0","id":1,"error""#),
+                "{error}"
+            );
+            assert_eq!(
+                error.lines().count(),
+                2 + usize::from(error.ends_with("\n\n\n")),
+                "{error:?}"
+            );
+            next.as_bytes()
+                .chunks(chunk)
+                .for_each(|chunk| events.feed(chunk, &filter(), &mut out));
+            assert_eq!(
+                String::from_utf8(out).unwrap(),
+                format!("data: {LEFT}{end}{end}")
+            );
         }
     }
 }
 
 #[test]
 fn what_a_stream_breaks_off_with_is_judged_too() {
-    let out = String::from_utf8(streamed(&filter(), &[format!("data: {TOOLS}").as_bytes()])).unwrap();
+    let out =
+        String::from_utf8(streamed(&filter(), &[format!("data: {TOOLS}").as_bytes()])).unwrap();
     assert_eq!(out, format!("data: {LEFT}\n"));
     assert_eq!(streamed(&filter(), &[b": ping"]), b": ping");
 }
@@ -397,11 +622,22 @@ fn value() -> impl Strategy<Value = Value> {
         "[ny\"\\\\,\\]}\u{e9}\n]{0,4}".prop_map(Value::from),
     ];
     leaf.prop_recursive(3, 24, 4, |inner| {
-        let key = prop_oneof![Just("name"), Just("tools"), Just("result"), Just("uri"), Just("x\"]")];
+        let key = prop_oneof![
+            Just("name"),
+            Just("tools"),
+            Just("result"),
+            Just("uri"),
+            Just("x\"]")
+        ];
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
             prop::collection::vec((key, inner), 0..4).prop_map(|members| {
-                Value::Object(members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+                Value::Object(
+                    members
+                        .into_iter()
+                        .map(|(key, value)| (key.to_owned(), value))
+                        .collect(),
+                )
             }),
         ]
     })
@@ -442,16 +678,27 @@ fn answer() -> impl Strategy<Value = Value> {
 
 /// The same judgement, made on a parsed message: `None` where it is kept back.
 fn by_value(mut message: Value) -> Option<Value> {
-    const LISTS: [(&str, &str); 4] =
-        [("tools", "name"), ("prompts", "name"), ("resources", "uri"), ("resourceTemplates", "uriTemplate")];
-    let Some(result) = message.get_mut("result") else { return Some(message) };
-    let Some(result) = result.as_object_mut() else { return Some(message) };
+    const LISTS: [(&str, &str); 4] = [
+        ("tools", "name"),
+        ("prompts", "name"),
+        ("resources", "uri"),
+        ("resourceTemplates", "uriTemplate"),
+    ];
+    let Some(result) = message.get_mut("result") else {
+        return Some(message);
+    };
+    let Some(result) = result.as_object_mut() else {
+        return Some(message);
+    };
     let mut has_list = false;
     for (list, name) in LISTS {
         if let Some(elements) = result.get_mut(list) {
             has_list = true;
             let elements = elements.as_array_mut()?;
-            if !elements.iter().all(|element| element.is_object() && element[name].is_string()) {
+            if !elements
+                .iter()
+                .all(|element| element.is_object() && element[name].is_string())
+            {
                 return None;
             }
             elements.retain(|element| shown(List::Tools, element[name].as_str().unwrap()));
@@ -465,14 +712,21 @@ fn by_value(mut message: Value) -> Option<Value> {
 
 /// The text as it is shown.
 fn left(text: &str) -> Option<String> {
-    filter()
-        .filtered(text)
-        .ok()
-        .map(|lists| if let Lists::Cut(left) = lists { left } else { text.to_owned() })
+    filter().filtered(text).ok().map(|lists| {
+        if let Lists::Cut(left) = lists {
+            left
+        } else {
+            text.to_owned()
+        }
+    })
 }
 
 fn spaced(value: &Value, pretty: bool) -> String {
-    if pretty { serde_json::to_string_pretty(value).unwrap() } else { value.to_string() }
+    if pretty {
+        serde_json::to_string_pretty(value).unwrap()
+    } else {
+        value.to_string()
+    }
 }
 
 proptest! {
@@ -553,11 +807,15 @@ proptest! {
 
 /// The messages of a stream, read as simply as can be; `None` for an error of ours.
 fn read(stream: &[u8]) -> Vec<Option<Value>> {
-    let text = String::from_utf8(stream.to_vec()).unwrap().replace("\r\n", "\n").replace('\r', "\n");
+    let text = String::from_utf8(stream.to_vec())
+        .unwrap()
+        .replace("\r\n", "\n")
+        .replace('\r', "\n");
     let events = text.split("\n\n").filter(|event| !event.is_empty());
     let data = events.map(|event| {
         let lines = event.lines().filter_map(|line| line.strip_prefix("data: "));
         serde_json::from_str::<Value>(&lines.collect::<Vec<_>>().join("\n")).unwrap()
     });
-    data.map(|message| Some(message).filter(|message| message["error"]["code"] != -32603)).collect()
+    data.map(|message| Some(message).filter(|message| message["error"]["code"] != -32603))
+        .collect()
 }

@@ -27,18 +27,30 @@ const EVENTS: [&str; 6] = [
 /// A stream that is fed by hand, and that is over when it is said.
 fn stream(
     encoding: Option<&'static str>,
-) -> (Chunks, oneshot::Sender<()>, impl Body<Data = Bytes, Error = Infallible> + Unpin) {
+) -> (
+    Chunks,
+    oneshot::Sender<()>,
+    impl Body<Data = Bytes, Error = Infallible> + Unpin,
+) {
     let (chunks, mut receiver) = mpsc::unbounded_channel();
     let (over, is_over) = oneshot::channel();
-    let body = StreamBody::new(futures_util::stream::poll_fn(move |cx| receiver.poll_recv(cx)));
+    let body = StreamBody::new(futures_util::stream::poll_fn(move |cx| {
+        receiver.poll_recv(cx)
+    }));
     let mut answer = Response::new(ResponseBody::theirs(body));
     if let Some(encoding) = encoding {
-        answer.headers_mut().insert(CONTENT_ENCODING, encoding.parse().unwrap());
+        answer
+            .headers_mut()
+            .insert(CONTENT_ENCODING, encoding.parse().unwrap());
     }
     let is_over = async move {
         let _ = is_over.await;
     };
-    (chunks, over, end(answer, is_over, Duration::ZERO).into_body())
+    (
+        chunks,
+        over,
+        end(answer, is_over, Duration::ZERO).into_body(),
+    )
 }
 
 fn send(chunks: &Chunks, bytes: &[u8]) {
@@ -66,9 +78,15 @@ async fn wherever_a_stream_is_cut_it_ends_with_the_event_that_was_begun() {
         for chunk in [1, 2, 3, text.len()] {
             let (chunks, over, mut body) = stream(None);
             send(&chunks, &text.as_bytes()[..cut]);
-            let mut read = if cut > 0 { next(&mut body).await.unwrap().to_vec() } else { Vec::new() };
+            let mut read = if cut > 0 {
+                next(&mut body).await.unwrap().to_vec()
+            } else {
+                Vec::new()
+            };
             over.send(()).unwrap();
-            text.as_bytes()[cut..].chunks(chunk).for_each(|bytes| send(&chunks, bytes));
+            text.as_bytes()[cut..]
+                .chunks(chunk)
+                .for_each(|bytes| send(&chunks, bytes));
             while let Some(bytes) = next(&mut body).await {
                 read.extend_from_slice(&bytes);
             }

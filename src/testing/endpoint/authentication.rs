@@ -10,25 +10,40 @@ use super::form::{self, Form};
 use crate::testing::shared::Shared;
 
 /// The client behind a token request, proved with `none`, `client_secret_basic` or `client_secret_post`.
-pub(super) fn client(shared: &Shared, headers: &HeaderMap, form: &Form) -> Result<Client, OAuthError> {
+pub(super) fn client(
+    shared: &Shared,
+    headers: &HeaderMap,
+    form: &Form,
+) -> Result<Client, OAuthError> {
     let (id, secret) = match (basic(headers)?, form.optional("client_secret")?) {
         (Some(_), Some(_)) => {
-            return Err(OAuthError::invalid_request("the client proves itself in two ways"));
+            return Err(OAuthError::invalid_request(
+                "the client proves itself in two ways",
+            ));
         }
         (Some((id, secret)), None) => (id, Some(secret)),
-        (None, secret) => (form.required("client_id")?.to_owned(), secret.map(str::to_owned)),
+        (None, secret) => (
+            form.required("client_id")?.to_owned(),
+            secret.map(str::to_owned),
+        ),
     };
     if form.optional("client_id")?.is_some_and(|named| named != id) {
-        return Err(OAuthError::invalid_request("client_id and Authorization name different clients"));
+        return Err(OAuthError::invalid_request(
+            "client_id and Authorization name different clients",
+        ));
     }
     let client = Client::known_or_documented(shared, &id);
     let client = client.ok_or_else(|| OAuthError::invalid_client("the client is unknown"))?;
     if !client.is_proved_by(secret.as_deref().filter(|secret| !secret.is_empty())) {
-        return Err(OAuthError::invalid_client("the client's secret is wrong, missing or not asked for"));
+        return Err(OAuthError::invalid_client(
+            "the client's secret is wrong, missing or not asked for",
+        ));
     }
     // This endpoint is open to every web page, and the default secret is no secret.
     if client.trusted && headers.contains_key(ORIGIN) {
-        return Err(OAuthError::invalid_client("this client does not run in a browser"));
+        return Err(OAuthError::invalid_client(
+            "this client does not run in a browser",
+        ));
     }
     Ok(client)
 }
@@ -37,7 +52,11 @@ pub(super) fn client(shared: &Shared, headers: &HeaderMap, form: &Form) -> Resul
 /// its secret as a bearer token.
 pub(super) fn is_trusted(shared: &Shared, headers: &HeaderMap, form: &Form) -> bool {
     if let Some(token) = credentials(headers, "bearer") {
-        return shared.settings.confidential_clients.iter().any(|(_, secret)| secret == token);
+        return shared
+            .settings
+            .confidential_clients
+            .iter()
+            .any(|(_, secret)| secret == token);
     }
     if let Ok(Some(assertion)) = form.optional("client_assertion") {
         return assertion::is_proved(shared, assertion, form);
@@ -49,7 +68,10 @@ fn basic(headers: &HeaderMap) -> Result<Option<(String, String)>, OAuthError> {
     let Some(encoded) = credentials(headers, "basic") else {
         return Ok(None);
     };
-    let pair = STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let pair = STANDARD
+        .decode(encoded)
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok());
     let pair = pair.as_deref().and_then(|pair| pair.split_once(':'));
     let (id, secret) =
         pair.ok_or_else(|| OAuthError::invalid_client("Authorization is not readable as Basic"))?;
@@ -59,5 +81,7 @@ fn basic(headers: &HeaderMap) -> Result<Option<(String, String)>, OAuthError> {
 
 fn credentials<'a>(headers: &'a HeaderMap, scheme: &str) -> Option<&'a str> {
     let (given, credentials) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    given.eq_ignore_ascii_case(scheme).then_some(credentials.trim())
+    given
+        .eq_ignore_ascii_case(scheme)
+        .then_some(credentials.trim())
 }

@@ -49,13 +49,17 @@ pub(super) async fn decide(shared: &Shared, request: &Request<Bytes>) -> Respons
         Ok(callback) => callback,
         Err(problem) => return consent::problem(&problem),
     };
-    let user = form.all("user").find(|user| shared.settings.users.iter().any(|known| known == user));
+    let user = form
+        .all("user")
+        .find(|user| shared.settings.users.iter().any(|known| known == user));
     match (form.all("decision").next(), user, Wish::read(&form)) {
         (Some("allow"), Some(user), Ok(wish)) => approve(shared, &callback, wish, user),
         (Some("allow"), None, Ok(_)) => consent::problem("Choose one of the users."),
-        (Some("deny"), _, Ok(_)) => {
-            refuse(shared, &callback, &OAuthError::new("access_denied", "the user said no"))
-        }
+        (Some("deny"), _, Ok(_)) => refuse(
+            shared,
+            &callback,
+            &OAuthError::new("access_denied", "the user said no"),
+        ),
         (_, _, Err(error)) => refuse(shared, &callback, &error),
         _ => consent::problem("The decision is either allow or deny."),
     }
@@ -75,7 +79,11 @@ impl Callback {
         let asked = form.optional("redirect_uri").map_err(once)?;
         let state = form.optional("state").map_err(once)?.map(str::to_owned);
         let client = Client::find(shared, client_id).await?;
-        Ok(Self { redirect_uri: client.redirect_uri(asked)?, client, state })
+        Ok(Self {
+            redirect_uri: client.redirect_uri(asked)?,
+            client,
+            state,
+        })
     }
 
     /// RFC 9207: every answer says who gives it.
@@ -87,7 +95,10 @@ impl Callback {
         parameters.extend(self.state.as_deref().map(|state| ("state", state)));
         parameters.push(("iss", &shared.issuer));
         // 303, so that the browser never sends the form on (RFC 9700 §4.12).
-        reply::redirect(StatusCode::SEE_OTHER, &form::with_parameters(&self.redirect_uri, &parameters))
+        reply::redirect(
+            StatusCode::SEE_OTHER,
+            &form::with_parameters(&self.redirect_uri, &parameters),
+        )
     }
 }
 
@@ -101,18 +112,29 @@ pub(super) struct Wish {
 impl Wish {
     fn read(form: &Form) -> Result<Self, OAuthError> {
         if form.required("response_type")? != "code" {
-            return Err(OAuthError::new("unsupported_response_type", "the only response_type is code"));
+            return Err(OAuthError::new(
+                "unsupported_response_type",
+                "the only response_type is code",
+            ));
         }
         let challenge = form.required("code_challenge")?;
         if form.optional("code_challenge_method")? != Some("S256") {
-            return Err(OAuthError::invalid_request("code_challenge_method must be S256"));
+            return Err(OAuthError::invalid_request(
+                "code_challenge_method must be S256",
+            ));
         }
         let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         if challenge.len() != 43 || !challenge.bytes().all(is_base64url) {
-            return Err(OAuthError::invalid_request("code_challenge is not a SHA-256 in base64url"));
+            return Err(OAuthError::invalid_request(
+                "code_challenge is not a SHA-256 in base64url",
+            ));
         }
         let challenge = challenge.to_owned();
-        Ok(Self { scopes: target::scopes(form)?, resources: target::resources(form)?, challenge })
+        Ok(Self {
+            scopes: target::scopes(form)?,
+            resources: target::resources(form)?,
+            challenge,
+        })
     }
 
     /// A client that names no scope is offered all there are.
@@ -142,7 +164,13 @@ fn approve(shared: &Shared, callback: &Callback, wish: Wish, user: &str) -> Resp
 }
 
 fn refuse(shared: &Shared, callback: &Callback, error: &OAuthError) -> Response<Bytes> {
-    callback.redirect(shared, vec![("error", error.code), ("error_description", &error.description)])
+    callback.redirect(
+        shared,
+        vec![
+            ("error", error.code),
+            ("error_description", &error.description),
+        ],
+    )
 }
 
 /// Whether no other site sent the form: programs name no origin, browsers the page's. Its host must be this
@@ -151,10 +179,14 @@ fn is_from_own_page(headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(ORIGIN) else {
         return true;
     };
-    let origin = origin.to_str().ok().and_then(|origin| Url::parse(origin).ok());
+    let origin = origin
+        .to_str()
+        .ok()
+        .and_then(|origin| Url::parse(origin).ok());
     origin.is_some_and(|origin| {
-        let own =
-            headers.get(HOST).and_then(|host| Url::parse(&format!("http://{}", host.to_str().ok()?)).ok());
+        let own = headers
+            .get(HOST)
+            .and_then(|host| Url::parse(&format!("http://{}", host.to_str().ok()?)).ok());
         host::is_loopback(&origin) && own == Some(origin)
     })
 }

@@ -47,19 +47,38 @@ impl Client {
             );
         };
         let document = client_document::fetch(address, id).await?;
-        Ok(Self { name: document.client_name, redirect_uris: document.redirect_uris, ..Self::nobody(id) })
+        Ok(Self {
+            name: document.client_name,
+            redirect_uris: document.redirect_uris,
+            ..Self::nobody(id)
+        })
     }
 
     /// The client with this id, if it can be told without asking anybody.
     pub(super) fn known(shared: &Shared, id: &str) -> Option<Self> {
         let confidential = &shared.settings.confidential_clients;
         if let Some((_, secret)) = confidential.iter().find(|(known, _)| known == id) {
-            return Some(Self { secret_hash: Some(hash(secret)), trusted: true, ..Self::nobody(id) });
+            return Some(Self {
+                secret_hash: Some(hash(secret)),
+                trusted: true,
+                ..Self::nobody(id)
+            });
         }
-        let registration = URL_SAFE_NO_PAD.decode(id.strip_prefix(REGISTERED_PREFIX)?).ok()?;
-        let Registration { redirect_uris, name, secret_hash, .. } =
-            serde_json::from_slice(&registration).ok()?;
-        Some(Self { name, redirect_uris, secret_hash, ..Self::nobody(id) })
+        let registration = URL_SAFE_NO_PAD
+            .decode(id.strip_prefix(REGISTERED_PREFIX)?)
+            .ok()?;
+        let Registration {
+            redirect_uris,
+            name,
+            secret_hash,
+            ..
+        } = serde_json::from_slice(&registration).ok()?;
+        Some(Self {
+            name,
+            redirect_uris,
+            secret_hash,
+            ..Self::nobody(id)
+        })
     }
 
     /// The client as the token endpoint needs it, which asks no document for a redirect URI.
@@ -81,18 +100,26 @@ impl Client {
             nonce: random_text::<6>(),
         };
         let text = serde_json::to_vec(&registration).expect("a registration is JSON");
-        (format!("{REGISTERED_PREFIX}{}", URL_SAFE_NO_PAD.encode(text)), secret)
+        (
+            format!("{REGISTERED_PREFIX}{}", URL_SAFE_NO_PAD.encode(text)),
+            secret,
+        )
     }
 
     /// The redirect URI of a request: the one it names, if it is the client's, or the only one there is.
     pub(super) fn redirect_uri(&self, asked: Option<&str>) -> Result<String, String> {
         match (asked, self.redirect_uris.as_slice()) {
             (Some(asked), registered) => {
-                let fits = registered.iter().any(|registered| redirect_uri::fits(registered, asked));
+                let fits = registered
+                    .iter()
+                    .any(|registered| redirect_uri::fits(registered, asked));
                 if fits && redirect_uri::defect(asked).is_none() {
                     return Ok(asked.to_owned());
                 }
-                Err(format!("The redirect_uri {asked} is none of the client's: {}.", registered.join(", ")))
+                Err(format!(
+                    "The redirect_uri {asked} is none of the client's: {}.",
+                    registered.join(", ")
+                ))
             }
             (None, [only]) if redirect_uri::defect(only).is_none() => Ok(only.clone()),
             (None, _) => Err("The redirect_uri is missing.".into()),
@@ -110,7 +137,13 @@ impl Client {
     }
 
     fn nobody(id: &str) -> Self {
-        Self { id: id.to_owned(), name: None, redirect_uris: Vec::new(), secret_hash: None, trusted: false }
+        Self {
+            id: id.to_owned(),
+            name: None,
+            redirect_uris: Vec::new(),
+            secret_hash: None,
+            trusted: false,
+        }
     }
 }
 

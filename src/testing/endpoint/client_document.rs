@@ -32,20 +32,26 @@ pub(super) fn address(client_id: &str) -> Option<Url> {
 }
 
 pub(super) async fn fetch(address: Url, client_id: &str) -> Result<ClientDocument, String> {
-    let bytes = read(address)
-        .await
-        .map_err(|problem| format!("The client's document at {client_id} cannot be had: {problem}."))?;
+    let bytes = read(address).await.map_err(|problem| {
+        format!("The client's document at {client_id} cannot be had: {problem}.")
+    })?;
     judge(&bytes, client_id)
         .map_err(|problem| format!("The client's document at {client_id} will not do: {problem}."))
 }
 
 async fn read(address: Url) -> Result<Vec<u8>, String> {
-    let mut client = Client::builder().timeout(TIMEOUT).redirect(redirect::Policy::none());
+    let mut client = Client::builder()
+        .timeout(TIMEOUT)
+        .redirect(redirect::Policy::none());
     if host::is_loopback(&address) {
         client = client.no_proxy();
     }
     let text = |error: reqwest::Error| error.to_string();
-    let request = client.build().map_err(text)?.get(address).header("accept", "application/json");
+    let request = client
+        .build()
+        .map_err(text)?
+        .get(address)
+        .header("accept", "application/json");
     let mut response = request.send().await.map_err(text)?;
     if response.status() != StatusCode::OK {
         return Err(format!("the answer is {}", response.status()));
@@ -61,17 +67,28 @@ async fn read(address: Url) -> Result<Vec<u8>, String> {
 }
 
 fn judge(bytes: &[u8], client_id: &str) -> Result<ClientDocument, String> {
-    let document: ClientDocument = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    let document: ClientDocument =
+        serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     if document.client_id != client_id {
-        return Err(format!("its client_id is {}, not its own address", document.client_id));
+        return Err(format!(
+            "its client_id is {}, not its own address",
+            document.client_id
+        ));
     }
-    if document.token_endpoint_auth_method.as_deref().is_some_and(|method| method != "none") {
+    if document
+        .token_endpoint_auth_method
+        .as_deref()
+        .is_some_and(|method| method != "none")
+    {
         return Err(
-            "its token_endpoint_auth_method is not none, the only one such a client can have here".into()
+            "its token_endpoint_auth_method is not none, the only one such a client can have here"
+                .into(),
         );
     }
-    if let Some((uri, defect)) =
-        document.redirect_uris.iter().find_map(|uri| Some((uri, redirect_uri::defect(uri)?)))
+    if let Some((uri, defect)) = document
+        .redirect_uris
+        .iter()
+        .find_map(|uri| Some((uri, redirect_uri::defect(uri)?)))
     {
         return Err(format!("its redirect URI {uri} {defect}"));
     }

@@ -10,7 +10,11 @@ use crate::testing::traffic::Endpoint;
 
 /// Asks the user. The form holds the whole request, so that nothing is kept until the answer.
 pub(super) fn page(shared: &Shared, callback: &Callback, wish: &Wish) -> Response<Bytes> {
-    let Callback { client, redirect_uri, state } = callback;
+    let Callback {
+        client,
+        redirect_uri,
+        state,
+    } = callback;
     let mut content = Html::default();
     content.raw("<dl>");
     if let Some(document) = client.documented_by() {
@@ -18,7 +22,9 @@ pub(super) fn page(shared: &Shared, callback: &Callback, wish: &Wish) -> Respons
     }
     match wish.resources.as_slice() {
         [] => content.described("Access to", "no resource in particular"),
-        resources => resources.iter().for_each(|resource| content.described("Access to", resource)),
+        resources => resources
+            .iter()
+            .for_each(|resource| content.described("Access to", resource)),
     }
     content.described("Afterwards you return to", redirect_uri);
     content
@@ -29,7 +35,9 @@ pub(super) fn page(shared: &Shared, callback: &Callback, wish: &Wish) -> Respons
         .hidden("response_type", "code")
         .hidden("client_id", &client.id)
         .hidden("redirect_uri", redirect_uri);
-    content.hidden("code_challenge", &wish.challenge).hidden("code_challenge_method", "S256");
+    content
+        .hidden("code_challenge", &wish.challenge)
+        .hidden("code_challenge_method", "S256");
     if let Some(state) = state {
         content.hidden("state", state);
     }
@@ -49,7 +57,10 @@ pub(super) fn page(shared: &Shared, callback: &Callback, wish: &Wish) -> Respons
         content.raw("</fieldset>\n");
     }
     content.raw(BUTTONS);
-    reply::html(StatusCode::OK, whole_page(&format!("{} wants access", shown_name(client)), &content))
+    reply::html(
+        StatusCode::OK,
+        whole_page(&format!("{} wants access", shown_name(client)), &content),
+    )
 }
 
 /// Says what is wrong with a request that names no one to redirect to.
@@ -59,20 +70,28 @@ pub(super) fn problem(description: &str) -> Response<Bytes> {
         .raw("<p>")
         .text(description)
         .raw("</p>\n<p>Nothing was allowed. Go back to the client and start again.</p>");
-    reply::html(StatusCode::BAD_REQUEST, whole_page("This request cannot be answered", &content))
+    reply::html(
+        StatusCode::BAD_REQUEST,
+        whole_page("This request cannot be answered", &content),
+    )
 }
 
 fn shown_name(client: &Client) -> String {
     let host = || client.documented_by()?.host_str().map(str::to_owned);
-    client.name.clone().or_else(host).unwrap_or_else(|| "A client without a name".to_owned())
+    client
+        .name
+        .clone()
+        .or_else(host)
+        .unwrap_or_else(|| "A client without a name".to_owned())
 }
 
 fn whole_page(title: &str, content: &Html) -> String {
     let mut rest = include_str!("page.html");
     let mut page = Html::default();
     // In one pass: a value that looks like a placeholder stays what it is.
-    while let Some((before, (name, after))) =
-        rest.split_once("{{").and_then(|(before, after)| Some((before, after.split_once("}}")?)))
+    while let Some((before, (name, after))) = rest
+        .split_once("{{")
+        .and_then(|(before, after)| Some((before, after.split_once("}}")?)))
     {
         page.raw(before);
         match name {
@@ -117,11 +136,19 @@ impl Html {
     }
 
     fn described(&mut self, term: &str, description: &str) {
-        self.raw("<dt>").text(term).raw("</dt><dd><code>").text(description).raw("</code></dd>\n");
+        self.raw("<dt>")
+            .text(term)
+            .raw("</dt><dd><code>")
+            .text(description)
+            .raw("</code></dd>\n");
     }
 
     fn hidden(&mut self, name: &str, value: &str) -> &mut Self {
-        self.raw("<input type=\"hidden\" name=\"").text(name).raw("\" value=\"").text(value).raw("\">\n")
+        self.raw("<input type=\"hidden\" name=\"")
+            .text(name)
+            .raw("\" value=\"")
+            .text(value)
+            .raw("\">\n")
     }
 
     fn choice(&mut self, kind: &str, name: &str, value: &str, chosen: bool) {
@@ -132,6 +159,10 @@ impl Html {
             .raw(name)
             .raw("\" value=\"")
             .text(value);
-        self.raw("\"").raw(checked).raw("> <span>").text(value).raw("</span></label>\n");
+        self.raw("\"")
+            .raw(checked)
+            .raw("> <span>")
+            .text(value)
+            .raw("</span></label>\n");
     }
 }

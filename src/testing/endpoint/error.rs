@@ -13,7 +13,10 @@ pub(in super::super) struct OAuthError {
 
 impl OAuthError {
     pub(in super::super) fn new(code: &'static str, description: impl Into<String>) -> Self {
-        Self { code, description: description.into() }
+        Self {
+            code,
+            description: description.into(),
+        }
     }
 
     pub(super) fn invalid_request(description: impl Into<String>) -> Self {
@@ -33,7 +36,8 @@ impl OAuthError {
             return reply::error(StatusCode::BAD_REQUEST, self.code, &self.description);
         }
         let mut response = reply::error(StatusCode::UNAUTHORIZED, self.code, &self.description);
-        let challenge = HeaderValue::from_static("Basic realm=\"development authorization server\"");
+        let challenge =
+            HeaderValue::from_static("Basic realm=\"development authorization server\"");
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
         response
     }

@@ -14,10 +14,18 @@ impl Form {
     }
 
     pub(super) fn of_body(request: &Request<Bytes>) -> Result<Self, OAuthError> {
-        let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let media_type = media_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
+        let media_type = request
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
+        let media_type = media_type
+            .and_then(|value| value.split(';').next())
+            .unwrap_or_default()
+            .trim();
         if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-            return Err(OAuthError::invalid_request("the body must be application/x-www-form-urlencoded"));
+            return Err(OAuthError::invalid_request(
+                "the body must be application/x-www-form-urlencoded",
+            ));
         }
         let text = std::str::from_utf8(request.body())
             .map_err(|_| OAuthError::invalid_request("the body is not UTF-8"))?;
@@ -44,12 +52,15 @@ impl Form {
         let mut values = self.all(name);
         match (values.next(), values.next()) {
             (value, None) => Ok(value),
-            _ => Err(OAuthError::invalid_request(format!("{name} is given more than once"))),
+            _ => Err(OAuthError::invalid_request(format!(
+                "{name} is given more than once"
+            ))),
         }
     }
 
     pub(super) fn required<'a>(&'a self, name: &'a str) -> Result<&'a str, OAuthError> {
-        self.optional(name)?.ok_or_else(|| OAuthError::invalid_request(format!("{name} is missing")))
+        self.optional(name)?
+            .ok_or_else(|| OAuthError::invalid_request(format!("{name} is missing")))
     }
 
     /// The scopes of all `scope` parameters, each once: a form sends one for every box that is ticked.

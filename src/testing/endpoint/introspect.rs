@@ -18,7 +18,9 @@ pub(super) fn answer(shared: &Shared, request: &Request<Bytes>) -> Response<Byte
 fn introspection(shared: &Shared, request: &Request<Bytes>) -> Result<Value, OAuthError> {
     let form = Form::of_body(request)?;
     if !authentication::is_trusted(shared, request.headers(), &form) {
-        return Err(OAuthError::invalid_client("introspection is for the clients named to the builder"));
+        return Err(OAuthError::invalid_client(
+            "introspection is for the clients named to the builder",
+        ));
     }
     let token = form.required("token")?;
     if let Some(answer) = shared.grants().answer_for(token) {
@@ -26,7 +28,12 @@ fn introspection(shared: &Shared, request: &Request<Bytes>) -> Result<Value, OAu
     }
     let now = shared.settings.clock.unix_seconds();
     Ok(match claims(shared, token) {
-        Some(claims) if claims.get("exp").and_then(Value::as_i64).is_some_and(|expiry| now < expiry) => {
+        Some(claims)
+            if claims
+                .get("exp")
+                .and_then(Value::as_i64)
+                .is_some_and(|expiry| now < expiry) =>
+        {
             active(claims)
         }
         _ => json!({ "active": false }),

@@ -23,10 +23,16 @@ use super::shared::Shared;
 use super::traffic::Endpoint;
 
 /// The true answer of an endpoint.
-pub(super) async fn answer(shared: &Shared, endpoint: Endpoint, request: Request<Bytes>) -> Response<Bytes> {
+pub(super) async fn answer(
+    shared: &Shared,
+    endpoint: Endpoint,
+    request: Request<Bytes>,
+) -> Response<Bytes> {
     let mut response = route(shared, endpoint, request).await;
     if open_to_browsers(endpoint) {
-        response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        response
+            .headers_mut()
+            .insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     }
     response
 }
@@ -39,9 +45,10 @@ async fn route(shared: &Shared, endpoint: Endpoint, request: Request<Bytes>) -> 
             &Method::GET | &Method::HEAD,
         ) => metadata::answer(shared, endpoint),
         (Endpoint::Jwks, &Method::GET | &Method::HEAD) => metadata::jwks(shared),
-        (Endpoint::Rfc8414 | Endpoint::OidcInserted | Endpoint::OidcAppended | Endpoint::Jwks, _) => {
-            method_not_allowed("GET, HEAD, OPTIONS")
-        }
+        (
+            Endpoint::Rfc8414 | Endpoint::OidcInserted | Endpoint::OidcAppended | Endpoint::Jwks,
+            _,
+        ) => method_not_allowed("GET, HEAD, OPTIONS"),
         (Endpoint::Register, &Method::POST) => register::answer(shared, &request),
         (Endpoint::Authorize, &Method::GET) => authorize::ask(shared, &request).await,
         (Endpoint::Authorize, &Method::POST) => authorize::decide(shared, &request).await,
@@ -62,7 +69,10 @@ fn open_to_browsers(endpoint: Endpoint) -> bool {
 fn preflight(asked: &HeaderMap) -> Response<Bytes> {
     let mut response = reply::empty(StatusCode::NO_CONTENT);
     let headers = response.headers_mut();
-    headers.insert("access-control-allow-methods", HeaderValue::from_static("GET, POST, OPTIONS"));
+    headers.insert(
+        "access-control-allow-methods",
+        HeaderValue::from_static("GET, POST, OPTIONS"),
+    );
     headers.insert("access-control-max-age", HeaderValue::from_static("3600"));
     if let Some(names) = asked.get("access-control-request-headers") {
         headers.insert("access-control-allow-headers", names.clone());
@@ -72,6 +82,8 @@ fn preflight(asked: &HeaderMap) -> Response<Bytes> {
 
 fn method_not_allowed(allowed: &'static str) -> Response<Bytes> {
     let mut response = reply::empty(StatusCode::METHOD_NOT_ALLOWED);
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(allowed));
     response
 }

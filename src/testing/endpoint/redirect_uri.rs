@@ -17,9 +17,8 @@ pub(super) fn defect(redirect_uri: &str) -> Option<&'static str> {
     match url.scheme() {
         "http" if !host::is_loopback(&url) => Some("is http, but not on a loopback host"),
         // A browser would run or open these instead of calling the client back.
-        "javascript" | "data" | "vbscript" | "file" | "blob" | "about" | "view-source" | "filesystem" => {
-            Some("has a scheme that cannot call a client back")
-        }
+        "javascript" | "data" | "vbscript" | "file" | "blob" | "about" | "view-source"
+        | "filesystem" => Some("has a scheme that cannot call a client back"),
         _ => None,
     }
 }
@@ -28,7 +27,8 @@ pub(super) fn defect(redirect_uri: &str) -> Option<&'static str> {
 /// host, since native applications take whichever is free (RFC 8252 §7.3).
 pub(super) fn fits(registered: &str, asked: &str) -> bool {
     registered == asked
-        || without_loopback_port(registered).is_some_and(|uri| Some(uri) == without_loopback_port(asked))
+        || without_loopback_port(registered)
+            .is_some_and(|uri| Some(uri) == without_loopback_port(asked))
 }
 
 fn without_loopback_port(redirect_uri: &str) -> Option<Url> {

@@ -24,13 +24,22 @@ fn registered(shared: &Shared, body: &[u8]) -> Result<Map<String, Value>, OAuthE
     must_include(&client, "grant_types", "authorization_code")?;
     must_include(&client, "response_types", "code")?;
     let method = authentication_method(&client)?.to_owned();
-    let name = client.get("client_name").and_then(Value::as_str).map(str::to_owned);
+    let name = client
+        .get("client_name")
+        .and_then(Value::as_str)
+        .map(str::to_owned);
     let (id, secret) = Client::register(redirect_uris, name, method != "none");
 
     client.insert("client_id".to_owned(), id.into());
-    client.insert("client_id_issued_at".to_owned(), shared.settings.clock.unix_seconds().into());
+    client.insert(
+        "client_id_issued_at".to_owned(),
+        shared.settings.clock.unix_seconds().into(),
+    );
     client.insert("token_endpoint_auth_method".to_owned(), method.into());
-    client.insert("grant_types".to_owned(), json!(["authorization_code", "refresh_token"]));
+    client.insert(
+        "grant_types".to_owned(),
+        json!(["authorization_code", "refresh_token"]),
+    );
     client.insert("response_types".to_owned(), json!(["code"]));
     if let Some(secret) = secret {
         client.insert("client_secret".to_owned(), secret.into());
@@ -41,12 +50,17 @@ fn registered(shared: &Shared, body: &[u8]) -> Result<Map<String, Value>, OAuthE
 
 fn redirect_uris(client: &Map<String, Value>) -> Result<Vec<String>, OAuthError> {
     let invalid = |description: String| OAuthError::new("invalid_redirect_uri", description);
-    let listed = client.get("redirect_uris").and_then(Value::as_array).filter(|listed| !listed.is_empty());
-    let listed =
-        listed.ok_or_else(|| invalid("redirect_uris must be an array with at least one URI".into()))?;
+    let listed = client
+        .get("redirect_uris")
+        .and_then(Value::as_array)
+        .filter(|listed| !listed.is_empty());
+    let listed = listed
+        .ok_or_else(|| invalid("redirect_uris must be an array with at least one URI".into()))?;
     let mut redirect_uris = Vec::new();
     for uri in listed {
-        let uri = uri.as_str().ok_or_else(|| invalid(format!("{uri} is not a string")))?;
+        let uri = uri
+            .as_str()
+            .ok_or_else(|| invalid(format!("{uri} is not a string")))?;
         if let Some(defect) = redirect_uri::defect(uri) {
             return Err(invalid(format!("{uri} {defect}")));
         }

@@ -18,35 +18,49 @@ pub(in super::super) fn json(status: StatusCode, value: &Value) -> Response<Byte
 /// JSON that nobody may keep: tokens and secrets, and errors about them (RFC 6749 §5.1).
 pub(in super::super) fn private_json(status: StatusCode, value: &Value) -> Response<Bytes> {
     let mut response = json(status, value);
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
-pub(in super::super) fn error(status: StatusCode, code: &str, description: &str) -> Response<Bytes> {
-    private_json(status, &json!({ "error": code, "error_description": description }))
+pub(in super::super) fn error(
+    status: StatusCode,
+    code: &str,
+    description: &str,
+) -> Response<Bytes> {
+    private_json(
+        status,
+        &json!({ "error": code, "error_description": description }),
+    )
 }
 
 /// A page that runs no script, sits in no frame and is not kept.
 pub(in super::super) fn html(status: StatusCode, page: String) -> Response<Bytes> {
     let mut response = with_body(status, "text/html; charset=utf-8", page);
     for (name, value) in PAGE_HEADERS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
     }
     response
 }
 
 pub(in super::super) fn redirect(status: StatusCode, location: &str) -> Response<Bytes> {
     let mut response = empty(status);
-    response
-        .headers_mut()
-        .insert(LOCATION, HeaderValue::from_str(location).expect("an address is a header value"));
+    response.headers_mut().insert(
+        LOCATION,
+        HeaderValue::from_str(location).expect("an address is a header value"),
+    );
     response
 }
 
 fn with_body(status: StatusCode, content_type: &'static str, body: String) -> Response<Bytes> {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 

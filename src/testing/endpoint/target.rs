@@ -8,7 +8,8 @@ pub(super) fn resources(form: &Form) -> Result<Vec<String>, OAuthError> {
     let mut resources = Vec::new();
     for resource in form.all("resource") {
         if Url::parse(resource).is_err() || resource.contains('#') {
-            let description = format!("the resource {resource} is not an absolute URI without a fragment");
+            let description =
+                format!("the resource {resource} is not an absolute URI without a fragment");
             return Err(OAuthError::new("invalid_target", description));
         }
         if !resources.iter().any(|known| known == resource) {
@@ -22,8 +23,14 @@ pub(super) fn resources(form: &Form) -> Result<Vec<String>, OAuthError> {
 pub(super) fn scopes(form: &Form) -> Result<Vec<String>, OAuthError> {
     let scopes = form.scopes();
     let is_scope_character = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
-    match scopes.iter().find(|scope| !scope.bytes().all(is_scope_character)) {
-        Some(scope) => Err(OAuthError::new("invalid_scope", format!("{scope} is not a scope"))),
+    match scopes
+        .iter()
+        .find(|scope| !scope.bytes().all(is_scope_character))
+    {
+        Some(scope) => Err(OAuthError::new(
+            "invalid_scope",
+            format!("{scope} is not a scope"),
+        )),
         None => Ok(scopes),
     }
 }

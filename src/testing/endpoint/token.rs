@@ -26,7 +26,10 @@ fn tokens(shared: &Shared, request: &Request<Bytes>) -> Result<Value, OAuthError
         "authorization_code" => for_code(shared, &client, &form),
         "refresh_token" => for_refresh_token(shared, &client, &form),
         "client_credentials" => for_client(shared, &client, &form),
-        other => Err(OAuthError::new("unsupported_grant_type", format!("{other} is not supported"))),
+        other => Err(OAuthError::new(
+            "unsupported_grant_type",
+            format!("{other} is not supported"),
+        )),
     }
 }
 
@@ -38,7 +41,12 @@ fn for_code(shared: &Shared, client: &Client, form: &Form) -> Result<Value, OAut
     let (id, grant) = grants.behind_code(code, &client.id, redirect_uri, verifier, now)?;
     let resources = narrowed_resources(form, &grant)?;
     grants.spend(code);
-    Ok(for_user(shared, &mut grants, id, Grant { resources, ..grant }))
+    Ok(for_user(
+        shared,
+        &mut grants,
+        id,
+        Grant { resources, ..grant },
+    ))
 }
 
 fn for_refresh_token(shared: &Shared, client: &Client, form: &Form) -> Result<Value, OAuthError> {
@@ -49,22 +57,43 @@ fn for_refresh_token(shared: &Shared, client: &Client, form: &Form) -> Result<Va
     let scopes = narrowed(form.scopes(), &grant.scopes)
         .map_err(|scope| OAuthError::new("invalid_scope", format!("{scope} was not granted")))?;
     grants.spend(refresh_token);
-    Ok(for_user(shared, &mut grants, id, Grant { resources, scopes, ..grant }))
+    Ok(for_user(
+        shared,
+        &mut grants,
+        id,
+        Grant {
+            resources,
+            scopes,
+            ..grant
+        },
+    ))
 }
 
 fn for_client(shared: &Shared, client: &Client, form: &Form) -> Result<Value, OAuthError> {
     if !client.trusted {
-        return Err(OAuthError::new("unauthorized_client", "this client has no tokens of its own"));
+        return Err(OAuthError::new(
+            "unauthorized_client",
+            "this client has no tokens of its own",
+        ));
     }
     let asked = target::scopes(form)?;
     let grant = Grant {
         client_id: client.id.clone(),
         user: client.id.clone(),
-        scopes: if asked.is_empty() { shared.settings.scopes.clone() } else { asked },
+        scopes: if asked.is_empty() {
+            shared.settings.scopes.clone()
+        } else {
+            asked
+        },
         resources: target::resources(form)?,
         revoked: false,
     };
-    Ok(with_access_token(shared, &mut shared.grants(), None, &grant))
+    Ok(with_access_token(
+        shared,
+        &mut shared.grants(),
+        None,
+        &grant,
+    ))
 }
 
 fn for_user(shared: &Shared, grants: &mut Grants, id: GrantId, grant: Grant) -> Value {
@@ -73,9 +102,17 @@ fn for_user(shared: &Shared, grants: &mut Grants, id: GrantId, grant: Grant) -> 
     tokens
 }
 
-fn with_access_token(shared: &Shared, grants: &mut Grants, id: Option<GrantId>, grant: &Grant) -> Value {
+fn with_access_token(
+    shared: &Shared,
+    grants: &mut Grants,
+    id: Option<GrantId>,
+    grant: &Grant,
+) -> Value {
     let lifetime = shared.settings.token_lifetime.as_secs();
-    let mut token = shared.token().subject(&grant.user).client_id(&grant.client_id);
+    let mut token = shared
+        .token()
+        .subject(&grant.user)
+        .client_id(&grant.client_id);
     token = token.expires_in(i64::try_from(lifetime).unwrap_or(i64::MAX));
     match grant.resources.as_slice() {
         [] => {}
@@ -86,10 +123,14 @@ fn with_access_token(shared: &Shared, grants: &mut Grants, id: Option<GrantId>, 
     if !scope.is_empty() {
         token = token.scope(&scope);
     }
-    let text =
-        if shared.settings.opaque_tokens { format!("opaque_{}", random_text::<24>()) } else { token.mint() };
+    let text = if shared.settings.opaque_tokens {
+        format!("opaque_{}", random_text::<24>())
+    } else {
+        token.mint()
+    };
     grants.remember(&text, token.claims().clone(), id);
-    let mut tokens = json!({ "access_token": text, "token_type": "Bearer", "expires_in": lifetime });
+    let mut tokens =
+        json!({ "access_token": text, "token_type": "Bearer", "expires_in": lifetime });
     if !scope.is_empty() {
         tokens["scope"] = scope.into();
     }
@@ -97,8 +138,9 @@ fn with_access_token(shared: &Shared, grants: &mut Grants, id: Option<GrantId>, 
 }
 
 fn narrowed_resources(form: &Form, grant: &Grant) -> Result<Vec<String>, OAuthError> {
-    narrowed(target::resources(form)?, &grant.resources)
-        .map_err(|resource| OAuthError::new("invalid_target", format!("{resource} was not granted")))
+    narrowed(target::resources(form)?, &grant.resources).map_err(|resource| {
+        OAuthError::new("invalid_target", format!("{resource} was not granted"))
+    })
 }
 
 /// What is asked for, or everything granted where nothing is; or the first that was not granted.

@@ -40,16 +40,27 @@ async fn a_status_is_answered_until_it_is_cleared() {
 async fn html_is_200_and_a_page() {
     let response = get(&failing(Fault::Html).await.url(Endpoint::Jwks)).await;
     assert_eq!(
-        (response.status().as_u16(), &response.headers()["content-type"]),
+        (
+            response.status().as_u16(),
+            &response.headers()["content-type"]
+        ),
         (200, &"text/html; charset=utf-8".parse().unwrap())
     );
-    assert!(response.text().await.unwrap().starts_with("<!doctype html>"));
+    assert!(
+        response
+            .text()
+            .await
+            .unwrap()
+            .starts_with("<!doctype html>")
+    );
 }
 
 #[tokio::test]
 async fn a_hanging_endpoint_counts_and_never_answers() {
     let server = failing(Fault::Hang).await;
-    let request = http().get(server.url(Endpoint::Jwks)).timeout(Duration::from_millis(100));
+    let request = http()
+        .get(server.url(Endpoint::Jwks))
+        .timeout(Duration::from_millis(100));
     assert!(request.send().await.unwrap_err().is_timeout());
     assert_eq!(server.hits(Endpoint::Jwks), 1);
 }
@@ -58,7 +69,10 @@ async fn a_hanging_endpoint_counts_and_never_answers() {
 async fn a_reset_is_a_reset() {
     let (text, ended) = raw_answer(&failing(Fault::Reset).await).await;
     assert_eq!(text, "");
-    assert_eq!(ended.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+    assert_eq!(
+        ended.unwrap_err().kind(),
+        std::io::ErrorKind::ConnectionReset
+    );
 }
 
 #[tokio::test]
@@ -68,10 +82,21 @@ async fn a_truncated_answer_promises_all_and_sends_half() {
     let (text, ended) = raw_answer(&server).await;
     assert!(ended.is_ok());
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    assert!(head.contains(&format!("content-length: {}", whole.len())), "{head}");
+    assert!(
+        head.contains(&format!("content-length: {}", whole.len())),
+        "{head}"
+    );
     assert_eq!(body.len(), whole.len() / 2);
     assert!(whole.starts_with(body));
-    assert!(get(&server.url(Endpoint::Jwks)).await.bytes().await.unwrap_err().source().is_some());
+    assert!(
+        get(&server.url(Endpoint::Jwks))
+            .await
+            .bytes()
+            .await
+            .unwrap_err()
+            .source()
+            .is_some()
+    );
 }
 
 #[tokio::test]
@@ -86,14 +111,21 @@ async fn a_delayed_answer_is_the_true_one() {
     let delay = Duration::from_millis(20);
     let server = failing(Fault::Delay(delay)).await;
     let start = Instant::now();
-    assert_eq!(body_of(get(&server.url(Endpoint::Jwks)).await).await, server.jwks());
+    assert_eq!(
+        body_of(get(&server.url(Endpoint::Jwks)).await).await,
+        server.jwks()
+    );
     assert!(start.elapsed() >= delay);
 }
 
 #[tokio::test]
 async fn a_redirect_leads_elsewhere() {
-    let response =
-        get(&failing(Fault::Redirect("https://other.example/jwks".into())).await.url(Endpoint::Jwks)).await;
+    let response = get(
+        &failing(Fault::Redirect("https://other.example/jwks".into()))
+            .await
+            .url(Endpoint::Jwks),
+    )
+    .await;
     assert_eq!(
         (response.status().as_u16(), &response.headers()["location"]),
         (302, &"https://other.example/jwks".parse().unwrap())

@@ -22,7 +22,11 @@ const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 fn http() -> Client {
-    Client::builder().no_proxy().redirect(redirect::Policy::none()).build().unwrap()
+    Client::builder()
+        .no_proxy()
+        .redirect(redirect::Policy::none())
+        .build()
+        .unwrap()
 }
 
 fn still_clock() -> Clock {
@@ -52,11 +56,19 @@ async fn body_of(response: Response) -> Value {
 
 async fn status_and_error(response: Response) -> (u16, String) {
     let status = response.status().as_u16();
-    (status, body_of(response).await["error"].as_str().unwrap_or_default().to_owned())
+    (
+        status,
+        body_of(response).await["error"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
+    )
 }
 
 fn claims_of(token: &str) -> Value {
-    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    let payload = URL_SAFE_NO_PAD
+        .decode(token.split('.').nth(1).unwrap())
+        .unwrap();
     serde_json::from_slice(&payload).unwrap()
 }
 
@@ -77,7 +89,10 @@ impl Walk {
         });
         let response = register(&server, &metadata).await;
         assert_eq!(response.status(), 201);
-        let client_id = body_of(response).await["client_id"].as_str().unwrap().to_owned();
+        let client_id = body_of(response).await["client_id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         Self { server, client_id }
     }
 
@@ -99,7 +114,8 @@ impl Walk {
                 url.query_pairs_mut().append_pair(name, value);
             }
         }
-        url.query_pairs_mut().extend_pairs(changes.iter().filter(|(_, value)| !value.is_empty()));
+        url.query_pairs_mut()
+            .extend_pairs(changes.iter().filter(|(_, value)| !value.is_empty()));
         url.into()
     }
 
@@ -109,13 +125,22 @@ impl Walk {
         assert_eq!(page.status(), 200, "no consent page");
         let mut pairs = form_of(&page.text().await.unwrap());
         pairs.retain(|(name, _)| name != "user");
-        pairs.extend([("user".to_owned(), user.to_owned()), ("decision".to_owned(), decision.to_owned())]);
-        let pairs: Vec<_> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        pairs.extend([
+            ("user".to_owned(), user.to_owned()),
+            ("decision".to_owned(), decision.to_owned()),
+        ]);
+        let pairs: Vec<_> = pairs
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
         Callback::of(&post_form(&self.server.url(Endpoint::Authorize), &pairs).await)
     }
 
     async fn code(&self, changes: &[(&str, &str)]) -> String {
-        self.decide(changes, "alice", "allow").await.parameter("code").expect("a code")
+        self.decide(changes, "alice", "allow")
+            .await
+            .parameter("code")
+            .expect("a code")
     }
 
     /// Redeems a code with a sound request, changed like [`Walk::request`].
@@ -128,7 +153,9 @@ impl Walk {
             ("code_verifier", VERIFIER),
             ("resource", RESOURCE),
         ];
-        let kept = sound.iter().filter(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
+        let kept = sound
+            .iter()
+            .filter(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
         let pairs: Vec<_> = kept.chain(changes).copied().collect();
         post_form(&self.server.url(Endpoint::Token), &pairs).await
     }
@@ -150,35 +177,68 @@ struct Callback(Url);
 impl Callback {
     fn of(response: &Response) -> Self {
         assert_eq!(response.status(), 303);
-        Self(response.headers()["location"].to_str().unwrap().parse().unwrap())
+        Self(
+            response.headers()["location"]
+                .to_str()
+                .unwrap()
+                .parse()
+                .unwrap(),
+        )
     }
 
     fn parameter(&self, name: &str) -> Option<String> {
-        self.0.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+        self.0
+            .query_pairs()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.into_owned())
     }
 }
 
 /// What a browser would send of the page's form, but for the buttons.
 fn form_of(page: &str) -> Vec<(String, String)> {
     let attribute = |input: &str, name: &str| {
-        let (value, _) = input.split_once(&format!(" {name}=\""))?.1.split_once('"')?;
-        let value =
-            value.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#39;", "'");
+        let (value, _) = input
+            .split_once(&format!(" {name}=\""))?
+            .1
+            .split_once('"')?;
+        let value = value
+            .replace("&lt;", "<")
+            .replace("&gt;", ">")
+            .replace("&quot;", "\"")
+            .replace("&#39;", "'");
         Some(value.replace("&amp;", "&"))
     };
-    let inputs = page.split("<input").skip(1).map(|rest| rest.split('>').next().unwrap());
+    let inputs = page
+        .split("<input")
+        .skip(1)
+        .map(|rest| rest.split('>').next().unwrap());
     inputs
         .filter(|input| input.contains("\"hidden\"") || input.ends_with(" checked"))
-        .map(|input| (attribute(input, "name").unwrap(), attribute(input, "value").unwrap()))
+        .map(|input| {
+            (
+                attribute(input, "name").unwrap(),
+                attribute(input, "value").unwrap(),
+            )
+        })
         .collect()
 }
 
 async fn register(server: &AuthorizationServer, metadata: &Value) -> Response {
-    let request = http().post(server.url(Endpoint::Register)).header("content-type", "application/json");
+    let request = http()
+        .post(server.url(Endpoint::Register))
+        .header("content-type", "application/json");
     request.body(metadata.to_string()).send().await.unwrap()
 }
 
 async fn introspect(server: &AuthorizationServer, token: &str) -> Value {
-    let request = http().post(server.url(Endpoint::Introspect)).basic_auth("rs", Some("rs-secret"));
-    body_of(with_form(request, &[("token", token)]).send().await.unwrap()).await
+    let request = http()
+        .post(server.url(Endpoint::Introspect))
+        .basic_auth("rs", Some("rs-secret"));
+    body_of(
+        with_form(request, &[("token", token)])
+            .send()
+            .await
+            .unwrap(),
+    )
+    .await
 }

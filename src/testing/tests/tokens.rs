@@ -12,43 +12,79 @@ async fn a_token_of_every_algorithm_is_verified_by_the_published_key() {
         let published = body_of(get(&server.url(Endpoint::Jwks)).await).await;
         let jwk = &published["keys"][0];
         let (signing_input, signature) = token.rsplit_once('.').unwrap();
-        let header: Value = serde_json::from_slice(&decoded(token.split('.').next().unwrap())).unwrap();
-        assert_eq!(header, json!({ "typ": "at+jwt", "alg": algorithm.name(), "kid": jwk["kid"] }));
-        assert_eq!((&jwk["alg"], &jwk["use"]), (&json!(algorithm.name()), &json!("sig")));
-        assert!(verifies(jwk, signing_input.as_bytes(), &decoded(signature)), "{algorithm:?}");
-        assert!(!verifies(jwk, b"something else", &decoded(signature)), "{algorithm:?}");
+        let header: Value =
+            serde_json::from_slice(&decoded(token.split('.').next().unwrap())).unwrap();
+        assert_eq!(
+            header,
+            json!({ "typ": "at+jwt", "alg": algorithm.name(), "kid": jwk["kid"] })
+        );
+        assert_eq!(
+            (&jwk["alg"], &jwk["use"]),
+            (&json!(algorithm.name()), &json!("sig"))
+        );
+        assert!(
+            verifies(jwk, signing_input.as_bytes(), &decoded(signature)),
+            "{algorithm:?}"
+        );
+        assert!(
+            !verifies(jwk, b"something else", &decoded(signature)),
+            "{algorithm:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_token_is_sound_but_for_audience_and_scope() {
     let clock = still_clock();
-    let server = AuthorizationServer::builder().clock(clock.clone()).start().await;
+    let server = AuthorizationServer::builder()
+        .clock(clock.clone())
+        .start()
+        .await;
     let claims = claims_of(&server.token().mint());
     let now = clock.unix_seconds();
     assert_eq!(claims["iss"], server.issuer());
     assert_eq!(claims["sub"], "alice");
     assert_eq!(claims["client_id"], "test-client");
-    assert_eq!((&claims["iat"], &claims["exp"]), (&json!(now), &json!(now + 300)));
-    assert!(claims["jti"].is_string() && claims.get("aud").is_none() && claims.get("scope").is_none());
+    assert_eq!(
+        (&claims["iat"], &claims["exp"]),
+        (&json!(now), &json!(now + 300))
+    );
+    assert!(
+        claims["jti"].is_string() && claims.get("aud").is_none() && claims.get("scope").is_none()
+    );
     assert_ne!(claims["jti"], claims_of(&server.token().mint())["jti"]);
 
     clock.advance(Duration::from_secs(10));
-    assert_eq!(claims_of(&server.token().expires_in(-20).mint())["exp"], now - 10);
+    assert_eq!(
+        claims_of(&server.token().expires_in(-20).mint())["exp"],
+        now - 10
+    );
 }
 
 #[tokio::test]
 async fn every_part_of_a_token_can_be_another() {
     let server = AuthorizationServer::start().await;
-    let token = server.token().audience(["a", "b"]).claim("exp", "soon").without("sub").header("kid", 7);
+    let token = server
+        .token()
+        .audience(["a", "b"])
+        .claim("exp", "soon")
+        .without("sub")
+        .header("kid", 7);
     let token = token.without_header("typ").mint();
     let header: Value = serde_json::from_slice(&decoded(token.split('.').next().unwrap())).unwrap();
     assert_eq!(header, json!({ "alg": "ES256", "kid": 7 }));
     let claims = claims_of(&token);
-    assert_eq!((&claims["aud"], &claims["exp"]), (&json!(["a", "b"]), &json!("soon")));
+    assert_eq!(
+        (&claims["aud"], &claims["exp"]),
+        (&json!(["a", "b"]), &json!("soon"))
+    );
     assert!(claims.get("sub").is_none());
 
-    let raw = server.token().header_text("{\"alg\":\"none\"}").payload(b"\xff{").mint_with_signature([]);
+    let raw = server
+        .token()
+        .header_text("{\"alg\":\"none\"}")
+        .payload(b"\xff{")
+        .mint_with_signature([]);
     assert_eq!(raw, "eyJhbGciOiJub25lIn0._3s.");
 }
 
@@ -58,8 +94,14 @@ async fn rotation_replaces_the_published_set_and_publishing_does_not_change_the_
     let second = SigningKey::generate(Algorithm::Es256).with_kid("second");
     server.rotate(second.clone());
     assert_eq!(server.jwks(), json!({ "keys": [second.jwk()] }));
-    server.publish(vec![json!({ "kty": "nonsense" }), second.clone().without_kid().jwk()]);
-    assert_eq!(body_of(get(&server.url(Endpoint::Jwks)).await).await, server.jwks());
+    server.publish(vec![
+        json!({ "kty": "nonsense" }),
+        second.clone().without_kid().jwk(),
+    ]);
+    assert_eq!(
+        body_of(get(&server.url(Endpoint::Jwks)).await).await,
+        server.jwks()
+    );
     assert_eq!(server.jwks()["keys"][1].get("kid"), None);
     assert_eq!(server.signing_key().kid(), Some("second"));
 }
@@ -67,7 +109,10 @@ async fn rotation_replaces_the_published_set_and_publishing_does_not_change_the_
 #[test]
 fn debug_shows_no_private_key() {
     let shown = format!("{:?}", SigningKey::generate(Algorithm::Es256).with_kid("k"));
-    assert_eq!(shown, "SigningKey { algorithm: Es256, kid: Some(\"k\"), .. }");
+    assert_eq!(
+        shown,
+        "SigningKey { algorithm: Es256, kid: Some(\"k\"), .. }"
+    );
 }
 
 fn verifies(jwk: &Value, message: &[u8], signature: &[u8]) -> bool {
@@ -93,11 +138,18 @@ fn verifies(jwk: &Value, message: &[u8], signature: &[u8]) -> bool {
             };
             assert_eq!(jwk["crv"], curve);
             let point = [vec![4], member("x"), member("y")].concat();
-            return UnparsedPublicKey::new(algorithm, point).verify(message, signature).is_ok();
+            return UnparsedPublicKey::new(algorithm, point)
+                .verify(message, signature)
+                .is_ok();
         }
     };
     assert_ne!(member("n")[0], 0, "RFC 7518 wants no leading zero");
-    RsaPublicKeyComponents { n: member("n"), e: member("e") }.verify(rsa, message, signature).is_ok()
+    RsaPublicKeyComponents {
+        n: member("n"),
+        e: member("e"),
+    }
+    .verify(rsa, message, signature)
+    .is_ok()
 }
 
 fn decoded(text: &str) -> Vec<u8> {

@@ -9,7 +9,9 @@ use std::panic;
 use std::sync::{Mutex, PoisonError};
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
+};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
@@ -22,7 +24,8 @@ use tower::{Layer, ServiceExt, service_fn};
 
 const RESOURCE: &str = "https://mcp.example.com/mcp";
 
-const BACKENDS: usize = cfg!(feature = "aws_lc_rs") as usize + cfg!(feature = "rust_crypto") as usize;
+const BACKENDS: usize =
+    cfg!(feature = "aws_lc_rs") as usize + cfg!(feature = "rust_crypto") as usize;
 
 /// Part of the path of every source file of theirs.
 const THEIRS: &str = "jsonwebtoken-11.";
@@ -33,11 +36,16 @@ static PANICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     panic::set_hook(Box::new(|panic| {
-        let at = panic.location().map_or_else(String::new, ToString::to_string);
+        let at = panic
+            .location()
+            .map_or_else(String::new, ToString::to_string);
         if BACKENDS == 1 || !at.contains(THEIRS) {
             eprintln!("{panic}");
         }
-        PANICS.lock().unwrap_or_else(PoisonError::into_inner).push(at);
+        PANICS
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(at);
     }));
     let server = AuthorizationServer::start().await;
     let keys = Algorithm::ALL.map(SigningKey::generate);
@@ -56,7 +64,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Tokens of every algorithm: the good one passes, the same with another's claims does not, and nothing panics.
-async fn the_gate_serves(server: &AuthorizationServer, keys: &[SigningKey]) -> Result<(), Box<dyn Error>> {
+async fn the_gate_serves(
+    server: &AuthorizationServer,
+    keys: &[SigningKey],
+) -> Result<(), Box<dyn Error>> {
     // A new one each time, so that every key is read and every signature checked anew.
     let gate = Toolgate::builder(RESOURCE)
         .issuer(server.issuer())
@@ -67,12 +78,21 @@ async fn the_gate_serves(server: &AuthorizationServer, keys: &[SigningKey]) -> R
     });
     for key in keys {
         let good = token(server, key);
-        let bobs = server.token().audience(RESOURCE).scope("mcp:use").subject("bob").signed_with(key);
+        let bobs = server
+            .token()
+            .audience(RESOURCE)
+            .scope("mcp:use")
+            .subject("bob")
+            .signed_with(key);
         let signature = good.rsplit('.').next().ok_or("a token has dots")?;
         let tampered = format!("{}.{signature}", bobs.signing_input());
         for (token, expected) in [(good, StatusCode::OK), (tampered, StatusCode::UNAUTHORIZED)] {
             let request = Request::post("/mcp").header("authorization", format!("Bearer {token}"));
-            let answer = gate.layer().layer(inner).oneshot(request.body(Empty::new())?).await?;
+            let answer = gate
+                .layer()
+                .layer(inner)
+                .oneshot(request.body(Empty::new())?)
+                .await?;
             assert_eq!(answer.status(), expected, "{}", key.algorithm().name());
         }
     }
@@ -99,7 +119,10 @@ fn their_own_use_is_what_their_backends_make_of_it(
             they_verify_the_tokens_that_the_gate_lets_pass(server, keys).is_ok()
         })),
     ] {
-        assert!(!matches!(attempt, Ok(true)), "it works with {BACKENDS} backends: who turned one on?");
+        assert!(
+            !matches!(attempt, Ok(true)),
+            "it works with {BACKENDS} backends: who turned one on?"
+        );
     }
     let panics = panics();
     assert!(panics.iter().all(|at| at.contains(THEIRS)), "{panics:?}");
@@ -137,7 +160,10 @@ fn they_verify_the_tokens_that_the_gate_lets_pass(
     keys: &[SigningKey],
 ) -> Result<(), Box<dyn Error>> {
     // jsonwebtoken has no ES512.
-    for key in keys.iter().filter(|key| key.algorithm() != Algorithm::Es512) {
+    for key in keys
+        .iter()
+        .filter(|key| key.algorithm() != Algorithm::Es512)
+    {
         let jwk: Jwk = serde_json::from_value(key.jwk())?;
         they_verify(&token(server, key), &DecodingKey::from_jwk(&jwk)?)?;
     }
@@ -155,7 +181,12 @@ fn they_verify(token: &str, key: &DecodingKey) -> Result<(), Box<dyn Error>> {
 }
 
 fn token(server: &AuthorizationServer, key: &SigningKey) -> String {
-    server.token().audience(RESOURCE).scope("mcp:use").signed_with(key).mint()
+    server
+        .token()
+        .audience(RESOURCE)
+        .scope("mcp:use")
+        .signed_with(key)
+        .mint()
 }
 
 /// Those since the last look.

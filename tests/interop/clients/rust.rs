@@ -8,7 +8,9 @@ use std::{env, iter};
 
 use reqwest::Client;
 use rmcp::model::{CallToolRequestParams, ClientConfig, JsonObject, ProtocolVersion};
-use rmcp::service::{ClientLifecycleMode, ClientServiceExt, RoleClient, RunningService, ServiceError};
+use rmcp::service::{
+    ClientLifecycleMode, ClientServiceExt, RoleClient, RunningService, ServiceError,
+};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::auth::{
     AuthClient, AuthorizationCallback, AuthorizationManager, AuthorizationRequest, OAuthState,
@@ -39,11 +41,13 @@ async fn main() -> Outcome<()> {
     let mut connected = None;
     while let Some(command) = heard()? {
         let done = match (serde_json::from_value(command)?, &mut connected) {
-            (Command::Connect, _) => connect(&resource, &callback, &revision).await.map(|client| {
-                let revision = client.revision();
-                connected = Some(client);
-                revision
-            }),
+            (Command::Connect, _) => connect(&resource, &callback, &revision)
+                .await
+                .map(|client| {
+                    let revision = client.revision();
+                    connected = Some(client);
+                    revision
+                }),
             (Command::Leave, Some(connected)) => connected.leave().await,
             (command, Some(connected)) => connected.obey(&command).await,
             (_, None) => Err("not connected".into()),
@@ -62,28 +66,42 @@ async fn connect(resource: &str, callback: &str, revision: &str) -> Outcome<Conn
     let lifecycle = if revision.has_initialize() {
         ClientLifecycleMode::Initialize
     } else {
-        ClientLifecycleMode::Discover { preferred_versions: vec![revision.clone()] }
+        ClientLifecycleMode::Discover {
+            preferred_versions: vec![revision.clone()],
+        }
     };
     let client = ClientConfig::default().with_protocol_version(revision);
     let config = || StreamableHttpClientTransportConfig::with_uri(resource);
     let http = Client::builder().no_proxy().build()?;
 
     let bare = StreamableHttpClientTransport::with_client(http.clone(), config());
-    let Err(refused) = client.clone().serve_with_lifecycle(bare, lifecycle.clone()).await else {
+    let Err(refused) = client
+        .clone()
+        .serve_with_lifecycle(bare, lifecycle.clone())
+        .await
+    else {
         return Err("it is let in without a token".into());
     };
-    let challenge = refused.auth_challenge().ok_or("a refusal without a challenge")?;
+    let challenge = refused
+        .auth_challenge()
+        .ok_or("a refusal without a challenge")?;
 
     let mut state = OAuthState::new(resource, None).await?;
-    let request =
-        AuthorizationRequest::new(callback).with_initial_scope_selection().with_challenge(challenge);
-    state.start_authorization(request.with_client_name("interop")).await?;
+    let request = AuthorizationRequest::new(callback)
+        .with_initial_scope_selection()
+        .with_challenge(challenge);
+    state
+        .start_authorization(request.with_client_name("interop"))
+        .await?;
     let landed = open(&state.get_authorization_url().await?)?;
     state.handle_callback_url(&landed).await?;
     let authorized = AuthClient::new(http, state.into_authorization_manager().ok_or("no token")?);
     let manager = authorized.auth_manager.clone();
     let transport = StreamableHttpClientTransport::with_client(authorized, config());
-    Ok(Connected { session: client.serve_with_lifecycle(transport, lifecycle).await?, manager })
+    Ok(Connected {
+        session: client.serve_with_lifecycle(transport, lifecycle).await?,
+        manager,
+    })
 }
 
 struct Connected {
@@ -93,7 +111,10 @@ struct Connected {
 
 impl Connected {
     fn revision(&self) -> Value {
-        self.session.peer_info().map(|server| server.protocol_version.as_str().into()).unwrap_or_default()
+        self.session
+            .peer_info()
+            .map(|server| server.protocol_version.as_str().into())
+            .unwrap_or_default()
     }
 
     /// rmcp leaves it to its user to open the page that a refusal asks for, and to try again.
@@ -118,7 +139,8 @@ impl Connected {
                 Ok(tools.iter().map(|tool| tool.name.as_ref()).collect())
             }
             Command::Call { tool, arguments } => {
-                let call = CallToolRequestParams::new(tool.clone()).with_arguments(arguments.clone());
+                let call =
+                    CallToolRequestParams::new(tool.clone()).with_arguments(arguments.clone());
                 let result = self.session.call_tool(call).await?;
                 let text = result.content.first().and_then(|content| content.as_text());
                 Ok(text.ok_or("a result without text")?.text.clone().into())
@@ -146,10 +168,16 @@ impl Connected {
     }
 
     async fn redeem(&self, landed: &str) -> Outcome<()> {
-        let AuthorizationCallback { code, csrf_token, issuer, .. } =
-            AuthorizationCallback::from_redirect_url(landed)?;
+        let AuthorizationCallback {
+            code,
+            csrf_token,
+            issuer,
+            ..
+        } = AuthorizationCallback::from_redirect_url(landed)?;
         let manager = self.manager.lock().await;
-        manager.exchange_code_for_token_with_issuer(&code, &csrf_token, issuer.as_deref()).await?;
+        manager
+            .exchange_code_for_token_with_issuer(&code, &csrf_token, issuer.as_deref())
+            .await?;
         Ok(())
     }
 }
@@ -166,11 +194,19 @@ fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
 fn open(page: &str) -> Outcome<String> {
     println!("{}", json!({ "open": page }));
     let answer = heard()?.ok_or("nobody opens it")?;
-    Ok(answer.get("landed").and_then(Value::as_str).ok_or("it leads nowhere")?.to_owned())
+    Ok(answer
+        .get("landed")
+        .and_then(Value::as_str)
+        .ok_or("it leads nowhere")?
+        .to_owned())
 }
 
 fn heard() -> Outcome<Option<Value>> {
     let mut line = String::new();
     let length = io::stdin().read_line(&mut line)?;
-    Ok(if length == 0 { None } else { Some(serde_json::from_str(&line)?) })
+    Ok(if length == 0 {
+        None
+    } else {
+        Some(serde_json::from_str(&line)?)
+    })
 }

@@ -19,7 +19,9 @@ mod offers;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = env::args().skip(1);
-    let address = arguments.next().ok_or("usage: interop_everything ADDRESS [CONFIG.toml]")?;
+    let address = arguments
+        .next()
+        .ok_or("usage: interop_everything ADDRESS [CONFIG.toml]")?;
     // With sessions, streams and all: what there is for a gate to get in the way of.
     let mcp = StreamableHttpService::new(
         || Ok(offers::Everything),

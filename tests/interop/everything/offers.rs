@@ -6,17 +6,17 @@ use std::time::Duration;
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::model::{
     CallToolResult, CompleteRequestParams, CompleteResult, CompletionInfo, ContentBlock,
-    ListResourceTemplatesResult, ListResourcesResult, LoggingLevel, LoggingMessageNotificationParam,
-    PaginatedRequestParams, ProgressNotificationParam, PromptMessage, ReadResourceRequestParams,
-    ReadResourceResponse, ReadResourceResult, Resource, ResourceContents, ResourceTemplate, Role,
-    ServerCapabilities, ServerConfig, SetLevelRequestParams, SubscribeRequestParams,
-    UnsubscribeRequestParams,
+    ListResourceTemplatesResult, ListResourcesResult, LoggingLevel,
+    LoggingMessageNotificationParam, PaginatedRequestParams, ProgressNotificationParam,
+    PromptMessage, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource,
+    ResourceContents, ResourceTemplate, Role, ServerCapabilities, ServerConfig,
+    SetLevelRequestParams, SubscribeRequestParams, UnsubscribeRequestParams,
 };
 use rmcp::schemars::{self, JsonSchema};
 use rmcp::service::RequestContext;
 use rmcp::{
-    ErrorData, RoleServer, ServerHandler, prompt, prompt_handler, prompt_router, tool, tool_handler,
-    tool_router,
+    ErrorData, RoleServer, ServerHandler, prompt, prompt_handler, prompt_router, tool,
+    tool_handler, tool_router,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -24,8 +24,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 /// One red pixel.
-const PNG: &str =
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg==";
+const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg==";
 
 /// No sound.
 const WAV: &str = "UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQAAAAA=";
@@ -78,14 +77,17 @@ impl Everything {
     #[tool(description = "Give a resource along")]
     async fn test_embedded_resource(&self) -> CallToolResult {
         let text = "This is an embedded resource content.";
-        let resource = ResourceContents::text(text, "test://embedded-resource").with_mime_type("text/plain");
+        let resource =
+            ResourceContents::text(text, "test://embedded-resource").with_mime_type("text/plain");
         CallToolResult::success(vec![ContentBlock::resource(resource)])
     }
 
     #[tool(description = "Give several things along")]
     async fn test_multiple_content_types(&self) -> CallToolResult {
-        let resource =
-            ResourceContents::text(r#"{"test":"data","value":123}"#, "test://mixed-content-resource");
+        let resource = ResourceContents::text(
+            r#"{"test":"data","value":123}"#,
+            "test://mixed-content-resource",
+        );
         CallToolResult::success(vec![
             ContentBlock::text("Multiple content types test:"),
             ContentBlock::image(PNG, "image/png"),
@@ -100,10 +102,21 @@ impl Everything {
     }
 
     #[tool(description = "Tell the log what happens")]
-    async fn test_tool_with_logging(&self, context: RequestContext<RoleServer>) -> Result<String, ErrorData> {
-        for text in ["Tool execution started", "Tool processing data", "Tool execution completed"] {
+    async fn test_tool_with_logging(
+        &self,
+        context: RequestContext<RoleServer>,
+    ) -> Result<String, ErrorData> {
+        for text in [
+            "Tool execution started",
+            "Tool processing data",
+            "Tool execution completed",
+        ] {
             let event = LoggingMessageNotificationParam::new(LoggingLevel::Info, text.into());
-            context.peer.notify_logging_message(event).await.map_err(internal)?;
+            context
+                .peer
+                .notify_logging_message(event)
+                .await
+                .map_err(internal)?;
             sleep(PAUSE).await;
         }
         Ok("logged".to_owned())
@@ -117,7 +130,11 @@ impl Everything {
         for progress in [0.0, 50.0, 100.0] {
             if let Some(token) = context.meta.get_progress_token() {
                 let progress = ProgressNotificationParam::new(token, progress).with_total(100.0);
-                context.peer.notify_progress(progress).await.map_err(internal)?;
+                context
+                    .peer
+                    .notify_progress(progress)
+                    .await
+                    .map_err(internal)?;
             }
             sleep(PAUSE).await;
         }
@@ -132,7 +149,11 @@ impl Everything {
     ) -> Result<String, ErrorData> {
         let message = json!({ "role": "user", "content": { "type": "text", "text": prompt } });
         let request = from_json(json!({ "messages": [message], "maxTokens": 100 }))?;
-        let answer = context.peer.create_message(request).await.map_err(internal)?;
+        let answer = context
+            .peer
+            .create_message(request)
+            .await
+            .map_err(internal)?;
         Ok(format!("LLM response: {}", json!(answer)))
     }
 
@@ -170,8 +191,13 @@ async fn ask(
     properties: Value,
 ) -> Result<String, ErrorData> {
     let schema = json!({ "type": "object", "properties": properties });
-    let request = from_json(json!({ "mode": "form", "message": message, "requestedSchema": schema }))?;
-    let answer = context.peer.create_elicitation(request).await.map_err(internal)?;
+    let request =
+        from_json(json!({ "mode": "form", "message": message, "requestedSchema": schema }))?;
+    let answer = context
+        .peer
+        .create_elicitation(request)
+        .await
+        .map_err(internal)?;
     Ok(format!("Elicitation completed: {}", json!(answer)))
 }
 
@@ -179,7 +205,10 @@ async fn ask(
 impl Everything {
     #[prompt(description = "A simple one")]
     async fn test_simple_prompt(&self) -> Vec<PromptMessage> {
-        vec![PromptMessage::new_text(Role::User, "This is a simple prompt for testing.")]
+        vec![PromptMessage::new_text(
+            Role::User,
+            "This is a simple prompt for testing.",
+        )]
     }
 
     #[prompt(description = "One with arguments")]
@@ -196,9 +225,13 @@ impl Everything {
         &self,
         Parameters(Embedding { resource_uri }): Parameters<Embedding>,
     ) -> Vec<PromptMessage> {
-        let resource = ResourceContents::text("Embedded resource content for testing.", resource_uri);
+        let resource =
+            ResourceContents::text("Embedded resource content for testing.", resource_uri);
         vec![
-            PromptMessage::new(Role::User, ContentBlock::resource(resource.with_mime_type("text/plain"))),
+            PromptMessage::new(
+                Role::User,
+                ContentBlock::resource(resource.with_mime_type("text/plain")),
+            ),
             PromptMessage::new_text(Role::User, "Please process the embedded resource above."),
         ]
     }
@@ -216,9 +249,16 @@ impl Everything {
 #[prompt_handler]
 impl ServerHandler for Everything {
     fn get_info(&self) -> ServerConfig {
-        let capabilities = ServerCapabilities::builder().enable_tools().enable_prompts().enable_completions();
+        let capabilities = ServerCapabilities::builder()
+            .enable_tools()
+            .enable_prompts()
+            .enable_completions();
         ServerConfig::new(
-            capabilities.enable_logging().enable_resources().enable_resources_subscribe().build(),
+            capabilities
+                .enable_logging()
+                .enable_resources()
+                .enable_resources_subscribe()
+                .build(),
         )
     }
 
@@ -249,15 +289,20 @@ impl ServerHandler for Everything {
         ReadResourceRequestParams { uri, .. }: ReadResourceRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        let id = uri.strip_prefix("test://template/").and_then(|rest| rest.strip_suffix("/data"));
+        let id = uri
+            .strip_prefix("test://template/")
+            .and_then(|rest| rest.strip_suffix("/data"));
         let contents = match (uri.as_str(), id) {
-            ("test://static-binary", _) => ResourceContents::blob(PNG, &*uri).with_mime_type("image/png"),
+            ("test://static-binary", _) => {
+                ResourceContents::blob(PNG, &*uri).with_mime_type("image/png")
+            }
             ("test://static-text" | "test://watched-resource", _) => {
                 let text = "This is the content of the static text resource.";
                 ResourceContents::text(text, &*uri).with_mime_type("text/plain")
             }
             (_, Some(id)) => {
-                let text = json!({ "id": id, "templateTest": true, "data": format!("Data for ID: {id}") });
+                let text =
+                    json!({ "id": id, "templateTest": true, "data": format!("Data for ID: {id}") });
                 ResourceContents::text(text.to_string(), &*uri).with_mime_type("application/json")
             }
             _ => {
@@ -277,7 +322,9 @@ impl ServerHandler for Everything {
     ) -> Result<CompleteResult, ErrorData> {
         let values = ["paris", "park", "party"].map(str::to_owned).to_vec();
         let completion = CompletionInfo::with_all_values(values);
-        completion.map(CompleteResult::new).map_err(|why| ErrorData::internal_error(why, None))
+        completion
+            .map(CompleteResult::new)
+            .map_err(|why| ErrorData::internal_error(why, None))
     }
 
     async fn set_level(

@@ -26,8 +26,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let config: Config = toml::from_str(&fs::read_to_string(file)?)?;
     let gate = config.into_builder().build()?;
     // A connection that the server has closed meanwhile must not be used again.
-    let client = Client::builder().no_proxy().redirect(Policy::none()).pool_max_idle_per_host(0).build()?;
-    let app = Router::new().fallback(send_on).with_state((client, server)).layer(gate.layer());
+    let client = Client::builder()
+        .no_proxy()
+        .redirect(Policy::none())
+        .pool_max_idle_per_host(0)
+        .build()?;
+    let app = Router::new()
+        .fallback(send_on)
+        .with_state((client, server))
+        .layer(gate.layer());
     let listener = TcpListener::bind(address).await?;
     println!("listening");
     Ok(axum::serve(listener, app).await?)
@@ -45,11 +52,19 @@ async fn send_on(
         "scopes": principal.scopes().iter().collect::<Vec<_>>(),
         "audience": principal.audience().collect::<Vec<_>>(),
     });
-    let principal = principal.to_string().try_into().map_err(|_| StatusCode::BAD_GATEWAY)?;
+    let principal = principal
+        .to_string()
+        .try_into()
+        .map_err(|_| StatusCode::BAD_GATEWAY)?;
     parts.headers.insert("x-principal", principal);
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    let body = to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
-    let sent_on = client.request(parts.method, format!("{server}{path}")).headers(parts.headers).body(body);
+    let body = to_bytes(body, MAX_BODY_BYTES)
+        .await
+        .map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
+    let sent_on = client
+        .request(parts.method, format!("{server}{path}"))
+        .headers(parts.headers)
+        .body(body);
     let answer = sent_on.send().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
     Ok(http::Response::<reqwest::Body>::from(answer).map(Body::new))
 }

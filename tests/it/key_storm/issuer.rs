@@ -49,7 +49,14 @@ impl RotatingIssuer {
         let endpoint = Arc::new(KeyEndpoint::default());
         tokio::spawn(Arc::clone(&endpoint).serve(listener));
         let [round, coming, seen] = [(); 3].map(|()| AtomicUsize::new(0));
-        let issuer = Self { url, keys, round, coming, seen, endpoint };
+        let issuer = Self {
+            url,
+            keys,
+            round,
+            coming,
+            seen,
+            endpoint,
+        };
         issuer.publish(0);
         issuer
     }
@@ -88,7 +95,10 @@ impl RotatingIssuer {
 
     /// The same one each time, so that the gate remembers it.
     pub fn token(&self, world: &World, key: usize) -> String {
-        self.keys[key].1.get_or_init(|| self.fresh_token(world, key)).clone()
+        self.keys[key]
+            .1
+            .get_or_init(|| self.fresh_token(world, key))
+            .clone()
     }
 
     pub fn fresh_token(&self, world: &World, key: usize) -> String {
@@ -96,7 +106,9 @@ impl RotatingIssuer {
     }
 
     pub fn forged_token(&self, world: &World) -> String {
-        self.good(world).header("kid", "unknown").mint_with_signature([7; 64])
+        self.good(world)
+            .header("kid", "unknown")
+            .mint_with_signature([7; 64])
     }
 
     pub fn traffic(&self) -> Traffic {
@@ -108,7 +120,10 @@ impl RotatingIssuer {
     }
 
     fn publish(&self, round: usize) {
-        let keys = self.keys[round..=round + 1].iter().map(|(key, _)| key.jwk()).collect();
+        let keys = self.keys[round..=round + 1]
+            .iter()
+            .map(|(key, _)| key.jwk())
+            .collect();
         *self.endpoint.published.lock().unwrap() = keys;
     }
 }
@@ -134,8 +149,9 @@ impl KeyEndpoint {
         tokio::time::sleep(Duration::from_millis(2)).await;
         self.traffic.lock().unwrap().now -= 1;
         let length = keys.len();
-        let answer =
-            format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{keys}");
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{keys}"
+        );
         let _ = stream.write_all(answer.as_bytes()).await;
     }
 }

@@ -15,7 +15,10 @@ pub(super) struct Imports {
 
 impl Imports {
     pub(super) fn of(sources: &[Source]) -> Self {
-        let files = sources.iter().map(|file| (module_of(&file.path), file.path.clone())).collect();
+        let files = sources
+            .iter()
+            .map(|file| (module_of(&file.path), file.path.clone()))
+            .collect();
         let doors = sources.iter().map(|file| {
             let module = module_of(&file.path);
             let exported = exports(&file.code).into_iter().filter_map(|path| {
@@ -40,7 +43,10 @@ impl Imports {
             let from_the_root = file.paths(&module);
             for path in from_the_root.into_iter().chain(own) {
                 if let Some(there) = self.file_of(&path).filter(|there| **there != file.path) {
-                    edges.entry(file.path.clone()).or_default().insert(there.clone());
+                    edges
+                        .entry(file.path.clone())
+                        .or_default()
+                        .insert(there.clone());
                 }
             }
         }
@@ -49,9 +55,13 @@ impl Imports {
 
     /// The file that a path from the root leads to.
     fn file_of(&self, path: &[String]) -> Option<&String> {
-        let end = (0..=path.len()).rev().find(|end| self.files.contains_key(&path[..*end]))?;
+        let end = (0..=path.len())
+            .rev()
+            .find(|end| self.files.contains_key(&path[..*end]))?;
         let module = &path[..end];
-        let exported = path.get(end).and_then(|name| self.doors.get(module)?.get(name));
+        let exported = path
+            .get(end)
+            .and_then(|name| self.doors.get(module)?.get(name));
         match exported {
             Some(place) if place[..] != path[..=end] => self.file_of(place),
             _ => self.files.get(module),
@@ -62,7 +72,11 @@ impl Imports {
     fn used_children(&self, file: &Source, module: &[String]) -> Vec<Module> {
         let code = without_exports(&file.code);
         let mut used = Vec::new();
-        for child in self.files.keys().filter(|child| child.len() == module.len() + 1) {
+        for child in self
+            .files
+            .keys()
+            .filter(|child| child.len() == module.len() + 1)
+        {
             let Some((name, _)) = child.split_last().filter(|(_, parent)| *parent == module) else {
                 continue;
             };
@@ -70,7 +84,11 @@ impl Imports {
             for (start, _) in code.match_indices(&path) {
                 let before = code[..start].chars().next_back();
                 if !before.is_some_and(|before| is_word(before) || before == ':') {
-                    used.extend(branches(&code[start..]).into_iter().map(|path| [module, &path].concat()));
+                    used.extend(
+                        branches(&code[start..])
+                            .into_iter()
+                            .map(|path| [module, &path].concat()),
+                    );
                 }
             }
         }
@@ -81,7 +99,11 @@ impl Imports {
 pub(super) fn module_of(path: &str) -> Module {
     let path = path.strip_suffix(".rs").unwrap_or(path);
     let path = path.strip_suffix("/mod").unwrap_or(path);
-    if path == "lib" { Vec::new() } else { path.split('/').map(str::to_owned).collect() }
+    if path == "lib" {
+        Vec::new()
+    } else {
+        path.split('/').map(str::to_owned).collect()
+    }
 }
 
 /// Where each `pub use` and `pub(crate) use` ends and begins.
@@ -89,7 +111,9 @@ fn export_statements(code: &str) -> Vec<(usize, usize)> {
     let mut statements = Vec::new();
     for word in ["pub use ", "pub(crate) use ", "pub(super) use "] {
         for (start, _) in code.match_indices(word) {
-            let end = code[start..].find(';').map_or(code.len(), |end| start + end);
+            let end = code[start..]
+                .find(';')
+                .map_or(code.len(), |end| start + end);
             statements.push((start, end));
         }
     }
@@ -99,7 +123,9 @@ fn export_statements(code: &str) -> Vec<(usize, usize)> {
 fn exports(code: &str) -> Vec<Module> {
     let statements = export_statements(code).into_iter();
     let paths = statements.filter_map(|(start, end)| {
-        code[start..end].split_once(" use ").or_else(|| code[start..end].split_once("use "))
+        code[start..end]
+            .split_once(" use ")
+            .or_else(|| code[start..end].split_once("use "))
     });
     paths.flat_map(|(_, path)| branches(path)).collect()
 }

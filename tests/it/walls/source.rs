@@ -26,7 +26,10 @@ impl Source {
     }
 
     pub(super) fn stem(&self) -> &str {
-        Path::new(&self.path).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default()
+        Path::new(&self.path)
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .unwrap_or_default()
     }
 
     pub(super) fn is_in(&self, module: &str) -> bool {
@@ -42,7 +45,11 @@ impl Source {
     pub(super) fn paths_from_the_root(&self) -> Vec<(usize, Vec<String>)> {
         let depth = self.path.trim_end_matches("/mod.rs").split('/').count();
         let mut paths = Vec::new();
-        for (start, _) in self.code.match_indices("crate::").chain(self.code.match_indices("super::")) {
+        for (start, _) in self
+            .code
+            .match_indices("crate::")
+            .chain(self.code.match_indices("super::"))
+        {
             let before = self.code[..start].chars().next_back();
             if before.is_some_and(|before| is_word(before) || before == ':') {
                 continue;
@@ -57,7 +64,12 @@ impl Source {
                 _ => (ups == depth).then_some(rest),
             };
             let line = self.code[..start].matches('\n').count() + 1;
-            paths.extend(from_the_root.into_iter().flat_map(branches).map(|path| (line, path)));
+            paths.extend(
+                from_the_root
+                    .into_iter()
+                    .flat_map(branches)
+                    .map(|path| (line, path)),
+            );
         }
         paths
     }
@@ -85,7 +97,11 @@ impl Source {
                     None => &module[..module.len().saturating_sub(ups)],
                 };
                 let rest = rest.strip_prefix("self::").unwrap_or(rest);
-                paths.extend(branches(rest).into_iter().map(|path| [base, &path].concat()));
+                paths.extend(
+                    branches(rest)
+                        .into_iter()
+                        .map(|path| [base, &path].concat()),
+                );
             }
         }
         paths
@@ -148,12 +164,17 @@ fn words(line: &str) -> impl Iterator<Item = &str> {
 
 /// `Principal` → `token`, and so on: what `lib.rs` re-exports is a way round a wall as well.
 pub(super) fn exported_by_the_crate() -> HashMap<String, String> {
-    let root = sources().into_iter().find(|file| file.path == "lib.rs").expect("src/lib.rs");
+    let root = sources()
+        .into_iter()
+        .find(|file| file.path == "lib.rs")
+        .expect("src/lib.rs");
     let exports = root
         .code
         .match_indices("pub use ")
         .flat_map(|(start, word)| branches(&root.code[start + word.len()..]));
-    exports.filter_map(|mut path| Some((path.pop()?, path.into_iter().next()?))).collect()
+    exports
+        .filter_map(|mut path| Some((path.pop()?, path.into_iter().next()?)))
+        .collect()
 }
 
 /// Every file below `src/` that is not a test.
@@ -169,7 +190,10 @@ pub(super) fn sources() -> Vec<Source> {
         let (code, test_files) = without_tests(&code);
         let lines: Vec<_> = code.lines().collect();
         let is_code = |line: usize| lines.get(line - 1).is_some_and(|line| line.contains(BLANK));
-        let texts = texts.into_iter().filter(|(line, _)| is_code(*line)).collect();
+        let texts = texts
+            .into_iter()
+            .filter(|(line, _)| is_code(*line))
+            .collect();
         let module = if path.ends_with("mod.rs") || path.ends_with("lib.rs") {
             path.parent().expect("a file has a folder").to_owned()
         } else {
@@ -178,13 +202,28 @@ pub(super) fn sources() -> Vec<Source> {
         tests.extend(test_files.iter().map(|name| module.join(name)));
         found.push((path, code, texts));
     }
-    found.retain(|(path, ..)| !path.ancestors().any(|part| tests.contains(&part.with_extension(""))));
+    found.retain(|(path, ..)| {
+        !path
+            .ancestors()
+            .any(|part| tests.contains(&part.with_extension("")))
+    });
     let below = |path: PathBuf| {
-        path.strip_prefix(&root).expect("it is below src/").to_string_lossy().replace('\\', "/")
+        path.strip_prefix(&root)
+            .expect("it is below src/")
+            .to_string_lossy()
+            .replace('\\', "/")
     };
-    let source = |(path, code, texts)| Source { path: below(path), code, texts };
+    let source = |(path, code, texts)| Source {
+        path: below(path),
+        code,
+        texts,
+    };
     let sources: Vec<_> = found.into_iter().map(source).collect();
-    assert!(!sources.is_empty(), "no source was found below {}", root.display());
+    assert!(
+        !sources.is_empty(),
+        "no source was found below {}",
+        root.display()
+    );
     sources
 }
 
@@ -207,7 +246,11 @@ fn without_tests(code: &str) -> (String, Vec<String>) {
         let after = &rest[start + MARK.len()..];
         let item = after.trim_start().trim_start_matches("pub(crate) ");
         let end = after.find(['{', ';']).map_or(after.len(), |end| end + 1);
-        let end = if after[..end].ends_with('{') { end + closing(&after[end..]) + 1 } else { end };
+        let end = if after[..end].ends_with('{') {
+            end + closing(&after[end..]) + 1
+        } else {
+            end
+        };
         if let Some(name) = item.strip_prefix("mod ") {
             let name = words(name).next().unwrap_or_default();
             elsewhere.extend(after[..end].ends_with(';').then(|| name.to_owned()));
@@ -229,8 +272,12 @@ fn without_comments_and_texts(text: &str) -> (String, Vec<(usize, String)>) {
     let mut texts = Vec::new();
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
-        let hashes = rest.strip_prefix('r').map_or(0, |tail| tail.len() - tail.trim_start_matches('#').len());
-        let raw = rest.get(1 + hashes..).is_some_and(|tail| rest.starts_with('r') && tail.starts_with('"'));
+        let hashes = rest
+            .strip_prefix('r')
+            .map_or(0, |tail| tail.len() - tail.trim_start_matches('#').len());
+        let raw = rest
+            .get(1 + hashes..)
+            .is_some_and(|tail| rest.starts_with('r') && tail.starts_with('"'));
         let skipped = if rest.starts_with("//") {
             rest.find('\n').unwrap_or(rest.len())
         } else if rest.starts_with("/*") {
@@ -238,7 +285,9 @@ fn without_comments_and_texts(text: &str) -> (String, Vec<(usize, String)>) {
         } else if raw && !code.ends_with(is_word) {
             let close = format!("\"{}", "#".repeat(hashes));
             let opened = hashes + 2;
-            rest[opened..].find(&close).map_or(rest.len(), |end| opened + end + close.len())
+            rest[opened..]
+                .find(&close)
+                .map_or(rest.len(), |end| opened + end + close.len())
         } else if c == '"' {
             quoted(rest, '"')
         } else if c == '\'' {
@@ -257,7 +306,10 @@ fn without_comments_and_texts(text: &str) -> (String, Vec<(usize, String)>) {
         } else {
             let skipped_text = &rest[..skipped];
             if !skipped_text.starts_with(['/', '\'']) {
-                let inside = skipped_text.trim_start_matches('r').trim_matches('#').trim_matches('"');
+                let inside = skipped_text
+                    .trim_start_matches('r')
+                    .trim_matches('#')
+                    .trim_matches('"');
                 texts.push((code.matches('\n').count() + 1, inside.to_owned()));
                 code.push_str(BLANK);
             }
