@@ -2,9 +2,8 @@
 
 use std::slice;
 
-use http::request::Parts;
-
-use super::head::plain_json;
+use super::content::require_plain_json;
+use super::head::Head;
 use super::mirrored::Mirrored;
 use super::one_call::{Call, MessageKind};
 use super::rpc::{self, Messages};
@@ -16,9 +15,10 @@ use crate::refusal::Refusal;
 pub(crate) struct Calls<'a>(Messages<Call<'a>>);
 
 impl<'a> Calls<'a> {
-    pub(crate) fn read(parts: &Parts, body: &'a [u8]) -> Result<Self, Refusal> {
-        plain_json(&parts.headers)?;
-        let mirrored = Mirrored::read(&parts.headers)?;
+    pub(crate) fn read(head: &Head<'_>, body: &'a [u8]) -> Result<Self, Refusal> {
+        head.refuse_upgrade()?;
+        require_plain_json(head)?;
+        let mirrored = Mirrored::of(head)?;
         let room = UriRoom::default();
         let calls = Self(rpc::read(body, mirrored.may_batch(), |message| {
             Call::of(message, &room)

@@ -4,7 +4,7 @@ use http::request::Parts;
 
 use super::explanation::Caller;
 use super::step::Step;
-use crate::call::{Calls, Target};
+use crate::call::{Calls, Head, Target};
 use crate::events::clean;
 use crate::pipeline::Pipeline;
 use crate::refusal::{Fact, Reason, Refusal};
@@ -65,7 +65,7 @@ impl<'a> Seen<'a> {
     }
 
     pub(super) fn asking(mut self, parts: &Parts, body: &'a [u8]) -> Self {
-        self.calls = Calls::read(parts, body).ok();
+        self.calls = Calls::read(&Head::read(&parts.headers), body).ok();
         self
     }
 

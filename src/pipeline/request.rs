@@ -15,7 +15,7 @@ use super::response::{Planned, ResponsePlan};
 use super::rooms::Pipeline;
 use super::session::OpenedSession;
 use super::visit::Visit;
-use crate::call::{self, Calls, ExpectedResponse, RequestBody};
+use crate::call::{self, Calls, ExpectedResponse, Head, HeadEdits, RequestBody};
 use crate::current::Current;
 use crate::holder;
 use crate::policy::{Admitted, OwnDecision, Permit};
@@ -28,6 +28,7 @@ pub(crate) struct Permitted {
     permit: Permit,
     session: OpenedSession,
     expected: ExpectedResponse,
+    edits: HeadEdits,
 }
 
 impl Pipeline {
@@ -164,43 +165,37 @@ impl Pipeline {
         B: Body<Data = Bytes> + Send + 'static,
     {
         if !self.depends_on_calls() {
-            let session = self.sessions.open(&parts.headers, visit.principal())?;
-            let permit = self
-                .policy
-                .permit_unread(visit.grant())
-                .ok_or(Reason::NoToken)?;
-            return Ok(Permitted {
-                permit,
-                session,
-                expected: ExpectedResponse::unread(parts),
-            });
+            return self.judge_unread(visit, parts);
         }
-        if !call::expects_call(parts)? {
+        if !call::expects_call(&parts.method)? {
             // GET and the like ask for nothing that could be open without a token.
-            let permit = self
-                .policy
-                .permit_bodiless(visit.grant())
-                .ok_or(Reason::NoToken)?;
+            let permit = self.policy.permit_bodiless(visit.grant());
+            let permit = permit.ok_or(Reason::NoToken)?;
             body.expect_none(&self.bodies).await?;
-            let session = self.sessions.open(&parts.headers, visit.principal())?;
+            let head = Head::read(&parts.headers);
+            head.refuse_upgrade()?;
+            let session = self.sessions.open(&head, visit.principal())?;
             return Ok(Permitted {
                 permit,
                 session,
                 expected: ExpectedResponse::bodiless(parts),
+                edits: head.edits(),
             });
         }
 
         // 6. read the call
         let bytes = body.read(&self.bodies, visit.caller.is_some()).await?;
-        let calls = Calls::read(parts, bytes)?;
+        let head = Head::read(&parts.headers);
+        let calls = Calls::read(&head, bytes)?;
         if self.events.shows_what_is_asked() {
             visit.note(&calls);
         }
-        let session = self.sessions.open(&parts.headers, visit.principal());
+        let session = self.sessions.open(&head, visit.principal());
         let mut session = session.map_err(|refusal| refusal.answering(calls.request_id()));
         if visit.caller.is_some() {
             session = Ok(session?);
         }
+        let edits = head.edits();
 
         // 7. call rule, and an operator's own decision about what the rules let pass
         let mut permit = self.policy.authorize(visit.grant(), &calls)?;
@@ -214,6 +209,20 @@ impl Pipeline {
             permit,
             session: session?,
             expected,
+            edits,
+        })
+    }
+
+    /// Steps 6 and 7 where nothing depends on what the body asks for: it stays unread.
+    fn judge_unread(&self, visit: &Visit, parts: &Parts) -> Result<Permitted, Refusal> {
+        let head = Head::read(&parts.headers);
+        let session = self.sessions.open(&head, visit.principal())?;
+        let permit = self.policy.permit_unread(visit.grant());
+        Ok(Permitted {
+            permit: permit.ok_or(Reason::NoToken)?,
+            session,
+            expected: ExpectedResponse::unread(parts),
+            edits: head.edits_of_unread(),
         })
     }
 
@@ -241,13 +250,11 @@ impl Pipeline {
             permit: Permit { .. },
             session,
             expected,
+            edits,
         }: Permitted,
         visit: &Visit,
     ) -> ResponsePlan {
-        if self.depends_on_calls() {
-            call::decline_upgrade(&mut parts.headers);
-        }
-        call::remove_lookalikes(&mut parts.headers);
+        edits.apply(&mut parts.headers);
         session.write(&mut parts.headers);
         match visit.principal() {
             Some(principal) => drop(parts.extensions.insert(principal.clone())),

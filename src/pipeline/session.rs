@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::call::Head;
 use crate::refusal::{Reason, Refusal};
 use crate::seal::{Owner, Purpose, Seal, Unopened};
 use crate::token::Principal;
 
 static SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
-static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// What becomes of session ids.
 #[derive(Debug)]
@@ -54,27 +54,18 @@ impl Sessions {
     /// Opens the session that a request names, for its owner alone.
     pub(crate) fn open(
         &self,
-        headers: &HeaderMap,
+        head: &Head<'_>,
         caller: Option<&Principal>,
     ) -> Result<OpenedSession, Refusal> {
-        // Most requests have neither, and looking at their few names is cheaper than looking up two.
-        let concerns = |name: &HeaderName| *name == SESSION_ID || *name == LAST_EVENT_ID;
-        if self.binding == SessionBinding::Off || !headers.keys().any(concerns) {
+        if self.binding == SessionBinding::Off {
             return Ok(OpenedSession(None));
         }
-        let mut lines = headers.get_all(&SESSION_ID).iter();
-        let sealed = match (lines.next(), lines.next()) {
-            (Some(sealed), None) => sealed,
-            (Some(_), Some(_)) => {
-                return Err(Refusal::from(Reason::DuplicateHeader).got(SESSION_ID.as_str()));
-            }
-            (None, _)
-                if self.resumption == Resumption::InSession
-                    && headers.contains_key(&LAST_EVENT_ID) =>
-            {
-                return Err(Reason::ResumedWithoutSession.into());
-            }
-            (None, _) => return Ok(OpenedSession(None)),
+        let Some(sealed) = head.session_id()? else {
+            return if head.resumes_stream() && self.resumption == Resumption::InSession {
+                Err(Reason::ResumedWithoutSession.into())
+            } else {
+                Ok(OpenedSession(None))
+            };
         };
         let id = self
             .seal

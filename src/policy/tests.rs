@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{Policy, Rule, ScopeMap, all_of, any_of, base_only, deny, without_token};
-use crate::call::Calls;
+use crate::call::{Calls, Head};
 use crate::config_error::Problems;
 use crate::grant::Grant;
 use crate::refusal::RefusalKind;
@@ -336,7 +336,7 @@ fn calls(body: &str) -> Calls<'_> {
         .body(())
         .unwrap()
         .into_parts();
-    Calls::read(&parts, body.as_bytes()).unwrap()
+    Calls::read(&Head::read(&parts.headers), body.as_bytes()).unwrap()
 }
 
 /// What the policy says of a batch of these. Nothing is said of the calls before the base rule holds.

@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::head::Head;
 use super::one_call::{Call, MessageKind};
 use super::rpc::{self, Messages};
 use super::target::{Target, UriRoom};
@@ -22,29 +23,14 @@ pub(super) struct Mirrored<'h> {
 }
 
 impl<'h> Mirrored<'h> {
-    pub(super) fn read(headers: &'h HeaderMap) -> Result<Self, Refusal> {
-        let mut mirrored = Self {
-            protocol_version: None,
-            method: None,
-            name: None,
-        };
-        // Requests have few headers: going through them is cheaper than looking up three.
-        for (name, line) in headers {
-            let place = if *name == mcp::VERSION_HEADER {
-                &mut mirrored.protocol_version
-            } else if *name == mcp::METHOD_HEADER {
-                &mut mirrored.method
-            } else if *name == mcp::NAME_HEADER {
-                &mut mirrored.name
-            } else {
-                continue;
-            };
-            // RFC 9110 §5.3: a field that is no list has one line, and whoever picks one of two may pick the other.
-            if place.replace(line.as_bytes().trim_ascii()).is_some() {
-                return Err(Refusal::from(Reason::DuplicateHeader).got(name.as_str()));
-            }
-        }
-        Ok(mirrored)
+    pub(super) fn of(head: &Head<'h>) -> Result<Self, Refusal> {
+        let trimmed = |line: &'h HeaderValue| line.as_bytes().trim_ascii();
+        let protocol_version = head.protocol_version.only("mcp-protocol-version")?;
+        Ok(Self {
+            protocol_version: protocol_version.map(trimmed),
+            method: head.method.only("mcp-method")?.map(trimmed),
+            name: head.name.only("mcp-name")?.map(trimmed),
+        })
     }
 
     pub(super) fn may_batch(&self) -> bool {

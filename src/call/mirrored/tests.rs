@@ -363,7 +363,7 @@ fn bytes_that_are_not_visible_ascii_match_nothing() {
             };
             let mut parts = post(&[]);
             parts.headers.insert(header, value);
-            let refusal = Calls::read(&parts, body.as_bytes()).unwrap_err();
+            let refusal = Calls::read(&Head::read(&parts.headers), body.as_bytes()).unwrap_err();
             assert_eq!(
                 refusal.reason(),
                 Reason::HeaderMismatch,
@@ -406,9 +406,10 @@ fn a_batch_agrees_with_a_header_only_as_a_whole() {
 fn a_mismatch_answers_the_request_by_its_id() {
     let lines = [MODERN, ("mcp-method", "tools/list")];
     let body = request("tools/call", r#"{"name":"add"}"#);
-    let refusal = Calls::read(&post(&lines), body.as_bytes()).unwrap_err();
+    let refusal = Calls::read(&Head::read(&post(&lines).headers), body.as_bytes()).unwrap_err();
     assert_eq!(refusal.request_id(), Some("\"q-1\""));
     let notification = r#"{"jsonrpc":"2.0","method":"x"}"#;
-    let refusal = Calls::read(&post(&lines), notification.as_bytes()).unwrap_err();
+    let refusal =
+        Calls::read(&Head::read(&post(&lines).headers), notification.as_bytes()).unwrap_err();
     assert_eq!(refusal.request_id(), None);
 }

@@ -1,4 +1,5 @@
-use super::super::tests::reason;
+use super::super::tests::{post, reason};
+use super::super::{Calls, Head};
 use crate::refusal::Reason;
 
 fn refused(body: &str) -> Option<Reason> {
@@ -37,13 +38,13 @@ fn what_is_not_json_in_utf_8_is_refused_as_such() {
 #[test]
 fn invalid_utf_8_is_refused_wherever_it_is() {
     let valid = br#"{"jsonrpc":"2.0","id":1,"method":"ping","skipped":{"deep":["?"]}}"#;
-    let parts = super::super::tests::post(&[]);
-    assert!(super::super::Calls::read(&parts, valid).is_ok());
+    let parts = post(&[]);
+    assert!(Calls::read(&Head::read(&parts.headers), valid).is_ok());
     let mut invalid = valid.to_vec();
     let position = invalid.iter().position(|byte| *byte == b'?').unwrap();
     for bytes in [&b"\xff"[..], b"\xc3", b"\xed\xa0\x80", b"\xc0\x80"] {
         invalid.splice(position..=position, bytes.iter().copied());
-        let refusal = super::super::Calls::read(&parts, &invalid).unwrap_err();
+        let refusal = Calls::read(&Head::read(&parts.headers), &invalid).unwrap_err();
         assert_eq!(refusal.reason(), Reason::BodyNotJson, "{bytes:?}");
         invalid = valid.to_vec();
     }

@@ -15,7 +15,7 @@ pub(super) fn post(lines: &[(&str, &str)]) -> Parts {
 }
 
 pub(super) fn reason(lines: &[(&str, &str)], body: &str) -> Option<Reason> {
-    Calls::read(&post(lines), body.as_bytes())
+    Calls::read(&Head::read(&post(lines).headers), body.as_bytes())
         .err()
         .map(|refusal| refusal.reason())
 }
@@ -23,7 +23,7 @@ pub(super) fn reason(lines: &[(&str, &str)], body: &str) -> Option<Reason> {
 /// A request without headers of its own, its params being these.
 fn target(method: &str, params: &str) -> Result<String, Reason> {
     let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#);
-    match Calls::read(&post(&[]), body.as_bytes()) {
+    match Calls::read(&Head::read(&post(&[]).headers), body.as_bytes()) {
         Ok(calls) => Ok(described(&calls.iter().next().unwrap().target)),
         Err(refusal) => Err(refusal.reason()),
     }
@@ -45,7 +45,7 @@ pub(super) fn described(target: &Target<'_>) -> String {
 fn a_request_is_read_with_its_method_its_target_and_its_id() {
     let body =
         br#" {"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"add","arguments":{"name":1}}} "#;
-    let calls = Calls::read(&post(&[]), body).unwrap();
+    let calls = Calls::read(&Head::read(&post(&[]).headers), body).unwrap();
     let [call] = calls.iter().collect::<Vec<_>>().try_into().unwrap();
     assert_eq!(
         (call.kind, call.method.as_ref()),
@@ -238,7 +238,7 @@ fn whatever_has_a_method_is_that_call_whatever_else_it_carries() {
     ] {
         let body =
             format!(r#"{{"params":{{"name":"a"}},"jsonrpc":"2.0"{rest},"method":"tools/call"}}"#);
-        let calls = Calls::read(&post(&[]), body.as_bytes()).unwrap();
+        let calls = Calls::read(&Head::read(&post(&[]).headers), body.as_bytes()).unwrap();
         let call = calls.iter().next().unwrap();
         assert_eq!(
             (call.kind, described(&call.target)),
@@ -265,7 +265,7 @@ fn a_message_without_method_answers_or_is_refused() {
         (r#"{"jsonrpc":"2.0","id":1,"params":{}}"#, false),
         ("{}", false),
     ] {
-        match Calls::read(&post(&[]), body.as_bytes()) {
+        match Calls::read(&Head::read(&post(&[]).headers), body.as_bytes()) {
             Ok(calls) => {
                 let call = calls.iter().next().unwrap();
                 assert!(answers && call.kind == MessageKind::Response, "{body}");
@@ -293,7 +293,7 @@ fn an_id_is_repeated_as_json_when_it_is_short() {
         (&format!("\"{}\"", "\\u0001".repeat(100)), None),
     ] {
         let body = format!(r#"{{"jsonrpc":"2.0","id":{written},"method":"ping"}}"#);
-        let calls = Calls::read(&post(&[]), body.as_bytes()).unwrap();
+        let calls = Calls::read(&Head::read(&post(&[]).headers), body.as_bytes()).unwrap();
         assert_eq!(calls.request_id().as_deref(), quoted, "{written}");
     }
     for refused in [
@@ -319,7 +319,7 @@ fn an_id_is_repeated_as_json_when_it_is_short() {
 fn a_batch_is_for_clients_of_the_one_revision_that_had_them() {
     let batch = r#"[{"jsonrpc":"2.0","id":1,"method":"ping"},{"jsonrpc":"2.0","method":"tools/call","params":{"name":"a"}}]"#;
     for lines in [&[][..], &[("mcp-protocol-version", "2025-03-26")]] {
-        let calls = Calls::read(&post(lines), batch.as_bytes()).unwrap();
+        let calls = Calls::read(&Head::read(&post(lines).headers), batch.as_bytes()).unwrap();
         let members: Vec<_> = calls
             .iter()
             .map(|call| (call.kind, described(&call.target)))

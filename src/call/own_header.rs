@@ -1,0 +1,98 @@
+//! The headers that the gate judges, rewrites or takes off, told from all others by one look at a name.
+
+use http::HeaderName;
+
+/// A header that the gate judges, rewrites or takes off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OwnHeader {
+    AcceptEncoding,
+    ContentEncoding,
+    ContentType,
+    LastEventId,
+    McpMethod,
+    McpName,
+    McpProtocolVersion,
+    McpSessionId,
+    TransferEncoding,
+    Upgrade,
+}
+
+/// What a name is to the gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NameKind {
+    Own(OwnHeader),
+    /// One of ours but for the characters between its words. To a reader of CGI's kind `Mcp_Session_Id`, which nothing
+    /// here judges, is `Mcp-Session-Id` (RFC 3875 §4.1.18). Some readers change every character that is neither letter
+    /// nor digit, not `_` alone.
+    Lookalike,
+    Other,
+}
+
+impl NameKind {
+    pub(super) fn of(name: &HeaderName) -> Self {
+        let name = name.as_str().as_bytes();
+        match own_of_length(name.len()) {
+            Some((own, text, _)) if name == text => Self::Own(own),
+            Some((_, text, hyphens)) if is_alike(name, text, hyphens) => Self::Lookalike,
+            _ => Self::Other,
+        }
+    }
+}
+
+fn is_alike(name: &[u8], own: &[u8], hyphens: &[usize]) -> bool {
+    // Of nearly every name these bytes are hyphens, or letters of a name that is none of ours.
+    let is_odd = |at: &usize| {
+        name.get(*at)
+            .is_some_and(|byte| *byte != b'-' && !byte.is_ascii_alphanumeric())
+    };
+    let alike = |(written, own): (&u8, &u8)| {
+        written == own || (*own == b'-' && !written.is_ascii_alphanumeric())
+    };
+    hyphens.iter().any(is_odd) && name.iter().zip(own).all(alike)
+}
+
+/// The one header of ours with a name of this length, its name, and where the hyphens are in it.
+fn own_of_length(bytes: usize) -> Option<(OwnHeader, &'static [u8], &'static [usize])> {
+    Some(match bytes {
+        7 => (OwnHeader::Upgrade, b"upgrade", &[]),
+        8 => (OwnHeader::McpName, b"mcp-name", &[3]),
+        10 => (OwnHeader::McpMethod, b"mcp-method", &[3]),
+        12 => (OwnHeader::ContentType, b"content-type", &[7]),
+        13 => (OwnHeader::LastEventId, b"last-event-id", &[4, 10]),
+        14 => (OwnHeader::McpSessionId, b"mcp-session-id", &[3, 11]),
+        15 => (OwnHeader::AcceptEncoding, b"accept-encoding", &[6]),
+        16 => (OwnHeader::ContentEncoding, b"content-encoding", &[7]),
+        17 => (OwnHeader::TransferEncoding, b"transfer-encoding", &[8]),
+        20 => (
+            OwnHeader::McpProtocolVersion,
+            b"mcp-protocol-version",
+            &[3, 12],
+        ),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(name: &[u8]) -> NameKind {
+        NameKind::of(&HeaderName::from_bytes(name).unwrap())
+    }
+
+    #[test]
+    fn our_own_names_have_their_hyphens_where_it_is_said_and_are_no_lookalikes_of_themselves() {
+        for (header, own, hyphens) in (0..64).filter_map(own_of_length) {
+            let found: Vec<usize> = (0..own.len()).filter(|at| own[*at] == b'-').collect();
+            assert_eq!(found, hyphens);
+            assert_eq!(kind(own), NameKind::Own(header));
+            for at in found {
+                let mut name = own.to_vec();
+                name[at] = b'_';
+                assert_eq!(kind(&name), NameKind::Lookalike);
+                name[0] = b'x';
+                assert_eq!(kind(&name), NameKind::Other);
+            }
+        }
+    }
+}
