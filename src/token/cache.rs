@@ -6,19 +6,18 @@
 
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use moka::sync::Cache;
 
+use super::cache_entry::CacheEntry;
 use super::credentials::PresentedToken;
 use super::fingerprint::{AlreadyHashed, Fingerprint, Fingerprinted};
 use super::principal::Principal;
+use super::recent;
 use super::revocation::Revocations;
 use super::token_hash::TokenHash;
 use crate::clock::Timestamp;
-use crate::issuer::KeySource;
-use crate::jose::Key;
 use crate::refusal::{Reason, Refusal};
 
 /// What an entry costs besides the claims: the principal's parts, and moka's own bookkeeping. Measured.
@@ -39,25 +38,6 @@ const RECENTLY: Duration = Duration::from_secs(60 * 60);
 pub(crate) struct VerifiedCache {
     entries: Cache<Fingerprint, Arc<CacheEntry>, BuildHasherDefault<AlreadyHashed>>,
     max_age: Duration,
-}
-
-/// A token's verdict, and what it stands and falls with.
-#[derive(Debug)]
-pub(crate) struct CacheEntry {
-    pub(crate) principal: Principal,
-    /// When the token itself is over, leeway included, or when its issuer is to be asked again.
-    pub(crate) dies_at: Timestamp,
-    /// Nothing, where its issuer was asked about it instead.
-    pub(crate) proof: Option<KeyProof>,
-    /// The generation of revocations that it was last held against.
-    pub(crate) judged_in: AtomicU64,
-}
-
-/// The key that signed.
-#[derive(Debug, Clone)]
-pub(crate) struct KeyProof {
-    pub(crate) key: Arc<Key>,
-    pub(crate) source: Arc<KeySource>,
 }
 
 impl VerifiedCache {
@@ -82,27 +62,27 @@ impl VerifiedCache {
         now: Timestamp,
         revocations: &Revocations,
     ) -> Result<Option<Principal>, Refusal> {
-        let Some(verified) = self.entries.get(&fingerprint) else {
+        let Some(entry) = self.entry(fingerprint, now) else {
             return Ok(None);
         };
-        if now >= verified.dies_at
-            || verified
-                .proof
-                .as_ref()
-                .is_some_and(|proof| proof.key.is_retired())
-        {
-            self.entries.invalidate(&fingerprint);
-            return Ok(None);
+        entry.check_keys(now)?;
+        entry
+            .check_revocations(token, now, revocations)
+            .inspect_err(|_| self.entries.invalidate(&fingerprint))?;
+        Ok(Some(entry.principal.clone()))
+    }
+
+    fn entry(&self, token: Fingerprint, now: Timestamp) -> Option<Arc<CacheEntry>> {
+        if let Some(entry) = recent::get(&token).filter(|entry| !entry.is_over(now)) {
+            return Some(entry);
         }
-        if let Some(proof) = &verified.proof {
-            proof.source.still_serving(now)?;
+        let entry = self.entries.get(&token)?;
+        if entry.is_over(now) {
+            self.entries.invalidate(&token);
+            return None;
         }
-        if verified.judged_in.load(Ordering::Relaxed) != revocations.generation() {
-            let judged = revocations.judge(&verified.principal, token, now);
-            let generation = judged.inspect_err(|_| self.entries.invalidate(&fingerprint))?;
-            verified.judged_in.store(generation, Ordering::Relaxed);
-        }
-        Ok(Some(verified.principal.clone()))
+        recent::put(token, &entry);
+        Some(entry)
     }
 
     pub(super) fn insert(&self, token: Fingerprint, mut verified: CacheEntry, now: Timestamp) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use super::cache::KeyProof;
+use super::cache_entry::KeyProof;
 use super::claims::{CLIENT_CLAIMS, ClaimSource, Claims};
 use super::credentials::PresentedToken;
 use super::fingerprint::{Fingerprint, Fingerprinted};

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use super::cache::{CacheEntry, KeyProof, RecentlyGood, RejectedCache, VerifiedCache};
+use super::cache::{RecentlyGood, RejectedCache, VerifiedCache};
+use super::cache_entry::{CacheEntry, KeyProof};
 use super::fingerprint::{Fingerprint, Fingerprinted};
 use super::principal::Principal;
 use super::revocation::Revocations;

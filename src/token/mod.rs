@@ -1,12 +1,13 @@
 //! Whose token is it? From the `Authorization` header to a [`Principal`].
 //!
-//! `credentials` reads the header, and `memory` knows tokens that were seen before (`cache`, by their `fingerprint`) or
+//! `credentials` reads the header, and `memory` knows tokens that were seen before (`cache`, by their `fingerprint`, and `recent` in front of it) or
 //! are revoked (`revocation`). `verify` walks the path of a new one: a JWT is verified by its signature, any other token is
 //! looked up at its issuer (`lookup`), and `claims` validates what it is said to be, by the issuer's `profile`.
 //! `standing` verifies the token of a stream again, `health` tells whether an issuer's tokens can be judged, `token_hash`
 //! is what the log calls a token, and `unverified` what a token says of itself, for explanations.
 
 mod cache;
+mod cache_entry;
 mod claims;
 mod credentials;
 mod fingerprint;
@@ -15,6 +16,7 @@ mod lookup;
 mod memory;
 mod principal;
 mod profile;
+mod recent;
 mod revocation;
 mod standing;
 mod token_hash;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::cache::KeyProof;
+use super::cache_entry::KeyProof;
 use super::claims::{ClaimSource, Claims};
 use super::credentials::PresentedToken;
 use super::fingerprint::{FingerprintKey, Fingerprinted};

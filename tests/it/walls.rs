@@ -63,7 +63,7 @@ const HANDED_ON: &[(&str, &str, &[&str])] = &[
     (
         "policy",
         "call",
-        &["Call", "Calls", "MessageKind", "Target"],
+        &["Call", "Calls", "Head", "MessageKind", "Target"],
     ),
     ("policy", "token", &["Principal"]),
 ];
