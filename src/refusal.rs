@@ -234,6 +234,9 @@ macro_rules! reasons {
         pub(crate) enum Reason { $($reason),* }
 
         impl Reason {
+            #[cfg(test)]
+            pub(crate) const ALL: &[Self] = &[$(Self::$reason),*];
+
             pub(crate) fn code(self) -> &'static str {
                 match self { $(Self::$reason => $code),* }
             }

@@ -1,4 +1,4 @@
-//! The answers to refused requests. Those to strangers are prepared.
+//! The answers to refused requests.
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::challenge::{Challenge, requested, requested_for_operation};
 use super::wire::{Challenged, Row, json_rpc_code, row};
-use crate::refusal::{Reason, Refusal, RefusalKind};
+use crate::refusal::Refusal;
 use crate::scope::Scopes;
 
 /// Answers refusals.
@@ -18,43 +18,15 @@ pub(crate) struct Answers {
     initial: Scopes,
     /// The first issuer's: the caller is not known yet when a first challenge is made.
     request_prefix: String,
-    /// The challenge for callers without a verified token. It does not change, and there may be many of them.
-    to_strangers: Vec<Prepared>,
-}
-
-/// An answer written beforehand.
-#[derive(Debug)]
-struct Prepared {
-    kind: RefusalKind,
-    challenge: HeaderValue,
-    body: Bytes,
 }
 
 impl Answers {
     pub(crate) fn new(resource_metadata: String, initial: Scopes, request_prefix: String) -> Self {
-        let mut answers = Self {
+        Self {
             resource_metadata,
             initial,
             request_prefix,
-            to_strangers: Vec::new(),
-        };
-        for reason in [
-            Reason::NoToken,
-            Reason::MalformedHeader,
-            Reason::BadSignature,
-        ] {
-            let refusal = Refusal::from(reason);
-            let row = row(refusal.kind());
-            let scopes = answers.scopes(&refusal, &row, None);
-            let challenge = answers.challenge(&row, scopes.as_deref()).to_header();
-            let body = answers.body(&refusal, &row, scopes.as_deref()).into();
-            answers.to_strangers.push(Prepared {
-                kind: refusal.kind(),
-                challenge,
-                body,
-            });
         }
-        answers
     }
 
     pub(crate) fn resource_metadata(&self) -> &str {
@@ -68,27 +40,16 @@ impl Answers {
     /// `request_prefix` is that of the caller's own issuer, where the caller is known.
     pub(crate) fn refuse(&self, refusal: Refusal, request_prefix: Option<&str>) -> Response<Bytes> {
         let row = row(refusal.kind());
-        let prepared = self
-            .to_strangers
-            .iter()
-            .find(|prepared| prepared.kind == refusal.kind());
-        let (challenge, body) = match prepared.filter(|_| request_prefix.is_none()) {
-            Some(prepared) => (Some(prepared.challenge.clone()), prepared.body.clone()),
-            None => {
-                let scopes = self.scopes(&refusal, &row, request_prefix);
-                let challenge = self.challenge(&row, scopes.as_deref());
-                let is_sent = row.challenge != Challenged::Not;
-                let body = self.body(&refusal, &row, scopes.as_deref());
-                (is_sent.then(|| challenge.to_header()), body.into())
-            }
-        };
-        let mut response = Response::new(body);
+        let scopes = self.scopes(&refusal, &row, request_prefix);
+        let challenge = self.challenge(&row, scopes.as_deref());
+        let body = self.body(&refusal, &row, scopes.as_deref());
+        let mut response = Response::new(Bytes::from(body));
         *response.status_mut() = row.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(challenge) = challenge {
-            headers.insert(WWW_AUTHENTICATE, challenge);
+        if row.challenge != Challenged::Not {
+            headers.insert(WWW_AUTHENTICATE, challenge.to_header());
         }
         if row.status == StatusCode::SERVICE_UNAVAILABLE {
             let seconds = refusal

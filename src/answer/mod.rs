@@ -2,18 +2,16 @@
 //!
 //! `wire` is the table, and `answers` makes a response of a refusal by it. `challenge` renders `WWW-Authenticate`,
 //! `metadata` the document it points to, from the same values, so that they cannot disagree; `well_known` serves the
-//! document, and `cors` lets browsers read it all.
+//! document.
 
 mod answers;
 mod challenge;
-mod cors;
 mod metadata;
 mod well_known;
 mod wire;
 
 pub(crate) use answers::Answers;
 pub(crate) use challenge::requested;
-pub(crate) use cors::Cors;
 pub use metadata::Metadata;
 pub(crate) use metadata::Publication;
 pub use well_known::MetadataService;

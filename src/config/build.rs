@@ -8,13 +8,13 @@ use super::issuer::{Advertise, Issuer};
 use super::origins::{Allowed, OriginsTable};
 use super::questions::{Questions, lookups};
 use super::trust::{Trust, issuers};
-use crate::answer::{Answers, Cors, Publication, WellKnown, requested};
+use crate::answer::{Answers, Publication, WellKnown, requested};
 use crate::call::Arriving;
 use crate::clock::Clock;
 use crate::config_error::{ConfigError, ConfigProblem, Flawed, Problems};
 use crate::events::Events;
 use crate::issuer::{Fetcher, HttpClientBuilder, metadata_urls};
-use crate::pipeline::{Origins, Pipeline};
+use crate::pipeline::{Cors, Origins, Pipeline, PreparedAnswers};
 use crate::policy::{Callers, Decider, OwnDecision, Policy, published_scopes};
 use crate::resource_uri::{HttpUrl, ResourceUri};
 use crate::scope::Scopes;
@@ -192,20 +192,23 @@ fn gate(
     let (resource, policy, lasting) = (resource.clone()?, policy?, lasting?);
     let clock = lasting.clock.clone();
     let issuers = issuers.into_iter().collect::<Result<_, _>>()?;
+    let cors = if config.origins.cors_headers {
+        Cors::Ours
+    } else {
+        Cors::LeftToOthers
+    };
+    let answers = Answers::new(
+        resource.metadata_url(),
+        policy.initial().clone(),
+        request_prefix,
+    );
     Ok(Pipeline {
-        answers: Answers::new(
-            resource.metadata_url(),
-            policy.initial().clone(),
-            request_prefix,
-        ),
+        prepared: PreparedAnswers::new(&answers, cors),
+        answers,
         well_known: Arc::new(well_known?),
         events: Events::new(clock.clone()),
         origins: origins?,
-        cors: if config.origins.cors_headers {
-            Cors::Ours
-        } else {
-            Cors::LeftToOthers
-        },
+        cors,
         verifier: Verifier {
             issuers,
             lookups: lookups?,

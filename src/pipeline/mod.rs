@@ -1,11 +1,14 @@
 //! The path of a request, and its way back.
 //!
 //! `request` is the path, on a `visit`, through the `rooms`; `response` is the way back, and `stream_watch` what ends it
-//! once the caller would be refused. `origin` and `session` are steps that are about HTTP, not about tokens or scopes;
-//! `incoming` is the request's body on its way, and `record` makes events of a visit.
+//! once the caller would be refused. `origin`, `cors` and `session` are steps that are about HTTP, not about tokens or
+//! scopes; `incoming` is the request's body on its way, `prepared` has the answers that do not change, and `record` makes
+//! events of a visit.
 
+mod cors;
 mod incoming;
 mod origin;
+mod prepared;
 mod record;
 mod request;
 mod response;
@@ -14,8 +17,10 @@ mod session;
 mod stream_watch;
 mod visit;
 
+pub(crate) use cors::Cors;
 pub(crate) use incoming::IncomingBody;
 pub(crate) use origin::Origins;
+pub(crate) use prepared::PreparedAnswers;
 pub(crate) use request::told;
 pub(crate) use rooms::Pipeline;
 pub(crate) use session::{Resumption, SessionBinding, Sessions};

@@ -266,9 +266,16 @@ impl Pipeline {
     fn refuse(&self, refusal: Refusal, visit: Visit) -> Response<Bytes> {
         let (refusal, hidden) = told(refusal, &visit);
         self.record_refused(&visit, &refusal, hidden.as_ref());
-        let prefix = visit.principal().map(Principal::request_prefix);
+        let Visit { origin, caller, .. } = visit;
+        if caller.is_none()
+            && let Some(prepared) = self.prepared.of(refusal.kind())
+        {
+            return prepared.to_response(refusal, origin);
+        }
+        let caller = caller.as_ref().map(|caller| &caller.principal);
+        let prefix = caller.map(Principal::request_prefix);
         let mut answer = self.answers.refuse(refusal, prefix);
-        self.cors.make_readable(visit.origin, answer.headers_mut());
+        self.cors.make_readable(origin, answer.headers_mut());
         answer
     }
 }

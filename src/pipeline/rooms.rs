@@ -3,9 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::cors::Cors;
 use super::origin::Origins;
+use super::prepared::PreparedAnswers;
 use super::session::Sessions;
-use crate::answer::{Answers, Cors, WellKnown};
+use crate::answer::{Answers, WellKnown};
 use crate::call::Bodies;
 use crate::events::Events;
 use crate::policy::{Callers, OwnDecision, Policy};
@@ -28,6 +30,7 @@ pub(crate) struct Pipeline {
     pub(crate) decision: Option<OwnDecision>,
     pub(crate) streams: StreamPolicy,
     pub(crate) answers: Answers,
+    pub(crate) prepared: PreparedAnswers,
 }
 
 impl Pipeline {
