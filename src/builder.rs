@@ -116,8 +116,8 @@ impl Builder {
     /// # Errors
     /// Where no gate can be made from what was given. [`ConfigError`] names every value that is wrong.
     pub fn build(self) -> Result<Toolgate, ConfigError> {
-        let (gate, lasting) = config::build(&self.config, self.code_only)?;
-        Ok(Toolgate::new(gate, lasting))
+        let (gate, state) = config::build(&self.config, self.code_only)?;
+        Ok(Toolgate::new(gate, state))
     }
 }
 

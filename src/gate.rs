@@ -7,12 +7,12 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::answer::{MetadataService, WellKnown};
-use crate::config::{self, Config, Lasting};
+use crate::config::{self, Config};
 use crate::config_error::ConfigError;
 use crate::current::Current;
 use crate::explain::{Caller, Explanation};
 use crate::layer::ToolgateLayer;
-use crate::pipeline::{Pipeline, SessionBinding};
+use crate::pipeline::{GateState, Pipeline, SessionBinding};
 use crate::resource_uri::ResourceUri;
 use crate::token::{IssuerHealth, Lookups, Revocation, RevocationError, When};
 
@@ -46,7 +46,7 @@ pub struct Toolgate {
 struct Fixed {
     resource: Arc<ResourceUri>,
     metadata_url: String,
-    lasting: Lasting,
+    state: GateState,
     reloading: Mutex<()>,
 }
 
@@ -208,20 +208,20 @@ impl Toolgate {
             .reloading
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let gate = config::rebuild(&config, &self.fixed.lasting, &self.pipeline.get())?;
+        let gate = config::rebuild(&config, &self.fixed.state, &self.pipeline.get())?;
         announce(&gate);
         self.well_known.replace(gate.well_known.clone());
         self.pipeline.replace(Arc::new(gate));
         Ok(())
     }
 
-    pub(crate) fn new(gate: Pipeline, lasting: Lasting) -> Self {
+    pub(crate) fn new(gate: Pipeline, state: GateState) -> Self {
         announce(&gate);
         let metadata_url = gate.answers.resource_metadata().to_owned();
         let fixed = Fixed {
             resource: gate.resource.clone(),
             metadata_url,
-            lasting,
+            state,
             reloading: Mutex::default(),
         };
         Self {

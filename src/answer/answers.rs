@@ -1,5 +1,7 @@
 //! The answers to refused requests.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
@@ -17,11 +19,15 @@ pub(crate) struct Answers {
     /// What a first challenge asks for.
     initial: Scopes,
     /// The first issuer's: the caller is not known yet when a first challenge is made.
-    request_prefix: String,
+    request_prefix: Arc<str>,
 }
 
 impl Answers {
-    pub(crate) fn new(resource_metadata: String, initial: Scopes, request_prefix: String) -> Self {
+    pub(crate) fn new(
+        resource_metadata: String,
+        initial: Scopes,
+        request_prefix: Arc<str>,
+    ) -> Self {
         Self {
             resource_metadata,
             initial,

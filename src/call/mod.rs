@@ -25,7 +25,7 @@ mod tests;
 
 pub(crate) use arguments::arguments;
 pub use body::RequestBody;
-pub(crate) use body::{Arriving, Bodies, discard_body, whole};
+pub(crate) use body::{Arriving, Bodies, BodyLimits, discard_body, whole};
 pub(crate) use calls::Calls;
 pub(crate) use expected_response::ExpectedResponse;
 pub(crate) use head::{Head, HeadEdits, expects_call};

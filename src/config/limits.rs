@@ -1,14 +1,12 @@
 //! The `[limits]` table: every attacker-driven cost has a number.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::call::{Arriving, Bodies};
+use crate::call::BodyLimits;
 use crate::config_error::{ConfigProblem, Flawed, Problems};
 use crate::issuer::Lifetimes;
-use crate::token::{RecentlyGood, RejectedCache, Revocations, TokenCaches, VerifiedCache};
 
 /// Bounds that an operator may need to move. What is not set keeps its default.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -190,58 +188,47 @@ impl Limits {
         self.max_body_bytes.unwrap_or(MAX_BODY_BYTES)
     }
 
-    pub(super) fn bodies(&self, arriving: Arc<Arriving>) -> Bodies {
+    pub(super) fn bodies(&self) -> BodyLimits {
         let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         let longest = self.longest_body();
-        Bodies {
+        let anonymous = self.anonymous_body_bytes.unwrap_or(ANONYMOUS_BODY_BYTES);
+        let arriving = self.arriving_bodies_bytes;
+        BodyLimits {
             max_bytes: bytes(longest),
             // Never more than from those who are known.
-            anonymous_bytes: bytes(
-                self.anonymous_body_bytes
-                    .unwrap_or(ANONYMOUS_BODY_BYTES)
-                    .min(longest),
-            ),
-            time: Duration::from_secs(self.body_seconds.unwrap_or(BODY_SECONDS)),
-            arriving_bytes: bytes(
-                self.arriving_bodies_bytes
-                    .unwrap_or(ARRIVING_BODIES_BYTES.max(longest)),
-            ),
-            arriving,
+            anonymous_bytes: bytes(anonymous.min(longest)),
+            time: seconds(self.body_seconds, BODY_SECONDS),
+            arriving_bytes: bytes(arriving.unwrap_or(ARRIVING_BODIES_BYTES.max(longest))),
         }
     }
 
     pub(super) fn decision_time(&self) -> Duration {
-        Duration::from_secs(self.decision_seconds.unwrap_or(DECISION_SECONDS))
+        seconds(self.decision_seconds, DECISION_SECONDS)
     }
 
-    pub(super) fn memory(
-        &self,
-        revocations: Arc<Revocations>,
-        recently_good: Arc<RecentlyGood>,
-    ) -> TokenCaches {
-        let seconds = |set: Option<u64>, default| Duration::from_secs(set.unwrap_or(default));
-        let bytes = self.verified_cache_bytes.unwrap_or(VERIFIED_CACHE_BYTES);
-        let inactive = seconds(
+    pub(super) fn verified_bytes(&self) -> u64 {
+        self.verified_cache_bytes.unwrap_or(VERIFIED_CACHE_BYTES)
+    }
+
+    pub(super) fn verified_for(&self) -> Duration {
+        seconds(self.verified_seconds, VERIFIED_SECONDS)
+    }
+
+    pub(super) fn active_for(&self) -> Duration {
+        seconds(
+            self.introspection_active_seconds,
+            INTROSPECTION_ACTIVE_SECONDS,
+        )
+    }
+
+    pub(super) fn inactive_for(&self) -> Duration {
+        seconds(
             self.introspection_inactive_seconds,
             INTROSPECTION_INACTIVE_SECONDS,
-        );
-        TokenCaches {
-            verified: VerifiedCache::new(bytes, seconds(self.verified_seconds, VERIFIED_SECONDS)),
-            rejected: RejectedCache::new(inactive),
-            recently_good,
-            revocations,
-        }
-    }
-
-    pub(super) fn introspection_active(&self) -> Duration {
-        Duration::from_secs(
-            self.introspection_active_seconds
-                .unwrap_or(INTROSPECTION_ACTIVE_SECONDS),
         )
     }
 
     pub(super) fn lifetimes(&self) -> Lifetimes {
-        let seconds = |set: Option<u64>, default| Duration::from_secs(set.unwrap_or(default));
         Lifetimes {
             min: seconds(self.jwks_min_seconds, JWKS_MIN_SECONDS),
             default: seconds(self.jwks_default_seconds, JWKS_DEFAULT_SECONDS),
@@ -253,4 +240,8 @@ impl Limits {
             ),
         }
     }
+}
+
+fn seconds(set: Option<u64>, default: u64) -> Duration {
+    Duration::from_secs(set.unwrap_or(default))
 }

@@ -1,6 +1,5 @@
 //! The `[sessions]` table.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer};
@@ -9,8 +8,8 @@ use super::hushed::{Hushed, hushed, hushed_table};
 use super::limits::MAX_SECONDS;
 use super::secret::{Secret, secret_of, without_newline};
 use crate::config_error::{ConfigProblem, Flawed, Problems, all};
-use crate::pipeline::{self, Resumption, SessionBinding};
-use crate::seal::{Seal, SealingKey};
+use crate::pipeline::{Resumption, SessionBinding, SessionsSpec};
+use crate::seal::SealingKey;
 use crate::stream::{StreamPolicy, Streams};
 
 /// To whom sessions belong, and when streams of events end. For [`Builder::sessions`](crate::Builder::sessions).
@@ -106,21 +105,17 @@ impl Sessions {
         })
     }
 
-    /// The keys that were given, the one to seal with first.
-    pub(super) fn keys(&self, problems: &mut Problems) -> Result<Vec<Arc<SealingKey>>, Flawed> {
-        all(self.0.keys.iter().enumerate().map(|(position, key)| {
+    pub(super) fn spec(&self, problems: &mut Problems) -> Result<SessionsSpec, Flawed> {
+        let keys = all(self.0.keys.iter().enumerate().map(|(position, key)| {
             let field = format!("sessions.keys[{position}]");
             let key = secret_of(&field, key, |text| SealingKey::read(without_newline(text)));
             Ok(problems.keep(key)?.last_read())
-        }))
-    }
-
-    pub(super) fn with(&self, seal: Arc<Seal>) -> pipeline::Sessions {
-        pipeline::Sessions {
+        }));
+        Ok(SessionsSpec {
             binding: self.0.binding,
             resumption: self.0.resumption,
-            seal,
-        }
+            keys: keys?,
+        })
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) use endpoint::{Endpoint, EndpointFetch};
 pub(crate) use failure::IntrospectionFailure;
 pub(crate) use fetch::{Fetcher, HttpClientBuilder};
 pub(crate) use introspector::Introspector;
-pub(crate) use kept::{Kept, MAX_WAIT};
+pub(crate) use kept::{Fetch, Kept, MAX_WAIT};
 pub(crate) use keys::{KeyFetch, KeySource};
 pub(crate) use response::IntrospectionResponse;
 pub(crate) use secret::{FileSecret, NoSecret, SecretSource};

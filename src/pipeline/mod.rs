@@ -1,10 +1,11 @@
 //! The path of a request, and its way back.
 //!
-//! `request` is the path, on a `visit`, through the `rooms`; `response` is the way back, and `stream_watch` what ends it
+//! `request` is the path, on a `visit`, through the `rooms`, which `assemble` makes of a configuration; `response` is the way back, and `stream_watch` what ends it
 //! once the caller would be refused. `origin`, `cors` and `session` are steps that are about HTTP, not about tokens or
 //! scopes; `incoming` is the request's body on its way, `prepared` has the answers that do not change, and `record` makes
 //! events of a visit.
 
+mod assemble;
 mod cors;
 mod incoming;
 mod origin;
@@ -17,11 +18,11 @@ mod session;
 mod stream_watch;
 mod visit;
 
+pub(crate) use assemble::{GateState, PipelineSpec};
 pub(crate) use cors::Cors;
 pub(crate) use incoming::IncomingBody;
 pub(crate) use origin::Origins;
-pub(crate) use prepared::PreparedAnswers;
 pub(crate) use request::told;
 pub(crate) use rooms::Pipeline;
-pub(crate) use session::{Resumption, SessionBinding, Sessions};
+pub(crate) use session::{Resumption, SessionBinding, SessionsSpec};
 pub(crate) use visit::Visit;

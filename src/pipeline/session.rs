@@ -10,7 +10,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::call::Head;
 use crate::refusal::{Reason, Refusal};
-use crate::seal::{Owner, Purpose, Seal, Unopened};
+use crate::resource_uri::ResourceUri;
+use crate::seal::{Owner, Purpose, Seal, SealingKey, Unopened};
 use crate::token::Principal;
 
 static SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -21,6 +22,14 @@ pub(crate) struct Sessions {
     pub(crate) binding: SessionBinding,
     pub(crate) resumption: Resumption,
     pub(crate) seal: Arc<Seal>,
+}
+
+/// What a configuration says of sessions.
+pub(crate) struct SessionsSpec {
+    pub(crate) binding: SessionBinding,
+    pub(crate) resumption: Resumption,
+    /// The one to seal with first. Without any, the gate seals with a key of its own.
+    pub(crate) keys: Vec<Arc<SealingKey>>,
 }
 
 /// To whom a session id is bound.
@@ -51,6 +60,22 @@ pub(crate) struct OpenedSession(Option<HeaderValue>);
 pub(crate) struct InvalidSessionId;
 
 impl Sessions {
+    pub(crate) fn new(
+        spec: SessionsSpec,
+        resource: &Arc<ResourceUri>,
+        own_key: &Arc<SealingKey>,
+    ) -> Self {
+        let (first, older) = match spec.keys.split_first() {
+            Some((first, older)) => (first, older.to_vec()),
+            None => (own_key, Vec::new()),
+        };
+        Self {
+            binding: spec.binding,
+            resumption: spec.resumption,
+            seal: Arc::new(Seal::new(resource.clone(), first.clone(), older)),
+        }
+    }
+
     /// Opens the session that a request names, for its owner alone.
     pub(crate) fn open(
         &self,

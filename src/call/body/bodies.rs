@@ -12,8 +12,8 @@ use super::collect::collect;
 use crate::refusal::{Reason, Refusal};
 
 /// The limits of bodies that are read to judge the calls in them.
-#[derive(Debug)]
-pub(crate) struct Bodies {
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BodyLimits {
     /// The longest one.
     pub(crate) max_bytes: usize,
     /// The longest one of a caller without a token.
@@ -22,10 +22,20 @@ pub(crate) struct Bodies {
     pub(crate) time: Duration,
     /// What all that are still arriving may hold together.
     pub(crate) arriving_bytes: usize,
-    pub(crate) arriving: Arc<Arriving>,
+}
+
+/// Reads bodies within their limits.
+#[derive(Debug)]
+pub(crate) struct Bodies {
+    limits: BodyLimits,
+    arriving: Arc<Arriving>,
 }
 
 impl Bodies {
+    pub(crate) fn new(limits: BodyLimits, arriving: Arc<Arriving>) -> Self {
+        Self { limits, arriving }
+    }
+
     /// Reads the whole body. What comes in one piece with its head is never held, and counts nowhere.
     pub(crate) fn collect<B>(
         &self,
@@ -36,22 +46,22 @@ impl Bodies {
         B: Body<Data = Bytes>,
     {
         let (max_bytes, limit) = if is_known {
-            (self.max_bytes, self.arriving_bytes)
+            (self.limits.max_bytes, self.limits.arriving_bytes)
         } else {
             // Half is for those with a token: strangers must not lock them out.
             (
-                self.anonymous_bytes,
-                (self.arriving_bytes / 2).max(self.anonymous_bytes),
+                self.limits.anonymous_bytes,
+                (self.limits.arriving_bytes / 2).max(self.limits.anonymous_bytes),
             )
         };
         let held = Held::nothing(&self.arriving, limit);
-        collect(body, max_bytes, self.time, held)
+        collect(body, max_bytes, self.limits.time, held)
     }
 
     /// Refuses any body.
     pub(crate) async fn expect_none<B: Body<Data = Bytes>>(&self, body: B) -> Result<(), Refusal> {
         let held = Held::nothing(&self.arriving, 0);
-        match collect(body, 0, self.time, held).await {
+        match collect(body, 0, self.limits.time, held).await {
             Ok(_) => Ok(()),
             Err(refusal) if refusal.reason() == Reason::BodyTooLarge => {
                 Err(Reason::UnexpectedBody.into())

@@ -12,7 +12,7 @@ mod request_body;
 mod tests;
 
 pub(crate) use arriving::Arriving;
-pub(crate) use bodies::Bodies;
+pub(crate) use bodies::{Bodies, BodyLimits};
 pub(crate) use discard::discard_body;
 pub use request_body::RequestBody;
 pub(crate) use request_body::whole;

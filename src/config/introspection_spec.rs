@@ -1,166 +1,67 @@
-//! From an introspection table as written to questions that can be asked.
-
-use std::sync::Arc;
-use std::time::Duration;
+//! From an introspection table as written to where and how tokens are introspected.
 
 use super::Introspection;
 use super::introspection::{Authentication, IntrospectionTable, WhenName};
 use super::issuer::Issuer;
 use super::secret::{secret_of, without_newline};
-use crate::clock::Clock;
 use crate::config_error::{ConfigProblem, Flawed, Problems};
-use crate::issuer::{
-    AssertionSigner, Client, Endpoint, EndpointFetch, Fetcher, Introspector, Kept, Lifetimes,
-    SecretSource, metadata_urls,
-};
+use crate::issuer::{AssertionSigner, Client, Location, SecretSource, metadata_urls};
 use crate::jose::{Algorithm, SigningKey};
 use crate::resource_uri::HttpUrl;
-use crate::token::{LookupSpec, Lookups, TokenCaches, TrustedIssuer, When};
+use crate::token::{IntrospectionSpec, When};
 
-/// What all questions share.
-pub(super) struct Questions<'a> {
-    pub(super) fetcher: Fetcher,
-    pub(super) lifetimes: Lifetimes,
-    pub(super) active_for: Duration,
-    pub(super) memory: Arc<TokenCaches>,
-    pub(super) clock: Clock,
-    /// Of the configuration that this one replaces.
-    pub(super) earlier: &'a [Arc<Lookups>],
-}
-
-/// For each issuer that is asked, of those that are trusted; both lists have the same order. Every field is checked,
-/// whatever is wrong with its issuer or with what all share.
-pub(super) fn lookups(
-    issuers: &[Issuer],
-    trusted: &[Result<Arc<TrustedIssuer>, Flawed>],
-    questions: Result<&Questions<'_>, Flawed>,
+/// Whether and how an issuer is asked. Each field is checked in any case.
+pub(super) fn introspection_spec(
+    position: usize,
+    issuer: &Issuer,
     problems: &mut Problems,
-) -> Result<Vec<Arc<Lookups>>, Flawed> {
-    let sound = check_prefixes(issuers, problems);
-    let asked =
-        issuers
-            .iter()
-            .zip(trusted)
-            .enumerate()
-            .filter_map(|(position, (issuer, trusted))| {
-                let Introspection(table) = issuer.introspection.as_ref()?;
-                let checked = Checked::new(position, &issuer.issuer, table, problems);
-                let lookups = || Ok(questions?.lookups(table, checked?, trusted.clone()?));
-                Some(lookups())
-            });
-    // Each is checked, before the first that is wrong ends it.
-    let asked: Vec<Result<_, _>> = asked.collect();
+) -> Result<Option<IntrospectionSpec>, Flawed> {
+    let Some(Introspection(table)) = &issuer.introspection else {
+        return Ok(None);
+    };
+    let issuer = issuer.issuer.as_str();
+    let field = |name: &str| format!("issuers[{position}].introspection.{name}");
+    let mut sound = Ok(());
+    if table.token_prefix.as_deref() == Some("") {
+        let fix = "every token begins with nothing: leave it out, or write how the tokens begin";
+        sound =
+            Err(problems.add(ConfigProblem::not_allowed(field("token_prefix"), fix).showing("")));
+    }
+    let endpoint = problems.keep(endpoint(field("endpoint"), issuer, table));
+    let client = client(&field, table, issuer, problems);
     sound?;
-    asked.into_iter().collect()
-}
-
-/// What is made of a table's fields without anything else.
-struct Checked {
-    ask_at: AskAt,
-    client: Client,
-}
-
-enum AskAt {
-    Here(String),
-    Discovered(Vec<String>),
-}
-
-impl Checked {
-    fn new(
-        position: usize,
-        issuer: &str,
-        table: &IntrospectionTable,
-        problems: &mut Problems,
-    ) -> Result<Self, Flawed> {
-        let field = |name: &str| format!("issuers[{position}].introspection.{name}");
-        let mut sound = Ok(());
-        if table.token_prefix.as_deref() == Some("") {
-            let fix =
-                "every token begins with nothing: leave it out, or write how the tokens begin";
-            sound =
-                Err(problems
-                    .add(ConfigProblem::not_allowed(field("token_prefix"), fix).showing("")));
-        }
-        let ask_at = problems.keep(ask_at(field("endpoint"), issuer, table));
-        let client = client(&field, table, issuer, problems);
-        sound?;
-        Ok(Self {
-            ask_at: ask_at?,
-            client: client?,
-        })
-    }
-}
-
-fn ask_at(field: String, issuer: &str, table: &IntrospectionTable) -> Result<AskAt, ConfigProblem> {
-    if let Some(url) = &table.endpoint {
-        HttpUrl::parse(url).map_err(|fix| ConfigProblem::not_allowed(field, fix).showing(url))?;
-        return Ok(AskAt::Here(url.clone()));
-    }
-    metadata_urls(issuer).map(AskAt::Discovered).map_err(|why| {
-        ConfigProblem::missing(
-            field,
-            format!("it cannot be discovered ({why}): say where to ask"),
-        )
-    })
-}
-
-impl Questions<'_> {
-    fn lookups(
-        &self,
-        table: &IntrospectionTable,
-        Checked { ask_at, client }: Checked,
-        issuer: Arc<TrustedIssuer>,
-    ) -> Arc<Lookups> {
-        let endpoint = match ask_at {
-            AskAt::Here(url) => Arc::new(Kept::fixed(
-                Endpoint(url),
-                self.lifetimes.clone(),
-                self.clock.clone(),
-            )),
-            AskAt::Discovered(metadata_urls) => {
-                let (issuer, fetcher) = (issuer.name.clone(), self.fetcher.clone());
-                let fetch = EndpointFetch {
-                    issuer,
-                    metadata_urls,
-                    fetcher,
-                };
-                let mut earlier = self.earlier.iter();
-                earlier
-                    .find_map(|earlier| {
-                        earlier
-                            .introspector()
-                            .endpoint()
-                            .kept_for(&fetch, &self.lifetimes)
-                    })
-                    .unwrap_or_else(|| {
-                        Arc::new(Kept::fetched(
-                            fetch,
-                            self.lifetimes.clone(),
-                            self.clock.clone(),
-                        ))
-                    })
-            }
-        };
-        let when = match table.when {
+    Ok(Some(IntrospectionSpec {
+        token_prefix: table.token_prefix.clone(),
+        when: match table.when {
             WhenName::Opaque => When::Opaque,
             WhenName::Always => When::Always,
-        };
-        let introspector =
-            Introspector::new(endpoint, client, self.fetcher.clone(), self.clock.clone());
-        Arc::new(Lookups::new(LookupSpec {
-            issuer,
-            token_prefix: table.token_prefix.clone(),
-            when,
-            active_for: self.active_for,
-            introspector,
-            memory: self.memory.clone(),
-            clock: self.clock.clone(),
-        }))
+        },
+        endpoint: endpoint?,
+        client: client?,
+    }))
+}
+
+fn endpoint(
+    field: String,
+    issuer: &str,
+    table: &IntrospectionTable,
+) -> Result<Location, ConfigProblem> {
+    if let Some(url) = &table.endpoint {
+        HttpUrl::parse(url).map_err(|fix| ConfigProblem::not_allowed(field, fix).showing(url))?;
+        return Ok(Location::At(url.clone()));
     }
+    metadata_urls(issuer)
+        .map(Location::Discovered)
+        .map_err(|why| {
+            ConfigProblem::missing(
+                field,
+                format!("it cannot be discovered ({why}): say where to ask"),
+            )
+        })
 }
 
 /// A token must never be shown to a server that did not issue it: how it begins says which one did.
-fn check_prefixes(issuers: &[Issuer], problems: &mut Problems) -> Result<(), Flawed> {
+pub(super) fn check_prefixes(issuers: &[Issuer], problems: &mut Problems) -> Result<(), Flawed> {
     let tables = issuers
         .iter()
         .enumerate()

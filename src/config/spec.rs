@@ -1,0 +1,194 @@
+//! From raw text to what the rooms are made from. Every value is checked, whatever is wrong with the others.
+
+use std::sync::Arc;
+
+use super::Config;
+use super::callers::caller_rules;
+use super::issuer::{Advertise, Issuer};
+use super::issuer_spec::issuer_specs;
+use super::origins::{Allowed, OriginsTable};
+use crate::answer::{Publication, WellKnown, requested};
+use crate::config_error::{ConfigProblem, Flawed, Problems};
+use crate::issuer::metadata_urls;
+use crate::pipeline::{Cors, Origins, PipelineSpec};
+use crate::policy::{Callers, Policy, published_scopes};
+use crate::resource_uri::{HttpUrl, ResourceUri};
+use crate::scope::Scopes;
+use crate::token::VerifierSpec;
+
+impl Config {
+    /// Checks all of it. `kept` is the resource of a gate whose configuration this one replaces.
+    pub(super) fn spec(
+        &self,
+        kept: Option<&ResourceUri>,
+        problems: &mut Problems,
+    ) -> Result<PipelineSpec, Flawed> {
+        let resource = problems.keep(resource(self, kept));
+        // Of unsound limits nothing is built: a cache may panic over them.
+        let limits = self.limits.check(problems);
+        let policy = policy(self, problems);
+        let sessions = self.sessions.spec(problems);
+        let streams = problems.keep(self.sessions.stream_policy());
+        let issuers = issuer_specs(&self.issuers, problems);
+        let callers = callers(&self.issuers, problems);
+        let well_known = well_known(self, resource.as_ref(), policy.as_ref(), problems);
+        let origins = origins(resource.as_ref(), self, problems);
+        limits?;
+        let (limits, resource) = (&self.limits, Arc::new(resource?));
+        Ok(PipelineSpec {
+            well_known: well_known?,
+            origins: origins?,
+            cors: if self.origins.cors_headers {
+                Cors::Ours
+            } else {
+                Cors::LeftToOthers
+            },
+            verifier: VerifierSpec {
+                resource: resource.clone(),
+                issuers: issuers?,
+                lifetimes: limits.lifetimes(),
+                verified_bytes: limits.verified_bytes(),
+                verified_for: limits.verified_for(),
+                active_for: limits.active_for(),
+                inactive_for: limits.inactive_for(),
+            },
+            callers: callers?,
+            bodies: limits.bodies(),
+            sessions: sessions?,
+            streams: streams?,
+            policy: policy?,
+            decision_time: limits.decision_time(),
+            resource,
+        })
+    }
+}
+
+fn resource(config: &Config, kept: Option<&ResourceUri>) -> Result<ResourceUri, ConfigProblem> {
+    let resource = ResourceUri::parse(&config.resource)
+        .map_err(|fix| ConfigProblem::not_allowed("resource", fix).showing(&config.resource))?;
+    match kept.map(ResourceUri::as_str) {
+        Some(kept) if kept != resource.as_str() => {
+            let fix = format!(
+                "a gate keeps its resource, {kept:?}: tokens are for it, and clients were told it; build another one",
+            );
+            Err(ConfigProblem::conflict("resource", fix).showing(resource.as_str()))
+        }
+        _ => Ok(resource),
+    }
+}
+
+fn policy(config: &Config, problems: &mut Problems) -> Result<Policy, Flawed> {
+    let scopes = problems.keep(config.scopes.as_ref().ok_or_else(|| {
+        ConfigProblem::missing(
+            "scopes",
+            "say what a token must allow: start from ScopeMap::deny_unlisted() or, if being \
+             authenticated is enough, ScopeMap::allow_unlisted()",
+        )
+    }));
+    Policy::compile(scopes?, problems)
+}
+
+fn callers(issuers: &[Issuer], problems: &mut Problems) -> Result<Callers, Flawed> {
+    let mut callers = Ok(Callers::default());
+    for (position, issuer) in issuers.iter().enumerate() {
+        let rules = caller_rules(position, &issuer.clients, &issuer.claims, problems);
+        callers = callers.and_then(|mut callers| {
+            callers.insert(issuer.issuer.as_str().into(), rules?);
+            Ok(callers)
+        });
+    }
+    callers
+}
+
+fn well_known(
+    config: &Config,
+    resource: Result<&ResourceUri, &Flawed>,
+    policy: Result<&Policy, &Flawed>,
+    problems: &mut Problems,
+) -> Result<WellKnown, Flawed> {
+    let scopes = match &config.metadata.scopes_supported {
+        Some(texts) => published_scopes("metadata.scopes_supported", texts, problems),
+        None => policy
+            .map(|policy| policy.initial().clone())
+            .map_err(|flawed| *flawed),
+    };
+    let first = config.issuers.first();
+    let prefix = first.map_or("", |issuer| &issuer.scope_request_prefix);
+    let authorization_servers = advertised(&config.issuers, problems);
+    let publication = Publication {
+        resource: resource.map_err(|flawed| *flawed),
+        legacy_target: authorization_servers
+            .as_ref()
+            .map(|urls| metadata_urls(urls.first()?).ok()?.into_iter().next())
+            .map_err(|flawed| *flawed),
+        authorization_servers,
+        scopes_supported: scopes.map(|scopes| requested_list(&scopes, prefix)),
+    };
+    WellKnown::new(&config.metadata, &publication, problems)
+}
+
+fn requested_list(scopes: &Scopes, prefix: &str) -> Vec<String> {
+    requested(scopes, prefix)
+        .split(' ')
+        .filter(|scope| !scope.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+fn origins(
+    resource: Result<&ResourceUri, &Flawed>,
+    config: &Config,
+    problems: &mut Problems,
+) -> Result<Origins, Flawed> {
+    let resource = resource.map_err(|flawed| *flawed);
+    let OriginsTable { allowed, .. } = &config.origins;
+    let origins = match allowed {
+        Allowed::These(origins) => Origins::new(resource, origins, problems),
+        Allowed::Any => resource.map(Origins::allow_any),
+    };
+    let opens_anything = config
+        .scopes
+        .as_ref()
+        .is_some_and(|scopes| scopes.opens_anything());
+    if opens_anything && allowed.includes_every_page() {
+        let fix = "where something is open without a token, every web page that somebody visits could call it \
+                   from inside of their network: name the origins that may";
+        return Err(problems.add(ConfigProblem::conflict("origins.allowed", fix)));
+    }
+    origins
+}
+
+/// The issuers as the metadata document names them.
+fn advertised(issuers: &[Issuer], problems: &mut Problems) -> Result<Vec<String>, Flawed> {
+    let mut urls = Ok(Vec::new());
+    for (position, issuer) in issuers.iter().enumerate() {
+        let url = match &issuer.advertise {
+            Advertise::Not => continue,
+            // It has no name, which is said already.
+            Advertise::AsItIs if issuer.issuer.is_empty() => continue,
+            Advertise::AsItIs => &issuer.issuer,
+            Advertise::As(url) => url,
+        };
+        let advertised = HttpUrl::parse(url).map_err(|fix| {
+            let fix = format!(
+                "clients cannot find an authorization server by this: {fix}, or write advertise = false"
+            );
+            ConfigProblem::not_allowed(format!("issuers[{position}].advertise"), fix).showing(url)
+        });
+        let advertised = problems.keep(advertised);
+        urls = urls.and_then(|mut urls| {
+            advertised?;
+            urls.push(url.clone());
+            Ok(urls)
+        });
+    }
+    if !issuers.is_empty()
+        && issuers
+            .iter()
+            .all(|issuer| matches!(issuer.advertise, Advertise::Not))
+    {
+        let fix = "advertise at least one, or clients cannot find where to get a token";
+        return Err(problems.add(ConfigProblem::missing("issuers", fix)));
+    }
+    urls
+}

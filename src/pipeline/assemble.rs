@@ -1,0 +1,82 @@
+//! From what is configured to a configuration at work.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::cors::Cors;
+use super::origin::Origins;
+use super::prepared::PreparedAnswers;
+use super::rooms::Pipeline;
+use super::session::{Sessions, SessionsSpec};
+use crate::answer::{Answers, WellKnown};
+use crate::call::{Arriving, Bodies, BodyLimits};
+use crate::events::Events;
+use crate::policy::{Callers, Decider, OwnDecision, Policy};
+use crate::resource_uri::ResourceUri;
+use crate::seal::SealingKey;
+use crate::stream::StreamPolicy;
+use crate::token::{Verifier, VerifierSpec, VerifierState};
+
+/// A configuration, checked.
+pub(crate) struct PipelineSpec {
+    pub(crate) resource: Arc<ResourceUri>,
+    pub(crate) well_known: WellKnown,
+    pub(crate) origins: Origins,
+    pub(crate) cors: Cors,
+    pub(crate) verifier: VerifierSpec,
+    pub(crate) callers: Callers,
+    pub(crate) bodies: BodyLimits,
+    pub(crate) sessions: SessionsSpec,
+    pub(crate) streams: StreamPolicy,
+    pub(crate) policy: Policy,
+    /// For an operator's own decision about the calls of a request.
+    pub(crate) decision_time: Duration,
+}
+
+/// What outlives a configuration.
+pub(crate) struct GateState {
+    pub(crate) verifier: VerifierState,
+    pub(crate) decider: Option<Arc<dyn Decider>>,
+    /// What is sealed with where no key is configured.
+    pub(crate) key: Arc<SealingKey>,
+    pub(crate) arriving: Arc<Arriving>,
+}
+
+impl Pipeline {
+    /// Has each room make itself of what is configured for it. `None` only where the system has no randomness to give.
+    pub(crate) fn assemble(
+        spec: PipelineSpec,
+        state: &GateState,
+        earlier: Option<&Self>,
+    ) -> Option<Self> {
+        let sessions = Sessions::new(spec.sessions, &spec.resource, &state.key);
+        // A caller who is not known yet is told to ask the first issuer.
+        let first = spec.verifier.issuers.first();
+        let request_prefix = first.map(|issuer| issuer.request_prefix.clone());
+        let answers = Answers::new(
+            spec.resource.metadata_url(),
+            spec.policy.initial().clone(),
+            request_prefix.unwrap_or_default(),
+        );
+        let earlier = earlier.map(|earlier| &earlier.verifier);
+        Some(Self {
+            resource: spec.resource,
+            well_known: Arc::new(spec.well_known),
+            events: Events::new(state.verifier.clock.clone()),
+            origins: spec.origins,
+            cors: spec.cors,
+            verifier: Verifier::assemble(spec.verifier, &state.verifier, &sessions.seal, earlier)?,
+            callers: spec.callers,
+            bodies: Bodies::new(spec.bodies, state.arriving.clone()),
+            sessions,
+            policy: spec.policy,
+            decision: state.decider.clone().map(|decider| OwnDecision {
+                decider,
+                time: spec.decision_time,
+            }),
+            streams: spec.streams,
+            prepared: PreparedAnswers::new(&answers, spec.cors),
+            answers,
+        })
+    }
+}

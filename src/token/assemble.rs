@@ -1,0 +1,202 @@
+//! From what is configured to the verifier at work.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::cache::{RecentlyGood, RejectedCache, VerifiedCache};
+use super::fingerprint::FingerprintKey;
+use super::lookup::{LookupSpec, Lookups, When};
+use super::memory::TokenCaches;
+use super::profile::{Profile, TrustedIssuer};
+use super::revocation::Revocations;
+use super::verify::Verifier;
+use crate::clock::Clock;
+use crate::issuer::{
+    Client, Endpoint, EndpointFetch, Fetch, Fetcher, Introspector, Kept, KeyFetch, Lifetimes,
+    Location,
+};
+use crate::jose::{Algorithms, KeySet};
+use crate::resource_uri::ResourceUri;
+use crate::seal::Seal;
+
+/// What a configuration says of tokens and their issuers.
+pub(crate) struct VerifierSpec {
+    pub(crate) resource: Arc<ResourceUri>,
+    pub(crate) issuers: Vec<IssuerSpec>,
+    /// How long what issuers publish lives.
+    pub(crate) lifetimes: Lifetimes,
+    /// What the good tokens that are remembered may weigh, and for how long they are.
+    pub(crate) verified_bytes: u64,
+    pub(crate) verified_for: Duration,
+    /// For how long an introspection response is believed that says a token is active, and one that says it is not.
+    pub(crate) active_for: Duration,
+    pub(crate) inactive_for: Duration,
+}
+
+/// What a configuration says of one issuer.
+pub(crate) struct IssuerSpec {
+    pub(crate) name: Arc<str>,
+    pub(crate) algorithms: Algorithms,
+    pub(crate) audiences: Vec<String>,
+    pub(crate) profile: Profile,
+    pub(crate) scope_claims: Vec<String>,
+    pub(crate) leeway: Duration,
+    pub(crate) request_prefix: Arc<str>,
+    pub(crate) unbound_clients: Vec<String>,
+    pub(crate) machine_suffix: &'static str,
+    pub(crate) keys: KeysSpec,
+    pub(crate) introspection: Option<IntrospectionSpec>,
+}
+
+/// Keys that are here already, or where to fetch them.
+pub(crate) enum KeysSpec {
+    Fixed(KeySet),
+    Fetched(Location),
+}
+
+/// Where and how an issuer's tokens are introspected.
+pub(crate) struct IntrospectionSpec {
+    pub(crate) token_prefix: Option<String>,
+    pub(crate) when: When,
+    pub(crate) endpoint: Location,
+    pub(crate) client: Client,
+}
+
+/// What outlives a configuration.
+pub(crate) struct VerifierState {
+    pub(crate) fetcher: Fetcher,
+    pub(crate) clock: Clock,
+    pub(crate) revocations: Arc<Revocations>,
+    pub(crate) recently_good: Arc<RecentlyGood>,
+}
+
+impl Verifier {
+    /// Makes a verifier, which keeps what issuers published for an earlier one where nothing about them has changed. `None`
+    /// only where the system has no randomness to give.
+    pub(crate) fn assemble(
+        spec: VerifierSpec,
+        state: &VerifierState,
+        seal: &Arc<Seal>,
+        earlier: Option<&Self>,
+    ) -> Option<Self> {
+        let assembly = Assembly {
+            memory: Arc::new(TokenCaches {
+                verified: VerifiedCache::new(spec.verified_bytes, spec.verified_for),
+                rejected: RejectedCache::new(spec.inactive_for),
+                recently_good: state.recently_good.clone(),
+                revocations: state.revocations.clone(),
+            }),
+            resource: spec.resource,
+            lifetimes: spec.lifetimes,
+            active_for: spec.active_for,
+            state,
+            seal,
+            earlier,
+        };
+        let (mut issuers, mut lookups) = (Vec::new(), Vec::new());
+        for spec in spec.issuers {
+            let (issuer, introspection) = assembly.issuer(spec);
+            let asked = introspection.map(|spec| assembly.lookups(issuer.clone(), spec));
+            lookups.extend(asked);
+            issuers.push(issuer);
+        }
+        Some(Self {
+            issuers,
+            lookups,
+            memory: assembly.memory,
+            fingerprints: FingerprintKey::random()?,
+            clock: state.clock.clone(),
+        })
+    }
+}
+
+/// What all issuers share.
+struct Assembly<'a> {
+    resource: Arc<ResourceUri>,
+    lifetimes: Lifetimes,
+    active_for: Duration,
+    memory: Arc<TokenCaches>,
+    state: &'a VerifierState,
+    seal: &'a Arc<Seal>,
+    earlier: Option<&'a Verifier>,
+}
+
+impl<'a> Assembly<'a> {
+    fn issuer(&self, spec: IssuerSpec) -> (Arc<TrustedIssuer>, Option<IntrospectionSpec>) {
+        let keys = match spec.keys {
+            KeysSpec::Fixed(keys) => self.given(keys),
+            KeysSpec::Fetched(location) => {
+                let fetch = KeyFetch {
+                    issuer: spec.name.clone(),
+                    location,
+                    algorithms: spec.algorithms.clone(),
+                    fetcher: self.state.fetcher.clone(),
+                };
+                let earlier = self.earlier.iter().flat_map(|earlier| &earlier.issuers);
+                self.fetched(fetch, earlier.map(|issuer| &issuer.keys))
+            }
+        };
+        let issuer = TrustedIssuer {
+            name: spec.name,
+            resource: self.resource.clone(),
+            algorithms: spec.algorithms,
+            audiences: spec.audiences,
+            profile: spec.profile,
+            scope_claims: spec.scope_claims,
+            leeway: spec.leeway,
+            request_prefix: spec.request_prefix,
+            unbound_clients: spec.unbound_clients,
+            machine_suffix: spec.machine_suffix,
+            keys,
+            seal: self.seal.clone(),
+        };
+        (Arc::new(issuer), spec.introspection)
+    }
+
+    fn lookups(&self, issuer: Arc<TrustedIssuer>, spec: IntrospectionSpec) -> Arc<Lookups> {
+        let VerifierState { fetcher, clock, .. } = self.state;
+        let endpoint = match spec.endpoint {
+            Location::At(url) => self.given(Endpoint(url)),
+            Location::Discovered(metadata_urls) => {
+                let fetch = EndpointFetch {
+                    issuer: issuer.name.clone(),
+                    metadata_urls,
+                    fetcher: fetcher.clone(),
+                };
+                let earlier = self.earlier.iter().flat_map(|earlier| &earlier.lookups);
+                self.fetched(
+                    fetch,
+                    earlier.map(|lookups| lookups.introspector().endpoint()),
+                )
+            }
+        };
+        let introspector = Introspector::new(endpoint, spec.client, fetcher.clone(), clock.clone());
+        Arc::new(Lookups::new(LookupSpec {
+            issuer,
+            token_prefix: spec.token_prefix,
+            when: spec.when,
+            active_for: self.active_for,
+            introspector,
+            memory: self.memory.clone(),
+            clock: clock.clone(),
+        }))
+    }
+
+    fn given<F: Fetch>(&self, item: F::Item) -> Arc<Kept<F>> {
+        let clock = self.state.clock.clone();
+        Arc::new(Kept::fixed(item, self.lifetimes.clone(), clock))
+    }
+
+    /// What the earlier configuration fetched from the same place, or what will be fetched.
+    fn fetched<F: Fetch>(
+        &self,
+        fetch: F,
+        mut earlier: impl Iterator<Item = &'a Arc<Kept<F>>>,
+    ) -> Arc<Kept<F>> {
+        let kept = earlier.find_map(|earlier| earlier.kept_for(&fetch, &self.lifetimes));
+        kept.unwrap_or_else(|| {
+            let clock = self.state.clock.clone();
+            Arc::new(Kept::fetched(fetch, self.lifetimes.clone(), clock))
+        })
+    }
+}
