@@ -8,59 +8,16 @@ use crate::call::BodyLimits;
 use crate::config_error::{ConfigProblem, Flawed, Problems};
 use crate::issuer::Lifetimes;
 
-/// Bounds that an operator may need to move. What is not set keeps its default.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Limits {
-    max_body_bytes: Option<u64>,
-    anonymous_body_bytes: Option<u64>,
-    body_seconds: Option<u64>,
-    arriving_bodies_bytes: Option<u64>,
-    decision_seconds: Option<u64>,
-    jwks_min_seconds: Option<u64>,
-    jwks_default_seconds: Option<u64>,
-    jwks_max_seconds: Option<u64>,
-    jwks_stale_seconds: Option<u64>,
-    verified_cache_bytes: Option<u64>,
-    introspection_active_seconds: Option<u64>,
-    introspection_inactive_seconds: Option<u64>,
-    verified_seconds: Option<u64>,
-    unknown_kid_cooldown_seconds: Option<u64>,
-}
+/// Declares the limits: each with its documentation, its name in the file and in code, and its default.
+macro_rules! limits {
+    ($($(#[$doc:meta])* $name:ident = $default:expr;)*) => {
+        /// Bounds that an operator may need to move. What is not set keeps its default.
+        #[derive(Debug, Clone, Default, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct Limits {
+            $($name: Option<u64>,)*
+        }
 
-/// No limit in seconds means anything beyond a year.
-pub(super) const MAX_SECONDS: u64 = 366 * 24 * 60 * 60;
-/// Longest body that is read to judge the call in it.
-const MAX_BODY_BYTES: u64 = 4 * 1024 * 1024;
-/// Of those who come without a token: a first contact is short.
-const ANONYMOUS_BODY_BYTES: u64 = 64 * 1024;
-/// For the whole body to arrive.
-const BODY_SECONDS: u64 = 10;
-/// What all bodies together may hold that have not arrived in full: 4 MiB for each connection would have no end.
-const ARRIVING_BODIES_BYTES: u64 = 256 * 1024 * 1024;
-/// For an operator's own decision about a call, or a batch of them.
-const DECISION_SECONDS: u64 = 5;
-/// A key set lives at least this long, whatever its headers say: they must not make us a hammer.
-const JWKS_MIN_SECONDS: u64 = 60;
-/// Where its headers say nothing.
-const JWKS_DEFAULT_SECONDS: u64 = 10 * 60;
-/// At most this long: so late may a withdrawn key be noticed.
-const JWKS_MAX_SECONDS: u64 = 24 * 60 * 60;
-/// The last good set serves on this long when no newer one can be had.
-const JWKS_STALE_SECONDS: u64 = 6 * 60 * 60;
-/// What the cache of verified tokens may weigh.
-const VERIFIED_CACHE_BYTES: u64 = 32 * 1024 * 1024;
-/// A verified token is verified again after this long at the latest.
-const VERIFIED_SECONDS: u64 = 5 * 60;
-/// An issuer's word for a token is believed this long: so late may a revocation be noticed.
-const INTROSPECTION_ACTIVE_SECONDS: u64 = 60;
-/// An issuer's word against one is believed this long.
-const INTROSPECTION_INACTIVE_SECONDS: u64 = 10;
-/// Between two fetches that unknown keys may cause.
-const UNKNOWN_KID_COOLDOWN_SECONDS: u64 = 30;
-
-macro_rules! setters {
-    ($($(#[$doc:meta])* $name:ident)*) => {
         impl Limits {
             $(
                 $(#[$doc])*
@@ -69,78 +26,91 @@ macro_rules! setters {
                     self
                 }
             )*
+
+            fn values(&self) -> Values {
+                Values { $($name: self.$name.unwrap_or($default),)* }
+            }
+
+            /// Those that are set, under their names.
+            fn set(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                let all = [$((stringify!($name), self.$name),)*];
+                all.into_iter().filter_map(|(name, value)| Some((name, value?)))
+            }
+        }
+
+        /// Every limit, set or not.
+        struct Values {
+            $($name: u64,)*
         }
     };
 }
 
-setters! {
+limits! {
     /// Longest body that is read to judge the call in it. Default 4 MiB.
-    max_body_bytes
-    /// The same for those who come without a token, where there is anything for them. Default 64 KiB.
-    anonymous_body_bytes
+    max_body_bytes = 4 * MIB;
+
+    /// Longest body of a caller without a token, where something is open to them: a first contact is short. Default 64 KiB.
+    anonymous_body_bytes = 64 * 1024;
+
     /// Time for the whole body to arrive. Default 10.
-    body_seconds
-    /// What all bodies together may hold that are read to judge the calls in them and have not arrived in full. One
-    /// more is answered with 503. At least `max_body_bytes`; those without a token have half of it. A body that comes
-    /// in one piece with its head does not count. Default 256 MiB.
-    arriving_bodies_bytes
-    /// Time for the decision of [`Builder::decision`](crate::Builder::decision), then 503. Default 5.
-    decision_seconds
-    /// A key set lives at least this long, whatever its headers say. Default 60.
-    jwks_min_seconds
-    /// How long it lives when its headers say nothing. Default 600.
-    jwks_default_seconds
-    /// A key set lives at most this long. Default a day.
-    jwks_max_seconds
+    body_seconds = 10;
+
+    /// What all bodies together may hold that are read to judge the calls in them and have not arrived in full: without
+    /// it, the longest body for each connection would have no end. One more is answered with 503. At least
+    /// `max_body_bytes`; callers without a token have half of it. A body that comes in one piece with its head does not
+    /// count. Default 256 MiB.
+    arriving_bodies_bytes = 256 * MIB;
+
+    /// Time for the decision of [`Builder::decision`](crate::Builder::decision) about a call, or a batch of them; then
+    /// 503. Default 5.
+    decision_seconds = 5;
+
+    /// A key set lives at least this long, whatever its headers say: they must not make a hammer of the gate. Default 60.
+    jwks_min_seconds = 60;
+
+    /// How long a key set lives when its headers say nothing. Default 600.
+    jwks_default_seconds = 10 * 60;
+
+    /// A key set lives at most this long: so late may a withdrawn key be noticed. Default a day.
+    jwks_max_seconds = 24 * 60 * 60;
+
     /// The last good key set serves on this long when no newer one can be had; then 503. Default 6 hours.
-    jwks_stale_seconds
+    jwks_stale_seconds = 6 * 60 * 60;
+
     /// What the cache of verified tokens may weigh; 0 remembers none. Default 32 MiB.
-    verified_cache_bytes
+    verified_cache_bytes = 32 * MIB;
+
     /// A verified token is verified again after this long at the latest. Default 300.
-    verified_seconds
-    /// A token that its issuer stood by when it was asked is asked about again after this long: so late may a
-    /// revocation be noticed. Default 60.
-    introspection_active_seconds
-    /// A token that its issuer did not stand by is asked about again after this long. Default 10.
-    introspection_inactive_seconds
+    verified_seconds = 5 * 60;
+
+    /// An introspection response that says a token is active is believed this long: so late may a revocation be noticed.
+    /// Default 60.
+    introspection_active_seconds = 60;
+
+    /// An introspection response that says a token is not active is believed this long. Default 10.
+    introspection_inactive_seconds = 10;
+
     /// Time between two fetches that unknown keys may cause. Default 30.
-    unknown_kid_cooldown_seconds
+    unknown_kid_cooldown_seconds = 30;
 }
+
+const MIB: u64 = 1024 * 1024;
+
+/// No limit in seconds means anything beyond a year.
+pub(super) const MAX_SECONDS: u64 = 366 * 24 * 60 * 60;
+
+/// The one limit that may be 0.
+const MAY_BE_ZERO: &str = "verified_cache_bytes";
 
 impl Limits {
     pub(super) fn check(&self, problems: &mut Problems) -> Result<(), Flawed> {
         let mut sound = Ok(());
         let mut wrong = |problem| sound = Err(problems.add(problem));
-        let values = [
-            ("max_body_bytes", self.max_body_bytes),
-            ("anonymous_body_bytes", self.anonymous_body_bytes),
-            ("body_seconds", self.body_seconds),
-            ("arriving_bodies_bytes", self.arriving_bodies_bytes),
-            ("decision_seconds", self.decision_seconds),
-            ("jwks_min_seconds", self.jwks_min_seconds),
-            ("jwks_default_seconds", self.jwks_default_seconds),
-            ("jwks_max_seconds", self.jwks_max_seconds),
-            ("jwks_stale_seconds", self.jwks_stale_seconds),
-            (
-                "introspection_active_seconds",
-                self.introspection_active_seconds,
-            ),
-            (
-                "introspection_inactive_seconds",
-                self.introspection_inactive_seconds,
-            ),
-            ("verified_seconds", self.verified_seconds),
-            (
-                "unknown_kid_cooldown_seconds",
-                self.unknown_kid_cooldown_seconds,
-            ),
-        ];
-        for (name, value) in values {
-            let Some(value) = value else { continue };
+        for (name, value) in self.set() {
             let problem = |fix: String| {
                 ConfigProblem::not_allowed(format!("limits.{name}"), fix).showing(value.to_string())
             };
-            if value == 0 {
+            if value == 0 && name != MAY_BE_ZERO {
                 wrong(problem("write at least 1".to_owned()));
             } else if name.ends_with("_seconds") && value > MAX_SECONDS {
                 wrong(problem(format!("write at most {MAX_SECONDS}, a year")));
@@ -149,29 +119,18 @@ impl Limits {
         let conflict = |name: &str, value: u64, fix: String| {
             ConfigProblem::conflict(format!("limits.{name}"), fix).showing(value.to_string())
         };
-        if let Some(bytes) = self
-            .arriving_bodies_bytes
-            .filter(|bytes| (1..self.longest_body()).contains(bytes))
-        {
-            let fix = format!(
-                "write at least max_body_bytes ({}), or no such body ever fits",
-                self.longest_body()
-            );
+        let values = self.values();
+        let longest = values.max_body_bytes;
+        let arriving = self.arriving_bodies_bytes;
+        if let Some(bytes) = arriving.filter(|bytes| (1..longest).contains(bytes)) {
+            let fix =
+                format!("write at least max_body_bytes ({longest}), or no such body ever fits");
             wrong(conflict("arriving_bodies_bytes", bytes, fix));
         }
         let [min, default, max] = [
-            (
-                "jwks_min_seconds",
-                self.jwks_min_seconds.unwrap_or(JWKS_MIN_SECONDS),
-            ),
-            (
-                "jwks_default_seconds",
-                self.jwks_default_seconds.unwrap_or(JWKS_DEFAULT_SECONDS),
-            ),
-            (
-                "jwks_max_seconds",
-                self.jwks_max_seconds.unwrap_or(JWKS_MAX_SECONDS),
-            ),
+            ("jwks_min_seconds", values.jwks_min_seconds),
+            ("jwks_default_seconds", values.jwks_default_seconds),
+            ("jwks_max_seconds", values.jwks_max_seconds),
         ];
         for (low, high) in [(min, default), (default, max)] {
             // What is wrong by itself is said already.
@@ -184,64 +143,47 @@ impl Limits {
         sound
     }
 
-    fn longest_body(&self) -> u64 {
-        self.max_body_bytes.unwrap_or(MAX_BODY_BYTES)
-    }
-
     pub(super) fn bodies(&self) -> BodyLimits {
         let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
-        let longest = self.longest_body();
-        let anonymous = self.anonymous_body_bytes.unwrap_or(ANONYMOUS_BODY_BYTES);
-        let arriving = self.arriving_bodies_bytes;
+        let values = self.values();
+        let longest = values.max_body_bytes;
         BodyLimits {
             max_bytes: bytes(longest),
-            // Never more than from those who are known.
-            anonymous_bytes: bytes(anonymous.min(longest)),
-            time: seconds(self.body_seconds, BODY_SECONDS),
-            arriving_bytes: bytes(arriving.unwrap_or(ARRIVING_BODIES_BYTES.max(longest))),
+            // Never more than of callers with a token.
+            anonymous_bytes: bytes(values.anonymous_body_bytes.min(longest)),
+            time: Duration::from_secs(values.body_seconds),
+            arriving_bytes: bytes(values.arriving_bodies_bytes.max(longest)),
         }
     }
 
     pub(super) fn decision_time(&self) -> Duration {
-        seconds(self.decision_seconds, DECISION_SECONDS)
+        Duration::from_secs(self.values().decision_seconds)
     }
 
     pub(super) fn verified_bytes(&self) -> u64 {
-        self.verified_cache_bytes.unwrap_or(VERIFIED_CACHE_BYTES)
+        self.values().verified_cache_bytes
     }
 
     pub(super) fn verified_for(&self) -> Duration {
-        seconds(self.verified_seconds, VERIFIED_SECONDS)
+        Duration::from_secs(self.values().verified_seconds)
     }
 
     pub(super) fn active_for(&self) -> Duration {
-        seconds(
-            self.introspection_active_seconds,
-            INTROSPECTION_ACTIVE_SECONDS,
-        )
+        Duration::from_secs(self.values().introspection_active_seconds)
     }
 
     pub(super) fn inactive_for(&self) -> Duration {
-        seconds(
-            self.introspection_inactive_seconds,
-            INTROSPECTION_INACTIVE_SECONDS,
-        )
+        Duration::from_secs(self.values().introspection_inactive_seconds)
     }
 
     pub(super) fn lifetimes(&self) -> Lifetimes {
+        let values = self.values();
         Lifetimes {
-            min: seconds(self.jwks_min_seconds, JWKS_MIN_SECONDS),
-            default: seconds(self.jwks_default_seconds, JWKS_DEFAULT_SECONDS),
-            max: seconds(self.jwks_max_seconds, JWKS_MAX_SECONDS),
-            stale: seconds(self.jwks_stale_seconds, JWKS_STALE_SECONDS),
-            cooldown: seconds(
-                self.unknown_kid_cooldown_seconds,
-                UNKNOWN_KID_COOLDOWN_SECONDS,
-            ),
+            min: Duration::from_secs(values.jwks_min_seconds),
+            default: Duration::from_secs(values.jwks_default_seconds),
+            max: Duration::from_secs(values.jwks_max_seconds),
+            stale: Duration::from_secs(values.jwks_stale_seconds),
+            cooldown: Duration::from_secs(values.unknown_kid_cooldown_seconds),
         }
     }
-}
-
-fn seconds(set: Option<u64>, default: u64) -> Duration {
-    Duration::from_secs(set.unwrap_or(default))
 }
