@@ -7,8 +7,8 @@ use http_body::Body;
 
 use super::collected::Collected;
 use super::error::{FilterError, Withheld};
-use super::events::FilteredEvents;
 use super::filter::ListFilter;
+use super::filtered_events::FilteredEvents;
 use super::head::{self, Form};
 use super::long::LongAnswer;
 use super::message::Lists;

@@ -1,74 +1,10 @@
 //! Lists in a stream of server-sent events, one event at a time.
 
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-
-use bytes::Bytes;
-use http_body::{Body, Frame};
-use pin_project_lite::pin_project;
-
 use super::error::{FilterError, Withheld};
 use super::filter::{ListFilter, MAX_LIST_BYTES};
 use super::message::Lists;
 use super::scan::{DATA, Scan, ScannedLine};
 use crate::stream::lines::{Lines, Piece};
-
-pin_project! {
-    /// A stream of events without what may not be shown.
-    pub(in crate::stream) struct FilteredEvents<R> {
-        #[pin]
-        body: R,
-        filter: ListFilter,
-        events: Events,
-        ended: bool,
-    }
-}
-
-impl<R> FilteredEvents<R> {
-    pub(super) fn new(body: R, filter: ListFilter) -> Self {
-        Self {
-            body,
-            filter,
-            events: Events::default(),
-            ended: false,
-        }
-    }
-
-    pub(in crate::stream) fn has_ended(&self) -> bool {
-        self.ended
-    }
-}
-
-impl<R: Body<Data = Bytes>> Body for FilteredEvents<R> {
-    type Data = Bytes;
-    type Error = R::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
-        let mut this = self.project();
-        while !*this.ended {
-            let mut out = Vec::new();
-            match ready!(this.body.as_mut().poll_frame(cx)?) {
-                // Trailers go: what they say of the bytes need not be true any more.
-                Some(frame) => this.events.feed(
-                    &frame.into_data().unwrap_or_default(),
-                    this.filter,
-                    &mut out,
-                ),
-                None => {
-                    *this.ended = true;
-                    this.events.finish(this.filter, &mut out);
-                }
-            }
-            if !out.is_empty() {
-                return Poll::Ready(Some(Ok(Frame::data(out.into()))));
-            }
-        }
-        Poll::Ready(None)
-    }
-}
 
 /// Takes a stream apart as the HTML standard does (§9.2.5 and 9.2.6). What may be part of a message is held until it is
 /// whole; everything else is passed on as it comes.

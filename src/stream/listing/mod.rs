@@ -4,7 +4,7 @@
 //! so that a list may come as the answer to anything, or on a stream that only listens.
 //!
 //! `apply` has the `filter` of a request work on its answer. `message` cuts one JSON text, `json` finds what to cut, and
-//! `events` does it in a stream of server-sent events. Nothing is parsed and written anew: what may be shown keeps its
+//! `events` does it in a stream of server-sent events, of which `filtered_events` is the body. Nothing is parsed and written anew: what may be shown keeps its
 //! bytes. What cannot be filtered with certainty (`error`) is not passed on. What is too long to be held (`collected`) is
 //! passed on as it comes, and breaks off where a list begins (`scan`, `long`).
 
@@ -13,6 +13,7 @@ mod collected;
 mod error;
 mod events;
 mod filter;
+mod filtered_events;
 mod head;
 mod json;
 mod long;
@@ -21,6 +22,6 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
-pub(super) use events::FilteredEvents;
 pub(crate) use filter::ListFilter;
+pub(super) use filtered_events::FilteredEvents;
 pub(super) use long::LongAnswer;
