@@ -2,16 +2,16 @@
 
 use http::HeaderValue;
 
-use super::head::{Head, Lines};
+use super::head::{Head, HeaderLines};
 use crate::media_type::{self, MediaType, Parameters};
 use crate::refusal::{Reason, Refusal};
 
 /// Refuses a body that we cannot read but an inner layer could (gzip, UTF-16): it would be a way around the gate.
 pub(super) fn require_plain_json(head: &Head<'_>) -> Result<(), Refusal> {
     match head.content_type {
-        Lines::One(only) if is_plain_json(only) => {}
-        Lines::None => return Err(unsupported_type("")),
-        Lines::One(first) | Lines::Several(first) => {
+        HeaderLines::One(only) if is_plain_json(only) => {}
+        HeaderLines::None => return Err(unsupported_type("")),
+        HeaderLines::One(first) | HeaderLines::Several(first) => {
             return Err(unsupported_type(String::from_utf8_lossy(first.as_bytes())));
         }
     }

@@ -21,13 +21,13 @@ pub(crate) fn expects_call(method: &Method) -> Result<bool, Refusal> {
 /// What the headers of a request say, as far as the gate judges it.
 #[derive(Debug, Default)]
 pub(crate) struct Head<'h> {
-    pub(super) content_type: Lines<'h>,
+    pub(super) content_type: HeaderLines<'h>,
     /// The first coding that changes the body.
     pub(super) content_encoding: Option<&'h HeaderValue>,
-    pub(super) protocol_version: Lines<'h>,
-    pub(super) method: Lines<'h>,
-    pub(super) name: Lines<'h>,
-    session_id: Lines<'h>,
+    pub(super) protocol_version: HeaderLines<'h>,
+    pub(super) method: HeaderLines<'h>,
+    pub(super) name: HeaderLines<'h>,
+    session_id: HeaderLines<'h>,
     resumes_stream: bool,
     upgrade: Upgrade,
     has_lookalikes: bool,
@@ -35,7 +35,7 @@ pub(crate) struct Head<'h> {
 
 /// The lines of a header that may have one (RFC 9110 §5.3).
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) enum Lines<'h> {
+pub(super) enum HeaderLines<'h> {
     #[default]
     None,
     One(&'h HeaderValue),
@@ -133,7 +133,7 @@ impl<'h> Head<'h> {
     }
 }
 
-impl<'h> Lines<'h> {
+impl<'h> HeaderLines<'h> {
     fn add(&mut self, line: &'h HeaderValue) {
         *self = match *self {
             Self::None => Self::One(line),

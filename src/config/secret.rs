@@ -14,10 +14,10 @@ use crate::issuer::{FileSecret, NoSecret, SecretSource};
 ///
 /// In a configuration file it is a string, `{ env = "NAME" }` or `{ file = "path" }`.
 #[derive(Clone)]
-pub struct Secret(Place);
+pub struct Secret(SecretPlace);
 
 #[derive(Clone)]
-enum Place {
+enum SecretPlace {
     Here(String),
     Variable(String),
     File(PathBuf),
@@ -26,18 +26,18 @@ enum Place {
 impl Secret {
     /// Takes this text. A `&str` or a `String` becomes a secret by itself.
     pub fn text(text: impl Into<String>) -> Self {
-        Self(Place::Here(text.into()))
+        Self(SecretPlace::Here(text.into()))
     }
 
     /// Takes the value of an environment variable, read by `build()`.
     pub fn env(name: impl Into<String>) -> Self {
-        Self(Place::Variable(name.into()))
+        Self(SecretPlace::Variable(name.into()))
     }
 
     /// Takes the content of a file, without the newline at its end. It is read by `build()`, and again
     /// whenever it is needed, so that a secret can be replaced while the server runs.
     pub fn file(path: impl Into<PathBuf>) -> Self {
-        Self(Place::File(path.into()))
+        Self(SecretPlace::File(path.into()))
     }
 }
 
@@ -56,9 +56,9 @@ impl From<String> for Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Place::Here(_) => f.write_str("Secret(…)"),
-            Place::Variable(name) => f.debug_struct("Secret").field("env", name).finish(),
-            Place::File(path) => f.debug_struct("Secret").field("file", path).finish(),
+            SecretPlace::Here(_) => f.write_str("Secret(…)"),
+            SecretPlace::Variable(name) => f.debug_struct("Secret").field("env", name).finish(),
+            SecretPlace::File(path) => f.debug_struct("Secret").field("file", path).finish(),
         }
     }
 }
@@ -111,8 +111,8 @@ pub(super) fn secret_of<T: Send + Sync + 'static>(
         Err(fix) => Err(unfit(place, fix)),
     };
     match &secret.0 {
-        Place::Here(text) => given(text, "(given as text)"),
-        Place::Variable(name) => {
+        SecretPlace::Here(text) => given(text, "(given as text)"),
+        SecretPlace::Variable(name) => {
             let place = format!("the variable {name}");
             let text = std::env::var(name).map_err(|why| {
                 // The error itself is not kept: it may show what is in the variable.
@@ -124,7 +124,7 @@ pub(super) fn secret_of<T: Send + Sync + 'static>(
             })?;
             given(&text, &place)
         }
-        Place::File(path) => {
+        SecretPlace::File(path) => {
             let place = format!("the file {}", path.display());
             FileSecret::open(path, read)
                 .map(|file| SecretSource::InFile(Arc::new(file)))

@@ -7,7 +7,7 @@ use super::cors::Cors;
 use super::origin::Origins;
 use super::prepared::PreparedAnswers;
 use super::rooms::Pipeline;
-use super::session::{Sessions, SessionsSpec};
+use super::session::{SessionIds, SessionsSpec};
 use crate::answer::{Answers, WellKnown};
 use crate::call::{Arriving, Bodies, BodyLimits};
 use crate::events::Events;
@@ -49,7 +49,7 @@ impl Pipeline {
         state: &GateState,
         earlier: Option<&Self>,
     ) -> Option<Self> {
-        let sessions = Sessions::new(spec.sessions, &spec.resource, &state.key);
+        let sessions = SessionIds::new(spec.sessions, &spec.resource, &state.key);
         // A caller who is not known yet is told to ask the first issuer.
         let first = spec.verifier.issuers.first();
         let request_prefix = first.map(|issuer| issuer.request_prefix.clone());

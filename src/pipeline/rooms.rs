@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::cors::Cors;
 use super::origin::Origins;
 use super::prepared::PreparedAnswers;
-use super::session::Sessions;
+use super::session::SessionIds;
 use crate::answer::{Answers, WellKnown};
 use crate::call::Bodies;
 use crate::events::Events;
@@ -25,7 +25,7 @@ pub(crate) struct Pipeline {
     pub(crate) verifier: Verifier,
     pub(crate) callers: Callers,
     pub(crate) bodies: Bodies,
-    pub(crate) sessions: Sessions,
+    pub(crate) sessions: SessionIds,
     pub(crate) policy: Policy,
     pub(crate) decision: Option<OwnDecision>,
     pub(crate) streams: StreamPolicy,

@@ -18,7 +18,7 @@ static SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 
 /// What becomes of session ids.
 #[derive(Debug)]
-pub(crate) struct Sessions {
+pub(crate) struct SessionIds {
     pub(crate) binding: SessionBinding,
     pub(crate) resumption: Resumption,
     pub(crate) seal: Arc<Seal>,
@@ -59,7 +59,7 @@ pub(crate) struct OpenedSession(Option<HeaderValue>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct InvalidSessionId;
 
-impl Sessions {
+impl SessionIds {
     pub(crate) fn new(
         spec: SessionsSpec,
         resource: &Arc<ResourceUri>,
@@ -148,7 +148,7 @@ fn reason(why: Unopened) -> Reason {
     }
 }
 
-impl fmt::Display for Sessions {
+impl fmt::Display for SessionIds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.binding {
             SessionBinding::Owner => f.write_str("bound to their owners"),

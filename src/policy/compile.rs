@@ -2,9 +2,9 @@
 
 use super::hierarchy::Hierarchy;
 use super::judge::Policy;
-use super::names::Names;
+use super::names::NamedRules;
 use super::open;
-use super::pattern::{Braces, Pattern};
+use super::pattern::{Pattern, Syntax};
 use super::requirement::Requirement;
 use super::rule::{Need, Rule};
 use super::scope_map::ScopeMap;
@@ -32,19 +32,19 @@ impl Policy {
                     .collect()
             }),
         };
-        let tools = rules("scopes.tools", &map.tools, Braces::AreLiteral, problems);
+        let tools = rules("scopes.tools", &map.tools, Syntax::Plain, problems);
         let resources = rules(
             "scopes.resources",
             &map.resources,
-            Braces::ArePlaceholders,
+            Syntax::UriTemplate,
             problems,
         );
         let normal = all(map
             .resources
             .iter()
             .map(|(uri, _)| problems.keep(in_normal_form(uri))));
-        let prompts = rules("scopes.prompts", &map.prompts, Braces::AreLiteral, problems);
-        let methods = rules("scopes.methods", &map.methods, Braces::AreLiteral, problems);
+        let prompts = rules("scopes.prompts", &map.prompts, Syntax::Plain, problems);
+        let methods = rules("scopes.methods", &map.methods, Syntax::Plain, problems);
         let hierarchy = hierarchy(map, problems);
         let open = open::check(map, problems);
         let shown = Shown::compile(map, problems);
@@ -106,20 +106,20 @@ fn example_of(written: &str) -> String {
 fn rules(
     table: &str,
     rules: &[(String, Rule)],
-    braces: Braces,
+    syntax: Syntax,
     problems: &mut Problems,
-) -> Result<Names<Requirement>, Flawed> {
-    let mut names = Names::new(braces);
+) -> Result<NamedRules<Requirement>, Flawed> {
+    let mut names = NamedRules::new(syntax);
     let mut sound = Ok(());
     for (name, rule) in rules {
         let field = format!("{table}.{name}");
-        let pattern = Pattern::read(name, braces)
+        let pattern = Pattern::read(name, syntax)
             .map_err(|fix| ConfigProblem::not_allowed(&field, fix).showing(name));
         // Without a readable pattern no placeholder of the rule can be told to be wrong.
         let inserted = problems.keep(pattern).and_then(|pattern| {
-            let fillers = match braces {
-                Braces::AreLiteral => Fillers::Name,
-                Braces::ArePlaceholders => Fillers::Of(pattern.as_ref()),
+            let fillers = match syntax {
+                Syntax::Plain => Fillers::Name,
+                Syntax::UriTemplate => Fillers::Of(pattern.as_ref()),
             };
             let requirement = requirement(&field, rule, fillers, problems)?;
             problems.keep(names.insert(&field, name, requirement))
@@ -181,7 +181,7 @@ fn scope(field: &str, text: &str) -> Result<Scope, ConfigProblem> {
     let not_allowed = |fix: &str| ConfigProblem::not_allowed(field, fix).showing(text);
     if Template::is_one(text) {
         return Err(not_allowed(
-            "there is no name here to fill a placeholder with: braces belong into the rules of tools, resources, \
+            "there is no name here to fill a placeholder with: syntax belong into the rules of tools, resources, \
              prompts and methods",
         ));
     }

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use super::judge::Policy;
-use super::names::Names;
+use super::names::NamedRules;
 use super::requirement::Requirement;
-use super::scope_map::{Challenge, Unlisted};
+use super::scope_map::{ChallengeScopes, Unlisted};
 
 impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -22,14 +22,18 @@ impl fmt::Display for Policy {
             write_rules(f, kind, rules)?;
         }
         write!(f, "{}", self.hierarchy)?;
-        if self.challenge == Challenge::Accumulate {
+        if self.challenge == ChallengeScopes::Accumulate {
             f.write_str("; challenges accumulate")?;
         }
         self.shown.iter().try_for_each(|shown| write!(f, "{shown}"))
     }
 }
 
-fn write_rules(f: &mut fmt::Formatter<'_>, kind: &str, rules: &Names<Requirement>) -> fmt::Result {
+fn write_rules(
+    f: &mut fmt::Formatter<'_>,
+    kind: &str,
+    rules: &NamedRules<Requirement>,
+) -> fmt::Result {
     let mut rules: Vec<_> = rules.iter().collect();
     rules.sort_by_key(|(name, _)| *name);
     rules

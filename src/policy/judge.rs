@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use super::hierarchy::Hierarchy;
-use super::names::{Found, Names};
+use super::names::{Match, NamedRules};
 use super::permit::{Admitted, AdmittedGrant, Permit};
 use super::requirement::Requirement;
-use super::scope_map::{Challenge, Unlisted};
+use super::scope_map::{ChallengeScopes, Unlisted};
 use super::shown::Shown;
 
 use crate::call::{Call, Calls, MessageKind, Target};
@@ -20,13 +20,13 @@ use crate::scope::{Scope, Scopes};
 pub(crate) struct Policy {
     pub(super) base: Vec<Requirement>,
     pub(super) initial: Scopes,
-    pub(super) tools: Names<Requirement>,
-    pub(super) resources: Names<Requirement>,
-    pub(super) prompts: Names<Requirement>,
-    pub(super) methods: Names<Requirement>,
+    pub(super) tools: NamedRules<Requirement>,
+    pub(super) resources: NamedRules<Requirement>,
+    pub(super) prompts: NamedRules<Requirement>,
+    pub(super) methods: NamedRules<Requirement>,
     pub(super) unlisted: Unlisted,
     pub(super) hierarchy: Hierarchy,
-    pub(super) challenge: Challenge,
+    pub(super) challenge: ChallengeScopes,
     pub(super) opens_anything: bool,
     /// Only where lists are filtered.
     pub(super) shown: Option<Shown>,
@@ -130,7 +130,7 @@ impl Policy {
         of_calls: impl Fn(&mut dyn FnMut(&Requirement)) -> Result<(), Refusal>,
     ) -> Result<Shortfall, Refusal> {
         let mut scopes = self.rendered(of_calls)?;
-        if self.challenge == Challenge::Accumulate {
+        if self.challenge == ChallengeScopes::Accumulate {
             scopes.extend(
                 grant
                     .scopes
@@ -192,9 +192,9 @@ impl Policy {
         let of_method = match self.methods.get(&call.method) {
             // Of these the rule for what they name decides alone.
             None if call.definition.is_for_its_subject() => {
-                Some(Found::exactly(&Requirement::NoOpinion))
+                Some(Match::exactly(&Requirement::NoOpinion))
             }
-            None if call.definition.is_mcps_own => Some(Found::exactly(&Requirement::Nothing)),
+            None if call.definition.is_mcps_own => Some(Match::exactly(&Requirement::Nothing)),
             listed => listed,
         };
         needed(&*self.open(of_method, &call.method, Reason::MethodUnmapped)?);
@@ -239,20 +239,20 @@ impl Policy {
     /// request needs, would only start a loop.
     fn open<'p>(
         &self,
-        found: Option<Found<'p, Requirement>>,
+        found: Option<Match<'p, Requirement>>,
         name: &str,
         unmapped: Reason,
     ) -> Result<Cow<'p, Requirement>, Refusal> {
         match (found, self.unlisted) {
             (
-                Some(Found {
+                Some(Match {
                     rule: Requirement::Denied,
                     ..
                 }),
                 _,
             ) => Err(Refusal::from(Reason::Denied).got(name)),
             (
-                Some(Found {
+                Some(Match {
                     rule: Requirement::Templated(scopes),
                     pattern,
                 }),
@@ -261,13 +261,13 @@ impl Policy {
                 let filled = Requirement::filled(scopes, name, pattern).map(Cow::Owned);
                 filled.ok_or_else(|| Refusal::from(Reason::NameNoScope).got(name))
             }
-            (Some(Found { rule, .. }), _) => Ok(Cow::Borrowed(rule)),
+            (Some(Match { rule, .. }), _) => Ok(Cow::Borrowed(rule)),
             (None, Unlisted::Allow) => Ok(Cow::Borrowed(&Requirement::Nothing)),
             (None, Unlisted::Deny) => Err(Refusal::from(unmapped).got(name)),
         }
     }
 
-    pub(super) fn kinds_of_rules(&self) -> [(&'static str, &Names<Requirement>); 4] {
+    pub(super) fn kinds_of_rules(&self) -> [(&'static str, &NamedRules<Requirement>); 4] {
         [
             ("tool", &self.tools),
             ("resource", &self.resources),

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::pattern::{Braces, Pattern};
+use super::pattern::{Pattern, Syntax};
 use super::prefixes::Prefixes;
 use crate::config_error::ConfigProblem;
 
 /// Names are compared as decoded text, case-sensitively.
 #[derive(Debug)]
-pub(crate) struct Names<R> {
-    braces: Braces,
+pub(crate) struct NamedRules<R> {
+    syntax: Syntax,
     exact: BTreeMap<String, R>,
     patterns: Vec<(Pattern, R)>,
     /// Of the patterns that are all prefix.
@@ -20,12 +20,12 @@ pub(crate) struct Names<R> {
 
 /// A rule, and the pattern that led to it if it was not the very name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Found<'r, R> {
+pub(crate) struct Match<'r, R> {
     pub(crate) rule: &'r R,
     pub(crate) pattern: Option<&'r Pattern>,
 }
 
-impl<'r, R> Found<'r, R> {
+impl<'r, R> Match<'r, R> {
     pub(crate) fn exactly(rule: &'r R) -> Self {
         Self {
             rule,
@@ -34,11 +34,11 @@ impl<'r, R> Found<'r, R> {
     }
 }
 
-impl<R> Names<R> {
-    pub(crate) fn new(braces: Braces) -> Self {
+impl<R> NamedRules<R> {
+    pub(crate) fn new(syntax: Syntax) -> Self {
         let (exact, patterns, others) = (BTreeMap::new(), Vec::new(), Vec::new());
         Self {
-            braces,
+            syntax,
             exact,
             patterns,
             prefixes: Prefixes::default(),
@@ -46,9 +46,9 @@ impl<R> Names<R> {
         }
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<Found<'_, R>> {
+    pub(crate) fn get(&self, name: &str) -> Option<Match<'_, R>> {
         if let Some(rule) = self.exact.get(name) {
-            return Some(Found::exactly(rule));
+            return Some(Match::exactly(rule));
         }
         let of_prefix = self
             .prefixes
@@ -63,7 +63,7 @@ impl<R> Names<R> {
             .into_iter()
             .chain(other)
             .max_by_key(|(pattern, _)| pattern.literal_length())?;
-        Some(Found {
+        Some(Match {
             rule,
             pattern: Some(pattern),
         })
@@ -104,7 +104,7 @@ impl<R> Names<R> {
         if name.is_empty() {
             return Err(not_allowed("a name has at least one character"));
         }
-        let Some(pattern) = Pattern::read(name, self.braces).map_err(not_allowed)? else {
+        let Some(pattern) = Pattern::read(name, self.syntax).map_err(not_allowed)? else {
             return match self.exact.insert(name.to_owned(), rule) {
                 Some(_) => Err(twice()),
                 None => Ok(()),
@@ -146,8 +146,8 @@ impl<R> Names<R> {
 mod tests {
     use super::*;
 
-    fn names(patterns: &[&'static str]) -> Names<&'static str> {
-        let mut names = Names::new(Braces::AreLiteral);
+    fn names(patterns: &[&'static str]) -> NamedRules<&'static str> {
+        let mut names = NamedRules::new(Syntax::Plain);
         for pattern in patterns {
             names.insert("field", pattern, *pattern).unwrap();
         }
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn of_a_prefix_and_a_pattern_with_placeholders_the_one_with_more_literal_text_wins() {
-        let mut names = Names::new(Braces::ArePlaceholders);
+        let mut names = NamedRules::new(Syntax::UriTemplate);
         for pattern in [
             "db://*",
             "db://{table}/rows/*",

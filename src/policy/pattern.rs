@@ -18,11 +18,11 @@ struct Placeholder {
     then: String,
 }
 
-/// Whether braces are placeholders: in URIs, and in no other names.
+/// Whether syntax are placeholders: in URIs, and in no other names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Braces {
-    ArePlaceholders,
-    AreLiteral,
+pub(crate) enum Syntax {
+    UriTemplate,
+    Plain,
 }
 
 /// What ends that which stands for a placeholder: between two slashes there is one thing, to a server too.
@@ -30,15 +30,15 @@ const ENDS: [char; 3] = ['/', '?', '#'];
 
 impl Pattern {
     /// Nothing, where it is a single name.
-    pub(crate) fn read(written: &str, braces: Braces) -> Result<Option<Self>, &'static str> {
+    pub(crate) fn read(written: &str, syntax: Syntax) -> Result<Option<Self>, &'static str> {
         let (literal, open_ended) = match written.split_once('*') {
             None => (written, false),
             Some((literal, "")) => (literal, true),
             Some(_) => return Err("a pattern has one `*`, at its end"),
         };
-        let (prefix, placeholders) = match braces {
-            Braces::AreLiteral => (literal, Vec::new()),
-            Braces::ArePlaceholders => placeholders(literal, open_ended)?,
+        let (prefix, placeholders) = match syntax {
+            Syntax::Plain => (literal, Vec::new()),
+            Syntax::UriTemplate => placeholders(literal, open_ended)?,
         };
         if placeholders.is_empty() && !open_ended {
             return Ok(None);
@@ -156,7 +156,7 @@ fn placeholders(literal: &str, open_ended: bool) -> Result<(&str, Vec<Placeholde
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         {
-            return Err("a placeholder is one word in braces: letters, digits and `_`");
+            return Err("a placeholder is one word in syntax: letters, digits and `_`");
         }
         if found.iter().any(|earlier| earlier.name == name) {
             return Err("a placeholder is there twice: give the two different names");
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     fn uri(written: &str) -> Result<Option<Pattern>, &'static str> {
-        Pattern::read(written, Braces::ArePlaceholders)
+        Pattern::read(written, Syntax::UriTemplate)
     }
 
     #[test]
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn what_is_no_pattern_is_a_single_name_or_a_mistake() {
         assert_eq!(uri("db://users"), Ok(None));
-        assert_eq!(Pattern::read("a{b}", Braces::AreLiteral), Ok(None));
+        assert_eq!(Pattern::read("a{b}", Syntax::Plain), Ok(None));
         for mistake in [
             "db://{table",
             "db://table}",

@@ -40,7 +40,7 @@ pub struct ScopeMap {
     pub(crate) methods: Vec<(String, Rule)>,
     pub(crate) implies: Vec<(String, Vec<String>)>,
     pub(crate) wildcard_grants: bool,
-    pub(crate) challenge: Challenge,
+    pub(crate) challenge: ChallengeScopes,
     pub(crate) listing: Listing,
 }
 
@@ -55,7 +55,7 @@ pub(crate) enum Unlisted {
 /// Which scopes an `insufficient_scope` challenge names.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Challenge {
+pub(crate) enum ChallengeScopes {
     /// Those of the operation refused.
     #[default]
     Operation,
@@ -151,7 +151,7 @@ impl ScopeMap {
     /// Names the granted scopes too when it asks for more, for clients older than SEP-2350: they
     /// replace the scopes they have by those of the challenge.
     pub fn accumulate_in_challenges(mut self) -> Self {
-        self.challenge = Challenge::Accumulate;
+        self.challenge = ChallengeScopes::Accumulate;
         self
     }
 
@@ -173,7 +173,7 @@ impl ScopeMap {
             methods: Vec::new(),
             implies: Vec::new(),
             wildcard_grants: false,
-            challenge: Challenge::default(),
+            challenge: ChallengeScopes::default(),
             listing: Listing::default(),
         }
     }
@@ -190,7 +190,7 @@ struct Table {
     #[serde(default)]
     wildcard_grants: bool,
     #[serde(default)]
-    challenge: Challenge,
+    challenge: ChallengeScopes,
     #[serde(default)]
     listing: Listing,
     #[serde(default)]

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::names::{Found, Names};
-use super::pattern::Braces;
+use super::names::{Match, NamedRules};
+use super::pattern::Syntax;
 use super::rule::{Need, Rule, Visibility};
 use super::scope_map::{Listing, ScopeMap};
 use crate::call::Target;
@@ -13,9 +13,9 @@ use crate::resource_name::ResourceName;
 /// Which rules show what they are about to those, too, who may not call it yet.
 #[derive(Debug)]
 pub(crate) struct Shown {
-    pub(super) tools: Names<Visibility>,
-    pub(super) resources: Names<Visibility>,
-    pub(super) prompts: Names<Visibility>,
+    pub(super) tools: NamedRules<Visibility>,
+    pub(super) resources: NamedRules<Visibility>,
+    pub(super) prompts: NamedRules<Visibility>,
 }
 
 impl Shown {
@@ -37,14 +37,14 @@ impl Shown {
             let fix = "only a tool, a prompt or a resource is in a list: leave out `listed` here";
             sound = Err(problems.add(ConfigProblem::not_allowed(field, fix)));
         }
-        let tools = visibilities("scopes.tools", &map.tools, Braces::AreLiteral, problems);
+        let tools = visibilities("scopes.tools", &map.tools, Syntax::Plain, problems);
         let resources = visibilities(
             "scopes.resources",
             &map.resources,
-            Braces::ArePlaceholders,
+            Syntax::UriTemplate,
             problems,
         );
-        let prompts = visibilities("scopes.prompts", &map.prompts, Braces::AreLiteral, problems);
+        let prompts = visibilities("scopes.prompts", &map.prompts, Syntax::Plain, problems);
         let shown = Self {
             tools: tools?,
             resources: resources?,
@@ -54,7 +54,7 @@ impl Shown {
     }
 
     pub(super) fn always(&self, target: &Target<'_>) -> bool {
-        let is_always = |found: Option<Found<'_, Visibility>>| {
+        let is_always = |found: Option<Match<'_, Visibility>>| {
             found.is_some_and(|found| *found.rule == Visibility::Always)
         };
         match target {
@@ -72,10 +72,10 @@ impl Shown {
 fn visibilities(
     table: &str,
     rules: &[(String, Rule)],
-    braces: Braces,
+    syntax: Syntax,
     problems: &mut Problems,
-) -> Result<Names<Visibility>, Flawed> {
-    let mut names = Names::new(braces);
+) -> Result<NamedRules<Visibility>, Flawed> {
+    let mut names = NamedRules::new(syntax);
     let mut sound = Ok(());
     for (name, Rule(need, visibility)) in rules {
         let field = format!("{table}.{name}");

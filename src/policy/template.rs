@@ -10,11 +10,11 @@ use crate::scope::{Scope, Scopes, is_plain};
 pub(crate) struct Template {
     /// Whether one of them is enough.
     any: bool,
-    scopes: Vec<Vec<Piece>>,
+    scopes: Vec<Vec<TemplatePart>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Piece {
+enum TemplatePart {
     Literal(String),
     /// The whole name.
     Name,
@@ -54,16 +54,16 @@ impl Template {
     /// What the rule demands for this name. `None` where no scope can be made of it, or only one that does not belong
     /// into a challenge.
     pub(crate) fn fill(&self, name: &str, pattern: Option<&Pattern>) -> Option<Scopes> {
-        let fill = |pieces: &Vec<Piece>| {
+        let fill = |pieces: &Vec<TemplatePart>| {
             let mut text = String::new();
             for piece in pieces {
                 let filler = match piece {
-                    Piece::Literal(literal) => {
+                    TemplatePart::Literal(literal) => {
                         text.push_str(literal);
                         continue;
                     }
-                    Piece::Name => name,
-                    Piece::Of(placeholder) => pattern?.filled(name, placeholder)?,
+                    TemplatePart::Name => name,
+                    TemplatePart::Of(placeholder) => pattern?.filled(name, placeholder)?,
                 };
                 text.push_str(Some(filler).filter(|filler| is_plain(filler))?);
             }
@@ -73,16 +73,16 @@ impl Template {
     }
 }
 
-fn pieces(text: &str, fillers: Fillers<'_>) -> Result<Vec<Piece>, String> {
+fn pieces(text: &str, fillers: Fillers<'_>) -> Result<Vec<TemplatePart>, String> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while let Some((literal, behind)) = rest.split_once('{') {
         let (placeholder, behind) = behind.split_once('}').ok_or("a placeholder ends in `}`")?;
-        pieces.push(Piece::Literal(literal.to_owned()));
+        pieces.push(TemplatePart::Literal(literal.to_owned()));
         pieces.push(match fillers {
-            Fillers::Name if placeholder == "name" => Piece::Name,
+            Fillers::Name if placeholder == "name" => TemplatePart::Name,
             Fillers::Of(Some(pattern)) if pattern.has(placeholder) => {
-                Piece::Of(placeholder.to_owned())
+                TemplatePart::Of(placeholder.to_owned())
             }
             Fillers::Name => {
                 return Err(format!(
@@ -100,10 +100,10 @@ fn pieces(text: &str, fillers: Fillers<'_>) -> Result<Vec<Piece>, String> {
         });
         rest = behind;
     }
-    pieces.push(Piece::Literal(rest.to_owned()));
-    let literal = |piece: &Piece| match piece {
-        Piece::Literal(literal) => literal.clone(),
-        Piece::Name | Piece::Of(_) => "x".to_owned(),
+    pieces.push(TemplatePart::Literal(rest.to_owned()));
+    let literal = |piece: &TemplatePart| match piece {
+        TemplatePart::Literal(literal) => literal.clone(),
+        TemplatePart::Name | TemplatePart::Of(_) => "x".to_owned(),
     };
     let filled: String = pieces.iter().map(literal).collect();
     if filled.contains('}') || Scope::parse(&filled).is_err() {
@@ -126,9 +126,9 @@ impl fmt::Display for Template {
             }
             for piece in pieces {
                 match piece {
-                    Piece::Literal(literal) => f.write_str(literal)?,
-                    Piece::Name => f.write_str("{name}")?,
-                    Piece::Of(placeholder) => write!(f, "{{{placeholder}}}")?,
+                    TemplatePart::Literal(literal) => f.write_str(literal)?,
+                    TemplatePart::Name => f.write_str("{name}")?,
+                    TemplatePart::Of(placeholder) => write!(f, "{{{placeholder}}}")?,
                 }
             }
         }

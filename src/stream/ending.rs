@@ -23,8 +23,8 @@ pin_project! {
         body: B,
         // It is never locked: it makes the body one that threads may share, as the service's own may be.
         over: Mutex<Pin<Box<dyn Future<Output = ()> + Send>>>,
-        state: State,
-        place: Place,
+        state: EndingState,
+        place: StreamPosition,
         lines: Lines,
     }
 }
@@ -37,22 +37,22 @@ impl<B> Ending<B> {
         is_encoded: bool,
     ) -> Self {
         let place = if is_encoded {
-            Place::Unknown
+            StreamPosition::Unknown
         } else {
-            Place::Between
+            StreamPosition::Between
         };
         let over = Mutex::new(Box::pin(over) as Pin<Box<dyn Future<Output = ()> + Send>>);
         Self {
             body,
             over,
-            state: State::Open,
+            state: EndingState::Open,
             place,
             lines: Lines::default(),
         }
     }
 }
 
-enum State {
+enum EndingState {
     Open,
     /// Over, but for the rest of an event, which has until then.
     Completing(Pin<Box<Sleep>>),
@@ -61,7 +61,7 @@ enum State {
 
 /// Where in the stream the last byte was that was passed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum StreamPosition {
     /// Between two events.
     Between,
     /// Inside an event, at the beginning of a line.
@@ -81,48 +81,48 @@ impl<B: Body<Data = Bytes>> Body for Ending<B> {
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let mut this = self.project();
         let over = this.over.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if matches!(this.state, State::Open) && over.as_mut().poll(cx).is_ready() {
+        if matches!(this.state, EndingState::Open) && over.as_mut().poll(cx).is_ready() {
             *this.state = match this.place {
-                Place::Between | Place::Unknown => State::Ended,
-                Place::LineStart | Place::InLine => {
-                    State::Completing(Box::pin(sleep(COMPLETION_TIME)))
+                StreamPosition::Between | StreamPosition::Unknown => EndingState::Ended,
+                StreamPosition::LineStart | StreamPosition::InLine => {
+                    EndingState::Completing(Box::pin(sleep(COMPLETION_TIME)))
                 }
             };
         }
         match this.state {
-            State::Ended => return Poll::Ready(None),
-            State::Open => {}
-            State::Completing(time) => {
+            EndingState::Ended => return Poll::Ready(None),
+            EndingState::Open => {}
+            EndingState::Completing(time) => {
                 if time.as_mut().poll(cx).is_ready() {
-                    *this.state = State::Ended;
+                    *this.state = EndingState::Ended;
                     return Poll::Ready(None);
                 }
             }
         }
         let Some(frame) = ready!(this.body.as_mut().poll_frame(cx)?) else {
-            *this.state = State::Ended;
+            *this.state = EndingState::Ended;
             return Poll::Ready(None);
         };
         let Some(data) = frame.data_ref() else {
             return Poll::Ready(Some(Ok(frame)));
         };
-        if matches!(this.state, State::Open) {
+        if matches!(this.state, EndingState::Open) {
             this.place.move_over(this.lines, data);
             return Poll::Ready(Some(Ok(frame)));
         }
         let rest = this.place.move_to_end_of_event(this.lines, data);
-        if *this.place == Place::Between {
-            *this.state = State::Ended;
+        if *this.place == StreamPosition::Between {
+            *this.state = EndingState::Ended;
         }
         Poll::Ready(Some(Ok(Frame::data(data.slice(..rest)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.state, State::Ended) || self.body.is_end_stream()
+        matches!(self.state, EndingState::Ended) || self.body.is_end_stream()
     }
 }
 
-impl Place {
+impl StreamPosition {
     fn move_over(&mut self, lines: &mut Lines, mut data: &[u8]) {
         while let Some(piece) = lines.next(&mut data) {
             *self = self.behind(&piece);

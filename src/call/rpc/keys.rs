@@ -60,12 +60,12 @@ impl Keys for Infallible {
 }
 
 /// Reads a key: which of the deciding ones it is, if any.
-pub(super) struct Key<'s, K> {
+pub(super) struct KeySeed<'s, K> {
     reading: Reading<'s>,
     of: PhantomData<K>,
 }
 
-impl<'s, K: Keys> Key<'s, K> {
+impl<'s, K: Keys> KeySeed<'s, K> {
     pub(super) fn new(reading: Reading<'s>) -> Self {
         Self {
             reading,
@@ -74,7 +74,7 @@ impl<'s, K: Keys> Key<'s, K> {
     }
 }
 
-impl<'de, K: Keys> DeserializeSeed<'de> for Key<'_, K> {
+impl<'de, K: Keys> DeserializeSeed<'de> for KeySeed<'_, K> {
     type Value = Option<K>;
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
@@ -82,7 +82,7 @@ impl<'de, K: Keys> DeserializeSeed<'de> for Key<'_, K> {
     }
 }
 
-impl<K: Keys> Visitor<'_> for Key<'_, K> {
+impl<K: Keys> Visitor<'_> for KeySeed<'_, K> {
     type Value = Option<K>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,7 +6,7 @@ use serde::de::MapAccess;
 
 use super::keys::keys;
 use super::reading::Reading;
-use super::value::{Field, Object, Text, Texts, Wanted};
+use super::value::{Field, Members, Text, Texts, Wanted};
 use crate::refusal::Reason;
 
 /// The most resources that one `subscriptions/listen` may name.
@@ -38,7 +38,7 @@ keys! {
     }
 }
 
-impl<'de> Object<'de> for Message<'de> {
+impl<'de> Members<'de> for Message<'de> {
     type Key = MessageKey;
 
     fn read<A: MapAccess<'de>>(
@@ -129,7 +129,7 @@ keys! {
     }
 }
 
-impl<'de> Object<'de> for Params<'de> {
+impl<'de> Members<'de> for Params<'de> {
     type Key = ParamsKey;
 
     fn read<A: MapAccess<'de>>(
@@ -177,7 +177,7 @@ keys! {
     }
 }
 
-impl<'de> Object<'de> for Reference<'de> {
+impl<'de> Members<'de> for Reference<'de> {
     type Key = ReferenceKey;
 
     fn read<A: MapAccess<'de>>(
@@ -207,7 +207,7 @@ keys! {
     }
 }
 
-impl<'de> Object<'de> for Notifications<'de> {
+impl<'de> Members<'de> for Notifications<'de> {
     type Key = NotificationsKey;
 
     fn read<A: MapAccess<'de>>(
@@ -234,7 +234,7 @@ keys! {
     }
 }
 
-impl<'de> Object<'de> for Meta<'de> {
+impl<'de> Members<'de> for Meta<'de> {
     type Key = MetaKey;
 
     fn read<A: MapAccess<'de>>(

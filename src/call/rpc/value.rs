@@ -12,7 +12,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::keys::{Key, Keys};
+use super::keys::{KeySeed, Keys};
 use super::reading::Reading;
 use crate::refusal::Reason;
 
@@ -38,7 +38,7 @@ impl<T> Field<T> {
 }
 
 /// An object of which some keys decide.
-pub(super) trait Object<'de> {
+pub(super) trait Members<'de> {
     type Key: Keys;
 
     fn read<A: MapAccess<'de>>(
@@ -61,13 +61,13 @@ impl<'s> Reading<'s> {
         map.next_value::<IgnoredAny>().map(drop)
     }
 
-    fn fill<'de, T: Object<'de>, A: MapAccess<'de>>(
+    fn fill<'de, T: Members<'de>, A: MapAccess<'de>>(
         self,
         object: &mut T,
         mut map: A,
     ) -> Result<(), A::Error> {
         let mut seen = 0_u32;
-        while let Some(key) = map.next_key_seed(Key::<T::Key>::new(self))? {
+        while let Some(key) = map.next_key_seed(KeySeed::<T::Key>::new(self))? {
             let Some(key) = key else {
                 self.skip(&mut map)?;
                 continue;
@@ -109,7 +109,7 @@ pub(super) trait Wanted<'de>: Sized {
         reading: Reading<'_>,
     ) -> Result<Field<Self::Read>, A::Error> {
         while map
-            .next_key_seed(Key::<Infallible>::new(reading))?
+            .next_key_seed(KeySeed::<Infallible>::new(reading))?
             .is_some()
         {
             reading.skip(&mut map)?;
@@ -119,7 +119,7 @@ pub(super) trait Wanted<'de>: Sized {
 }
 
 /// An object is read into its place, since moving it costs more than reading it.
-impl<'de, T: Object<'de>> Wanted<'de> for &mut T {
+impl<'de, T: Members<'de>> Wanted<'de> for &mut T {
     type Read = ();
 
     fn object<A: MapAccess<'de>>(

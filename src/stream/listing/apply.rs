@@ -9,7 +9,7 @@ use super::collected::Collected;
 use super::error::{FilterError, Withheld};
 use super::filter::ListFilter;
 use super::filtered_events::FilteredEvents;
-use super::head::{self, Form};
+use super::head::{self, AnswerFormat};
 use super::long::LongAnswer;
 use super::message::Lists;
 use super::scan::Scan;
@@ -27,7 +27,7 @@ impl ListFilter {
         }
         let (mut head, body) = answer.into_parts();
         match head::form(&head.headers) {
-            Ok(Form::Events) => {
+            Ok(AnswerFormat::Events) => {
                 head::now_private(&mut head.headers);
                 head.headers.remove(CONTENT_LENGTH);
                 Response::from_parts(
@@ -35,15 +35,15 @@ impl ListFilter {
                     ResponseBody::filtered(FilteredEvents::new(body, self)),
                 )
             }
-            Ok(Form::Json) => match self.json(&mut head.headers, body).await {
+            Ok(AnswerFormat::Json) => match self.json(&mut head.headers, body).await {
                 Ok(body) => Response::from_parts(head, body),
                 Err(kept) => self.bad_gateway(&kept),
             },
             // Pages and files that stand beside an MCP server. It sends messages in the two forms alone.
-            Ok(Form::Other) if !self.answers_calls() => {
+            Ok(AnswerFormat::Other) if !self.answers_calls() => {
                 Response::from_parts(head, ResponseBody::theirs(body))
             }
-            Ok(Form::Other) => {
+            Ok(AnswerFormat::Other) => {
                 self.without_objects(head, body, FilterError::ContentType)
                     .await
             }

@@ -9,7 +9,7 @@ use crate::stream::lines::{Lines, Piece};
 /// Takes a stream apart as the HTML standard does (§9.2.5 and 9.2.6). What may be part of a message is held until it is
 /// whole; everything else is passed on as it comes.
 #[derive(Debug, Default)]
-pub(super) struct Events {
+pub(super) struct EventFilter {
     reader: Lines,
     /// The lines of an event from its first one that counts, and the line that has not ended yet.
     held: Vec<u8>,
@@ -17,12 +17,12 @@ pub(super) struct Events {
     lines: Vec<Line>,
     /// Past the first line, in front of which a byte order mark may stand.
     begun: bool,
-    state: State,
+    state: Treatment,
 }
 
 /// What becomes of what comes next.
 #[derive(Debug, Default)]
-enum State {
+enum Treatment {
     /// It is held.
     #[default]
     Holding,
@@ -44,7 +44,7 @@ struct Line {
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-impl Events {
+impl EventFilter {
     /// Adds to `out` what is certain now.
     pub(super) fn feed(&mut self, mut chunk: &[u8], filter: &ListFilter, out: &mut Vec<u8>) {
         while let Some(piece) = self.reader.next(&mut chunk) {
@@ -72,17 +72,17 @@ impl Events {
     /// A part of a line.
     fn text(&mut self, bytes: &[u8], filter: &ListFilter, out: &mut Vec<u8>) {
         match &mut self.state {
-            State::Holding => {
+            Treatment::Holding => {
                 self.held.extend_from_slice(bytes);
                 if self.lines.is_empty() && !self.may_count() {
                     out.append(&mut self.held);
-                    self.state = State::Passing;
+                    self.state = Treatment::Passing;
                 } else if self.held.len() > MAX_LIST_BYTES {
                     self.scan_held(filter, out);
                 }
             }
-            State::Passing => out.extend_from_slice(bytes),
-            State::Scanning { scan, line } => match line.read(bytes, scan) {
+            Treatment::Passing => out.extend_from_slice(bytes),
+            Treatment::Scanning { scan, line } => match line.read(bytes, scan) {
                 Ok(()) => out.extend_from_slice(bytes),
                 Err(why) => {
                     // What came of the event is closed, so that the error is one of its own.
@@ -90,7 +90,7 @@ impl Events {
                     self.drop_event(why, filter, out);
                 }
             },
-            State::Dropping { blank } => *blank = *blank && bytes.is_empty(),
+            Treatment::Dropping { blank } => *blank = *blank && bytes.is_empty(),
         }
     }
 
@@ -127,7 +127,7 @@ impl Events {
                 out.append(&mut self.held);
                 self.lines.clear();
                 self.begun = true;
-                self.state = State::Scanning { scan, line };
+                self.state = Treatment::Scanning { scan, line };
             }
             Err(why) => self.drop_event(why, filter, out),
         }
@@ -137,7 +137,7 @@ impl Events {
         self.held.clear();
         self.lines.clear();
         self.begun = true;
-        self.state = State::Dropping { blank: false };
+        self.state = Treatment::Dropping { blank: false };
         write_event(&filter.error(&why.into()), out);
     }
 
@@ -148,23 +148,23 @@ impl Events {
                 self.held.push(b'\n');
                 line.next += 1;
             }
-            None if matches!(self.state, State::Dropping { .. }) => {}
+            None if matches!(self.state, Treatment::Dropping { .. }) => {}
             None => out.push(b'\n'),
         }
     }
 
     fn end_line(&mut self, end: &[u8], filter: &ListFilter, out: &mut Vec<u8>) {
         match &mut self.state {
-            State::Holding => self.end_held_line(end, filter, out),
-            State::Passing => {
+            Treatment::Holding => self.end_held_line(end, filter, out),
+            Treatment::Passing => {
                 out.extend_from_slice(end);
                 self.begun = true;
-                self.state = State::Holding;
+                self.state = Treatment::Holding;
             }
-            State::Scanning { scan, line } => {
+            Treatment::Scanning { scan, line } => {
                 out.extend_from_slice(end);
                 match line {
-                    ScannedLine::Beginning(0) => self.state = State::Holding,
+                    ScannedLine::Beginning(0) => self.state = Treatment::Holding,
                     _ => {
                         // White space at most, but for a line that breaks a string: no reader takes that for JSON.
                         let _ = scan.read(b"\n");
@@ -172,8 +172,8 @@ impl Events {
                     }
                 }
             }
-            State::Dropping { blank: true } => self.state = State::Holding,
-            State::Dropping { blank } => *blank = true,
+            Treatment::Dropping { blank: true } => self.state = Treatment::Holding,
+            Treatment::Dropping { blank } => *blank = true,
         }
     }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 use pin_project_lite::pin_project;
 
-use super::events::Events;
+use super::events::EventFilter;
 use super::filter::ListFilter;
 
 pin_project! {
@@ -16,7 +16,7 @@ pin_project! {
         #[pin]
         body: R,
         filter: ListFilter,
-        events: Events,
+        events: EventFilter,
         ended: bool,
     }
 }
@@ -26,7 +26,7 @@ impl<R> FilteredEvents<R> {
         Self {
             body,
             filter,
-            events: Events::default(),
+            events: EventFilter::default(),
             ended: false,
         }
     }

@@ -8,7 +8,7 @@ use crate::media_type::{self, MediaType};
 
 /// The two forms in which MCP answers come, and all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum AnswerFormat {
     Json,
     Events,
     /// Neither, and nothing that could be taken for one of them.
@@ -16,13 +16,13 @@ pub(super) enum Form {
 }
 
 /// An error where the answer may be one of the two forms, but cannot be read.
-pub(super) fn form(headers: &HeaderMap) -> Result<Form, FilterError> {
+pub(super) fn form(headers: &HeaderMap) -> Result<AnswerFormat, FilterError> {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let form = match (types.next(), types.next()) {
         (Some(only), None) => form_of(only).ok_or(FilterError::ContentType)?,
         _ => return Err(FilterError::ContentType),
     };
-    if form == Form::Other || is_plain(headers) {
+    if form == AnswerFormat::Other || is_plain(headers) {
         Ok(form)
     } else {
         Err(FilterError::ContentEncoding)
@@ -40,19 +40,19 @@ pub(super) fn is_plain(headers: &HeaderMap) -> bool {
     headers.get_all(CONTENT_ENCODING).iter().all(is_plain)
 }
 
-fn form_of(line: &HeaderValue) -> Option<Form> {
+fn form_of(line: &HeaderValue) -> Option<AnswerFormat> {
     line.to_str().ok()?;
     let media_type = MediaType::of(line);
     for (name, form) in [
-        (media_type::JSON, Form::Json),
-        (media_type::EVENT_STREAM, Form::Events),
+        (media_type::JSON, AnswerFormat::Json),
+        (media_type::EVENT_STREAM, AnswerFormat::Events),
     ] {
         if let Some(parameters) = media_type.parameters_of(name) {
             // Only UTF-8 is read here, so no parameter may say otherwise.
             return parameters.name_no_other_charset().then_some(form);
         }
     }
-    media_type.is_single().then_some(Form::Other)
+    media_type.is_single().then_some(AnswerFormat::Other)
 }
 
 /// Leaves the answer to its one reader, and takes away what was true of the whole of it.

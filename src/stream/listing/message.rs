@@ -23,7 +23,7 @@ impl ListFilter {
         if !text.contains('{') {
             return Ok(Lists::Absent);
         }
-        let mut found = Found {
+        let mut found = FoundLists {
             any: false,
             edits: Vec::new(),
         };
@@ -35,14 +35,19 @@ impl ListFilter {
         };
         json::nothing(text, end)?;
         Ok(match found {
-            Found { any: false, .. } => Lists::Absent,
-            Found { edits, .. } if edits.is_empty() => Lists::Whole,
-            Found { edits, .. } => Lists::Cut(edited(text, edits)),
+            FoundLists { any: false, .. } => Lists::Absent,
+            FoundLists { edits, .. } if edits.is_empty() => Lists::Whole,
+            FoundLists { edits, .. } => Lists::Cut(edited(text, edits)),
         })
     }
 
     /// Returns where the message ends that begins here.
-    fn message(&self, text: &str, message: usize, found: &mut Found) -> Result<usize, Withheld> {
+    fn message(
+        &self,
+        text: &str,
+        message: usize,
+        found: &mut FoundLists,
+    ) -> Result<usize, Withheld> {
         match json::first(text, message)?.0 {
             b'{' => {}
             // A batch in a batch is none, and yet somebody could look for messages in it.
@@ -69,7 +74,7 @@ impl ListFilter {
         &self,
         text: &str,
         result: usize,
-        found: &mut Found,
+        found: &mut FoundLists,
     ) -> Result<(), (FilterError, Option<List>)> {
         let in_none = |why| (why, None);
         if json::first(text, result).map_err(in_none)?.0 != b'{' {
@@ -186,7 +191,7 @@ fn for_one_caller(
 }
 
 /// What was found in a text so far.
-struct Found {
+struct FoundLists {
     any: bool,
     edits: Vec<Edit>,
 }

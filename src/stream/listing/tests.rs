@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::error::{FilterError, Withheld};
-use super::events::Events;
+use super::events::EventFilter;
 use super::filter::{ListFilter, MAX_LIST_BYTES};
 use super::message::Lists;
 use super::scan::Scan;
@@ -31,7 +31,7 @@ fn filtered(filter: &ListFilter, text: &str) -> String {
 }
 
 fn streamed(filter: &ListFilter, chunks: &[&[u8]]) -> Vec<u8> {
-    let (mut events, mut out) = (Events::default(), Vec::new());
+    let (mut events, mut out) = (EventFilter::default(), Vec::new());
     chunks
         .iter()
         .for_each(|chunk| events.feed(chunk, filter, &mut out));
@@ -432,7 +432,7 @@ fn ends_of_lines_of_all_kinds_may_stand_in_one_event() {
 #[test]
 fn an_event_is_passed_on_with_its_last_byte_and_not_before() {
     for end in ["\n", "\r", "\r\n"] {
-        let (mut events, mut out) = (Events::default(), Vec::new());
+        let (mut events, mut out) = (EventFilter::default(), Vec::new());
         let event = format!("data: {TOOLS}{end}{end}");
         // After a CR nobody waits for an LF.
         let waits = event.len() - usize::from(end == "\r\n");
@@ -472,7 +472,7 @@ fn of_an_event_only_what_may_be_part_of_a_message_is_held() {
         ("data: {}\n\n: ping\ndata: {}", "data: {}\n\n: ping\n"),
     ] {
         for chunk in [1, usize::MAX] {
-            let (mut events, mut out) = (Events::default(), Vec::new());
+            let (mut events, mut out) = (EventFilter::default(), Vec::new());
             stream
                 .as_bytes()
                 .chunks(chunk)
@@ -509,7 +509,7 @@ fn an_event_too_long_to_be_held_passes_where_no_list_is_in_it_however_it_is_cut(
             );
             let stream = format!("{event}: ping{end}{end}data: {TOOLS}{end}{end}");
             for chunk in [61, usize::MAX] {
-                let (mut events, mut out) = (Events::default(), Vec::new());
+                let (mut events, mut out) = (EventFilter::default(), Vec::new());
                 stream
                     .as_bytes()
                     .chunks(chunk)
@@ -580,7 +580,7 @@ fn an_event_beyond_the_limit_with_a_list_becomes_an_error_at_once_and_the_next_o
         let long = format!("data: {list}{end}: x{end}{end}");
         let next = format!("data: {TOOLS}{end}{end}");
         for chunk in [7, 4096, usize::MAX] {
-            let (mut events, mut out) = (Events::default(), Vec::new());
+            let (mut events, mut out) = (EventFilter::default(), Vec::new());
             long.as_bytes()
                 .chunks(chunk)
                 .for_each(|chunk| events.feed(chunk, &filter(), &mut out));
