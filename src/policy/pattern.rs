@@ -18,7 +18,7 @@ struct Placeholder {
     then: String,
 }
 
-/// Whether syntax are placeholders: in URIs, and in no other names.
+/// How a name is written: only in URIs braces are placeholders (RFC 6570).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Syntax {
     UriTemplate,
@@ -29,7 +29,7 @@ pub(crate) enum Syntax {
 const ENDS: [char; 3] = ['/', '?', '#'];
 
 impl Pattern {
-    /// Nothing, where it is a single name.
+    /// Reads a pattern; `None` for a single name.
     pub(crate) fn read(written: &str, syntax: Syntax) -> Result<Option<Self>, &'static str> {
         let (literal, open_ended) = match written.split_once('*') {
             None => (written, false),
@@ -156,7 +156,7 @@ fn placeholders(literal: &str, open_ended: bool) -> Result<(&str, Vec<Placeholde
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         {
-            return Err("a placeholder is one word in syntax: letters, digits and `_`");
+            return Err("a placeholder is one word in braces: letters, digits and `_`");
         }
         if found.iter().any(|earlier| earlier.name == name) {
             return Err("a placeholder is there twice: give the two different names");
