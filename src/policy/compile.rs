@@ -181,7 +181,7 @@ fn scope(field: &str, text: &str) -> Result<Scope, ConfigProblem> {
     let not_allowed = |fix: &str| ConfigProblem::not_allowed(field, fix).showing(text);
     if Template::is_one(text) {
         return Err(not_allowed(
-            "there is no name here to fill a placeholder with: syntax belong into the rules of tools, resources, \
+            "there is no name here to fill a placeholder with: braces belong into the rules of tools, resources, \
              prompts and methods",
         ));
     }
