@@ -119,25 +119,24 @@ impl Limits {
         let conflict = |name: &str, value: u64, fix: String| {
             ConfigProblem::conflict(format!("limits.{name}"), fix).showing(value.to_string())
         };
-        let values = self.values();
-        let longest = values.max_body_bytes;
+        let longest = self.values().max_body_bytes;
         let arriving = self.arriving_bodies_bytes;
         if let Some(bytes) = arriving.filter(|bytes| (1..longest).contains(bytes)) {
             let fix =
                 format!("write at least max_body_bytes ({longest}), or no such body ever fits");
             wrong(conflict("arriving_bodies_bytes", bytes, fix));
         }
-        let [min, default, max] = [
-            ("jwks_min_seconds", values.jwks_min_seconds),
-            ("jwks_default_seconds", values.jwks_default_seconds),
-            ("jwks_max_seconds", values.jwks_max_seconds),
-        ];
-        for (low, high) in [(min, default), (default, max)] {
-            // What is wrong by itself is said already.
-            let is_sound = |seconds| (1..=MAX_SECONDS).contains(&seconds);
-            if low.1 > high.1 && is_sound(low.1) && is_sound(high.1) {
-                let fix = format!("it must not be more than {} ({})", high.0, high.1);
-                wrong(conflict(low.0, low.1, fix));
+        let lives = self.key_set_lives();
+        for (at, (low_name, low)) in lives.iter().enumerate() {
+            for (high_name, high) in lives.iter().skip(at + 1) {
+                // What is wrong by itself is said already.
+                let is_sound = |seconds: &u64| (1..=MAX_SECONDS).contains(seconds);
+                if let (Some(low), Some(high)) = (low.filter(is_sound), high.filter(is_sound))
+                    && low > high
+                {
+                    let fix = format!("it must not be more than {high_name} ({high})");
+                    wrong(conflict(low_name, low, fix));
+                }
             }
         }
         sound
@@ -176,14 +175,67 @@ impl Limits {
         Duration::from_secs(self.values().introspection_inactive_seconds)
     }
 
+    /// For how long key sets live, from the shortest to the longest, where that is set.
+    fn key_set_lives(&self) -> [(&'static str, Option<u64>); 3] {
+        [
+            ("jwks_min_seconds", self.jwks_min_seconds),
+            ("jwks_default_seconds", self.jwks_default_seconds),
+            ("jwks_max_seconds", self.jwks_max_seconds),
+        ]
+    }
+
+    /// Of the three lives of key sets, those that are not set follow those that are.
     pub(super) fn lifetimes(&self) -> Lifetimes {
         let values = self.values();
+        let [(_, min), (_, default), (_, max)] = self.key_set_lives();
+        let no_more_than = |limits: [Option<u64>; 2], value: u64| {
+            limits.into_iter().flatten().fold(value, u64::min)
+        };
+        let no_less_than = |limits: [Option<u64>; 2], value: u64| {
+            limits.into_iter().flatten().fold(value, u64::max)
+        };
+        let following = no_more_than(
+            [max, None],
+            no_less_than([min, None], values.jwks_default_seconds),
+        );
+        let seconds = Duration::from_secs;
         Lifetimes {
-            min: Duration::from_secs(values.jwks_min_seconds),
-            default: Duration::from_secs(values.jwks_default_seconds),
-            max: Duration::from_secs(values.jwks_max_seconds),
-            stale: Duration::from_secs(values.jwks_stale_seconds),
-            cooldown: Duration::from_secs(values.unknown_kid_cooldown_seconds),
+            min: seconds(min.unwrap_or(no_more_than([default, max], values.jwks_min_seconds))),
+            default: seconds(default.unwrap_or(following)),
+            max: seconds(max.unwrap_or(no_less_than([min, default], values.jwks_max_seconds))),
+            stale: seconds(values.jwks_stale_seconds),
+            cooldown: seconds(values.unknown_kid_cooldown_seconds),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_life_of_key_sets_that_is_not_set_follows_those_that_are() {
+        let lives = |limits: Limits| {
+            let Lifetimes {
+                min, default, max, ..
+            } = limits.lifetimes();
+            [min, default, max].map(|life| life.as_secs())
+        };
+        let set = Limits::default;
+        assert_eq!(lives(set()), [60, 600, 86_400]);
+        assert_eq!(lives(set().jwks_max_seconds(300)), [60, 300, 300]);
+        assert_eq!(lives(set().jwks_max_seconds(30)), [30, 30, 30]);
+        assert_eq!(lives(set().jwks_min_seconds(700)), [700, 700, 86_400]);
+        assert_eq!(
+            lives(set().jwks_min_seconds(90_000)),
+            [90_000, 90_000, 90_000]
+        );
+        assert_eq!(lives(set().jwks_default_seconds(5)), [5, 5, 86_400]);
+        assert_eq!(
+            lives(set().jwks_default_seconds(90_000)),
+            [60, 90_000, 90_000]
+        );
+        let two = set().jwks_min_seconds(700).jwks_max_seconds(800);
+        assert_eq!(lives(two), [700, 700, 800]);
     }
 }

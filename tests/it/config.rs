@@ -476,13 +476,13 @@ fn every_bad_value_is_named_with_its_field_and_how_to_fix_it() {
             "a year",
         ),
         (
-            "[limits]\njwks_min_seconds = 700".into(),
+            "[limits]\njwks_min_seconds = 700\njwks_default_seconds = 600".into(),
             "limits.jwks_min_seconds",
             "700",
             "jwks_default_seconds",
         ),
         (
-            "[limits]\njwks_default_seconds = 90000".into(),
+            "[limits]\njwks_default_seconds = 90000\njwks_max_seconds = 86400".into(),
             "limits.jwks_default_seconds",
             "90000",
             "jwks_max_seconds",
@@ -705,6 +705,7 @@ fn no_mistake_hides_another_one_whatever_it_is_in() {
         [limits]
         max_body_bytes = 0
         jwks_min_seconds = 700
+        jwks_max_seconds = 600
     "#;
     let error = config_error(text);
     let mut fields: Vec<_> = error
@@ -770,7 +771,10 @@ fn each_kind_of_mistake_can_be_matched() {
             "[[issuers]]\nissuer = \"https://auth.example.com\"",
             Duplicate,
         ),
-        ("[limits]\njwks_min_seconds = 700", Conflict),
+        (
+            "[limits]\njwks_min_seconds = 700\njwks_max_seconds = 600",
+            Conflict,
+        ),
         (
             "[sessions]\nkeys = [{ file = \"/nowhere/key\" }]",
             Unreadable,
