@@ -96,7 +96,7 @@ impl<T> FileSecret<T> {
         if self.is_being_read.swap(true, Ordering::AcqRel) {
             return None;
         }
-        let (path, reading) = (self.path.clone(), Reading(self.is_being_read.clone()));
+        let (path, reading) = (self.path.clone(), BeingRead(self.is_being_read.clone()));
         // Files block, if only for microseconds.
         let text = spawn_blocking(move || {
             let _until_it_ends = reading;
@@ -148,9 +148,9 @@ impl<T> FileSecret<T> {
 }
 
 /// Somebody reads the file, until this is dropped.
-struct Reading(Arc<AtomicBool>);
+struct BeingRead(Arc<AtomicBool>);
 
-impl Drop for Reading {
+impl Drop for BeingRead {
     fn drop(&mut self) {
         self.0.store(false, Ordering::Release);
     }

@@ -6,7 +6,7 @@
 mod imports;
 mod source;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use imports::Imports;
 use source::{Source, exported_by_the_crate, is_named_in, sources};
@@ -262,6 +262,21 @@ fn no_file_but_the_table_of_methods_spells_the_name_of_one() {
         }
     }
     assert_none(&broken);
+}
+
+#[test]
+fn no_two_types_share_a_name() {
+    let mut homes = BTreeMap::<String, Vec<String>>::new();
+    for file in sources().iter().filter(|file| !file.is_in("testing")) {
+        for (line, name) in file.types() {
+            let home = format!("src/{}:{line}", file.path);
+            homes.entry(name).or_default().push(home);
+        }
+    }
+    assert!(homes.len() > 200, "hardly a type was found: {homes:?}");
+    let shared = homes.iter().filter(|(_, homes)| homes.len() > 1);
+    let broken = shared.map(|(name, homes)| format!("`{name}` is {}", homes.join(" and ")));
+    assert_none(&broken.collect::<Vec<_>>());
 }
 
 #[test]

@@ -41,6 +41,27 @@ impl Source {
         found.map(|line| line + 1)
     }
 
+    /// Every type and trait that is declared, with its line.
+    pub(super) fn types(&self) -> Vec<(usize, String)> {
+        let declared = |line: &str| {
+            let mut words = line
+                .split_whitespace()
+                .skip_while(|word| word.starts_with("pub"));
+            // What is between them says to whom: `pub(in crate::stream)`.
+            let keyword = words.find(|word| !word.ends_with(')'))?;
+            let name = words
+                .next()
+                .filter(|_| ["struct", "enum", "trait"].contains(&keyword))?;
+            name.split(|character| !is_word(character))
+                .next()
+                .map(str::to_owned)
+        };
+        let lines = self.code.lines().zip(1..);
+        lines
+            .filter_map(|(line, number)| Some((number, declared(line)?)))
+            .collect()
+    }
+
     /// Every path that starts at the crate's root, by `crate::` or by enough `super::`, with its line.
     pub(super) fn paths_from_the_root(&self) -> Vec<(usize, Vec<String>)> {
         let depth = self.path.trim_end_matches("/mod.rs").split('/').count();
