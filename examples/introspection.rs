@@ -16,6 +16,7 @@ use std::time::Duration;
 use axum::Router;
 use rmcp::transport::StreamableHttpServerConfig;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use toolgate::testing::AuthorizationServer;
 use toolgate::{Introspection, Issuer, Revocation, ScopeMap, Toolgate};
 
@@ -67,12 +68,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "It is allowed, and its issuer is asked about it once a minute. Enter revokes it here and now."
     );
 
+    let runtime = Handle::current();
     thread::spawn(move || {
         if stdin()
             .read_line(&mut String::new())
             .is_ok_and(|length| length > 0)
         {
-            match gate.revoke(Revocation::token(issuer, "token-1"), LONGEST_LIFE) {
+            let revocation = Revocation::token(issuer, "token-1");
+            match runtime.block_on(gate.revoke(revocation, LONGEST_LIFE)) {
                 Ok(()) => println!("revoked: the same command is a 401 now"),
                 Err(why) => println!("not revoked: {why}"),
             }

@@ -14,7 +14,8 @@ use crate::explain::{Caller, Explanation};
 use crate::layer::ToolgateLayer;
 use crate::pipeline::{GateState, Pipeline, SessionBinding};
 use crate::resource_uri::ResourceUri;
-use crate::token::{IssuerHealth, Lookups, Revocation, RevocationError, When};
+use crate::revocation::Revocation;
+use crate::token::{IssuerHealth, Lookups, RevocationError, When};
 
 /// An OAuth 2.1 resource server, ready to be put around services.
 ///
@@ -124,25 +125,28 @@ impl Toolgate {
     /// where tokens were accepted that were dated further ahead. Whoever was let in before is not any more, and
     /// their streams of events end, as far as [`Streams`](crate::Streams) says.
     ///
+    /// It is in force before the first await: once the future was polled, dropping it takes nothing back. A future that
+    /// is never polled revokes nothing.
+    ///
     /// A gate remembers this in memory: tell each one, and tell it again after a restart, or have the
     /// authorization server asked about every token ([`Introspection::every_token`]).
     ///
     /// [`Introspection::every_token`]: crate::Introspection::every_token
     ///
     /// ```
-    /// # fn dismissed(gate: &toolgate::Toolgate) -> Result<(), toolgate::RevocationError> {
+    /// # async fn dismissed(gate: &toolgate::Toolgate) -> Result<(), toolgate::RevocationError> {
     /// use std::time::Duration;
     /// use toolgate::Revocation;
     ///
     /// // Access tokens of this authorization server live for an hour at most.
-    /// gate.revoke(Revocation::subject("https://auth.example.com", "alice"), Duration::from_secs(3600))
+    /// gate.revoke(Revocation::subject("https://auth.example.com", "alice"), Duration::from_secs(3600)).await
     /// # }
     /// ```
     ///
     /// # Errors
     /// Where the gate trusts no such issuer, and where it remembers as many revocations as it can. Nothing is
     /// revoked then.
-    pub fn revoke(
+    pub async fn revoke(
         &self,
         revocation: Revocation,
         longest_life: Duration,
@@ -151,6 +155,7 @@ impl Toolgate {
             .get()
             .verifier
             .revoke(revocation, longest_life)
+            .await
     }
 
     /// Why would this request be let in, or refused? Each check in order, with what it expected and got, for

@@ -79,6 +79,9 @@ mod token;
 mod issuer;
 mod jose;
 
+// What do replicas share?
+mod store;
+
 // What is asked?
 mod call;
 
@@ -103,6 +106,7 @@ mod media_type;
 mod refusal;
 mod resource_name;
 mod resource_uri;
+mod revocation;
 mod scope;
 mod seal;
 
@@ -123,6 +127,7 @@ pub use policy::{
     base_only, deny, without_token,
 };
 pub use refusal::{Refusal, RefusalKind};
+pub use revocation::Revocation;
 pub use scope::Scopes;
 pub use stream::{ResponseBody, Streams};
-pub use token::{ClaimsError, Identity, IssuerHealth, Principal, Revocation, RevocationError};
+pub use token::{ClaimsError, Identity, IssuerHealth, Principal, RevocationError};

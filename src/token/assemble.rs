@@ -8,7 +8,7 @@ use super::fingerprint::FingerprintKey;
 use super::lookup::{LookupSpec, Lookups, When};
 use super::memory::TokenCaches;
 use super::profile::{Profile, TrustedIssuer};
-use super::revocation::Revocations;
+use super::revocations::Revocations;
 use super::verify::Verifier;
 use crate::clock::Clock;
 use crate::issuer::{

@@ -15,7 +15,7 @@ use super::credentials::PresentedToken;
 use super::fingerprint::{AlreadyHashed, Fingerprint, Fingerprinted};
 use super::principal::Principal;
 use super::recent;
-use super::revocation::Revocations;
+use super::revocations::Revocations;
 use super::token_hash::TokenHash;
 use crate::clock::Timestamp;
 use crate::refusal::{Reason, Refusal};

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::credentials::PresentedToken;
 use super::principal::Principal;
-use super::revocation::Revocations;
+use super::revocations::Revocations;
 use crate::clock::Timestamp;
 use crate::issuer::KeySource;
 use crate::jose::Key;
@@ -19,8 +19,8 @@ pub(crate) struct CacheEntry {
     pub(crate) dies_at: Timestamp,
     /// `None` for a token that was introspected instead.
     pub(crate) proof: Option<KeyProof>,
-    /// The generation of revocations that it was last held against.
-    pub(crate) judged_in: AtomicU64,
+    /// The generation of revocations that it was last checked in.
+    pub(crate) revocation_generation: AtomicU64,
 }
 
 /// The key that signed.
@@ -52,9 +52,10 @@ impl CacheEntry {
         now: Timestamp,
         revocations: &Revocations,
     ) -> Result<(), Refusal> {
-        if self.judged_in.load(Ordering::Relaxed) != revocations.generation() {
-            let generation = revocations.judge(&self.principal, token, now)?;
-            self.judged_in.store(generation, Ordering::Relaxed);
+        if self.revocation_generation.load(Ordering::Relaxed) != revocations.generation() {
+            let generation = revocations.check(&self.principal, token, now)?;
+            self.revocation_generation
+                .store(generation, Ordering::Relaxed);
         }
         Ok(())
     }

@@ -113,7 +113,7 @@ impl Lookups {
         } = &self.spec;
         memory
             .revocations
-            .judge_unread(&issuer.name, token.token, clock.now())?;
+            .check_unread(&issuer.name, token.token, clock.now())?;
         let runtime = Handle::try_current().map_err(|_| IntrospectionFailure::NoRuntime)?;
         let known = || memory.recall(token, clock.now()).transpose();
         let work = || {
@@ -146,7 +146,7 @@ impl Lookups {
         // A caller that joined late may have asked after a revocation that the look-up was too early for.
         memory
             .revocations
-            .judge(&principal, token.token, clock.now())?;
+            .check(&principal, token.token, clock.now())?;
         Ok(principal)
     }
 }

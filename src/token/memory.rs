@@ -7,7 +7,7 @@ use super::cache::{RecentlyGood, RejectedCache, VerifiedCache};
 use super::cache_entry::{CacheEntry, KeyProof};
 use super::fingerprint::{Fingerprint, Fingerprinted};
 use super::principal::Principal;
-use super::revocation::Revocations;
+use super::revocations::Revocations;
 use crate::clock::Timestamp;
 use crate::refusal::{Refusal, RefusalKind};
 
@@ -44,12 +44,12 @@ impl TokenCaches {
         proof: Option<KeyProof>,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        let judged_in = self.revocations.judge(principal, token.token, now)?;
+        let generation = self.revocations.check(principal, token.token, now)?;
         let verified = CacheEntry {
             principal: principal.clone(),
             dies_at,
             proof,
-            judged_in: judged_in.into(),
+            revocation_generation: generation.into(),
         };
         self.verified.insert(token.fingerprint, verified, now);
         Ok(())

@@ -14,13 +14,14 @@ use super::lookup::{Lookups, SignedClaims, When};
 use super::memory::TokenCaches;
 use super::principal::Principal;
 use super::profile::TrustedIssuer;
-use super::revocation::{Revocation, RevocationError};
+use super::revocations::RevocationError;
 use super::token_hash::TokenHash;
 use super::token_type::TokenType;
 use crate::clock::{Clock, Timestamp};
 use crate::issuer::MAX_WAIT;
 use crate::jose::{Header, Jws, Object, Unreadable};
 use crate::refusal::{Reason, Refusal, RefusalKind};
+use crate::revocation::Revocation;
 
 /// Believes the tokens of the issuers it was given, and no others.
 pub(crate) struct Verifier {
@@ -94,7 +95,7 @@ impl Verifier {
             .collect()
     }
 
-    pub(crate) fn revoke(
+    pub(crate) async fn revoke(
         &self,
         revocation: Revocation,
         longest_life: Duration,
@@ -108,9 +109,8 @@ impl Verifier {
         }
         self.memory
             .revocations
-            .add(revocation.clone(), longest_life, self.clock.now())?;
-        tracing::info!(target: "toolgate", ?revocation, ?longest_life, "revoked");
-        Ok(())
+            .revoke(revocation, longest_life, self.clock.now())
+            .await
     }
 
     async fn judge(&self, text: &str, token: Fingerprinted<'_>) -> Result<Principal, Refusal> {
@@ -180,7 +180,7 @@ impl Verifier {
         if let Some(lookups) = lookups {
             self.memory
                 .revocations
-                .judge(&principal, token.token, now)?;
+                .check(&principal, token.token, now)?;
             let claims = Arc::new(claims.object.into_owned());
             let told = lookups
                 .look_up(

@@ -381,6 +381,7 @@ async fn a_revoked_token_fails_there() {
     world
         .gate
         .revoke(revocation, std::time::Duration::from_secs(60))
+        .await
         .unwrap();
     let explanation = world
         .gate

@@ -386,17 +386,18 @@ async fn who_is_asked_about_every_token_is_served_only_with_keys_too() {
 #[tokio::test]
 async fn a_subject_revoked_again_loses_what_was_issued_in_between_too() {
     let world = World::new().await;
-    let revoke = || {
+    let revoke = async || {
         world
             .gate
             .revoke(Revocation::subject(world.server.issuer(), "alice"), HOUR)
+            .await
             .unwrap()
     };
-    revoke();
+    revoke().await;
     world.clock.advance(Duration::from_secs(600));
     let token = world.token().mint();
     world.list_with(&token).await.assert_served();
-    revoke();
+    revoke().await;
     world
         .list_with(&token)
         .await
@@ -564,6 +565,7 @@ async fn a_token_that_was_revoked_here_is_not_asked_about_again_and_again() {
     world
         .gate
         .revoke(Revocation::token(world.server.issuer(), token_id), HOUR)
+        .await
         .unwrap();
     let before = asked(&world);
     for _ in 0..100 {
@@ -595,6 +597,7 @@ async fn a_token_that_was_revoked_here_by_its_hash_is_refused_through_an_outage_
     world
         .gate
         .revoke(Revocation::token(world.server.issuer(), token_id), HOUR)
+        .await
         .unwrap();
     world
         .server
@@ -615,6 +618,7 @@ async fn a_jwt_that_was_revoked_here_is_shown_to_nobody_and_refused_through_an_o
     world
         .gate
         .revoke(Revocation::token(world.server.issuer(), "stolen"), HOUR)
+        .await
         .unwrap();
     world
         .server
@@ -642,6 +646,7 @@ async fn a_token_is_revoked_by_whatever_the_log_calls_it() {
         world
             .gate
             .revoke(Revocation::token(world.server.issuer(), &*token_id), HOUR)
+            .await
             .unwrap();
         let answer = world.list_with(&token).await;
         assert_eq!(answer.code, Some("revoked"), "{token_id}");
@@ -668,6 +673,7 @@ async fn a_token_is_revoked_by_what_the_log_called_it_during_an_outage() {
     world
         .gate
         .revoke(Revocation::token(world.server.issuer(), &*token_id), HOUR)
+        .await
         .unwrap();
     world.server.fail(Endpoint::Introspect, None);
     world
@@ -686,6 +692,7 @@ async fn a_refused_token_keeps_the_name_it_had_in_the_log() {
     world
         .gate
         .revoke(Revocation::subject(world.server.issuer(), "alice"), HOUR)
+        .await
         .unwrap();
     world
         .list_with(&token)
@@ -703,6 +710,7 @@ async fn a_token_that_was_served_before_its_subject_was_revoked_is_refused_whate
     world
         .gate
         .revoke(Revocation::subject(world.server.issuer(), "alice"), HOUR)
+        .await
         .unwrap();
     world
         .list_with(&token)
@@ -714,16 +722,17 @@ async fn a_token_that_was_served_before_its_subject_was_revoked_is_refused_whate
 async fn a_revocation_repeated_after_the_clock_was_set_back_covers_no_less_than_before() {
     let world = World::new().await;
     let token = world.token().claim("iat", 1_800_000_000).mint();
-    let revoke = || {
+    let revoke = async || {
         world
             .gate
             .revoke(
                 Revocation::subject(world.server.issuer(), "alice"),
                 2 * HOUR,
             )
+            .await
             .unwrap()
     };
-    revoke();
+    revoke().await;
     world
         .list_with(&token)
         .await
@@ -731,7 +740,7 @@ async fn a_revocation_repeated_after_the_clock_was_set_back_covers_no_less_than_
     world
         .clock
         .set(std::time::UNIX_EPOCH + Duration::from_secs(1_799_999_800));
-    revoke();
+    revoke().await;
     world
         .list_with(&token)
         .await

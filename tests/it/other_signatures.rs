@@ -65,6 +65,7 @@ async fn a_token_is_revoked_in_every_text_that_verifies() {
         world
             .gate
             .revoke(Revocation::token(world.server.issuer(), &*token_id), HOUR)
+            .await
             .unwrap();
         for text in &alike {
             world.list_with(text).await.assert_invalid_token("revoked");

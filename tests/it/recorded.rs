@@ -263,6 +263,7 @@ async fn tokens(record: &mut Record) {
             Revocation::subject(world.server.issuer(), "alice"),
             Duration::from_secs(60),
         )
+        .await
         .unwrap();
     record
         .add(

@@ -130,6 +130,7 @@ async fn what_was_remembered_is_forgotten_but_not_what_was_revoked() {
             Revocation::token(issuer, "stolen"),
             Duration::from_secs(3600),
         )
+        .await
         .unwrap();
     let fetched = world.server.hits(Endpoint::Jwks);
     world

@@ -3,10 +3,10 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::poll;
+use futures_util::{FutureExt, poll};
 use serde_json::json;
 use toolgate::testing::{Endpoint, Fault};
-use toolgate::{Revocation, RevocationError};
+use toolgate::{Revocation, RevocationError, ScopeMap, Toolgate};
 
 use crate::introspection::{asked, asking};
 use crate::logs::listen;
@@ -25,6 +25,7 @@ async fn a_revoked_token_is_refused_at_once_and_cannot_simply_be_verified_again(
     world
         .gate
         .revoke(Revocation::token(world.server.issuer(), "stolen"), HOUR)
+        .await
         .unwrap();
     for _ in 0..3 {
         world
@@ -38,6 +39,36 @@ async fn a_revoked_token_is_refused_at_once_and_cannot_simply_be_verified_again(
         .list_with(&world.token().claim("jti", "stolen").mint())
         .await
         .assert_invalid_token("revoked");
+}
+
+#[tokio::test]
+async fn a_revocation_is_in_force_once_its_future_was_polled_even_if_it_is_then_dropped() {
+    let world = World::new().await;
+    let token = world.token().mint();
+    let revoking = || {
+        let alice = Revocation::subject(world.server.issuer(), "alice");
+        world.gate.revoke(alice, HOUR)
+    };
+    drop(revoking());
+    world.list_with(&token).await.assert_served();
+    {
+        let _ = poll!(pin!(revoking()));
+    }
+    world
+        .list_with(&token)
+        .await
+        .assert_invalid_token("revoked");
+}
+
+#[test]
+fn a_gate_without_replicas_revokes_without_a_runtime() {
+    let gate = Toolgate::builder(RESOURCE)
+        .issuer("https://auth.example.com")
+        .scopes(ScopeMap::allow_unlisted())
+        .build()
+        .unwrap();
+    let alice = Revocation::subject("https://auth.example.com", "alice");
+    assert_eq!(gate.revoke(alice, HOUR).now_or_never(), Some(Ok(())));
 }
 
 #[tokio::test]
@@ -61,6 +92,7 @@ async fn revoking_a_subject_or_a_client_concerns_what_was_issued_until_then() {
         world
             .gate
             .revoke(revocation(world.server.issuer()), HOUR)
+            .await
             .unwrap();
         for token in [&remembered, &new, &world.token().without("iat").mint()] {
             world.list_with(token).await.assert_invalid_token("revoked");
@@ -92,13 +124,14 @@ async fn a_revocation_is_of_one_issuer_and_kind_alone() {
         Revocation::token(issuer, "alice"),
         Revocation::subject(issuer, "Alice"),
     ] {
-        world.gate.revoke(revocation, HOUR).unwrap();
+        world.gate.revoke(revocation, HOUR).await.unwrap();
     }
     world.list_with(&world.token().mint()).await.assert_served();
     for unknown in ["https://other.example.com".to_owned(), format!("{issuer}/")] {
         let refused = world
             .gate
-            .revoke(Revocation::subject(&*unknown, "alice"), HOUR);
+            .revoke(Revocation::subject(&*unknown, "alice"), HOUR)
+            .await;
         assert_eq!(refused, Err(RevocationError::UnknownIssuer(unknown)));
     }
 }
@@ -108,10 +141,11 @@ async fn a_revocation_is_remembered_for_as_long_as_was_said_and_never_shortened(
     let world = World::new().await;
     let token = world.token().claim("jti", "j").expires_in(7200).mint();
     let revocation = || Revocation::token(world.server.issuer(), "j");
-    world.gate.revoke(revocation(), HOUR).unwrap();
+    world.gate.revoke(revocation(), HOUR).await.unwrap();
     world
         .gate
         .revoke(revocation(), Duration::from_secs(1))
+        .await
         .unwrap();
     world.clock.advance(HOUR - Duration::from_secs(1));
     world
@@ -138,6 +172,7 @@ async fn an_opaque_token_is_revoked_by_what_the_log_calls_it_and_its_issuer_is_n
     world
         .gate
         .revoke(Revocation::token(world.server.issuer(), token_id), HOUR)
+        .await
         .unwrap();
     world
         .list_with("opaque")
@@ -165,6 +200,7 @@ async fn an_answer_under_way_does_not_bring_a_revoked_token_back() {
     world
         .gate
         .revoke(Revocation::subject(world.server.issuer(), "alice"), HOUR)
+        .await
         .unwrap();
     waiting.await.assert_invalid_token("revoked");
     world
@@ -180,14 +216,14 @@ async fn when_no_more_can_be_remembered_it_says_so_and_what_is_over_makes_room()
     let revoke = |name: &str, life| world.gate.revoke(Revocation::token(&*issuer, name), life);
     let mut taken = 0;
     let full = loop {
-        match revoke(&taken.to_string(), if taken < 10 { HOUR / 2 } else { HOUR }) {
+        match revoke(&taken.to_string(), if taken < 10 { HOUR / 2 } else { HOUR }).await {
             Ok(()) => taken += 1,
             Err(why) => break why,
         }
     };
     assert_eq!((taken, &full), (100_000, &RevocationError::Full));
     assert!(full.to_string().contains("100000"), "{full}");
-    revoke("5", HOUR).expect("it is remembered already");
+    revoke("5", HOUR).await.expect("it is remembered already");
     world
         .list_with(&world.token().claim("jti", "99999").mint())
         .await
@@ -195,9 +231,11 @@ async fn when_no_more_can_be_remembered_it_says_so_and_what_is_over_makes_room()
     world.list_with(&world.token().mint()).await.assert_served();
     world.clock.advance(HOUR / 2);
     for number in 0..9 {
-        revoke(&format!("new {number}"), HOUR).expect("nine were over");
+        revoke(&format!("new {number}"), HOUR)
+            .await
+            .expect("nine were over");
     }
-    assert_eq!(revoke("one more", HOUR), Err(RevocationError::Full));
+    assert_eq!(revoke("one more", HOUR).await, Err(RevocationError::Full));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -215,13 +253,12 @@ async fn once_revoke_has_returned_nothing_passes_however_many_ask_meanwhile() {
             });
         }
         tokio::task::yield_now().await;
-        world
-            .gate
-            .revoke(
-                Revocation::token(world.server.issuer(), round.to_string()),
-                HOUR,
-            )
-            .unwrap();
+        let (gate, issuer) = (world.gate.clone(), world.server.issuer().to_owned());
+        let revoking = async move {
+            gate.revoke(Revocation::token(issuer, round.to_string()), HOUR)
+                .await
+        };
+        tokio::spawn(revoking).await.unwrap().unwrap();
         world
             .list_with(&token)
             .await

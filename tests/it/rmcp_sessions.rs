@@ -318,6 +318,7 @@ async fn a_stream_ends_with_its_token(version: Version) {
     server
         .gate
         .revoke(stolen, Duration::from_secs(3600))
+        .await
         .unwrap();
     let end = timeout(PATIENCE, listening.body.collect())
         .await

@@ -227,7 +227,7 @@ async fn who_listens_is_cut_off_at_once_when_the_token_is_revoked() {
             |subject: &str, id: &str| world.token().subject(subject).claim("jti", id).mint();
         let stream = Stream::open(&world, get(&token("alice", "t-1"))).await;
         let mut of_bob = Stream::open(&world, get(&token("bob", "t-2"))).await;
-        world.gate.revoke(revocation.clone(), HOUR).unwrap();
+        world.gate.revoke(revocation.clone(), HOUR).await.unwrap();
         stream.assert_over().await;
         of_bob.assert_open("data: 1\n\n").await;
         let event = log.events().pop().unwrap();
@@ -243,6 +243,7 @@ async fn who_listens_is_cut_off_at_once_when_the_token_is_revoked() {
             world
                 .gate
                 .revoke(Revocation::token(issuer, "t-3"), HOUR)
+                .await
                 .unwrap();
             next.assert_over().await;
             world.clock.advance(HOUR);
@@ -260,6 +261,7 @@ async fn the_answer_to_a_call_may_finish_for_a_while() {
         world
             .gate
             .revoke(Revocation::token(world.server.issuer(), "t-1"), HOUR)
+            .await
             .unwrap();
         stream.assert_open("data: still at it\n\n").await;
         later(world, Duration::from_secs(grace - 1)).await;
@@ -299,6 +301,7 @@ async fn whether_streams_end_with_their_token_is_for_the_operator_to_say() {
         lasting
             .gate
             .revoke(Revocation::subject(lasting.server.issuer(), "alice"), HOUR)
+            .await
             .unwrap();
         stream.assert_open("data: 1\n\n").await;
         lasting.clock.advance(HOUR);
@@ -368,6 +371,7 @@ async fn nothing_is_left_behind_when_the_client_goes() {
     world
         .gate
         .revoke(Revocation::subject(world.server.issuer(), "alice"), HOUR)
+        .await
         .unwrap();
     later(&world, HOUR).await;
     assert_eq!(Handle::current().metrics().num_alive_tasks(), tasks);

@@ -46,7 +46,7 @@ async fn a_stream_is_open_exactly_while_a_new_request_with_its_token_would_be_le
     for walk in 0..WALKS {
         let mut model = Model::new(walk).await;
         for step in 0..STEPS {
-            let what = model.change();
+            let what = model.change().await;
             opened += model.open_more().await;
             ended += model
                 .hold(&format!("walk {walk}, step {step}: {what}"))
@@ -109,7 +109,7 @@ impl Model {
         token.mint()
     }
 
-    fn change(&mut self) -> String {
+    async fn change(&mut self) -> String {
         let server = &self.world.server;
         match self.dice.below(8) {
             0 | 1 => {
@@ -128,7 +128,8 @@ impl Model {
                 let _ = self
                     .world
                     .gate
-                    .revoke(Revocation::subject(server.issuer(), subject), MINUTE * 5);
+                    .revoke(Revocation::subject(server.issuer(), subject), MINUTE * 5)
+                    .await;
                 format!("revoke {subject}")
             }
             3 => {

@@ -1,0 +1,261 @@
+//! Tokens that are to be refused although their issuer's word for them still holds.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
+use super::credentials::PresentedToken;
+use super::principal::Principal;
+use super::token_hash::{TokenHash, token_id};
+use crate::clock::Timestamp;
+use crate::refusal::{Reason, Refusal};
+use crate::revocation::{Revocation, RevocationKind};
+use crate::store::{Appending, LocalStore, Store, StoreError};
+
+/// The revocations of one gate, in its own memory. The store is how its replicas are told of them.
+pub(crate) struct Revocations {
+    /// Counts the revocations: a token that was checked at this count need not be checked again.
+    generation: AtomicU64,
+    entries: RwLock<HashMap<Revocation, Revoked>>,
+    /// Wakes the streams, so that each is checked against the new revocation.
+    added: Notify,
+    /// How far ahead of our clock accepted tokens were dated at most, in milliseconds.
+    furthest_ahead: AtomicU64,
+    store: Arc<dyn Store>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Revoked {
+    /// Tokens dated until then are concerned.
+    dated_until: Timestamp,
+    /// Every token concerned has expired by then.
+    until: Timestamp,
+}
+
+/// Why a revocation failed. With either of these it is not in force, and the tokens concerned are accepted as before.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RevocationError {
+    /// The gate does not trust the issuer in the first place, or its name is spelt otherwise.
+    #[error("{0} is none of the issuers this gate trusts: write it exactly as configured")]
+    UnknownIssuer(String),
+    /// So many are remembered already, and none of them is over.
+    #[error("{MAX_REVOCATIONS} revocations are remembered, and none of them is over yet")]
+    Full,
+}
+
+/// Revocations that are remembered at once.
+const MAX_REVOCATIONS: usize = 100_000;
+
+/// How much later than the revocation a token may be dated and still be older than it: clocks differ, and
+/// seconds are whole. It is more where tokens were seen that were dated further ahead.
+const REVOCATION_DOUBT: Duration = Duration::from_secs(60);
+
+impl Default for Revocations {
+    fn default() -> Self {
+        Self::new(Arc::new(LocalStore))
+    }
+}
+
+impl Revocations {
+    fn new(store: Arc<dyn Store>) -> Self {
+        Self {
+            generation: AtomicU64::default(),
+            entries: RwLock::default(),
+            added: Notify::default(),
+            furthest_ahead: AtomicU64::default(),
+            store,
+        }
+    }
+
+    /// Puts a revocation in force here, before the first await, and then tells the replicas.
+    pub(super) async fn revoke(
+        &self,
+        revocation: Revocation,
+        longest_life: Duration,
+        now: Timestamp,
+    ) -> Result<(), RevocationError> {
+        self.add(revocation.clone(), longest_life, now)?;
+        tracing::info!(target: "toolgate", ?revocation, ?longest_life, "revoked");
+        let telling: Appending = self.store.append(&revocation, longest_life, now);
+        telling.await.map_err(|why: StoreError| match why {})
+    }
+
+    /// Completes with the next revocation after this call, whenever it is polled first.
+    pub(crate) fn next(&self) -> Notified<'_> {
+        self.added.notified()
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Refuses a token that a revocation concerns, or returns the generation that it was checked in.
+    pub(super) fn check(
+        &self,
+        principal: &Principal,
+        token: PresentedToken<'_>,
+        now: Timestamp,
+    ) -> Result<u64, Refusal> {
+        // Read before the look-up: a revocation that the look-up misses makes a newer generation.
+        let generation = self.generation();
+        self.track_furthest_ahead(principal, now);
+        if generation == 0 {
+            return Ok(generation);
+        }
+        let issuer = principal.issuer();
+        self.check_unread(issuer, token, now)?;
+        let candidates = [
+            principal.token_id().map(|id| Revocation::token(issuer, id)),
+            principal
+                .subject()
+                .map(|subject| Revocation::subject(issuer, subject)),
+            principal
+                .client_id()
+                .map(|client| Revocation::client(issuer, client)),
+        ];
+        if candidates
+            .iter()
+            .flatten()
+            .any(|candidate| self.concerns(candidate, principal.issued_at(), now))
+        {
+            let refusal = Refusal::from(Reason::Revoked);
+            let refusal = refusal.of(issuer, principal.subject(), principal.client_id());
+            return Err(refusal.token_id(token_id(principal.token_id(), token.as_bytes())));
+        }
+        Ok(generation)
+    }
+
+    /// Refuses a token whose claims are not known yet, if it is revoked by its hash.
+    pub(super) fn check_unread(
+        &self,
+        issuer: &str,
+        token: PresentedToken<'_>,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let by_hash = || Revocation::token(issuer, TokenHash::of(token.as_bytes()).to_string());
+        if self.generation() == 0 || !self.concerns(&by_hash(), None, now) {
+            return Ok(());
+        }
+        Err(Reason::Revoked.into())
+    }
+
+    fn add(
+        &self,
+        revocation: Revocation,
+        longest_life: Duration,
+        now: Timestamp,
+    ) -> Result<(), RevocationError> {
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        if entries.len() >= MAX_REVOCATIONS {
+            entries.retain(|_, revoked| now < revoked.until);
+        }
+        if entries.len() >= MAX_REVOCATIONS && !entries.contains_key(&revocation) {
+            return Err(RevocationError::Full);
+        }
+        let ahead = Duration::from_millis(self.furthest_ahead.load(Ordering::Acquire));
+        let dated_until = now.plus(ahead.max(REVOCATION_DOUBT));
+        let revoked = Revoked {
+            dated_until,
+            until: now.plus(longest_life),
+        };
+        // A clock that was set back must not make it concern less.
+        let entry = entries.entry(revocation).or_insert(revoked);
+        entry.dated_until = entry.dated_until.max(revoked.dated_until);
+        entry.until = entry.until.max(revoked.until);
+        // After the entry is there, so that a reader of the new number finds it.
+        self.generation.fetch_add(1, Ordering::Release);
+        self.added.notify_waiters();
+        Ok(())
+    }
+
+    fn concerns(
+        &self,
+        candidate: &Revocation,
+        issued_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> bool {
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        let revoked = entries.get(candidate).filter(|revoked| now < revoked.until);
+        // A token without `iat` may have been issued before.
+        let is_older =
+            |revoked: &Revoked| issued_at.is_none_or(|issued| issued <= revoked.dated_until);
+        revoked.is_some_and(|revoked| candidate.kind == RevocationKind::Token || is_older(revoked))
+    }
+
+    /// Tracks the furthest future `iat` accepted so far, so that a revocation covers it.
+    fn track_furthest_ahead(&self, principal: &Principal, now: Timestamp) {
+        let ahead = principal
+            .issued_at()
+            .map_or(Duration::ZERO, |issued| issued.since(now));
+        let ahead = u64::try_from(ahead.as_millis())
+            .unwrap_or(u64::MAX)
+            .saturating_add(1);
+        self.furthest_ahead.fetch_max(ahead, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::pin::pin;
+    use std::sync::Mutex;
+
+    use futures_util::{FutureExt, poll};
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// A store that is told, and never answers.
+    #[derive(Default)]
+    struct Silent(Mutex<Vec<(Revocation, Duration, Timestamp)>>);
+
+    impl Store for Silent {
+        fn append(
+            &self,
+            revocation: &Revocation,
+            longest_life: Duration,
+            revoked_at: Timestamp,
+        ) -> Appending {
+            let entry = (revocation.clone(), longest_life, revoked_at);
+            self.0.lock().unwrap().push(entry);
+            Box::pin(pending())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_revocation_is_in_force_here_before_the_store_answers_and_outlives_its_future() {
+        let store = Arc::new(Silent::default());
+        let revocations = Revocations::new(store.clone());
+        let now = Timestamp::EPOCH.plus(HOUR);
+        let alice = Revocation::subject("https://auth.example.com", "alice");
+        {
+            let mut revoking = pin!(revocations.revoke(alice.clone(), HOUR, now));
+            assert!(!revocations.concerns(&alice, None, now));
+            assert!(poll!(revoking.as_mut()).is_pending());
+            assert!(revocations.concerns(&alice, None, now));
+        }
+        assert!(revocations.concerns(&alice, None, now));
+        assert_eq!(*store.0.lock().unwrap(), [(alice, HOUR, now)]);
+    }
+
+    #[test]
+    fn the_replicas_are_not_told_of_what_is_not_in_force_here() {
+        let store = Arc::new(Silent::default());
+        let revocations = Revocations::new(store.clone());
+        let now = Timestamp::EPOCH.plus(HOUR);
+        let token =
+            |number: usize| Revocation::token("https://auth.example.com", number.to_string());
+        for number in 0..MAX_REVOCATIONS {
+            revocations.add(token(number), HOUR, now).unwrap();
+        }
+        let revoking = revocations.revoke(token(MAX_REVOCATIONS), HOUR, now);
+        assert_eq!(revoking.now_or_never(), Some(Err(RevocationError::Full)));
+        assert!(store.0.lock().unwrap().is_empty());
+    }
+}
