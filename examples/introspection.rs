@@ -69,17 +69,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
     );
 
     let runtime = Handle::current();
+    let revoking = gate.clone();
     thread::spawn(move || {
         if stdin()
             .read_line(&mut String::new())
             .is_ok_and(|length| length > 0)
         {
             let revocation = Revocation::token(issuer, "token-1");
-            match runtime.block_on(gate.revoke(revocation, LONGEST_LIFE)) {
+            match runtime.block_on(revoking.revoke(revocation, LONGEST_LIFE)) {
                 Ok(()) => println!("revoked: the same command is a 401 now"),
                 Err(why) => println!("not revoked: {why}"),
             }
         }
     });
-    Ok(shared::serve(listener, app).await?)
+    Ok(shared::serve(listener, app, &gate).await?)
 }

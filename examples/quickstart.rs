@@ -81,7 +81,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let app = Router::new().nest_service("/mcp", mcp).layer(gate.layer());
 
     print!("{}", welcome(&gate, &authorization_server));
-    Ok(shared::serve(listener, app).await?)
+    Ok(shared::serve(listener, app, &gate).await?)
 }
 
 /// What to try. Every command in it can be pasted as it is.

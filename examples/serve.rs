@@ -55,12 +55,12 @@ async fn run() -> Result<(), Box<dyn Error>> {
         Some(address) => address,
         None => address_of(gate.resource())?,
     };
-    tokio::spawn(follow(options.config, gate));
+    tokio::spawn(follow(options.config, gate.clone()));
     let listener = TcpListener::bind(&address).await.map_err(|why| {
         format!("cannot listen on {address} ({why}): say where with --listen ADDRESS:PORT")
     })?;
     println!("listening on http://{}", listener.local_addr()?);
-    Ok(shared::serve(listener, app).await?)
+    Ok(shared::serve(listener, app, &gate).await?)
 }
 
 /// An error says which fields are wrong, and how to fix each.

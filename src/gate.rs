@@ -220,6 +220,26 @@ impl Toolgate {
         Ok(())
     }
 
+    /// Ends all streams of events, for good, so that a graceful shutdown ends too.
+    ///
+    /// A stream that a client listens on ends at once, at the end of an event; the answer to a call may finish as it may
+    /// after its token has expired ([`Streams`](crate::Streams)). A request for a new stream to listen on is answered with
+    /// 503. All other requests are served as before.
+    ///
+    /// ```no_run
+    /// # async fn serve(gate: toolgate::Toolgate, app: axum::Router, listener: tokio::net::TcpListener) -> std::io::Result<()> {
+    /// axum::serve(listener, app)
+    ///     .with_graceful_shutdown(async move {
+    ///         let _ = tokio::signal::ctrl_c().await;
+    ///         gate.close_streams();
+    ///     })
+    ///     .await
+    /// # }
+    /// ```
+    pub fn close_streams(&self) {
+        self.fixed.state.closing.begin();
+    }
+
     pub(crate) fn new(gate: Pipeline, state: GateState) -> Self {
         announce(&gate);
         let metadata_url = gate.answers.resource_metadata().to_owned();

@@ -315,6 +315,7 @@ reasons! {
     IntrospectionUnauthorized "introspection_unauthorized" Unavailable     Outage
     IntrospectionBusy      "introspection_busy"       Unavailable          Suspicious
     DecisionUnavailable    "decision_unavailable"     Unavailable          Outage
+    ShuttingDown           "shutting_down"            Unavailable          Routine
 
     DuplicateHeader        "duplicate_header"         UnreadableCall       Suspicious
     UnexpectedBody         "unexpected_body"          UnreadableCall       Suspicious

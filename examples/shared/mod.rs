@@ -27,7 +27,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use toolgate::Principal;
+use toolgate::{Principal, Toolgate};
 use tracing_subscriber::EnvFilter;
 
 /// The MCP server of the examples, for rmcp and over HTTP.
@@ -63,10 +63,13 @@ pub(crate) fn log(directive: &str) -> Result<(), Box<dyn Error>> {
 }
 
 /// Serves until Ctrl-C or SIGTERM, then lets requests in flight end, but does not wait for them forever.
-pub(crate) async fn serve(listener: TcpListener, app: Router) -> io::Result<()> {
+pub(crate) async fn serve(listener: TcpListener, app: Router, gate: &Toolgate) -> io::Result<()> {
     let (stopping, stopped) = oneshot::channel();
+    let gate = gate.clone();
     let server = axum::serve(listener, app).with_graceful_shutdown(async move {
         stop_signal().await;
+        // A stream that a client listens on would never end by itself.
+        gate.close_streams();
         let _ = stopping.send(());
     });
     let patience = async {

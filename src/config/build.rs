@@ -70,6 +70,7 @@ fn state(code_only: CodeOnly, problems: &mut Problems) -> Result<GateState, Flaw
         decider,
         key: Arc::new(key?),
         arriving: Arc::default(),
+        closing: Arc::default(),
     })
 }
 

@@ -100,7 +100,8 @@ impl Step {
             ClaimMissing | ScopeTooLong => Self::Profile,
             Revoked => Self::Revocation,
             ClientDenied | ClientNotAllowed | ClaimNotMet => Self::Caller,
-            // No explained request names an origin or a session, which are judged with the head.
+            // No explained request names an origin or a session, which are judged with the head. What asks for a stream is
+            // known once the body is read.
             OriginNotAllowed
             | ResumedWithoutSession
             | SessionUnknown
@@ -120,7 +121,8 @@ impl Step {
             | UnsupportedEncoding
             | BodyTooLarge
             | BodyTooSlow
-            | BodiesBusy => Self::Body,
+            | BodiesBusy
+            | ShuttingDown => Self::Body,
             InsufficientScope | Denied | ToolUnmapped | ResourceUnmapped | PromptUnmapped
             | MethodUnmapped | NameNoScope => Self::Rules,
             DecisionDenied | DecisionNoScope | DecisionUnavailable => Self::Decision,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::closing::Closing;
 use super::cors::Cors;
 use super::origin::Origins;
 use super::prepared::PreparedAnswers;
@@ -40,6 +41,7 @@ pub(crate) struct GateState {
     /// What is sealed with where no key is configured.
     pub(crate) key: Arc<SealingKey>,
     pub(crate) arriving: Arc<Arriving>,
+    pub(crate) closing: Arc<Closing>,
 }
 
 impl Pipeline {
@@ -75,6 +77,7 @@ impl Pipeline {
                 time: spec.decision_time,
             }),
             streams: spec.streams,
+            closing: state.closing.clone(),
             prepared: PreparedAnswers::new(&answers, spec.cors),
             answers,
         })

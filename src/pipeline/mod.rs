@@ -1,11 +1,12 @@
 //! The path of a request, and its way back.
 //!
-//! `request` is the path, on a `visit`, through the `rooms`, which `assemble` makes of a configuration; `response` is the way back, and `stream_watch` what ends it
-//! once the caller would be refused. `origin`, `cors` and `session` are steps that are about HTTP, not about tokens or
-//! scopes; `incoming` is the request's body on its way, `prepared` has the answers that do not change, and `record` makes
-//! events of a visit.
+//! `request` is the path, on a `visit`, through the `rooms`, which `assemble` makes of a configuration. `response` is the
+//! way back, `stream_watch` what ends it once the caller would be refused, and `closing` what ends it before the server
+//! does. `origin`, `cors` and `session` are steps that are about HTTP, not about tokens or scopes; `incoming` is the
+//! request's body on its way, `prepared` has the answers that do not change, and `record` makes events of a visit.
 
 mod assemble;
+mod closing;
 mod cors;
 mod incoming;
 mod origin;

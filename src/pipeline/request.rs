@@ -141,7 +141,11 @@ impl Pipeline {
         if let Some(principal) = visit.principal() {
             visit.admitted = Some(self.admit(principal)?);
         }
-        self.judge_call(visit, parts, body).await
+        let permitted = self.judge_call(visit, parts, body).await?;
+        if permitted.expected.listens {
+            self.closing.check()?;
+        }
+        Ok(permitted)
     }
 
     /// Whether the caller may ask at all: the end of step 4, and step 5.

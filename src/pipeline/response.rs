@@ -114,28 +114,38 @@ struct Watched {
 }
 
 impl Watched {
-    /// Ends a stream of events as soon as a new request with its token would be refused.
+    /// Ends a stream of events as soon as a new request with its token would be refused, or all streams are closed.
     fn end<R>(self, answer: Response<ResponseBody<R>>) -> Response<ResponseBody<R>> {
         if !stream::is_stream(answer.headers()) {
             return answer;
         }
         let Self {
             current,
-            credentials: Some(credentials),
-            caller: Some(caller),
+            credentials,
+            caller,
             listens,
             is_filtered,
-        } = self
+        } = self;
+        let (policy, closing) = {
+            let now = current.look();
+            (now.streams, now.closing.clone())
+        };
+        let closed = async move {
+            stream::with_grace(closing.begun(), policy.closing_grace(listens)).await;
+        };
+        let (Some(credentials), Some(caller), Some(grace)) =
+            (credentials, caller, policy.grace(listens))
         else {
-            return answer;
+            return stream::end(answer, closed);
         };
-        let Some(grace) = current.look().streams.grace(listens) else {
-            return answer;
+        let refused = until_refused(current, credentials, caller, is_filtered);
+        let refused = stream::with_grace(refused, grace);
+        let over = async move {
+            tokio::select! {
+                () = refused => {}
+                () = closed => {}
+            }
         };
-        stream::end(
-            answer,
-            until_refused(current, credentials, caller, is_filtered),
-            grace,
-        )
+        stream::end(answer, over)
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::closing::Closing;
 use super::cors::Cors;
 use super::origin::Origins;
 use super::prepared::PreparedAnswers;
@@ -29,6 +30,7 @@ pub(crate) struct Pipeline {
     pub(crate) policy: Policy,
     pub(crate) decision: Option<OwnDecision>,
     pub(crate) streams: StreamPolicy,
+    pub(crate) closing: Arc<Closing>,
     pub(crate) answers: Answers,
     pub(crate) prepared: PreparedAnswers,
 }

@@ -15,4 +15,4 @@ pub(crate) use bad_gateway::without_session;
 pub use body::ResponseBody;
 pub(crate) use listing::ListFilter;
 pub use streams::Streams;
-pub(crate) use streams::{StreamPolicy, end, is_stream};
+pub(crate) use streams::{StreamPolicy, end, is_stream, with_grace};

@@ -39,13 +39,20 @@ pub(crate) struct StreamPolicy {
 }
 
 impl StreamPolicy {
-    /// How long a stream goes on after its token; nothing, where it may outlive it.
+    /// How long a stream goes on after its token is not good any more; `None` if it may outlive it.
     pub(crate) fn grace(self, is_listening: bool) -> Option<Duration> {
         match self.streams {
-            Streams::EndWithToken => Some(Duration::ZERO),
-            Streams::FinishCalls if is_listening => Some(Duration::ZERO),
-            Streams::FinishCalls => Some(self.grace),
             Streams::OutliveToken => None,
+            Streams::FinishCalls | Streams::EndWithToken => Some(self.closing_grace(is_listening)),
+        }
+    }
+
+    /// How long a stream goes on while all are closed.
+    pub(crate) fn closing_grace(self, is_listening: bool) -> Duration {
+        match self.streams {
+            Streams::EndWithToken => Duration::ZERO,
+            Streams::FinishCalls | Streams::OutliveToken if is_listening => Duration::ZERO,
+            Streams::FinishCalls | Streams::OutliveToken => self.grace,
         }
     }
 }
@@ -56,27 +63,29 @@ pub(crate) fn is_stream(headers: &HeaderMap) -> bool {
     lines.any(|line| MediaType::of(line).is(media_type::EVENT_STREAM))
 }
 
-/// Ends the answer's stream once `over` is and `grace` after it: at the end of an event, and none is lost that ended
-/// before.
+/// Ends the answer's stream once `over` is: at the end of an event, and none is lost that ended before.
 pub(crate) fn end<R>(
     answer: Response<ResponseBody<R>>,
     over: impl Future<Output = ()> + Send + 'static,
-    grace: Duration,
 ) -> Response<ResponseBody<R>> {
     let over = async move {
         // Without a runtime there is no time to wait for, and no stream may stay for ever.
-        if Handle::try_current().is_err() {
-            return;
-        }
-        over.await;
-        if !grace.is_zero() {
-            sleep(grace).await;
+        if Handle::try_current().is_ok() {
+            over.await;
         }
     };
     let (mut head, body) = answer.into_parts();
     head.headers.remove(CONTENT_LENGTH);
     let body = Ending::new(body, over, head.headers.contains_key(CONTENT_ENCODING));
     Response::from_parts(head, ResponseBody::ending(body))
+}
+
+/// Waits for the grace after `over`.
+pub(crate) async fn with_grace(over: impl Future<Output = ()>, grace: Duration) {
+    over.await;
+    if !grace.is_zero() {
+        sleep(grace).await;
+    }
 }
 
 #[cfg(test)]

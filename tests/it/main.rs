@@ -60,6 +60,7 @@ mod rmcp_sessions;
 mod rust_version;
 mod secrets;
 mod sessions;
+mod shutdown;
 #[cfg(target_os = "linux")]
 mod soak;
 mod streams;

@@ -84,7 +84,7 @@ impl Stream {
 
     /// What is sent arrives.
     #[track_caller]
-    fn assert_open(&mut self, text: &str) -> impl Future<Output = ()> {
+    pub fn assert_open(&mut self, text: &str) -> impl Future<Output = ()> {
         self.send(text);
         async move {
             let frame = self
@@ -111,7 +111,7 @@ impl Stream {
         Some(())
     }
 
-    async fn assert_over(mut self) {
+    pub async fn assert_over(mut self) {
         self.send("data: too late\n\n");
         let frame = timeout(PATIENCE, self.body.frame())
             .await
@@ -142,11 +142,11 @@ pub fn get(token: &str) -> Request<Full<Bytes>> {
     request
 }
 
-fn tool(token: &str) -> Request<Full<Bytes>> {
+pub fn tool(token: &str) -> Request<Full<Bytes>> {
     post(token, &call("tools/call", json!({ "name": "slow" })))
 }
 
-fn subscription(token: &str) -> Request<Full<Bytes>> {
+pub fn subscription(token: &str) -> Request<Full<Bytes>> {
     let meta = json!({ "io.modelcontextprotocol/protocolVersion": "2026-07-28" });
     let mut request = post(
         token,
