@@ -1,5 +1,6 @@
 //! Time as an argument: every judgement takes `now`, so that no test sleeps to reach an expiry.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -56,6 +57,11 @@ impl Timestamp {
         Duration::try_from_secs_f64(self.0 - earlier.0).unwrap_or_default()
     }
 
+    /// Whole seconds from `earlier` until `self`, however many; nothing when it lies behind.
+    pub(crate) fn seconds_since(self, earlier: Self) -> u64 {
+        (self.0 - earlier.0) as u64
+    }
+
     pub(crate) fn min(self, other: Self) -> Self {
         Self(self.0.min(other.0))
     }
@@ -66,9 +72,51 @@ impl Timestamp {
 
     /// What a `SystemTime` cannot hold becomes the nearest time it surely can.
     pub(crate) fn to_system_time(self) -> SystemTime {
-        const YEAR_9999: f64 = 253_402_300_799.0;
-        UNIX_EPOCH + Duration::try_from_secs_f64(self.0.min(YEAR_9999)).unwrap_or_default()
+        UNIX_EPOCH + Duration::try_from_secs_f64(self.0.min(END_OF_9999)).unwrap_or_default()
     }
+}
+
+/// The last second that RFC 3339 can write.
+const END_OF_9999: f64 = 253_402_300_799.0;
+
+/// As RFC 3339 writes it, in UTC and whole seconds. A time before 1970 or after 9999 is shown as the nearest one between.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.clamp(0.0, END_OF_9999) as u64;
+        let (year, month, day) = civil_date(seconds / SECONDS_OF_A_DAY);
+        let second = seconds % SECONDS_OF_A_DAY;
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"
+        )
+    }
+}
+
+const SECONDS_OF_A_DAY: u64 = 24 * 60 * 60;
+
+/// Year, month and day of the Gregorian calendar, so many days after the epoch.
+///
+/// The year is taken to begin in March, so that the day a leap year adds is its last one; then the months' lengths follow
+/// one formula (Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+fn civil_date(days: u64) -> (u64, u64, u64) {
+    const DAYS_OF_4_YEARS: u64 = 4 * 365 + 1;
+    const DAYS_OF_100_YEARS: u64 = 25 * DAYS_OF_4_YEARS - 1;
+    const DAYS_OF_400_YEARS: u64 = 4 * DAYS_OF_100_YEARS + 1;
+    // Days after 1 March of the year 0.
+    let days = days + 719_468;
+    let (era, day) = (days / DAYS_OF_400_YEARS, days % DAYS_OF_400_YEARS);
+    let leap_days =
+        day / (DAYS_OF_4_YEARS - 1) - day / DAYS_OF_100_YEARS + day / (DAYS_OF_400_YEARS - 1);
+    let year = (day - leap_days) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, is_next_year) = match month {
+        0..10 => (month + 3, false),
+        _ => (month - 9, true),
+    };
+    (400 * era + year + u64::from(is_next_year), month, day)
 }
 
 impl From<SystemTime> for Timestamp {
@@ -82,7 +130,7 @@ impl From<SystemTime> for Timestamp {
 
 /// A stretch of time, set by one thread and looked into by others, without a lock.
 ///
-/// Who looks while it is being set may see one end of what was and one of what is, so that times between
+/// A reader racing with `set` may see one old and one new bound, so that times between
 /// the two stretches may be in it, and none outside of them.
 #[derive(Debug)]
 pub(crate) struct Span {
@@ -109,6 +157,49 @@ impl Default for Span {
         Self {
             from: nothing(),
             until: nothing(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(seconds: f64) -> String {
+        Timestamp::from_seconds(seconds).unwrap().to_string()
+    }
+
+    #[test]
+    fn a_time_is_shown_as_rfc_3339_writes_it() {
+        for (seconds, text) in [
+            (0.0, "1970-01-01T00:00:00Z"),
+            (951_782_399.0, "2000-02-28T23:59:59Z"),
+            (951_782_400.9, "2000-02-29T00:00:00Z"),
+            (1_796_006_671.0, "2026-11-30T02:44:31Z"),
+            (4_107_542_400.0, "2100-03-01T00:00:00Z"),
+            (-1.0, "1970-01-01T00:00:00Z"),
+            (1e300, "9999-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(shown(seconds), text, "{seconds}");
+        }
+        assert_eq!(Timestamp::END_OF_TIME.to_string(), "9999-12-31T23:59:59Z");
+    }
+
+    #[test]
+    fn every_day_is_shown_as_the_date_that_http_has_for_it() {
+        const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
+        let last = END_OF_9999 as u64 / SECONDS_OF_A_DAY;
+        // All days of one cycle of the calendar, and the last ones that can be shown.
+        for day in (0..146_097).chain(last - 400..=last) {
+            let seconds = day * SECONDS_OF_A_DAY + day * 7919 % SECONDS_OF_A_DAY;
+            let http = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
+            let words: Vec<&str> = http.split(' ').collect();
+            let [_, day, month, year, time, _] = words[..] else {
+                panic!("{http}")
+            };
+            let month = MONTHS.find(month).unwrap() / 3 + 1;
+            let expected = format!("{year}-{month:02}-{day}T{time}Z");
+            assert_eq!(shown(seconds as f64), expected);
         }
     }
 }

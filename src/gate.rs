@@ -10,6 +10,7 @@ use crate::answer::{MetadataService, WellKnown};
 use crate::config::{self, Config};
 use crate::config_error::ConfigError;
 use crate::current::Current;
+use crate::events::{GateBuilt, Weakened};
 use crate::explain::{Caller, Explanation};
 use crate::layer::ToolgateLayer;
 use crate::pipeline::{GateState, Pipeline, SessionBinding};
@@ -291,44 +292,41 @@ fn announce(gate: &Pipeline) {
         format!("{}: {which}{hint}", lookups.issuer().name)
     };
     let introspected: Vec<String> = gate.verifier.lookups.iter().map(asked).collect();
-    tracing::info!(
-        target: "toolgate",
-        resource = gate.resource.as_str(),
-        metadata_url = gate.answers.resource_metadata(),
-        issuers = ?names,
-        ?audiences,
-        ?introspected,
-        initial_scopes = %gate.answers.initial(),
-        callers = %gate.callers,
-        sessions = %gate.sessions,
-        streams = ?gate.streams.streams,
-        policy = %gate.policy,
-        "the gate stands",
-    );
+    GateBuilt {
+        resource: gate.resource.as_str(),
+        metadata_url: gate.answers.resource_metadata(),
+        issuers: &names,
+        audiences: &audiences,
+        introspected: &introspected,
+        initial_scopes: gate.answers.initial(),
+        callers: &gate.callers,
+        sessions: &gate.sessions,
+        streams: &gate.streams.streams,
+        policy: &gate.policy,
+    }
+    .write();
+    warn(gate);
+}
+
+/// Says what is weaker than it could be.
+fn warn(gate: &Pipeline) {
     if gate.policy.opens_anything() {
-        tracing::warn!(
-            target: "toolgate",
-            resource = gate.resource.as_str(),
-            open = %gate.policy.opened(),
-            "open without a token: whoever reaches this server may call these",
-        );
+        Weakened::OpenWithoutToken {
+            resource: gate.resource.as_str(),
+            open: &gate.policy.opened(),
+        }
+        .write();
     }
     if gate.sessions.binding == SessionBinding::Off {
-        tracing::warn!(
-            target: "toolgate",
-            "session ids are bound to nobody: whoever learns one can use it with a token of their own",
-        );
+        Weakened::SessionsNotBound.write();
     }
-    for issuer in issuers
-        .iter()
-        .filter(|issuer| !issuer.unbound_clients.is_empty())
-    {
-        tracing::warn!(
-            target: "toolgate",
-            issuer = %issuer.name,
-            clients = ?issuer.unbound_clients,
-            "tokens of these clients may come without an audience: a weaker binding, since a token \
-             they got for another server opens this one too",
-        );
+    for issuer in &gate.verifier.issuers {
+        if !issuer.unbound_clients.is_empty() {
+            Weakened::TokensWithoutAudience {
+                issuer: &issuer.name,
+                clients: &issuer.unbound_clients,
+            }
+            .write();
+        }
     }
 }

@@ -101,6 +101,7 @@ mod clock;
 mod config_error;
 mod current;
 mod grant;
+mod log_facts;
 mod mcp;
 mod media_type;
 mod refusal;

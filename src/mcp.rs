@@ -213,6 +213,17 @@ pub(crate) static VERSION_HEADER: HeaderName = HeaderName::from_static("mcp-prot
 pub(crate) static METHOD_HEADER: HeaderName = HeaderName::from_static("mcp-method");
 pub(crate) static NAME_HEADER: HeaderName = HeaderName::from_static("mcp-name");
 
+/// The name of one of these headers as MCP writes it.
+pub(crate) fn written(name: &HeaderName) -> &'static str {
+    if *name == VERSION_HEADER {
+        "MCP-Protocol-Version"
+    } else if *name == METHOD_HEADER {
+        "Mcp-Method"
+    } else {
+        "Mcp-Name"
+    }
+}
+
 /// The revision from which requests must carry the mirrored headers.
 const FIRST_MODERN_REVISION: &[u8] = b"2026-07-28";
 

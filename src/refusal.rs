@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::log_facts::{Fact, LogFacts};
 use crate::scope::Scopes;
 
 /// Why the gate refused a request.
@@ -21,12 +22,7 @@ pub struct Refusal {
 /// What the log may say, and what the answer needs, beyond the reason.
 #[derive(Clone, Default)]
 struct Facts {
-    expected: Option<String>,
-    got: Option<String>,
-    issuer: Option<String>,
-    subject: Option<String>,
-    client_id: Option<String>,
-    token_id: Option<String>,
+    log: LogFacts,
     required: Scopes,
     retry_after: Option<Duration>,
     request_id: Option<String>,
@@ -50,33 +46,32 @@ impl Refusal {
 
     /// What the gate would have accepted. For the log alone.
     pub(crate) fn expected(mut self, expected: impl Into<String>) -> Self {
-        self.facts_mut().expected = Some(expected.into());
+        self.facts_mut().log.expected = Some(expected.into());
         self
     }
 
     /// What it was given instead. For the log alone, which escapes and cuts it; never a token.
     pub(crate) fn got(mut self, got: impl Into<String>) -> Self {
-        self.facts_mut().got = Some(got.into());
+        self.facts_mut().log.got = Some(got.into());
         self
     }
 
-    /// Whose token it is. Only to be said once its signature held.
+    /// Names whose token it is, as far as nothing nearer to it has. Only once its signature held, or its issuer said that it
+    /// is active: a refusal that has this is never rationed.
     pub(crate) fn of(
         mut self,
         issuer: &str,
         subject: Option<&str>,
         client_id: Option<&str>,
     ) -> Self {
-        let facts = self.facts_mut();
-        facts.issuer = Some(issuer.to_owned());
-        facts.subject = subject.map(str::to_owned);
-        facts.client_id = client_id.map(str::to_owned);
+        let log = &mut self.facts_mut().log;
+        log.name_caller(issuer, subject, client_id);
         self
     }
 
     /// The `jti`, or the beginning of the token's hash.
     pub(crate) fn token_id(mut self, id: impl Into<String>) -> Self {
-        self.facts_mut().token_id.get_or_insert(id.into());
+        self.facts_mut().log.token_id.get_or_insert(id.into());
         self
     }
 
@@ -104,6 +99,19 @@ impl Refusal {
         self
     }
 
+    /// Cuts the facts for the log that are longer, so that the refusal can be remembered.
+    pub(crate) fn shortened(mut self, max_bytes: usize) -> Self {
+        if let Some(facts) = &mut self.facts {
+            facts.log.shorten(max_bytes);
+        }
+        self
+    }
+
+    /// Whether it is about a token that was proved to be its issuer's.
+    pub(crate) fn names_issuer(&self) -> bool {
+        self.log_fact(Fact::Issuer).is_some()
+    }
+
     pub(crate) fn required(&self) -> Option<&Scopes> {
         self.facts().map(|facts| &facts.required)
     }
@@ -116,18 +124,8 @@ impl Refusal {
         self.facts()?.request_id.as_deref()
     }
 
-    /// The facts as (field, value) for the decision event.
     pub(crate) fn log_fact(&self, fact: Fact) -> Option<&str> {
-        let facts = self.facts()?;
-        match fact {
-            Fact::Expected => &facts.expected,
-            Fact::Got => &facts.got,
-            Fact::Issuer => &facts.issuer,
-            Fact::Subject => &facts.subject,
-            Fact::ClientId => &facts.client_id,
-            Fact::TokenId => &facts.token_id,
-        }
-        .as_deref()
+        self.facts()?.log.get(fact)
     }
 
     fn facts(&self) -> Option<&Facts> {
@@ -168,17 +166,6 @@ impl Error for Refusal {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(self.facts()?.source.as_deref()?)
     }
-}
-
-/// A fact that only the log sees.
-#[derive(Clone, Copy)]
-pub(crate) enum Fact {
-    Expected,
-    Got,
-    Issuer,
-    Subject,
-    ClientId,
-    TokenId,
 }
 
 /// The classes of refusal, one per row of the wire table.

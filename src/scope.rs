@@ -42,6 +42,9 @@ impl Scope {
 }
 
 /// The most bytes of a caller's text that stand in a scope.
+/// What [`Scope::parse_plain`] reads, for the log.
+pub(crate) const PLAIN_SCOPE: &str = "1 to 128 bytes of [A-Za-z0-9_.:/@~+-]";
+
 const MAX_PLAIN_BYTES: usize = 128;
 
 /// Whether a text that a caller chose may stand in a scope, and so in a challenge.

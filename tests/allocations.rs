@@ -6,6 +6,8 @@
 #[path = "../benches/shared/mod.rs"]
 mod shared;
 
+use std::sync::Once;
+
 use shared::{Called, alone, gated, request, send, sized_token};
 use toolgate::Limits;
 use toolgate::testing::AuthorizationServer;
@@ -18,6 +20,7 @@ const MAX_BYTES: u64 = 512 * 1024;
 
 #[tokio::test]
 async fn a_remembered_token_costs_few_allocations() {
+    log_at_info();
     let server = AuthorizationServer::start().await;
     let (gate, mut service) = gated(&server, Limits::default());
     gate.warm_up().await;
@@ -30,6 +33,7 @@ async fn a_remembered_token_costs_few_allocations() {
 
 #[tokio::test]
 async fn no_unverified_token_makes_the_gate_hold_much_memory() {
+    log_at_info();
     let server = AuthorizationServer::start().await;
     let (gate, mut service) = gated(&server, Limits::default());
     gate.warm_up().await;
@@ -54,6 +58,18 @@ async fn no_unverified_token_makes_the_gate_hold_much_memory() {
             counted.bytes_max
         );
     }
+}
+
+/// As servers do: allowed requests are not in such a log, and must cost nothing for it. One for all threads, since
+/// `tracing` remembers for all of them whether an event is wanted.
+fn log_at_info() {
+    static SET: Once = Once::new();
+    SET.call_once(|| {
+        let log = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::INFO)
+            .with_writer(std::io::sink);
+        tracing::subscriber::set_global_default(log.finish()).expect("nothing else sets one");
+    });
 }
 
 /// The fewest of several: now and then the cache does some housekeeping.

@@ -29,12 +29,15 @@ pub(crate) fn arguments(body: &[u8]) -> Result<Vec<Option<Value>>, Refusal> {
 
 /// The body is JSON (RFC 8259), as it was judged. Nesting beyond 128, half of a surrogate pair and a number that no float
 /// holds are for each reader to accept or not (§8.2, §9, §6), so it cannot be told what the server would make of them.
-fn why(error: &serde_json::Error) -> Reason {
+fn why(error: &serde_json::Error) -> Refusal {
+    let place = format!("line {}, column {}", error.line(), error.column());
     // The only error that is not the parser's own.
     if error.is_data() {
-        Reason::DuplicateKey
+        let got = format!("two keys that could be taken for one, at {place}");
+        Refusal::from(Reason::DuplicateKey).got(got)
     } else {
-        Reason::BodyUnparsable
+        let got = format!("JSON that not every reader accepts, at {place}");
+        Refusal::from(Reason::BodyUnparsable).got(got)
     }
 }
 
@@ -43,7 +46,7 @@ fn of_message(mut message: Value) -> Result<Option<Value>, Refusal> {
         return Ok(None);
     };
     if params.keys().any(|name| could_be_taken_for_arguments(name)) {
-        return Err(Reason::DuplicateKey.into());
+        return Err(Refusal::from(Reason::DuplicateKey).got("arguments"));
     }
     let arguments = params.get_mut("arguments").map(Value::take);
     Ok(arguments.filter(|arguments| !arguments.is_null()))

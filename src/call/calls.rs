@@ -20,9 +20,10 @@ impl<'a> Calls<'a> {
         require_plain_json(head)?;
         let mirrored = Mirrored::of(head)?;
         let room = UriRoom::default();
-        let calls = Self(rpc::read(body, mirrored.may_batch(), |message| {
+        let calls = rpc::read(body, mirrored.may_batch(), |message| {
             Call::of(message, &room)
-        })?);
+        });
+        let calls = Self(calls.map_err(|refusal| mirrored.name_revision(refusal))?);
         for call in calls.iter() {
             mirrored
                 .agree_with(call)

@@ -2,31 +2,30 @@
 
 use http::HeaderValue;
 
-use super::head::{Head, HeaderLines};
+use super::head::{Head, HeaderLines, written};
 use crate::media_type::{self, MediaType, Parameters};
 use crate::refusal::{Reason, Refusal};
 
 /// Refuses a body that we cannot read but an inner layer could (gzip, UTF-16): it would be a way around the gate.
 pub(super) fn require_plain_json(head: &Head<'_>) -> Result<(), Refusal> {
-    match head.content_type {
-        HeaderLines::One(only) if is_plain_json(only) => {}
-        HeaderLines::None => return Err(unsupported_type("")),
-        HeaderLines::One(first) | HeaderLines::Several(first) => {
-            return Err(unsupported_type(String::from_utf8_lossy(first.as_bytes())));
-        }
-    }
+    let got = match head.content_type {
+        HeaderLines::One(only) if is_plain_json(only) => return require_no_coding(head),
+        HeaderLines::None => "no Content-Type".to_owned(),
+        HeaderLines::One(only) => written("Content-Type", only),
+        HeaderLines::Several(_) => "several Content-Type lines".to_owned(),
+    };
+    Err(Refusal::from(Reason::UnsupportedContentType)
+        .expected("Content-Type: application/json")
+        .got(got))
+}
+
+fn require_no_coding(head: &Head<'_>) -> Result<(), Refusal> {
     match head.content_encoding {
         None => Ok(()),
         Some(coding) => Err(Refusal::from(Reason::UnsupportedEncoding)
             .expected("no Content-Encoding")
-            .got(String::from_utf8_lossy(coding.as_bytes()))),
+            .got(written("Content-Encoding", coding))),
     }
-}
-
-fn unsupported_type(got: impl Into<String>) -> Refusal {
-    Refusal::from(Reason::UnsupportedContentType)
-        .expected("one Content-Type, application/json")
-        .got(got)
 }
 
 /// RFC 9110 §8.3.1: `application/json` in any case, with parameters of which `charset` must be UTF-8.

@@ -12,7 +12,7 @@ use crate::refusal::{Reason, Refusal};
 /// anything, unseen.
 pub(crate) fn expects_call(method: &Method) -> Result<bool, Refusal> {
     match *method {
-        Method::CONNECT => Err(Reason::UpgradeRefused.into()),
+        Method::CONNECT => Err(Refusal::from(Reason::UpgradeRefused).got("CONNECT")),
         Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS => Ok(false),
         _ => Ok(true),
     }
@@ -29,7 +29,7 @@ pub(crate) struct Head<'h> {
     pub(super) name: HeaderLines<'h>,
     session_id: HeaderLines<'h>,
     resumes_stream: bool,
-    upgrade: Upgrade,
+    upgrade: Upgrade<'h>,
     has_lookalikes: bool,
 }
 
@@ -43,12 +43,12 @@ pub(super) enum HeaderLines<'h> {
 }
 
 /// What a client offers to go on in.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Upgrade {
+#[derive(Debug, Clone, Copy, Default)]
+enum Upgrade<'h> {
     #[default]
     None,
     Http2,
-    Other,
+    Other(&'h HeaderValue),
 }
 
 /// What leaves the head of a request before it is handed over.
@@ -83,16 +83,12 @@ impl<'h> Head<'h> {
             OwnHeader::ContentEncoding if self.content_encoding.is_none() => {
                 self.content_encoding = Some(line).filter(|line| !is_identity(line));
             }
-            OwnHeader::Upgrade if self.upgrade != Upgrade::Other => {
-                let is_http2 = line == H2C;
-                self.upgrade = if is_http2 {
-                    Upgrade::Http2
-                } else {
-                    Upgrade::Other
-                };
-            }
+            OwnHeader::Upgrade => match self.upgrade {
+                Upgrade::Other(_) => {}
+                _ if line == H2C => self.upgrade = Upgrade::Http2,
+                _ => self.upgrade = Upgrade::Other(line),
+            },
             OwnHeader::ContentEncoding
-            | OwnHeader::Upgrade
             | OwnHeader::AcceptEncoding
             | OwnHeader::TransferEncoding => {}
         }
@@ -100,7 +96,7 @@ impl<'h> Head<'h> {
 
     /// The session that the request names.
     pub(crate) fn session_id(&self) -> Result<Option<&'h HeaderValue>, Refusal> {
-        self.session_id.only("mcp-session-id")
+        self.session_id.only("Mcp-Session-Id")
     }
 
     /// Whether the request takes up a stream of events where it broke off.
@@ -112,14 +108,17 @@ impl<'h> Head<'h> {
     pub(crate) fn refuse_upgrade(&self) -> Result<(), Refusal> {
         match self.upgrade {
             Upgrade::None | Upgrade::Http2 => Ok(()),
-            Upgrade::Other => Err(Reason::UpgradeRefused.into()),
+            Upgrade::Other(offer) => {
+                let got = written("Upgrade", offer);
+                Err(Refusal::from(Reason::UpgradeRefused).got(got))
+            }
         }
     }
 
     /// What leaves the head of a request whose body is judged.
     pub(crate) fn edits(self) -> HeadEdits {
         HeadEdits {
-            declines_upgrade: self.upgrade != Upgrade::None,
+            declines_upgrade: !matches!(self.upgrade, Upgrade::None),
             removes_lookalikes: self.has_lookalikes,
         }
     }
@@ -146,7 +145,9 @@ impl<'h> HeaderLines<'h> {
         match self {
             Self::None => Ok(None),
             Self::One(line) => Ok(Some(line)),
-            Self::Several(_) => Err(Refusal::from(Reason::DuplicateHeader).got(name)),
+            Self::Several(_) => Err(Refusal::from(Reason::DuplicateHeader)
+                .expected(format!("one {name} line"))
+                .got(format!("several {name} lines"))),
         }
     }
 }
@@ -168,6 +169,11 @@ impl HeadEdits {
             }
         }
     }
+}
+
+/// A line as it came, for the log.
+pub(super) fn written(name: &str, line: &HeaderValue) -> String {
+    format!("{name}: {}", String::from_utf8_lossy(line.as_bytes()))
 }
 
 fn is_identity(coding: &HeaderValue) -> bool {

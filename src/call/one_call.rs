@@ -53,7 +53,7 @@ impl<'a> Call<'a> {
             answers,
         } = message;
         if !matches!(jsonrpc, Field::Value(version) if version == "2.0") {
-            return Err(Reason::BodyUnparsable.into());
+            return Err(unparsable("jsonrpc: not 2.0"));
         }
         let (kind, id) = match (&method, id) {
             (Some(_), None) => (MessageKind::Notification, None),
@@ -63,7 +63,8 @@ impl<'a> Call<'a> {
             (None, Some(Field::Value(_) | Field::Absent)) if answers => {
                 (MessageKind::Response, None)
             }
-            _ => return Err(Reason::BodyUnparsable.into()),
+            (Some(_), Some(_)) => return Err(unparsable("id: no text and no integer")),
+            (None, _) => return Err(unparsable("neither a method nor an answer")),
         };
         // A client may wait for an error with its id: an id of null answers no request.
         let answered = |refusal: Refusal| refusal.answering(id.as_ref().and_then(Id::quoted));
@@ -73,7 +74,7 @@ impl<'a> Call<'a> {
             _ if definition.subject != Subject::Task => None,
             Field::Absent => None,
             Field::Value(task_id) => Some(task_id.clone()),
-            Field::WrongType => return Err(Reason::BodyUnparsable.into()),
+            Field::WrongType => return Err(unparsable("taskId: no text")),
         };
         let protocol_version = params.meta.protocol_version.clone();
         let target = Target::of(definition, params, room).map_err(answered)?;
@@ -87,4 +88,8 @@ impl<'a> Call<'a> {
             protocol_version,
         })
     }
+}
+
+fn unparsable(got: &str) -> Refusal {
+    Refusal::from(Reason::BodyUnparsable).got(got)
 }

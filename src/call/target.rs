@@ -25,6 +25,19 @@ const MAX_NAME_BYTES: usize = 256;
 const MAX_URI_BYTES_OF_ALL: usize = 64 * 1024;
 
 impl<'a> Target<'a> {
+    /// How many kinds there are.
+    pub(crate) const KINDS: usize = 3;
+
+    /// What the log calls the kind of it.
+    pub(crate) fn kind(&self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Tool(_) => Some("tool"),
+            Self::Prompt(_) => Some("prompt"),
+            Self::Resources(_) => Some("resource"),
+        }
+    }
+
     /// A tool, unless its name is too long to be called by.
     pub(crate) fn tool(name: Cow<'a, str>) -> Result<Self, Refusal> {
         within_limit(name).map(Self::Tool)
@@ -45,9 +58,13 @@ impl<'a> Target<'a> {
     pub(super) fn of(method: &Method, params: Params<'a>, room: &UriRoom) -> Result<Self, Refusal> {
         let named = match method.subject {
             Subject::Nothing | Subject::Task => None,
-            Subject::Tool => judgeable(params.name)?.map(Self::tool).transpose()?,
-            Subject::Prompt => judgeable(params.name)?.map(Self::prompt).transpose()?,
-            Subject::Resource => judgeable(params.uri)?
+            Subject::Tool => judgeable("name", params.name)?
+                .map(Self::tool)
+                .transpose()?,
+            Subject::Prompt => judgeable("name", params.name)?
+                .map(Self::prompt)
+                .transpose()?,
+            Subject::Resource => judgeable("uri", params.uri)?
                 .map(|uri| room.resource(uri))
                 .transpose()?,
             Subject::Reference => reference(params.reference, room)?,
@@ -55,7 +72,9 @@ impl<'a> Target<'a> {
         };
         match named {
             Some(target) => Ok(target),
-            None if method.in_params == Presence::Required => Err(Reason::BodyUnparsable.into()),
+            None if method.in_params == Presence::Required => {
+                Err(unparsable("params: nothing is named"))
+            }
             None => Ok(Self::None),
         }
     }
@@ -73,7 +92,9 @@ impl UriRoom {
     fn name<'a>(&self, uri: Cow<'a, str>) -> Result<ResourceName<'a>, Refusal> {
         let Some(left) = self.0.get().checked_sub(uri.len()) else {
             let expected = format!("at most {MAX_URI_BYTES_OF_ALL} bytes of URIs in one request");
-            return Err(Refusal::from(Reason::NameTooLong).expected(expected));
+            return Err(Refusal::from(Reason::NameTooLong)
+                .expected(expected)
+                .got("more"));
         };
         self.0.set(left);
         ResourceName::parse(uri).map_err(|why| Refusal::from(Reason::NameTooLong).because(why))
@@ -105,26 +126,30 @@ fn reference<'a>(
     reference: Field<Box<Reference<'a>>>,
     room: &UriRoom,
 ) -> Result<Option<Target<'a>>, Refusal> {
-    let Some(reference) = judgeable(reference)? else {
+    let Some(reference) = judgeable("ref", reference)? else {
         return Ok(None);
     };
     let Reference { kind, name, uri } = *reference;
     match (
-        judgeable(kind)?.as_deref(),
-        judgeable(name)?,
-        judgeable(uri)?,
+        judgeable("ref.type", kind)?.as_deref(),
+        judgeable("ref.name", name)?,
+        judgeable("ref.uri", uri)?,
     ) {
         (Some(mcp::PROMPT_REFERENCE), Some(name), None) => Target::prompt(name).map(Some),
         (Some(mcp::RESOURCE_REFERENCE), None, Some(uri)) => room.resource(uri).map(Some),
-        _ => Err(Reason::BodyUnparsable.into()),
+        _ => Err(unparsable("ref: neither one prompt nor one resource")),
     }
 }
 
 fn subscriptions<'a>(params: Params<'a>, room: &UriRoom) -> Result<Option<Target<'a>>, Refusal> {
-    let Some(notifications) = judgeable(params.notifications)? else {
+    let Some(notifications) = judgeable("notifications", params.notifications)? else {
         return Ok(None);
     };
-    let names = judgeable(notifications.resource_subscriptions)?.unwrap_or_default();
+    let names = judgeable(
+        "resourceSubscriptions",
+        notifications.resource_subscriptions,
+    )?
+    .unwrap_or_default();
     if names.is_empty() {
         return Ok(None);
     }
@@ -135,10 +160,14 @@ fn subscriptions<'a>(params: Params<'a>, room: &UriRoom) -> Result<Option<Target
     Ok(Some(Target::Resources(names)))
 }
 
-fn judgeable<T>(given: Field<T>) -> Result<Option<T>, Refusal> {
+fn judgeable<T>(name: &str, given: Field<T>) -> Result<Option<T>, Refusal> {
     match given {
         Field::Absent => Ok(None),
         Field::Value(wanted) => Ok(Some(wanted)),
-        Field::WrongType => Err(Reason::BodyUnparsable.into()),
+        Field::WrongType => Err(unparsable(&format!("{name}: of another type"))),
     }
+}
+
+fn unparsable(got: &str) -> Refusal {
+    Refusal::from(Reason::BodyUnparsable).got(got)
 }

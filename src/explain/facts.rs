@@ -6,8 +6,9 @@ use super::explanation::Caller;
 use super::step::Step;
 use crate::call::{Calls, Head, Target};
 use crate::events::clean;
+use crate::log_facts::Fact;
 use crate::pipeline::Pipeline;
-use crate::refusal::{Fact, Reason, Refusal};
+use crate::refusal::{Reason, Refusal};
 use crate::token::{Principal, TrustedIssuer, Unverified};
 
 /// Everything there is to see of an explained request.

@@ -10,8 +10,8 @@ use crate::refusal::{Reason, Refusal};
 pub(crate) fn prove(binding: Binding) -> Result<(), Refusal> {
     match binding {
         Binding::None => Ok(()),
-        Binding::DpopKey => Err(Reason::DpopRequired.into()),
-        Binding::Certificate => Err(Reason::MtlsBinding.into()),
-        Binding::Unknown => Err(Reason::UnknownBinding.into()),
+        Binding::DpopKey => Err(Refusal::from(Reason::DpopRequired).got("cnf: jkt")),
+        Binding::Certificate => Err(Refusal::from(Reason::MtlsBinding).got("cnf: x5t#S256")),
+        Binding::Unknown => Err(Refusal::from(Reason::UnknownBinding).got("cnf: another member")),
     }
 }

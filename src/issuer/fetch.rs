@@ -161,5 +161,16 @@ pub(crate) enum FetchFailure {
     #[error("it is longer than {MAX_DOCUMENT_BYTES} bytes")]
     TooLarge,
     #[error("it did not arrive")]
-    Transport(#[from] reqwest::Error),
+    Transport(#[source] reqwest::Error),
+}
+
+/// The error says which URL, for the log, which is no place for secrets: some are asked for with a key in their query.
+impl From<reqwest::Error> for FetchFailure {
+    fn from(mut error: reqwest::Error) -> Self {
+        if let Some(url) = error.url_mut() {
+            url.set_query(None);
+            url.set_fragment(None);
+        }
+        Self::Transport(error)
+    }
 }

@@ -281,7 +281,7 @@ impl<F: Fetch> Kept<F> {
         self.fresh.set(shared.state.fresh());
     }
 
-    fn issuer(&self) -> &str {
+    pub(super) fn issuer(&self) -> &str {
         self.fetch.as_ref().map_or("", F::issuer)
     }
 

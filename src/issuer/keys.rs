@@ -89,28 +89,38 @@ impl KeySource {
                 || (why == NotSigned::BadSignature && header.kid.is_none());
             let would_have_it = |issued: Timestamp| loaded.known_at >= issued.plus(ISSUED_AT_DOUBT);
             if !may_be_new || loaded.known_at >= arrived || issued_at.is_some_and(would_have_it) {
-                return Err(refused(why, header));
+                return Err(refused(why, header, self.issuer()));
             }
             // Whether this key exists we cannot tell from a set older than the token. A 401 now would
             // make honest clients throw good tokens away whenever an attacker keeps the cooldown burnt.
             match self.newer().await {
                 Some(newer) if newer.asked_at > loaded.asked_at => loaded = newer,
                 _ => {
-                    return Err(
-                        Refusal::from(Reason::KidUndecided).retry_after(self.cooldown_left())
-                    );
+                    return Err(with_kid(Reason::KidUndecided, header, self.issuer())
+                        .retry_after(self.cooldown_left()));
                 }
             }
         }
     }
 }
 
-fn refused(why: NotSigned, header: &Header<'_>) -> Refusal {
+fn refused(why: NotSigned, header: &Header<'_>, issuer: &str) -> Refusal {
     let reason = match why {
         NotSigned::UnknownKey => Reason::KidUnknown,
         NotSigned::Ambiguous => Reason::NoKidAmbiguous,
         NotSigned::UnfitKey => Reason::KeyUnusable,
         NotSigned::BadSignature => Reason::BadSignature,
     };
-    Refusal::from(reason).got(header.kid.unwrap_or("no kid"))
+    with_kid(reason, header, issuer)
+}
+
+/// Names the key that was looked for, and where.
+fn with_kid(reason: Reason, header: &Header<'_>, issuer: &str) -> Refusal {
+    let algorithm = header.algorithm.name();
+    Refusal::from(reason)
+        .expected(format!("an {algorithm} key of {issuer}"))
+        .got(match header.kid {
+            Some(kid) => format!("kid: {kid}"),
+            None => "no kid".to_owned(),
+        })
 }

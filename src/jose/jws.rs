@@ -27,7 +27,7 @@ impl<'a> Jws<'a> {
         };
         match JWS_PARTS + parts.count() {
             JWS_PARTS => {}
-            JWE_PARTS => return Err(Reason::EncryptedJwt.into()),
+            JWE_PARTS => return Err(Refusal::from(Reason::EncryptedJwt).got("five parts")),
             _ => return Ok(None),
         }
         let Ok(header) = URL_SAFE_NO_PAD.decode(first) else {
@@ -51,10 +51,12 @@ impl<'a> Jws<'a> {
             Ok(header) => Ok(Some(header)),
             // An object that we cannot read is one to somebody else, and only a JWT begins with one.
             Err(Unreadable::Syntax) if looks_like_an_object(&self.header) => {
-                Err(Reason::BadJson.into())
+                Err(Refusal::from(Reason::BadJson).got("a header that is no JSON object"))
             }
             Err(Unreadable::Syntax) => Ok(None),
-            Err(Unreadable::Duplicate) => Err(Reason::DuplicateClaim.into()),
+            Err(Unreadable::Duplicate) => {
+                Err(Refusal::from(Reason::DuplicateClaim).got("header: a member twice"))
+            }
         }
     }
 
@@ -63,11 +65,11 @@ impl<'a> Jws<'a> {
     }
 
     pub(crate) fn payload(&self) -> Result<Vec<u8>, Refusal> {
-        decode(self.payload)
+        decode(self.payload, "the claims")
     }
 
     pub(crate) fn signature(&self) -> Result<Vec<u8>, Refusal> {
-        decode(self.signature)
+        decode(self.signature, "the signature")
     }
 }
 
@@ -82,10 +84,10 @@ const JWE_PARTS: usize = 5;
 const MAX_PARTS: usize = JWE_PARTS;
 
 /// Strict: no padding, no stray bits, or one token would have several spellings (RFC 8725bis §3.14).
-fn decode(part: &str) -> Result<Vec<u8>, Refusal> {
+fn decode(part: &str, what: &str) -> Result<Vec<u8>, Refusal> {
     URL_SAFE_NO_PAD
         .decode(part)
-        .map_err(|_| Reason::BadBase64.into())
+        .map_err(|_| Refusal::from(Reason::BadBase64).got(what))
 }
 
 /// What the header says, as far as we let it say anything: `jku`, `jwk`, `x5u` and `x5c` are not read,
@@ -101,15 +103,20 @@ impl<'h> Header<'h> {
         let name = header.text("alg").ok().flatten().unwrap_or_default();
         let algorithm = match Algorithm::named(name) {
             Some(algorithm) if allowed.allow(algorithm) => algorithm,
-            _ => return Err(Refusal::from(Reason::AlgNotAllowed).got(name)),
+            _ => {
+                let allowed: Vec<_> = allowed.iter().map(Algorithm::name).collect();
+                return Err(Refusal::from(Reason::AlgNotAllowed)
+                    .expected(format!("alg: {}", allowed.join(" ")))
+                    .got(format!("alg: {name}")));
+            }
         };
         // RFC 7515 §4.1.11: an extension we do not understand must be refused; we understand none.
-        if header.has("crit") || header.has("b64") {
-            return Err(Reason::CritUnsupported.into());
+        if let Some(name) = ["crit", "b64"].into_iter().find(|name| header.has(name)) {
+            return Err(Refusal::from(Reason::CritUnsupported).got(name));
         }
         let kid = header
             .text("kid")
-            .map_err(|_| Refusal::from(Reason::KeyUnusable))?;
+            .map_err(|_| Refusal::from(Reason::KeyUnusable).got("kid: no text"))?;
         Ok(Self { algorithm, kid })
     }
 }

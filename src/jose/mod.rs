@@ -14,7 +14,7 @@ mod key_set;
 mod signing_key;
 
 pub(crate) use algorithm::{Algorithm, Algorithms};
-pub(crate) use json::{Json, Object, Unreadable, WrongType};
+pub(crate) use json::{Json, Object, Unreadable};
 pub(crate) use jws::{Header, Jws, is_type};
 pub(crate) use key_set::{Key, KeySet, NotSigned};
 pub(crate) use signing_key::SigningKey;

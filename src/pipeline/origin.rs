@@ -53,14 +53,18 @@ impl Origins {
             return Ok(None);
         };
         if lines.next().is_some() {
-            return Err(Refusal::from(Reason::DuplicateHeader).got("origin"));
+            return Err(Refusal::from(Reason::DuplicateHeader)
+                .expected("one Origin line")
+                .got("several Origin lines"));
         }
         match std::str::from_utf8(line.as_bytes()) {
             Ok(origin) if self.allow(origin) => Ok(Some(line)),
-            Ok(origin) => Err(Refusal::from(Reason::OriginNotAllowed)
-                .expected(&self.own)
-                .got(origin)),
-            Err(_) => Err(Reason::OriginNotAllowed.into()),
+            _ => Err(Refusal::from(Reason::OriginNotAllowed)
+                .expected(format!("Origin: {}", self.own))
+                .got(format!(
+                    "Origin: {}",
+                    String::from_utf8_lossy(line.as_bytes())
+                ))),
         }
     }
 

@@ -3,16 +3,22 @@
 use std::error::Error;
 use std::time::Duration;
 
+use http::request::Parts;
+
 use super::rooms::Pipeline;
 use super::visit::Visit;
-use crate::events::{Decided, clean};
-use crate::refusal::{Fact, Refusal, RefusalKind};
+use crate::events::{Decided, clean, clean_causes};
+use crate::log_facts::Fact;
+use crate::refusal::{Reason, Refusal, RefusalKind};
 use crate::token::Principal;
 
+/// Why a request without a token was refused before anything else was looked at.
+const NOTHING_OPEN: &str = "nothing is open without a token";
+
 impl Pipeline {
-    pub(super) fn record_allowed(&self, visit: &Visit) {
-        if let Some(loudness) = self.events.of_allowed() {
-            self.decided(visit).write(loudness);
+    pub(super) fn record_allowed(&self, visit: &Visit, parts: &Parts) {
+        if let Some(level) = self.events.level_of_allowed() {
+            self.decided(visit, parts).write(level);
         }
     }
 
@@ -20,24 +26,26 @@ impl Pipeline {
     pub(super) fn record_refused(
         &self,
         visit: &Visit,
+        parts: &Parts,
         refusal: &Refusal,
         hidden: Option<&Refusal>,
     ) {
-        // An issuer is named only where a signature held.
-        let is_strangers = visit.caller.is_none() && refusal.log_fact(Fact::Issuer).is_none();
-        let Some(loudness) =
-            self.events
-                .of_refused(refusal.reason().severity(), refusal.code(), is_strangers)
+        // Strangers can make all but a token that its issuer signed, or said to be active.
+        let is_strangers = visit.caller.is_none() && !refusal.names_issuer();
+        let severity = refusal.reason().severity();
+        let Some(level) = self
+            .events
+            .level_of_refused(severity, refusal.code(), is_strangers)
         else {
             return;
         };
-        let fact = |fact| refusal.log_fact(fact).map(clean);
+        let fact = |fact| {
+            let hidden = || hidden?.log_fact(fact);
+            refusal.log_fact(fact).or_else(hidden).map(clean)
+        };
         let is_insufficient = refusal.kind() == RefusalKind::InsufficientScope;
         let required = refusal.required().filter(|_| is_insufficient);
-        let source = hidden
-            .map(ToString::to_string)
-            .or_else(|| refusal.source().map(ToString::to_string));
-        let decided = self.decided(visit);
+        let decided = self.decided(visit, parts);
         let decided = Decided {
             reason: Some(refusal.code()),
             issuer: fact(Fact::Issuer).or(decided.issuer),
@@ -47,28 +55,26 @@ impl Pipeline {
             required: required.map(|scopes| clean(&scopes.to_string())),
             expected: fact(Fact::Expected),
             got: fact(Fact::Got),
-            source: source.as_deref().map(clean),
+            source: source_of(refusal, hidden),
             ..decided
         };
-        decided.write(loudness);
+        decided.write(level);
     }
 
-    fn decided(&self, visit: &Visit) -> Decided<'_> {
-        let principal = visit.principal();
+    fn decided(&self, visit: &Visit, parts: &Parts) -> Decided<'_> {
+        let (principal, asked) = (visit.principal(), visit.asked.as_ref());
+        // The query stays out: clients put into it what they should not. A CONNECT has no path.
+        let path = Some(parts.uri.path()).filter(|path| !path.is_empty());
         Decided {
             issuer: principal.map(|principal| clean(principal.issuer())),
             subject: principal.and_then(Principal::subject).map(clean),
             client_id: principal.and_then(Principal::client_id).map(clean),
             token_id: principal.map(|principal| clean(&principal.logged_token_id())),
             resource: self.resource.as_str(),
-            methods: visit
-                .asked
-                .as_ref()
-                .and_then(|asked| asked.methods.cleaned()),
-            targets: visit
-                .asked
-                .as_ref()
-                .and_then(|asked| asked.targets.cleaned()),
+            path: path.map(clean),
+            methods: asked.and_then(|asked| asked.methods.cleaned()),
+            targets: asked.and_then(|asked| asked.targets.cleaned()),
+            target_kinds: asked.and_then(|asked| asked.target_kinds()),
             granted: principal.map(|principal| clean(&principal.scopes().to_string())),
             cache: visit
                 .caller
@@ -79,5 +85,19 @@ impl Pipeline {
                 .map_or(Duration::ZERO, |began| self.events.now().since(began)),
             ..Decided::default()
         }
+    }
+}
+
+/// What is behind a refusal: an error, or why a request without a token was not open.
+fn source_of(refusal: &Refusal, hidden: Option<&Refusal>) -> Option<String> {
+    if let Some(hidden) = hidden {
+        return Some(clean_causes(hidden));
+    }
+    let is_bare = refusal.reason() == Reason::NoToken && refusal.log_fact(Fact::Got).is_none();
+    match refusal.source() {
+        Some(source) => Some(clean_causes(source)),
+        // Refusing these costs as little as can be, so nothing is noted on the way.
+        None if is_bare => Some(NOTHING_OPEN.to_owned()),
+        None => None,
     }
 }

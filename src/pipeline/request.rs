@@ -18,7 +18,7 @@ use super::visit::Visit;
 use crate::call::{self, Calls, ExpectedResponse, Head, HeadEdits, RequestBody};
 use crate::current::Current;
 use crate::holder;
-use crate::policy::{Admitted, OwnDecision, Permit};
+use crate::policy::{Admitted, NotOpen, OwnDecision, Permit};
 use crate::refusal::{Reason, Refusal, RefusalKind};
 use crate::stream::ResponseBody;
 use crate::token::{Credentials, Principal};
@@ -46,7 +46,7 @@ impl Pipeline {
         // 2. origin, and the preflight of an allowed one
         match self.origins.check(parts) {
             Ok(origin) => visit.origin = origin.cloned(),
-            Err(refusal) => return ControlFlow::Break(self.refuse(refusal, visit)),
+            Err(refusal) => return ControlFlow::Break(self.refuse(refusal, visit, parts)),
         }
         if visit.origin.is_some()
             && let Some(mut preflight) = self.cors.preflight(parts)
@@ -62,7 +62,7 @@ impl Pipeline {
                 credentials,
                 ..visit
             }),
-            Err(refusal) => ControlFlow::Break(self.refuse(refusal, visit)),
+            Err(refusal) => ControlFlow::Break(self.refuse(refusal, visit, parts)),
         }
     }
 
@@ -102,10 +102,10 @@ impl Pipeline {
                 Ok(permitted) => permitted,
                 Err(refusal) => {
                     body.discard(&parts);
-                    return Ok(self.refuse(refusal, visit).map(ResponseBody::ours));
+                    return Ok(self.refuse(refusal, visit, &parts).map(ResponseBody::ours));
                 }
             };
-            self.record_allowed(&visit);
+            self.record_allowed(&visit, &parts);
 
             // 8. hand over
             let plan = self.hand_over(&current, &mut parts, permitted, &visit);
@@ -174,8 +174,13 @@ impl Pipeline {
         if !call::expects_call(&parts.method)? {
             // GET and the like ask for nothing that could be open without a token.
             let permit = self.policy.permit_bodiless(visit.grant());
-            let permit = permit.ok_or(Reason::NoToken)?;
-            body.expect_none(&self.bodies).await?;
+            let permit = permit.ok_or(NotOpen::NoCall)?;
+            body.expect_none(&self.bodies)
+                .await
+                .map_err(|refusal| match refusal.reason() {
+                    Reason::UnexpectedBody => refusal.got(format!("{} with a body", parts.method)),
+                    _ => refusal,
+                })?;
             let head = Head::read(&parts.headers);
             head.refuse_upgrade()?;
             let session = self.sessions.open(&head, visit.principal())?;
@@ -191,18 +196,24 @@ impl Pipeline {
         let bytes = body.read(&self.bodies, visit.caller.is_some()).await?;
         let head = Head::read(&parts.headers);
         let calls = Calls::read(&head, bytes)?;
-        if self.events.shows_what_is_asked() {
-            visit.note(&calls);
-        }
         let session = self.sessions.open(&head, visit.principal());
-        let mut session = session.map_err(|refusal| refusal.answering(calls.request_id()));
-        if visit.caller.is_some() {
-            session = Ok(session?);
-        }
+        let session = session.map_err(|refusal| refusal.answering(calls.request_id()));
         let edits = head.edits();
 
         // 7. call rule, and an operator's own decision about what the rules let pass
-        let mut permit = self.policy.authorize(visit.grant(), &calls)?;
+        let judged = match session {
+            Err(refusal) if visit.caller.is_some() => Err(refusal),
+            session => {
+                let permit = self.policy.authorize(visit.grant(), &calls);
+                permit.map(|permit| (permit, session))
+            }
+        };
+        // Names are noted for the log alone, and of what is allowed it seldom has them.
+        let is_allowed = matches!(judged, Ok((_, Ok(_)))) && self.decision.is_none();
+        if self.events.shows_what_is_asked(is_allowed) {
+            visit.note(&calls);
+        }
+        let (mut permit, session) = judged?;
         let expected = calls.expected_response(self.policy.filters_lists());
         if let Some(own) = &self.decision {
             permit = Box::pin(self.ask_custom_decision(own, permit, visit, calls, bytes)).await?;
@@ -223,7 +234,7 @@ impl Pipeline {
         let session = self.sessions.open(&head, visit.principal())?;
         let permit = self.policy.permit_unread(visit.grant());
         Ok(Permitted {
-            permit: permit.ok_or(Reason::NoToken)?,
+            permit: permit.ok_or(NotOpen::NoCall)?,
             session,
             expected: ExpectedResponse::unread(parts),
             edits: head.edits_of_unread(),
@@ -267,9 +278,9 @@ impl Pipeline {
         ResponsePlan::new(self, current, parts, expected, visit)
     }
 
-    fn refuse(&self, refusal: Refusal, visit: Visit) -> Response<Bytes> {
+    fn refuse(&self, refusal: Refusal, visit: Visit, parts: &Parts) -> Response<Bytes> {
         let (refusal, hidden) = told(refusal, &visit);
-        self.record_refused(&visit, &refusal, hidden.as_ref());
+        self.record_refused(&visit, parts, &refusal, hidden.as_ref());
         let Visit { origin, caller, .. } = visit;
         if caller.is_none()
             && let Some(prepared) = self.prepared.of(refusal.kind())

@@ -87,7 +87,9 @@ impl SessionIds {
         }
         let Some(sealed) = head.session_id()? else {
             return if head.resumes_stream() && self.resumption == Resumption::InSession {
-                Err(Reason::ResumedWithoutSession.into())
+                Err(Refusal::from(Reason::ResumedWithoutSession)
+                    .expected("Last-Event-ID beside Mcp-Session-Id")
+                    .got("Last-Event-ID alone"))
             } else {
                 Ok(OpenedSession(None))
             };
@@ -95,8 +97,8 @@ impl SessionIds {
         let id = self
             .seal
             .open(Purpose::Session, owner_of(caller), sealed.as_bytes())
-            .map_err(reason)?;
-        let id = HeaderValue::from_bytes(id).map_err(|_| Reason::SessionUnknown)?;
+            .map_err(refused)?;
+        let id = HeaderValue::from_bytes(id).map_err(|_| refused(Unopened::Unsealed))?;
         Ok(OpenedSession(Some(id)))
     }
 
@@ -141,11 +143,16 @@ fn is_session_id(id: &[u8]) -> bool {
     !id.is_empty() && id.iter().all(u8::is_ascii_graphic)
 }
 
-fn reason(why: Unopened) -> Reason {
-    match why {
-        Unopened::Unsealed => Reason::SessionUnknown,
-        Unopened::NotOwned => Reason::SessionNotOwned,
-    }
+/// Does not repeat the id: with it, whoever reads the log could use the session.
+fn refused(why: Unopened) -> Refusal {
+    let (reason, got) = match why {
+        Unopened::Unsealed => (Reason::SessionUnknown, "Mcp-Session-Id: without a seal"),
+        Unopened::NotOwned => (
+            Reason::SessionNotOwned,
+            "Mcp-Session-Id: sealed for another caller, or by another key",
+        ),
+    };
+    Refusal::from(reason).got(got)
 }
 
 impl fmt::Display for SessionIds {

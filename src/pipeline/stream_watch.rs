@@ -7,6 +7,8 @@ use tokio::time::timeout;
 
 use super::rooms::Pipeline;
 use crate::current::Current;
+use crate::events::{StreamEnded, clean};
+use crate::log_facts::Fact;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::token::{Credentials, Principal};
 
@@ -68,13 +70,15 @@ async fn judge(
 }
 
 fn tell(refusal: &Refusal, principal: &Principal) {
-    tracing::info!(
-        target: "toolgate",
-        reason = refusal.code(),
-        issuer = principal.issuer(),
-        token_id = principal.logged_token_id(),
-        "a stream ends: a new request with its token would be refused",
-    );
+    let fact = |fact| refusal.log_fact(fact).map(clean);
+    StreamEnded {
+        reason: refusal.code(),
+        issuer: principal.issuer(),
+        token_id: clean(&principal.logged_token_id()),
+        expected: fact(Fact::Expected),
+        got: fact(Fact::Got),
+    }
+    .write();
 }
 
 #[cfg(test)]

@@ -30,6 +30,8 @@ pub(crate) struct Visit {
 pub(super) struct Asked {
     pub(super) methods: Names,
     pub(super) targets: Names,
+    /// Each once, in the order they came.
+    kinds: [Option<&'static str>; Target::KINDS],
 }
 
 impl Visit {
@@ -60,6 +62,7 @@ impl Visit {
         let asked = self.asked.get_or_insert_default();
         for call in calls.iter() {
             asked.methods.push(&call.method);
+            asked.add_kind(call.target.kind());
             match &call.target {
                 Target::None => {}
                 Target::Tool(name) | Target::Prompt(name) => asked.targets.push(name),
@@ -69,6 +72,24 @@ impl Visit {
                         .for_each(|resource| asked.targets.push(&resource.written));
                 }
             }
+        }
+    }
+}
+
+impl Asked {
+    /// What the targets are; `None` where there are none.
+    pub(super) fn target_kinds(&self) -> Option<String> {
+        let kinds: Vec<&str> = self.kinds.iter().copied().flatten().collect();
+        (!kinds.is_empty()).then(|| kinds.join(" "))
+    }
+
+    fn add_kind(&mut self, kind: Option<&'static str>) {
+        let place = self
+            .kinds
+            .iter_mut()
+            .find(|held| held.is_none() || **held == kind);
+        if let Some(place) = place {
+            *place = kind;
         }
     }
 }

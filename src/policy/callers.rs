@@ -19,7 +19,7 @@ pub(crate) struct Callers(HashMap<Arc<str>, CallerRules>);
 /// What one issuer's callers must be.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CallerRules {
-    /// Nobody in particular, where it is empty.
+    /// Empty if every client is allowed.
     pub(crate) allowed: Clients,
     pub(crate) denied: Clients,
     pub(crate) claims: Vec<ClaimRule>,
@@ -83,7 +83,12 @@ impl CallerRules {
             .map(Value::from)
             .unwrap_or_default();
         match self.claims.iter().find(|rule| !rule.is_met_by(&claims)) {
-            Some(rule) => Err(Refusal::from(Reason::ClaimNotMet).expected(rule.to_string())),
+            Some(rule) => Err(Refusal::from(Reason::ClaimNotMet)
+                .expected(rule.to_string())
+                .got(match rule.value_in(&claims) {
+                    Some(_) => "another value",
+                    None => "no such claim",
+                })),
             None => Ok(()),
         }
     }
@@ -133,15 +138,18 @@ impl Clients {
 
 impl ClaimRule {
     fn is_met_by(&self, claims: &Value) -> bool {
-        let claim = if self.claim.starts_with('/') {
-            claims.pointer(&self.claim)
-        } else {
-            claims.get(&self.claim)
-        };
-        match (claim, self.in_list) {
+        match (self.value_in(claims), self.in_list) {
             (Some(Value::Array(list)), true) => list.iter().any(|item| self.values.contains(item)),
             (Some(value), false) => self.values.contains(value),
             (Some(_), true) | (None, _) => false,
+        }
+    }
+
+    fn value_in<'c>(&self, claims: &'c Value) -> Option<&'c Value> {
+        if self.claim.starts_with('/') {
+            claims.pointer(&self.claim)
+        } else {
+            claims.get(&self.claim)
         }
     }
 }

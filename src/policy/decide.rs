@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::call::{Call, Calls, MessageKind, Target};
 use crate::refusal::{Reason, Refusal};
-use crate::scope::{Scope, Scopes};
+use crate::scope::{PLAIN_SCOPE, Scope, Scopes};
 use crate::token::Principal;
 
 /// Decides about calls by more than their names: their arguments, the time of day, a database.
@@ -189,7 +189,8 @@ impl OwnDecision {
     ) -> Result<Scopes, Refusal> {
         // Read by two readers: if they do not count alike, a call would go unasked.
         if calls.iter().len() != arguments.len() {
-            return Err(Reason::BodyUnparsable.into());
+            return Err(Refusal::from(Reason::BodyUnparsable)
+                .got("another number of messages than was judged"));
         }
         let all = async {
             let mut needed = Vec::new();
@@ -210,7 +211,11 @@ impl OwnDecision {
                 }
             }
             // A retry does not help, so it is no 503: the scope may follow from what the caller wrote.
-            let unfit = |scope| Refusal::from(Reason::DecisionNoScope).got(scope);
+            let unfit = |scope| {
+                Refusal::from(Reason::DecisionNoScope)
+                    .expected(PLAIN_SCOPE)
+                    .got(scope)
+            };
             needed
                 .into_iter()
                 .map(|scope| Scope::parse_plain(&scope).map_err(|_| unfit(scope)))

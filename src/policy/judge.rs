@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::hierarchy::Hierarchy;
 use super::names::{Match, NamedRules};
+use super::not_open::NotOpen;
 use super::permit::{Admitted, AdmittedGrant, Permit};
 use super::requirement::Requirement;
 use super::scope_map::{ChallengeScopes, Unlisted};
@@ -13,7 +14,7 @@ use crate::call::{Call, Calls, MessageKind, Target};
 use crate::grant::{Grant, Shortfall};
 use crate::refusal::{Reason, Refusal};
 use crate::resource_name::ResourceName;
-use crate::scope::{Scope, Scopes};
+use crate::scope::{PLAIN_SCOPE, Scope, Scopes};
 
 /// The scope map, parsed.
 #[derive(Debug)]
@@ -83,7 +84,7 @@ impl Policy {
     ) -> Result<Permit, Refusal> {
         match grant {
             _ if decided.is_empty() => Ok(permit),
-            None => Err(Reason::NoToken.into()),
+            None => Err(NotOpen::ScopesDecided.into()),
             Some(grant) => {
                 let decided = Requirement::All(decided);
                 self.hold(grant, |needed| {
@@ -259,7 +260,11 @@ impl Policy {
                 _,
             ) => {
                 let filled = Requirement::filled(scopes, name, pattern).map(Cow::Owned);
-                filled.ok_or_else(|| Refusal::from(Reason::NameNoScope).got(name))
+                filled.ok_or_else(|| {
+                    Refusal::from(Reason::NameNoScope)
+                        .expected(PLAIN_SCOPE)
+                        .got(name)
+                })
             }
             (Some(Match { rule, .. }), _) => Ok(Cow::Borrowed(rule)),
             (None, Unlisted::Allow) => Ok(Cow::Borrowed(&Requirement::Nothing)),

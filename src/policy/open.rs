@@ -3,31 +3,32 @@
 use std::fmt;
 
 use super::judge::Policy;
+use super::not_open::NotOpen;
 use super::requirement::Requirement;
 use super::rule::{Need, Rule};
 use super::scope_map::ScopeMap;
 use crate::call::{Calls, MessageKind};
 use crate::config_error::{ConfigProblem, Flawed, Problems};
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::Refusal;
 
 impl Policy {
-    /// Whether there is anything that may be called without a token. If not, who has none is refused unread.
+    /// Whether anything may be called without a token. If not, a request without one is refused unread.
     pub(crate) fn opens_anything(&self) -> bool {
         self.opens_anything
     }
 
-    /// Every one of the calls must be open. What else they need is not said to those whom nobody knows.
+    /// Every one of the calls must be open. What else they need is not told to callers without a token.
     pub(super) fn authorize_without_token(&self, calls: &Calls<'_>) -> Result<(), Refusal> {
         calls.iter().try_for_each(|call| {
             if call.kind == MessageKind::Response {
-                return Err(Reason::NoToken.into());
+                return Err(NotOpen::Response.into());
             }
             let mut open = true;
             self.requirements(call, &mut |needed| open = open && needed.is_open())?;
             if open {
                 Ok(())
             } else {
-                Err(Reason::NoToken.into())
+                Err(NotOpen::of(call).into())
             }
         })
     }

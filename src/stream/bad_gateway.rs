@@ -4,15 +4,17 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 
+use crate::events::ResponseWithheld;
+
 /// An answer that carries a session id which cannot be bound to its caller: several, or characters that MCP does
 /// not allow. Passed on as it is, everybody could use it.
 pub(crate) fn without_session() -> Response<Bytes> {
-    tracing::error!(
-        target: "toolgate",
-        decision = "withhold",
-        reason = "session_id_unusable",
-        "an answer was kept back, since its session id is not one of visible ASCII characters",
-    );
+    ResponseWithheld {
+        reason: "session_id_unusable",
+        method: None,
+        why: "a response was withheld, since its session id is not one of visible ASCII characters",
+    }
+    .write();
     response(error("null", "The server's session cannot be used"))
 }
 

@@ -18,14 +18,17 @@ use super::recent;
 use super::revocations::Revocations;
 use super::token_hash::TokenHash;
 use crate::clock::Timestamp;
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::Refusal;
 
 /// What an entry costs besides the claims: the principal's parts, and moka's own bookkeeping. Measured.
 const ENTRY_OVERHEAD_BYTES: usize = 704;
 
-/// Tokens that their issuer was asked about and did not stand by; some 2 MiB. About more than these it is asked
-/// again.
+/// Tokens that were introspected and are not good; some 5 MiB, and 15 where all facts about them are long. More than these
+/// are introspected again.
 const MAX_REJECTED: u64 = 10_000;
+
+/// Of each fact about such a token. The log shows less.
+const MAX_FACT_BYTES: usize = 160;
 
 /// Tokens that are remembered to have been good; some 8 MiB.
 const MAX_RECENTLY_GOOD: u64 = 50_000;
@@ -68,7 +71,7 @@ impl VerifiedCache {
         entry.check_keys(now)?;
         entry
             .check_revocations(token, now, revocations)
-            .inspect_err(|_| self.entries.invalidate(&fingerprint))?;
+            .inspect_err(|_| self.forget(&fingerprint))?;
         Ok(Some(entry.principal.clone()))
     }
 
@@ -78,11 +81,16 @@ impl VerifiedCache {
         }
         let entry = self.entries.get(&token)?;
         if entry.is_over(now) {
-            self.entries.invalidate(&token);
+            self.forget(&token);
             return None;
         }
         recent::put(token, &entry);
         Some(entry)
+    }
+
+    fn forget(&self, token: &Fingerprint) {
+        recent::forget(token);
+        self.entries.invalidate(token);
     }
 
     pub(super) fn insert(&self, token: Fingerprint, mut verified: CacheEntry, now: Timestamp) {
@@ -91,16 +99,17 @@ impl VerifiedCache {
     }
 }
 
-/// Tokens that their issuer did not stand by, for a moment.
+/// Tokens that were introspected and are not good, for a moment: each with its refusal, so that the log says the same of
+/// it again.
 #[derive(Debug)]
 pub(crate) struct RejectedCache {
     entries: Cache<Fingerprint, Rejected, BuildHasherDefault<AlreadyHashed>>,
     max_age: Duration,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Rejected {
-    reason: Reason,
+    refusal: Refusal,
     until: Timestamp,
 }
 
@@ -115,18 +124,18 @@ impl RejectedCache {
         }
     }
 
-    pub(super) fn get(&self, token: &Fingerprint, now: Timestamp) -> Option<Reason> {
+    pub(super) fn get(&self, token: &Fingerprint, now: Timestamp) -> Option<Refusal> {
         self.entries
             .get(token)
             .filter(|rejected| now < rejected.until)
-            .map(|rejected| rejected.reason)
+            .map(|rejected| rejected.refusal)
     }
 
-    pub(super) fn insert(&self, token: Fingerprint, reason: Reason, now: Timestamp) {
+    pub(super) fn insert(&self, token: Fingerprint, refusal: Refusal, now: Timestamp) {
         self.entries.insert(
             token,
             Rejected {
-                reason,
+                refusal: refusal.shortened(MAX_FACT_BYTES),
                 until: now.plus(self.max_age),
             },
         );

@@ -39,10 +39,17 @@ impl CacheEntry {
 
     /// Fails when the issuer's keys are too old to tell whether it still counts.
     pub(super) fn check_keys(&self, now: Timestamp) -> Result<(), Refusal> {
-        match &self.proof {
-            Some(proof) => proof.source.still_serving(now),
-            None => Ok(()),
-        }
+        let Some(proof) = &self.proof else {
+            return Ok(());
+        };
+        proof.source.still_serving(now).map_err(|refusal| {
+            let Self { principal, .. } = self;
+            refusal.of(
+                principal.issuer(),
+                principal.subject(),
+                principal.client_id(),
+            )
+        })
     }
 
     /// Fails when the token was revoked here since it was looked at last.

@@ -38,7 +38,9 @@ impl Credentials {
             return Ok(None);
         };
         if is_several {
-            return Err(Reason::MultipleCredentials.into());
+            return Err(Refusal::from(Reason::MultipleCredentials)
+                .expected("one Authorization line")
+                .got("several Authorization lines"));
         }
         Self::read(line).map(Some)
     }
@@ -84,8 +86,8 @@ impl<'a> PresentedToken<'a> {
     pub(crate) fn well_formed(self) -> Result<&'a str, Refusal> {
         match std::str::from_utf8(self.0) {
             Ok(text) if is_token68(self.0) => Ok(text),
-            _ if self.0.contains(&b',') => Err(Reason::MultipleCredentials.into()),
-            _ => Err(Reason::MalformedHeader.into()),
+            _ if self.0.contains(&b',') => Err(joined_by_a_comma()),
+            _ => Err(malformed("another text than one token behind Bearer")),
         }
     }
 
@@ -95,14 +97,13 @@ impl<'a> PresentedToken<'a> {
             let joined = |piece: &[u8]| behind_bearer(piece.trim_ascii()).is_some();
             let hidden = line.split(|&byte| byte == b',').any(joined);
             return Err(if hidden {
-                Reason::MultipleCredentials
+                joined_by_a_comma()
             } else {
-                Reason::WrongScheme
-            }
-            .into());
+                wrong_scheme(line)
+            });
         };
         if credentials.first() == Some(&b'\t') {
-            return Err(Reason::MalformedHeader.into());
+            return Err(malformed("a tab behind Bearer"));
         }
         let spaces = credentials.iter().take_while(|&&byte| byte == b' ').count();
         let token = credentials
@@ -110,10 +111,14 @@ impl<'a> PresentedToken<'a> {
             .unwrap_or_default()
             .trim_ascii_end();
         if token.is_empty() {
-            return Err(Reason::NoToken.into());
+            return Err(Refusal::from(Reason::NoToken)
+                .expected("Authorization: Bearer, and a token")
+                .got("Authorization: Bearer, and nothing behind it"));
         }
         if token.len() > MAX_TOKEN_BYTES {
-            return Err(Reason::TokenTooLarge.into());
+            return Err(Refusal::from(Reason::TokenTooLarge)
+                .expected(format!("at most {MAX_TOKEN_BYTES} bytes"))
+                .got(format!("{} bytes", token.len())));
         }
         Ok(Self(token))
     }
@@ -124,6 +129,49 @@ impl fmt::Debug for PresentedToken<'_> {
         f.write_str("PresentedToken(…)")
     }
 }
+
+fn joined_by_a_comma() -> Refusal {
+    Refusal::from(Reason::MultipleCredentials)
+        .expected("Authorization: Bearer, and one token")
+        .got("Authorization: several credentials, joined by a comma")
+}
+
+fn malformed(got: &str) -> Refusal {
+    Refusal::from(Reason::MalformedHeader)
+        .expected("Authorization: Bearer, and one token")
+        .got(format!("Authorization: {got}"))
+}
+
+/// Names the scheme only if it is known to be one: a client that leaves out `Bearer` writes its token there.
+fn wrong_scheme(line: &[u8]) -> Refusal {
+    let is_boundary = |byte: Option<&u8>| byte.is_none_or(|byte| matches!(byte, b' ' | b'\t'));
+    let scheme = SCHEMES.iter().find(|scheme| {
+        let (start, rest) = line.split_at_checked(scheme.len()).unwrap_or_default();
+        let ends_there = scheme.ends_with(':') || is_boundary(rest.first());
+        ends_there && start.eq_ignore_ascii_case(scheme.as_bytes())
+    });
+    Refusal::from(Reason::WrongScheme)
+        .expected("Authorization: Bearer, and one token")
+        .got(match scheme {
+            Some(scheme) => format!("Authorization: {scheme}"),
+            None if line.is_empty() => "Authorization: nothing".to_owned(),
+            None => "Authorization: no scheme that is known".to_owned(),
+        })
+}
+
+/// Schemes that clients send by mistake: some of IANA's registry, and what APIs without OAuth call theirs.
+const SCHEMES: &[&str] = &[
+    "ApiKey",
+    "Basic",
+    "Bearer:",
+    "Digest",
+    "DPoP",
+    "JWT",
+    "Negotiate",
+    "NTLM",
+    "OAuth",
+    "Token",
+];
 
 /// What follows the scheme, where that is `Bearer`. It ends at the first blank. A tab is no separator (RFC 9110 §11.4
 /// has `1*SP`), but it must end the scheme here, or `Bearer<TAB>token` would read as a scheme that is not ours.

@@ -1,4 +1,4 @@
-//! Introspected tokens: one question for all who ask about a token, and what is remembered of the response.
+//! Introspects tokens: concurrent requests with one token share a look-up, and its outcome is remembered for a while.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,6 +64,7 @@ struct Lookup {
     text: String,
     fingerprint: Fingerprint,
     signed: Option<SignedClaims>,
+    is_known: bool,
 }
 
 impl Lookups {
@@ -115,6 +116,8 @@ impl Lookups {
             .revocations
             .check_unread(&issuer.name, token.token, clock.now())?;
         let runtime = Handle::try_current().map_err(|_| IntrospectionFailure::NoRuntime)?;
+        // A stranger cannot make a token whose signature holds, or one that was good a moment ago.
+        let is_known = signed.is_some() || memory.recently_good.has(token.token, clock.now());
         let known = || memory.recall(token, clock.now()).transpose();
         let work = || {
             let (lookups, text, signed) = (self.clone(), text.to_owned(), signed.cloned());
@@ -123,11 +126,10 @@ impl Lookups {
                 text,
                 fingerprint: token.fingerprint,
                 signed,
+                is_known,
             }
             .run()
         };
-        // A stranger cannot make a token whose signature holds.
-        let is_known = signed.is_some() || memory.recently_good.has(token.token, clock.now());
         let lane = if is_known {
             Lane::Known
         } else {
@@ -139,10 +141,19 @@ impl Lookups {
         let outcome = timeout(MAX_WAIT, shared)
             .await
             .unwrap_or(Err(NoOutcome::Full));
-        let principal = outcome.map_err(|why| match why {
-            NoOutcome::Full => IntrospectionFailure::Busy,
-            NoOutcome::Lost => IntrospectionFailure::Lost,
-        })??;
+        let failed = |why| {
+            Err(Refusal::from(match why {
+                NoOutcome::Full => IntrospectionFailure::Busy,
+                NoOutcome::Lost => IntrospectionFailure::Lost,
+            }))
+        };
+        let principal = outcome.unwrap_or_else(failed).map_err(|refusal| {
+            if is_known {
+                refusal.of(&issuer.name, None, None)
+            } else {
+                refusal
+            }
+        })?;
         // A caller that joined late may have asked after a revocation that the look-up was too early for.
         memory
             .revocations
@@ -158,6 +169,7 @@ impl Lookup {
             text,
             fingerprint,
             signed,
+            is_known,
         } = self;
         let token = Fingerprinted {
             token: PresentedToken::again(&text),
@@ -176,7 +188,18 @@ impl Lookup {
         let (tells_the_end, now) = (response.claims.has("exp"), clock.now());
         let remember = |refusal: &Refusal| memory.reject(fingerprint, refusal, asked_at);
         let claims = signed.as_ref().map(|signed| &*signed.claims);
-        let principal = judge(response, issuer, claims, token.token, now).inspect_err(remember)?;
+        let named = |refusal: Refusal| match claims {
+            Some(claims) => Claims {
+                object: claims.clone(),
+                text: "",
+            }
+            .name_caller(refusal, issuer, token.token),
+            None if is_known => refusal.of(&issuer.name, None, None),
+            None => refusal,
+        };
+        let principal = judge(response, issuer, claims, token.token, now)
+            .map_err(named)
+            .inspect_err(remember)?;
         // The response is as old as the question, and nothing outlives its own end (RFC 7662 §4).
         let told = principal.expiry().filter(|_| tells_the_end);
         let ends = [told, signed.as_ref().map(|signed| signed.dies_at)];
@@ -208,7 +231,8 @@ fn judge(
         is_active,
     } = response;
     if !is_active {
-        return Err(Refusal::from(Reason::Inactive).got(&*issuer.name));
+        let refusal = Refusal::from(Reason::Inactive);
+        return Err(refusal.got(format!("not active, by {}", issuer.name)));
     }
     let Some(signed) = signed else {
         return Claims {

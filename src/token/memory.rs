@@ -32,7 +32,7 @@ impl TokenCaches {
         }
         self.rejected
             .get(&token.fingerprint, now)
-            .map_or(Ok(None), |reason| Err(reason.into()))
+            .map_or(Ok(None), Err)
     }
 
     /// Remembers a token that was found good, unless it was revoked here meanwhile.
@@ -55,11 +55,10 @@ impl TokenCaches {
         Ok(())
     }
 
-    /// Remembers for a moment that its issuer does not stand by a token. What could not be found out is
-    /// nothing to be remembered.
+    /// Remembers for a moment that a token is not good, by its issuer's response. An outage is not remembered.
     pub(crate) fn reject(&self, token: Fingerprint, refusal: &Refusal, now: Timestamp) {
         if refusal.kind() == RefusalKind::InvalidToken {
-            self.rejected.insert(token, refusal.reason(), now);
+            self.rejected.insert(token, refusal.clone(), now);
         }
     }
 }

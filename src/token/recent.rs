@@ -44,6 +44,15 @@ pub(super) fn put(token: Fingerprint, entry: &Arc<CacheEntry>) {
     });
 }
 
+/// Forgets an entry that counts no more. Other threads may still find it, and judge it as this one did.
+pub(super) fn forget(token: &Fingerprint) {
+    let _ = RECENT.try_with(|recent| {
+        if let Ok(mut recent) = recent.try_borrow_mut() {
+            recent.forget(token);
+        }
+    });
+}
+
 impl<T> Recent<T> {
     fn new() -> Self {
         Self {
@@ -64,6 +73,13 @@ impl<T> Recent<T> {
     fn put(&mut self, token: Fingerprint, entry: &Arc<T>) {
         if let Some(slot) = self.slots.get_mut(slot_of(&token)) {
             *slot = Some((token, Arc::downgrade(entry)));
+        }
+    }
+
+    fn forget(&mut self, token: &Fingerprint) {
+        let slot = self.slots.get_mut(slot_of(token));
+        if let Some(slot) = slot.filter(|slot| matches!(slot, Some((held, _)) if held == token)) {
+            *slot = None;
         }
     }
 }

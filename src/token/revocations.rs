@@ -1,4 +1,4 @@
-//! Tokens that are to be refused although their issuer's word for them still holds.
+//! Refuses tokens that were revoked at this gate, although they are still good by their signature or their issuer.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +12,7 @@ use super::credentials::PresentedToken;
 use super::principal::Principal;
 use super::token_hash::{TokenHash, token_id};
 use crate::clock::Timestamp;
+use crate::events::TokensRevoked;
 use crate::refusal::{Reason, Refusal};
 use crate::revocation::{Revocation, RevocationKind};
 use crate::store::{Appending, LocalStore, Store, StoreError};
@@ -80,7 +81,11 @@ impl Revocations {
         now: Timestamp,
     ) -> Result<(), RevocationError> {
         self.add(revocation.clone(), longest_life, now)?;
-        tracing::info!(target: "toolgate", ?revocation, ?longest_life, "revoked");
+        TokensRevoked {
+            revocation: &revocation,
+            longest_life,
+        }
+        .write();
         let telling: Appending = self.store.append(&revocation, longest_life, now);
         telling.await.map_err(|why: StoreError| match why {})
     }
@@ -108,7 +113,11 @@ impl Revocations {
             return Ok(generation);
         }
         let issuer = principal.issuer();
-        self.check_unread(issuer, token, now)?;
+        let named = |refusal: Refusal| {
+            let refusal = refusal.of(issuer, principal.subject(), principal.client_id());
+            refusal.token_id(token_id(principal.token_id(), token.as_bytes()))
+        };
+        self.check_unread(issuer, token, now).map_err(named)?;
         let candidates = [
             principal.token_id().map(|id| Revocation::token(issuer, id)),
             principal
@@ -118,16 +127,14 @@ impl Revocations {
                 .client_id()
                 .map(|client| Revocation::client(issuer, client)),
         ];
-        if candidates
+        let revoked = candidates
             .iter()
             .flatten()
-            .any(|candidate| self.concerns(candidate, principal.issued_at(), now))
-        {
-            let refusal = Refusal::from(Reason::Revoked);
-            let refusal = refusal.of(issuer, principal.subject(), principal.client_id());
-            return Err(refusal.token_id(token_id(principal.token_id(), token.as_bytes())));
+            .find(|candidate| self.concerns(candidate, principal.issued_at(), now));
+        match revoked {
+            Some(Revocation { kind, .. }) => Err(named(refusal_of(*kind))),
+            None => Ok(generation),
         }
-        Ok(generation)
     }
 
     /// Refuses a token whose claims are not known yet, if it is revoked by its hash.
@@ -141,7 +148,8 @@ impl Revocations {
         if self.generation() == 0 || !self.concerns(&by_hash(), None, now) {
             return Ok(());
         }
-        Err(Reason::Revoked.into())
+        // No stranger can cause this: it takes the token that was revoked.
+        Err(refusal_of(RevocationKind::Token).of(issuer, None, None))
     }
 
     fn add(
@@ -197,6 +205,14 @@ impl Revocations {
             .saturating_add(1);
         self.furthest_ahead.fetch_max(ahead, Ordering::AcqRel);
     }
+}
+
+fn refusal_of(kind: RevocationKind) -> Refusal {
+    Refusal::from(Reason::Revoked).got(match kind {
+        RevocationKind::Token => "revoked: this token",
+        RevocationKind::Subject => "revoked: all tokens of its subject",
+        RevocationKind::Client => "revoked: all tokens of its client",
+    })
 }
 
 #[cfg(test)]

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use super::claims::expired;
 use super::credentials::Credentials;
 use super::principal::Principal;
 use super::verify::{Verified, Verifier};
 use crate::clock::Timestamp;
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::Refusal;
 
 impl Verifier {
     /// Verifies the token as that of a new request. One that is over by its own claims is not introspected again.
@@ -17,7 +18,7 @@ impl Verifier {
     ) -> Result<Verified, Refusal> {
         let now = self.clock.now();
         match self.ends_of(principal) {
-            [_, Some(end)] if now >= end => Err(Reason::Expired.into()),
+            [Some(end), Some(with_leeway)] if now >= with_leeway => Err(expired(end, now)),
             _ => self.verify(credentials.token(), now).await,
         }
     }

@@ -13,16 +13,18 @@ pub(crate) enum TokenType {
 
 impl TokenType {
     pub(super) fn read(header: &Object<'_>) -> Result<Self, Refusal> {
-        let typ = header
-            .text("typ")
-            .map_err(|_| Refusal::from(Reason::WrongTyp))?;
+        let typ = header.text("typ").map_err(|_| refused("no text"))?;
         match typ {
             None => Ok(Self::Unspecified),
             Some(typ) if is_type(typ, "at+jwt") => Ok(Self::AccessToken),
             Some(typ) if is_type(typ, "jwt") => Ok(Self::Unspecified),
-            Some(typ) => Err(Refusal::from(Reason::WrongTyp)
-                .expected("at+jwt or JWT")
-                .got(typ)),
+            Some(typ) => Err(refused(typ)),
         }
     }
+}
+
+fn refused(typ: &str) -> Refusal {
+    Refusal::from(Reason::WrongTyp)
+        .expected("typ: at+jwt or JWT")
+        .got(format!("typ: {typ}"))
 }

@@ -124,7 +124,7 @@ impl Verifier {
             .iter()
             .find(|lookups| lookups.may_have_issued(text));
         lookups
-            .ok_or(Reason::NotAJwt)?
+            .ok_or_else(|| self.not_a_jwt(text))?
             .look_up(text, token, None)
             .await
     }
@@ -158,7 +158,9 @@ impl Verifier {
             .await;
         let key = proved.map_err(|refusal| match refusal.kind() {
             // Its client should get another token, and not be told to wait.
-            RefusalKind::Unavailable => claims.over(issuer, self.clock.now()).unwrap_or(refusal),
+            RefusalKind::Unavailable => claims
+                .refused_as_expired(issuer, self.clock.now())
+                .unwrap_or(refusal),
             _ => refusal,
         })?;
         let proof = KeyProof {
@@ -193,7 +195,7 @@ impl Verifier {
                     }),
                 )
                 .await;
-            // Its signature held, whatever the issuer says of it now.
+            // The signature held, so the log may name the caller, whatever the response contains.
             return told.map_err(|refusal| {
                 refusal.of(&issuer.name, principal.subject(), principal.client_id())
             });
@@ -201,6 +203,19 @@ impl Verifier {
         self.memory
             .keep(token, &principal, dies_at, Some(proof), now)?;
         Ok(principal)
+    }
+
+    /// The refusal of an opaque token that no issuer introspects. It names the prefixes there are, and nothing of the token.
+    fn not_a_jwt(&self, text: &str) -> Refusal {
+        let mut expected = "a JWT".to_owned();
+        for prefix in self.lookups.iter().filter_map(|one| one.token_prefix()) {
+            expected.push_str(" or ");
+            expected.push_str(prefix);
+            expected.push('…');
+        }
+        Refusal::from(Reason::NotAJwt)
+            .expected(expected)
+            .got(format!("an opaque token of {} bytes", text.len()))
     }
 
     fn lookups_of(&self, issuer: &Arc<TrustedIssuer>) -> Option<&Arc<Lookups>> {
@@ -229,7 +244,9 @@ impl Verifier {
 
 fn read(bytes: &[u8]) -> Result<Object<'_>, Refusal> {
     Object::read(bytes).map_err(|why| match why {
-        Unreadable::Syntax => Reason::BadJson.into(),
-        Unreadable::Duplicate => Reason::DuplicateClaim.into(),
+        Unreadable::Syntax => Refusal::from(Reason::BadJson).got("claims that are no JSON object"),
+        Unreadable::Duplicate => {
+            Refusal::from(Reason::DuplicateClaim).got("claims: a member twice")
+        }
     })
 }

@@ -422,7 +422,7 @@ async fn the_log_says_loudly_what_is_open_and_why_somebody_was_not_let_in() {
     let decision = log.decision();
     assert_eq!(decision["fields"]["reason"], "no_token");
     assert_eq!(decision["fields"]["source"], "refused: denied");
-    assert_eq!(decision["fields"]["tool"], "wipe");
+    assert_eq!(decision["fields"]["target"], "wipe");
 }
 
 /// Lets pass whom it knows, and of the others those who say please.

@@ -66,6 +66,11 @@ impl Log {
 
 /// Everything down to TRACE, of every crate, on this thread.
 pub fn listen() -> (Log, tracing::subscriber::DefaultGuard) {
+    listen_at(tracing::Level::TRACE)
+}
+
+/// Everything down to a level, of every crate, on this thread.
+pub fn listen_at(level: tracing::Level) -> (Log, tracing::subscriber::DefaultGuard) {
     // An event that another thread comes upon for the first time just now would stay off for this one too.
     static KEPT_OPEN: Once = Once::new();
     KEPT_OPEN.call_once(|| {
@@ -74,7 +79,7 @@ pub fn listen() -> (Log, tracing::subscriber::DefaultGuard) {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt()
         .json()
-        .with_max_level(tracing::Level::TRACE)
+        .with_max_level(level)
         .with_writer(log.clone());
     (log, tracing::subscriber::set_default(subscriber.finish()))
 }
@@ -123,7 +128,9 @@ async fn an_allowed_call_is_one_debug_event_that_says_who_did_what() {
         ("token_id", json!("j1")),
         ("resource", json!("https://mcp.example.com/mcp")),
         ("method", json!("tools/call")),
-        ("tool", json!("t")),
+        ("path", json!("/mcp")),
+        ("target", json!("t")),
+        ("target_kind", json!("tool")),
         ("granted", json!("a b")),
         ("cache", json!("miss")),
     ] {
@@ -417,7 +424,7 @@ async fn text_that_a_caller_chose_is_escaped_and_cut() {
         .assert_forbidden("tool_unmapped");
     let event = log.decision();
     assert_eq!(event["fields"]["subject"], "a\\r\\nforged line");
-    let tool = event["fields"]["tool"].as_str().unwrap();
+    let tool = event["fields"]["target"].as_str().unwrap();
     assert!(
         tool.starts_with("x\\ny") && tool.len() < 200,
         "{}",
@@ -432,7 +439,7 @@ async fn text_that_a_caller_chose_is_escaped_and_cut() {
     answer.assert_rpc_error("name_too_long", -32600, &json!(1));
     let event = log.decision();
     assert_eq!(
-        (&event["fields"]["got"], &event["fields"]["tool"]),
+        (&event["fields"]["got"], &event["fields"]["target"]),
         (&json!("10000 bytes"), &Value::Null)
     );
 }

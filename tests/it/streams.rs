@@ -236,6 +236,7 @@ async fn who_listens_is_cut_off_at_once_when_the_token_is_revoked() {
             (&fields["reason"], &fields["token_id"]),
             (&json!("revoked"), &json!("t-1"))
         );
+        assert!(fields["got"].as_str().unwrap().starts_with("revoked: "));
         // The same with another token, for the second round.
         if revocation == Revocation::token(issuer, "t-1") {
             let mut next = Stream::open(&world, get(&token("alice", "t-3"))).await;

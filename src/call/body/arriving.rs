@@ -38,7 +38,10 @@ impl<'a> Held<'a> {
             .arriving
             .bytes
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits);
-        held.map_err(|_| Reason::BodiesBusy)?;
+        held.map_err(|_| {
+            let expected = format!("at most {} bytes that wait for more", self.limit);
+            Refusal::from(Reason::BodiesBusy).expected(expected)
+        })?;
         self.bytes += more;
         Ok(())
     }

@@ -64,7 +64,7 @@ impl Bodies {
         match collect(body, 0, self.limits.time, held).await {
             Ok(_) => Ok(()),
             Err(refusal) if refusal.reason() == Reason::BodyTooLarge => {
-                Err(Reason::UnexpectedBody.into())
+                Err(Refusal::from(Reason::UnexpectedBody).expected("no body"))
             }
             Err(refusal) => Err(refusal),
         }

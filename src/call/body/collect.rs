@@ -30,7 +30,10 @@ where
     }
     Box::pin(timeout(within, reading))
         .await
-        .unwrap_or_else(|_| Err(Reason::BodyTooSlow.into()))
+        .unwrap_or_else(|_| {
+            let expected = format!("all of it within {} s", within.as_secs_f64());
+            Err(Refusal::from(Reason::BodyTooSlow).expected(expected))
+        })
 }
 
 async fn read_whole<B>(body: B, max_bytes: usize, mut held: Held<'_>) -> Result<Bytes, Refusal>
@@ -38,8 +41,9 @@ where
     B: Body<Data = Bytes>,
 {
     let fits = |bytes: u64| bytes <= u64::try_from(max_bytes).unwrap_or(u64::MAX);
-    if !fits(body.size_hint().lower()) {
-        return Err(Reason::BodyTooLarge.into());
+    let announced = body.size_hint().lower();
+    if !fits(announced) {
+        return Err(too_large(max_bytes).got(format!("{announced} bytes")));
     }
     let mut body = pin!(body);
     let mut whole = Whole::One(Bytes::new());
@@ -54,11 +58,14 @@ where
         });
         let data = match next.await? {
             Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
-            Some(Err(_)) => return Err(Reason::BodyIncomplete.into()),
+            Some(Err(_)) => {
+                let got = format!("{} bytes, and no end", whole.len());
+                return Err(Refusal::from(Reason::BodyIncomplete).got(got));
+            }
             None => break,
         };
         if data.len() > max_bytes - whole.len() {
-            return Err(Reason::BodyTooLarge.into());
+            return Err(too_large(max_bytes).got("more"));
         }
         whole.push(data);
         if body.is_end_stream() {
@@ -68,6 +75,10 @@ where
         tokio::task::coop::consume_budget().await;
     }
     Ok(whole.into_bytes())
+}
+
+fn too_large(max_bytes: usize) -> Refusal {
+    Refusal::from(Reason::BodyTooLarge).expected(format!("at most {max_bytes} bytes"))
 }
 
 /// Copies only what came in several pieces.

@@ -25,11 +25,11 @@ pub(super) struct Mirrored<'h> {
 impl<'h> Mirrored<'h> {
     pub(super) fn of(head: &Head<'h>) -> Result<Self, Refusal> {
         let trimmed = |line: &'h HeaderValue| line.as_bytes().trim_ascii();
-        let protocol_version = head.protocol_version.only("mcp-protocol-version")?;
+        let protocol_version = head.protocol_version.only("MCP-Protocol-Version")?;
         Ok(Self {
             protocol_version: protocol_version.map(trimmed),
-            method: head.method.only("mcp-method")?.map(trimmed),
-            name: head.name.only("mcp-name")?.map(trimmed),
+            method: head.method.only("Mcp-Method")?.map(trimmed),
+            name: head.name.only("Mcp-Name")?.map(trimmed),
         })
     }
 
@@ -37,13 +37,30 @@ impl<'h> Mirrored<'h> {
         mcp::has_batches(self.protocol_version)
     }
 
+    /// Says of a batch by which header it may not be one.
+    pub(super) fn name_revision(&self, refusal: Refusal) -> Refusal {
+        match self.protocol_version {
+            Some(line) if refusal.reason() == Reason::BatchNotAllowed => {
+                let name = mcp::written(&mcp::VERSION_HEADER);
+                refusal.got(format!(
+                    "an array beside {name}: {}",
+                    String::from_utf8_lossy(line)
+                ))
+            }
+            _ => refusal,
+        }
+    }
+
     pub(super) fn agree_with(&self, call: &Call<'_>) -> Result<(), Refusal> {
-        let version = self.protocol_version.map(visible_ascii).transpose()?;
+        let name = &mcp::VERSION_HEADER;
+        let version = visible_ascii(name, self.protocol_version)?;
         match (version, call.protocol_version.as_deref()) {
             (Some(header), Some(body)) if header != body.as_bytes() => {
-                return Err(mismatch(body, header));
+                return Err(mismatch(name, body, version));
             }
-            (None, Some(body)) if is_modern(body.as_bytes()) => return Err(mismatch(body, b"")),
+            (None, Some(body)) if is_modern(body.as_bytes()) => {
+                return Err(mismatch(name, body, None));
+            }
             _ => {}
         }
         // The handshake negotiates the version, so its client may not know yet that headers are wanted;
@@ -51,22 +68,24 @@ impl<'h> Mirrored<'h> {
         let required = version.is_some_and(is_modern)
             && call.kind == MessageKind::Request
             && call.method != mcp::INITIALIZE;
-        match self.method.map(visible_ascii).transpose()? {
+        let name = &mcp::METHOD_HEADER;
+        match visible_ascii(name, self.method)? {
             Some(method) if method != call.method.as_bytes() => {
-                return Err(mismatch(&call.method, method));
+                return Err(mismatch(name, &call.method, Some(method)));
             }
-            None if required => return Err(mismatch(&call.method, b"")),
+            None if required => return Err(mismatch(name, &call.method, None)),
             _ => {}
         }
         let Some(mirrored) = mirrored_name(call) else {
             return Ok(());
         };
-        match self.name.map(visible_ascii).transpose()? {
+        let name = &mcp::NAME_HEADER;
+        match visible_ascii(name, self.name)? {
             Some(written) => match decoded(written) {
-                Some(name) if *name == *mirrored.name.as_bytes() => Ok(()),
-                _ => Err(mismatch(mirrored.name, written)),
+                Some(decoded) if *decoded == *mirrored.name.as_bytes() => Ok(()),
+                _ => Err(mismatch(name, mirrored.name, Some(written))),
             },
-            None if required && mirrored.is_required => Err(mismatch(mirrored.name, b"")),
+            None if required && mirrored.is_required => Err(mismatch(name, mirrored.name, None)),
             None => Ok(()),
         }
     }
@@ -135,15 +154,19 @@ fn encoded(name: &str) -> Cow<'_, str> {
     Cow::Owned(format!("=?base64?{}?=", BASE64_STANDARD.encode(name)))
 }
 
-fn visible_ascii(line: &[u8]) -> Result<&[u8], Refusal> {
+fn visible_ascii<'h>(
+    name: &HeaderName,
+    line: Option<&'h [u8]>,
+) -> Result<Option<&'h [u8]>, Refusal> {
     // Without a way out of the loop it is done for many bytes at a time.
     let is_visible = line
+        .unwrap_or_default()
         .iter()
         .fold(true, |all, byte| all & matches!(byte, b' '..=b'~'));
     if is_visible {
         Ok(line)
     } else {
-        Err(mismatch("visible ASCII", line))
+        Err(mismatch(name, "visible ASCII", line))
     }
 }
 
@@ -158,10 +181,15 @@ fn decoded(written: &[u8]) -> Option<Cow<'_, [u8]>> {
     }
 }
 
-fn mismatch(body: &str, header: &[u8]) -> Refusal {
+/// The refusal of a header that contains something else than the body, or is missing.
+fn mismatch(name: &HeaderName, body: &str, line: Option<&[u8]>) -> Refusal {
+    let name = mcp::written(name);
     Refusal::from(Reason::HeaderMismatch)
-        .expected(body)
-        .got(String::from_utf8_lossy(header))
+        .expected(format!("{name}: {body}"))
+        .got(match line {
+            Some(line) => format!("{name}: {}", String::from_utf8_lossy(line)),
+            None => format!("no {name}"),
+        })
 }
 
 #[cfg(test)]

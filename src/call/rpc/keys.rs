@@ -19,6 +19,8 @@ pub(super) trait Keys: Copy + 'static {
 
     /// A bit of its own, to tell what was there before.
     fn bit(self) -> u32;
+
+    fn name(self) -> &'static str;
 }
 
 /// Declares the keys of an object, and what they are called. Comparing with names that are known here is much quicker
@@ -41,6 +43,12 @@ macro_rules! keys {
             fn bit(self) -> u32 {
                 1 << self as u32
             }
+
+            fn name(self) -> &'static str {
+                match self {
+                    $(Self::$key => $name,)*
+                }
+            }
         }
     };
 }
@@ -55,6 +63,10 @@ impl Keys for Infallible {
     }
 
     fn bit(self) -> u32 {
+        match self {}
+    }
+
+    fn name(self) -> &'static str {
         match self {}
     }
 }
@@ -94,25 +106,28 @@ impl<K: Keys> Visitor<'_> for KeySeed<'_, K> {
             return Ok(Some(key));
         }
         if text.starts_with("$serde_json::private::") {
-            return Err(self.reading.refuse(Reason::BodyUnparsable));
+            let got = "a key that only serde_json may use";
+            return Err(self.reading.refuse(Reason::BodyUnparsable, got));
         }
-        if could_be_taken_for_one_of::<K>(text) {
-            return Err(self.reading.refuse(Reason::DuplicateKey));
+        if let Some(name) = could_be_taken_for::<K>(text) {
+            return Err(self.reading.refuse(Reason::DuplicateKey, name));
         }
         Ok(None)
     }
 }
 
-/// Whether a server might take the key for one of these, though it is another: for its [`letters`], because Python's
+/// The one of these that a server might take the key for, though it is another: for its [`letters`], because Python's
 /// SDK takes `task_id` for `taskId`, or because what reads C strings ends them at a NUL.
-fn could_be_taken_for_one_of<K: Keys>(key: &str) -> bool {
-    let mut names = K::NAMES.iter();
+fn could_be_taken_for<K: Keys>(key: &str) -> Option<&'static str> {
+    let mut names = K::NAMES.iter().copied();
     // Nearly every key is ASCII, for which both foldings say the same, and begins like none of the names.
     if key.is_ascii() && !key.contains('\0') {
-        initial(key.as_bytes()) & K::INITIALS != 0
-            && names.any(|name| fold_ascii(name).eq(fold_ascii(key)))
+        if initial(key.as_bytes()) & K::INITIALS == 0 {
+            return None;
+        }
+        names.find(|name| fold_ascii(name).eq(fold_ascii(key)))
     } else {
-        names.any(|name| key.contains('\0') || fold(name).eq(fold(key)))
+        names.find(|name| key.contains('\0') || fold(name).eq(fold(key)))
     }
 }
 
@@ -161,7 +176,7 @@ pub(crate) fn letters(text: &str) -> impl Iterator<Item = char> {
 
 /// Whether a server might take this key of a call's params for its arguments.
 pub(crate) fn could_be_taken_for_arguments(key: &str) -> bool {
-    key != "arguments" && could_be_taken_for_one_of::<ArgumentsKey>(key)
+    key != "arguments" && could_be_taken_for::<ArgumentsKey>(key).is_some()
 }
 
 keys! {

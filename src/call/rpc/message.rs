@@ -53,12 +53,14 @@ impl<'de> Members<'de> for Message<'de> {
             MessageKey::Method => match map.next_value_seed(reading.value(Text))? {
                 Field::Value(method) => self.method = Some(method),
                 Field::Absent | Field::WrongType => {
-                    return Err(reading.refuse(Reason::BodyUnparsable));
+                    return Err(reading.refuse(Reason::BodyUnparsable, "method: no text"));
                 }
             },
             MessageKey::Params => match map.next_value_seed(reading.value(&mut self.params))? {
                 Field::Value(()) | Field::Absent => {}
-                Field::WrongType => return Err(reading.refuse(Reason::BodyUnparsable)),
+                Field::WrongType => {
+                    return Err(reading.refuse(Reason::BodyUnparsable, "params: no object"));
+                }
             },
             MessageKey::Result | MessageKey::Error => {
                 reading.skip(map)?;
@@ -154,7 +156,9 @@ impl<'de> Members<'de> for Params<'de> {
             }
             ParamsKey::Meta => match map.next_value_seed(reading.value(&mut self.meta))? {
                 Field::Value(()) | Field::Absent => {}
-                Field::WrongType => return Err(reading.refuse(Reason::BodyUnparsable)),
+                Field::WrongType => {
+                    return Err(reading.refuse(Reason::BodyUnparsable, "_meta: no object"));
+                }
             },
         }
         Ok(())
@@ -246,7 +250,9 @@ impl<'de> Members<'de> for Meta<'de> {
         match map.next_value_seed(reading.value(Text))? {
             Field::Value(version) => self.protocol_version = Some(version),
             Field::Absent => {}
-            Field::WrongType => return Err(reading.refuse(Reason::BodyUnparsable)),
+            Field::WrongType => {
+                return Err(reading.refuse(Reason::BodyUnparsable, "protocolVersion: no text"));
+            }
         }
         Ok(())
     }

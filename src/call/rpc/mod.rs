@@ -27,6 +27,8 @@ pub(super) use value::Field;
 /// The longest batch that is judged.
 pub(super) const MAX_BATCH: usize = 64;
 
+const TOO_LONG: &str = "more than 64 messages";
+
 /// What a body holds.
 #[derive(Debug)]
 pub(super) enum Messages<M> {
@@ -49,20 +51,23 @@ pub(super) fn read<'a, M>(
     may_batch: bool,
     of: impl Fn(Message<'a>) -> Result<M, Refusal>,
 ) -> Result<Messages<M>, Refusal> {
-    let text = std::str::from_utf8(body).map_err(|_| Reason::BodyNotJson)?;
+    let text = std::str::from_utf8(body)
+        .map_err(|_| Refusal::from(Reason::BodyNotJson).got("no UTF-8"))?;
     let is_batch = text
         .trim_start_matches([' ', '\t', '\n', '\r'])
         .starts_with('[');
     if is_batch && !may_batch {
-        return Err(Reason::BatchNotAllowed.into());
+        return Err(Refusal::from(Reason::BatchNotAllowed)
+            .expected("one message")
+            .got("an array"));
     }
     let refused = Cell::new(None);
     let reading = Reading::new(&refused);
     let mut json = serde_json::Deserializer::from_str(text);
     let explained = |error: serde_json::Error| match refused.get() {
-        Some(reason) => Refusal::from(reason),
-        None if error.is_data() => Reason::BodyUnparsable.into(),
-        None => Reason::BodyNotJson.into(),
+        Some(refused) => Refusal::from(refused),
+        None if error.is_data() => unparsable("JSON of another shape"),
+        None => Refusal::from(Reason::BodyNotJson).got(place(&error)),
     };
     if is_batch {
         let messages = json.deserialize_seq(Batch(reading)).map_err(explained)?;
@@ -79,10 +84,23 @@ pub(super) fn read<'a, M>(
         .deserialize(&mut json)
         .map_err(explained)?;
     if given != Field::Value(()) {
-        return Err(Reason::BodyUnparsable.into());
+        return Err(unparsable("no object"));
     }
     json.end().map_err(explained)?;
     of(message).map(Messages::Single)
+}
+
+fn unparsable(got: &str) -> Refusal {
+    Refusal::from(Reason::BodyUnparsable).got(got)
+}
+
+/// Where the JSON ends to be JSON. The error's own text may quote what the caller wrote.
+fn place(error: &serde_json::Error) -> String {
+    format!(
+        "no JSON at line {}, column {}",
+        error.line(),
+        error.column()
+    )
 }
 
 struct Batch<'s>(Reading<'s>);
@@ -101,17 +119,18 @@ impl<'de> Visitor<'de> for Batch<'_> {
             match members.next_element_seed(self.0.value(&mut message))? {
                 None => break,
                 Some(_) if messages.len() == MAX_BATCH => {
-                    return Err(self.0.refuse(Reason::BatchTooLong));
+                    return Err(self.0.refuse(Reason::BatchTooLong, TOO_LONG));
                 }
                 Some(Field::Value(())) => messages.push(message),
                 Some(Field::Absent | Field::WrongType) => {
-                    return Err(self.0.refuse(Reason::BodyUnparsable));
+                    let got = "a batch with a member that is no object";
+                    return Err(self.0.refuse(Reason::BodyUnparsable, got));
                 }
             }
         }
         // JSON-RPC 2.0 §6: an empty array is an invalid request.
         if messages.is_empty() {
-            return Err(self.0.refuse(Reason::BodyUnparsable));
+            return Err(self.0.refuse(Reason::BodyUnparsable, "an empty batch"));
         }
         Ok(messages)
     }

@@ -4,21 +4,34 @@ use std::cell::Cell;
 
 use serde::de::Error;
 
-use crate::refusal::Reason;
+use crate::refusal::{Reason, Refusal};
 
-/// Takes the reason of a refusal past serde's errors, which are only text.
+/// Takes a refusal past serde's errors, which are only text.
 #[derive(Clone, Copy)]
 pub(super) struct Reading<'s> {
-    refused: &'s Cell<Option<Reason>>,
+    refused: &'s Cell<Option<Refused>>,
+}
+
+/// Why the reading ended, and what was read there, for the log.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Refused {
+    reason: Reason,
+    got: &'static str,
 }
 
 impl<'s> Reading<'s> {
-    pub(super) fn new(refused: &'s Cell<Option<Reason>>) -> Self {
+    pub(super) fn new(refused: &'s Cell<Option<Refused>>) -> Self {
         Self { refused }
     }
 
-    pub(super) fn refuse<E: Error>(self, reason: Reason) -> E {
-        self.refused.set(Some(reason));
+    pub(super) fn refuse<E: Error>(self, reason: Reason, got: &'static str) -> E {
+        self.refused.set(Some(Refused { reason, got }));
         E::custom(reason.code())
+    }
+}
+
+impl From<Refused> for Refusal {
+    fn from(Refused { reason, got }: Refused) -> Self {
+        Self::from(reason).got(got)
     }
 }

@@ -73,7 +73,7 @@ impl<'s> Reading<'s> {
                 continue;
             };
             if seen & key.bit() != 0 {
-                return Err(self.refuse(Reason::DuplicateKey));
+                return Err(self.refuse(Reason::DuplicateKey, key.name()));
             }
             seen |= key.bit();
             object.read(key, &mut map, self)?;
@@ -156,7 +156,7 @@ impl<'de> Wanted<'de> for Texts {
         while let Some(member) = members.next_element_seed(reading.value(Text))? {
             match (member, &mut texts) {
                 (_, Some(texts)) if texts.len() == self.0 => {
-                    return Err(reading.refuse(Reason::BodyUnparsable));
+                    return Err(reading.refuse(Reason::BodyUnparsable, "too many texts in a list"));
                 }
                 (Field::Value(text), Some(texts)) => texts.push(text),
                 _ => texts = None,
@@ -204,7 +204,9 @@ impl<'de, W: Wanted<'de>> Visitor<'de> for ValueReader<'_, W> {
     }
 
     fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
-        Err(self.reading.refuse(Reason::BodyUnparsable))
+        Err(self
+            .reading
+            .refuse(Reason::BodyUnparsable, "a number that is no 64-bit integer"))
     }
 
     fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {

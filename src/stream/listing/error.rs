@@ -1,5 +1,6 @@
 //! Why an answer is kept back.
 
+use crate::events;
 use crate::mcp::List;
 
 /// Why an answer cannot be filtered with certainty.
@@ -55,11 +56,10 @@ impl From<FilterError> for Withheld {
 
 /// Tells the operator what was kept back.
 pub(super) fn tell(kept: &Withheld) {
-    tracing::error!(
-        target: "toolgate",
-        decision = "withhold",
-        reason = kept.why.code(),
-        method = kept.list.map(List::method),
-        "an answer was kept back, since lists in it cannot be filtered with certainty",
-    );
+    events::Withheld {
+        reason: kept.why.code(),
+        method: kept.list.map(List::method),
+        why: "a response was withheld, since lists in it cannot be filtered with certainty",
+    }
+    .write();
 }

@@ -46,11 +46,7 @@ fn stream(
     let is_over = async move {
         let _ = is_over.await;
     };
-    (
-        chunks,
-        over,
-        end(answer, is_over, Duration::ZERO).into_body(),
-    )
+    (chunks, over, end(answer, is_over).into_body())
 }
 
 fn send(chunks: &Chunks, bytes: &[u8]) {

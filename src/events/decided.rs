@@ -1,0 +1,167 @@
+//! The event of a decision about a request.
+
+use std::time::Duration;
+
+use tracing::Level;
+
+use super::ration::Rations;
+use crate::clock::{Clock, Timestamp};
+use crate::refusal::Severity;
+
+/// Knows how the decisions of one gate are logged.
+#[derive(Debug)]
+pub(crate) struct Events {
+    clock: Clock,
+    rations: Rations,
+}
+
+/// A decision about a request, as it is logged. Text that a caller chose is [cleaned](super::clean) already.
+#[derive(Debug, Default)]
+pub(crate) struct Decided<'e> {
+    /// The code of a refusal; `None` for a request that was allowed.
+    pub(crate) reason: Option<&'static str>,
+    pub(crate) issuer: Option<String>,
+    pub(crate) subject: Option<String>,
+    pub(crate) client_id: Option<String>,
+    pub(crate) token_id: Option<String>,
+    pub(crate) resource: &'e str,
+    pub(crate) path: Option<String>,
+    pub(crate) methods: Option<String>,
+    pub(crate) targets: Option<String>,
+    pub(crate) target_kinds: Option<String>,
+    pub(crate) required: Option<String>,
+    pub(crate) granted: Option<String>,
+    pub(crate) expected: Option<String>,
+    pub(crate) got: Option<String>,
+    pub(crate) source: Option<String>,
+    pub(crate) cache: Option<&'static str>,
+    pub(crate) elapsed: Duration,
+}
+
+/// The level of an event, and what rationing did to it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EventLevel {
+    level: Level,
+    /// Whether it is at DEBUG for the many others like it.
+    is_rationed: bool,
+    /// How many others like it were put down before it.
+    suppressed: Option<u64>,
+}
+
+/// Gives a macro of `tracing` a level. These fix it where they are written, so there is one such place for each.
+macro_rules! at {
+    ($level:expr, $of_tracing:ident $(, $($field:tt)+)?) => {
+        match $level {
+            Level::ERROR => tracing::$of_tracing!(target: "toolgate", Level::ERROR $(, $($field)+)?),
+            Level::WARN => tracing::$of_tracing!(target: "toolgate", Level::WARN $(, $($field)+)?),
+            Level::INFO => tracing::$of_tracing!(target: "toolgate", Level::INFO $(, $($field)+)?),
+            _ => tracing::$of_tracing!(target: "toolgate", Level::DEBUG $(, $($field)+)?),
+        }
+    };
+}
+
+impl Events {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            rations: Rations::default(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Whether an event would show what is asked.
+    pub(crate) fn shows_what_is_asked(&self, is_allowed: bool) -> bool {
+        is_logged(if is_allowed {
+            Level::DEBUG
+        } else {
+            Level::ERROR
+        })
+    }
+
+    /// The level of a request that is allowed; `None` where that is not logged.
+    pub(crate) fn level_of_allowed(&self) -> Option<EventLevel> {
+        is_logged(Level::DEBUG).then_some(EventLevel::own(Level::DEBUG))
+    }
+
+    /// The level of a refusal; `None` where that is not logged. Only what strangers can cause at will is rationed: once a
+    /// signature held, no denial is.
+    pub(crate) fn level_of_refused(
+        &self,
+        severity: Severity,
+        code: &'static str,
+        is_strangers: bool,
+    ) -> Option<EventLevel> {
+        let own = EventLevel::own(match severity {
+            Severity::Outage => Level::ERROR,
+            Severity::Suspicious => Level::WARN,
+            Severity::Routine => Level::INFO,
+        });
+        // What is not logged takes no turn, and no lock.
+        if !is_logged(own.level) {
+            return None;
+        }
+        if !is_strangers {
+            return Some(own);
+        }
+        match self.rations.take_turn(code, self.now()) {
+            Some(suppressed) => Some(EventLevel {
+                suppressed: (suppressed > 0).then_some(suppressed),
+                ..own
+            }),
+            None => is_logged(Level::DEBUG).then_some(EventLevel {
+                is_rationed: true,
+                ..EventLevel::own(Level::DEBUG)
+            }),
+        }
+    }
+}
+
+impl EventLevel {
+    fn own(level: Level) -> Self {
+        Self {
+            level,
+            is_rationed: false,
+            suppressed: None,
+        }
+    }
+}
+
+impl Decided<'_> {
+    pub(crate) fn write(&self, event: EventLevel) {
+        at!(
+            event.level,
+            event,
+            decision = if self.reason.is_some() {
+                "refuse"
+            } else {
+                "allow"
+            },
+            reason = self.reason,
+            issuer = self.issuer,
+            subject = self.subject,
+            client_id = self.client_id,
+            token_id = self.token_id,
+            resource = self.resource,
+            path = self.path,
+            method = self.methods,
+            target = self.targets,
+            target_kind = self.target_kinds,
+            required = self.required,
+            granted = self.granted,
+            expected = self.expected,
+            got = self.got,
+            source = self.source,
+            rationed = event.is_rationed.then_some(true),
+            suppressed = event.suppressed,
+            cache = self.cache,
+            elapsed_us = u64::try_from(self.elapsed.as_micros()).unwrap_or(u64::MAX),
+        );
+    }
+}
+
+fn is_logged(level: Level) -> bool {
+    at!(level, enabled)
+}

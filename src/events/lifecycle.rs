@@ -1,0 +1,137 @@
+//! Events that are no decision about a request: of a gate, its streams, and responses that are not passed on.
+
+use std::fmt::{Debug, Display};
+use std::time::Duration;
+
+use crate::revocation::Revocation;
+
+/// A gate was built, at start-up or at a reload: everything that an operator should check against what they meant.
+pub(crate) struct GateBuilt<'e> {
+    pub(crate) resource: &'e str,
+    pub(crate) metadata_url: &'e str,
+    pub(crate) issuers: &'e [&'e str],
+    pub(crate) audiences: &'e [&'e str],
+    pub(crate) introspected: &'e [String],
+    pub(crate) initial_scopes: &'e dyn Display,
+    pub(crate) callers: &'e dyn Display,
+    pub(crate) sessions: &'e dyn Display,
+    pub(crate) streams: &'e dyn Debug,
+    pub(crate) policy: &'e dyn Display,
+}
+
+impl GateBuilt<'_> {
+    pub(crate) fn write(&self) {
+        tracing::info!(
+            target: "toolgate",
+            resource = self.resource,
+            metadata_url = self.metadata_url,
+            issuers = ?self.issuers,
+            audiences = ?self.audiences,
+            introspected = ?self.introspected,
+            initial_scopes = %self.initial_scopes,
+            callers = %self.callers,
+            sessions = %self.sessions,
+            streams = ?self.streams,
+            policy = %self.policy,
+            "the gate is built",
+        );
+    }
+}
+
+/// A configuration weakens what a gate protects.
+pub(crate) enum Weakened<'e> {
+    OpenWithoutToken {
+        resource: &'e str,
+        open: &'e dyn Display,
+    },
+    SessionsNotBound,
+    TokensWithoutAudience {
+        issuer: &'e str,
+        clients: &'e [String],
+    },
+}
+
+impl Weakened<'_> {
+    pub(crate) fn write(&self) {
+        match self {
+            Self::OpenWithoutToken { resource, open } => tracing::warn!(
+                target: "toolgate",
+                resource,
+                %open,
+                "open without a token: anyone who reaches this server may call these",
+            ),
+            Self::SessionsNotBound => tracing::warn!(
+                target: "toolgate",
+                "session ids are not bound to callers: anyone who learns one can use it with a token of their own",
+            ),
+            Self::TokensWithoutAudience { issuer, clients } => tracing::warn!(
+                target: "toolgate",
+                issuer,
+                ?clients,
+                "tokens of these clients may come without an audience: a weaker binding, since a token \
+                 they got for another server opens this one too",
+            ),
+        }
+    }
+}
+
+/// Tokens were revoked by [`Toolgate::revoke`](crate::Toolgate::revoke).
+pub(crate) struct TokensRevoked<'e> {
+    pub(crate) revocation: &'e Revocation,
+    pub(crate) longest_life: Duration,
+}
+
+impl TokensRevoked<'_> {
+    pub(crate) fn write(&self) {
+        let Self {
+            revocation,
+            longest_life,
+        } = self;
+        tracing::info!(target: "toolgate", ?revocation, ?longest_life, "revoked");
+    }
+}
+
+/// A stream ended, since a new request with its token would be refused. Text that a caller chose is
+/// [cleaned](super::clean) already.
+pub(crate) struct StreamEnded<'e> {
+    pub(crate) reason: &'static str,
+    pub(crate) issuer: &'e str,
+    pub(crate) token_id: String,
+    pub(crate) expected: Option<String>,
+    pub(crate) got: Option<String>,
+}
+
+impl StreamEnded<'_> {
+    pub(crate) fn write(&self) {
+        tracing::info!(
+            target: "toolgate",
+            reason = self.reason,
+            issuer = self.issuer,
+            token_id = self.token_id,
+            expected = self.expected,
+            got = self.got,
+            "a stream ends: a new request with its token would be refused",
+        );
+    }
+}
+
+/// A response of the inner service was not passed on.
+pub(crate) struct ResponseWithheld {
+    pub(crate) reason: &'static str,
+    /// The method that asks for the list in it, where that is known.
+    pub(crate) method: Option<&'static str>,
+    pub(crate) why: &'static str,
+}
+
+impl ResponseWithheld {
+    pub(crate) fn write(&self) {
+        tracing::error!(
+            target: "toolgate",
+            decision = "withhold",
+            reason = self.reason,
+            method = self.method,
+            "{}",
+            self.why,
+        );
+    }
+}

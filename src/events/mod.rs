@@ -1,0 +1,14 @@
+//! What the operator sees: typed events with stable fields, and nothing secret in any of them.
+//!
+//! An event is made by the room that knows its facts, and written here. `decided` is the event of every decision, and
+//! `ration` says which of them are put down to DEBUG; `text` is how text that a caller chose is written.
+//! `lifecycle` has the events that are no decision about a request.
+
+mod decided;
+mod lifecycle;
+mod ration;
+mod text;
+
+pub(crate) use decided::{Decided, Events};
+pub(crate) use lifecycle::{GateBuilt, ResponseWithheld, StreamEnded, TokensRevoked, Weakened};
+pub(crate) use text::{Names, clean, clean_causes};

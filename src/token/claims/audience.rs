@@ -1,0 +1,68 @@
+//! Whether a token is for this server.
+
+use super::read::{ClaimSource, Claims, bad_claim, texts};
+use crate::jose::Json;
+use crate::refusal::{Reason, Refusal};
+use crate::token::profile::TrustedIssuer;
+
+impl Claims<'_> {
+    /// The token's audiences. Empty only if the operator allows tokens without one.
+    pub(super) fn audience(
+        &self,
+        source: ClaimSource,
+        client_id: Option<&str>,
+        issuer: &TrustedIssuer,
+    ) -> Result<Vec<String>, Refusal> {
+        let bad = || bad_claim("aud", "a text, or a list of them");
+        let audience = match self.object.get("aud") {
+            None => Vec::new(),
+            Some(Json::Text(one)) => vec![one.as_ref()],
+            Some(Json::List(list)) => texts(list).ok_or_else(bad)?,
+            Some(_) => return Err(bad()),
+        };
+        if audience.is_empty() {
+            let is_unbound = |client| {
+                issuer
+                    .unbound_clients
+                    .iter()
+                    .any(|allowed| allowed == client)
+            };
+            if matches!(source, ClaimSource::JwtToIntrospect(_))
+                || client_id.is_some_and(is_unbound)
+            {
+                self.require_type(source)?;
+                return Ok(Vec::new());
+            }
+            return Err(refused(Reason::AudienceMissing, issuer).got("no audience"));
+        }
+        if !audience
+            .iter()
+            .any(|audience| issuer.accepts_audience(audience))
+        {
+            return Err(refused(Reason::AudienceMismatch, issuer).got(audience.join(" ")));
+        }
+        Ok(audience.into_iter().map(str::to_owned).collect())
+    }
+
+    /// Some servers tell of refresh tokens too, and their having no audience is all that gives them away.
+    fn require_type(&self, source: ClaimSource) -> Result<(), Refusal> {
+        if source == ClaimSource::Introspection
+            && !self.object.has("token_type")
+            && !self.object.has("token_use")
+        {
+            return Err(Refusal::from(Reason::TokenUseNotAccess)
+                .expected("a token_type, where there is no aud")
+                .got("no aud, token_type or token_use"));
+        }
+        Ok(())
+    }
+}
+
+/// Names every audience that would have been accepted.
+fn refused(reason: Reason, issuer: &TrustedIssuer) -> Refusal {
+    let listed = issuer.audiences.iter().map(String::as_str);
+    let accepted: Vec<&str> = std::iter::once(issuer.resource.as_str())
+        .chain(listed)
+        .collect();
+    Refusal::from(reason).expected(accepted.join(" "))
+}

@@ -1,0 +1,45 @@
+//! What a token grants.
+
+use super::read::{Claims, bad_claim, texts};
+use crate::jose::Json;
+use crate::refusal::{Reason, Refusal};
+use crate::scope::{Scope, Scopes};
+use crate::token::profile::TrustedIssuer;
+
+/// A longer list of scopes is refused: every request would have to search it.
+const MAX_SCOPE_BYTES: usize = 8 * 1024;
+
+impl Claims<'_> {
+    /// The scopes of the first claim present, never a union: Auth0's `permissions` lists what the user could have,
+    /// `scope` what was asked for. Without any such claim there are no scopes.
+    pub(super) fn scopes(&self, issuer: &TrustedIssuer) -> Result<Scopes, Refusal> {
+        let claims = issuer.scope_claims.iter();
+        let mut present = claims.filter_map(|name| Some((name, self.object.get(name)?)));
+        let Some((name, claim)) = present.next() else {
+            return Ok(Scopes::default());
+        };
+        let bad = || bad_claim(name, "a text, or a list of them");
+        match claim {
+            Json::Text(list) => {
+                within_limit(name, list.len())?;
+                Ok(Scopes::from_claim(list))
+            }
+            Json::List(list) => {
+                let words = texts(list).ok_or_else(bad)?;
+                within_limit(name, words.iter().map(|word| word.len() + 1).sum())?;
+                let scopes = words.into_iter().map(Scope::parse);
+                Ok(scopes.filter_map(Result::ok).collect())
+            }
+            _ => Err(bad()),
+        }
+    }
+}
+
+fn within_limit(name: &str, bytes: usize) -> Result<(), Refusal> {
+    if bytes <= MAX_SCOPE_BYTES {
+        return Ok(());
+    }
+    Err(Refusal::from(Reason::ScopeTooLong)
+        .expected(format!("at most {MAX_SCOPE_BYTES} bytes"))
+        .got(format!("`{name}` of {bytes} bytes")))
+}

@@ -1,0 +1,109 @@
+//! Whether a token is an access token, and not something else that its issuer signs or knows.
+
+use super::read::{ClaimSource, Claims};
+use crate::jose::Json;
+use crate::refusal::{Reason, Refusal};
+use crate::token::profile::{Profile, TrustedIssuer};
+use crate::token::token_type::TokenType;
+
+impl Claims<'_> {
+    pub(super) fn validate_usage(
+        &self,
+        source: ClaimSource,
+        issuer: &TrustedIssuer,
+    ) -> Result<(), Refusal> {
+        self.refuse_other_uses()?;
+        self.refuse_events()?;
+        match source {
+            ClaimSource::Jwt(kind) | ClaimSource::JwtToIntrospect(kind) => {
+                self.refuse_id_tokens(kind, issuer)?;
+            }
+            ClaimSource::Introspection | ClaimSource::Merged { .. } => self.refuse_other_types()?,
+        }
+        self.require_profile(source, issuer.profile)
+    }
+
+    /// Refresh tokens are active too, and some servers sign them (RFC 8725bis §3.12).
+    fn refuse_other_uses(&self) -> Result<(), Refusal> {
+        let got = match self.object.get("token_use") {
+            None => return Ok(()),
+            Some(Json::Text(usage)) if matches!(usage.as_ref(), "access" | "access_token") => {
+                return Ok(());
+            }
+            Some(Json::Text(usage)) => usage.as_ref(),
+            Some(_) => "no text",
+        };
+        Err(Refusal::from(Reason::TokenUseNotAccess)
+            .expected("token_use: access")
+            .got(format!("token_use: {got}")))
+    }
+
+    /// Logout tokens and security events (RFC 8417 §2.2) often have the type `JWT`, and the audience of a client.
+    fn refuse_events(&self) -> Result<(), Refusal> {
+        if self.object.has("events") {
+            Err(Refusal::from(Reason::SecurityEvent).got("a claim `events`"))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// RFC 7662 §2.2 means the type of RFC 6749 §7.1, and some servers name the kind of token instead.
+    fn refuse_other_types(&self) -> Result<(), Refusal> {
+        let Some(kind) = self.text("token_type")? else {
+            return Ok(());
+        };
+        let reason = match kind.to_ascii_lowercase().as_str() {
+            "bearer" | "access_token" => return Ok(()),
+            "dpop" => Reason::DpopRequired,
+            _ => Reason::TokenUseNotAccess,
+        };
+        Err(Refusal::from(reason)
+            .expected("token_type: Bearer or access_token")
+            .got(format!("token_type: {kind}")))
+    }
+
+    /// An authorization server signs ID tokens with the same keys.
+    fn refuse_id_tokens(&self, kind: TokenType, issuer: &TrustedIssuer) -> Result<(), Refusal> {
+        if kind == TokenType::AccessToken {
+            return Ok(());
+        }
+        let has_scopes = issuer.scope_claims.iter().any(|name| self.object.has(name));
+        let got = if let Some(hash) = ["at_hash", "c_hash"]
+            .into_iter()
+            .find(|name| self.object.has(name))
+        {
+            format!("a claim `{hash}`")
+        } else if self.object.has("nonce") && !has_scopes {
+            "a claim `nonce`, and none of scopes".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(Refusal::from(Reason::IdToken).got(got))
+    }
+
+    /// Profiles are about JWTs, and say nothing of introspection responses.
+    fn require_profile(&self, source: ClaimSource, profile: Profile) -> Result<(), Refusal> {
+        let (ClaimSource::Jwt(kind) | ClaimSource::JwtToIntrospect(kind)) = source else {
+            return Ok(());
+        };
+        if profile == Profile::Compatible {
+            return Ok(());
+        }
+        if kind != TokenType::AccessToken {
+            return Err(Refusal::from(Reason::WrongTyp)
+                .expected("typ: at+jwt")
+                .got("typ: JWT, or none"));
+        }
+        let required: &[&str] = if profile == Profile::Rfc9068 {
+            &["sub", "client_id", "iat", "jti"]
+        } else {
+            &[]
+        };
+        match required.iter().find(|name| !self.object.has(name)) {
+            Some(name) => Err(Refusal::from(Reason::ClaimMissing)
+                .expected(*name)
+                .got(format!("no {name}"))),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! From claims to a principal.
+
+use super::read::{CLIENT_CLAIMS, ClaimSource, Claims, bad_claim};
+use crate::binding::Binding;
+use crate::clock::Timestamp;
+use crate::jose::Json;
+use crate::refusal::{Reason, Refusal};
+use crate::token::credentials::PresentedToken;
+use crate::token::principal::{Facts, Principal};
+use crate::token::profile::TrustedIssuer;
+use crate::token::token_hash::{TokenHash, is_shown_whole, token_id};
+
+impl Claims<'_> {
+    /// The one way to a [`Principal`]. Pure on (source, claims, issuer, now).
+    pub(crate) fn validate(
+        &self,
+        source: ClaimSource,
+        issuer: &TrustedIssuer,
+        token: PresentedToken<'_>,
+        now: Timestamp,
+    ) -> Result<Principal, Refusal> {
+        self.accept(source, issuer, token, now)
+            .map_err(|refusal| self.name_caller(refusal, issuer, token))
+    }
+
+    /// Says whose token was refused. Only for claims that are proved, by a signature or by their issuer's response.
+    pub(crate) fn name_caller(
+        &self,
+        refusal: Refusal,
+        issuer: &TrustedIssuer,
+        token: PresentedToken<'_>,
+    ) -> Refusal {
+        let subject = self.object.text("sub").ok().flatten();
+        let client_id = self.first_text(CLIENT_CLAIMS).ok().flatten();
+        let jti = self.object.text("jti").ok().flatten();
+        refusal
+            .of(&issuer.name, subject, client_id)
+            .token_id(token_id(jti, token.as_bytes()))
+    }
+
+    fn accept(
+        &self,
+        source: ClaimSource,
+        issuer: &TrustedIssuer,
+        token: PresentedToken<'_>,
+        now: Timestamp,
+    ) -> Result<Principal, Refusal> {
+        if self.issuer() != Some(&issuer.name)
+            && (source != ClaimSource::Introspection || self.object.has("iss"))
+        {
+            let refusal = Refusal::from(Reason::IssuerMismatch).expected(&*issuer.name);
+            return Err(refusal.got(self.issuer().unwrap_or("no iss")));
+        }
+        let client_id = self.first_text(CLIENT_CLAIMS)?;
+        let audience = self.audience(source, client_id, issuer)?;
+        let expires_at = self.validate_time(source, issuer, now)?;
+        self.validate_usage(source, issuer)?;
+        let (subject, jti) = (self.text("sub")?, self.text("jti")?);
+        let is_nameless =
+            (subject.is_none() && client_id.is_none()) || !jti.is_some_and(is_shown_whole);
+        Ok(Principal::new(Facts {
+            issuer: issuer.name.clone(),
+            request_prefix: issuer.request_prefix.clone(),
+            seal: issuer.seal.clone(),
+            binding: self.binding(),
+            hash: is_nameless.then(|| Box::new(TokenHash::of(token.as_bytes()))),
+            subject: subject.map(str::to_owned),
+            client_id: client_id.map(str::to_owned),
+            is_machine: issuer.is_machine(subject, client_id),
+            actor: self.actor()?,
+            token_id: jti.map(str::to_owned),
+            scopes: self.scopes(issuer)?,
+            audience,
+            issued_at: self.issued_at(),
+            expires_at,
+            claims: self.text.to_owned(),
+        }))
+    }
+
+    /// What the token is bound to. It is read here, and proved for each request.
+    fn binding(&self) -> Binding {
+        match self.object.get("cnf") {
+            None => Binding::None,
+            Some(Json::Object(members)) if members.has("jkt") => Binding::DpopKey,
+            Some(Json::Object(members)) if members.has("x5t#S256") => Binding::Certificate,
+            Some(_) => Binding::Unknown,
+        }
+    }
+
+    /// RFC 8693 §4.1: of a chain of actors only the outermost counts.
+    fn actor(&self) -> Result<Option<String>, Refusal> {
+        let bad = || bad_claim("act", "an object that names the actor by texts");
+        let actor = match self.object.get("act") {
+            None => return Ok(None),
+            Some(Json::Object(actor)) => actor,
+            Some(_) => return Err(bad()),
+        };
+        for name in ["sub", "client_id"] {
+            if let Some(text) = actor.text(name).map_err(|_| bad())? {
+                return Ok(Some(text.to_owned()));
+            }
+        }
+        Ok(None)
+    }
+}
