@@ -89,7 +89,7 @@ impl Toolgate {
     /// # async fn start(gate: toolgate::Toolgate) {
     /// for issuer in gate.warm_up().await {
     ///     if let Some(problem) = issuer.problem() {
-    ///         eprintln!("{}: {problem}", issuer.issuer());
+    ///         tracing::warn!(error = problem, "{}", issuer.issuer()); // with the causes behind it
     ///     }
     /// }
     /// # }

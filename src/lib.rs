@@ -100,6 +100,7 @@ mod binding;
 mod clock;
 mod config_error;
 mod current;
+mod digest;
 mod grant;
 mod log_facts;
 mod mcp;

@@ -16,12 +16,12 @@ use crate::scope::Scopes;
 #[derive(Clone)]
 pub struct Refusal {
     reason: Reason,
-    facts: Option<Box<Facts>>,
+    facts: Option<Box<RefusalFacts>>,
 }
 
 /// What the log may say, and what the answer needs, beyond the reason.
 #[derive(Clone, Default)]
-struct Facts {
+struct RefusalFacts {
     log: LogFacts,
     required: Scopes,
     retry_after: Option<Duration>,
@@ -128,11 +128,11 @@ impl Refusal {
         self.facts()?.log.get(fact)
     }
 
-    fn facts(&self) -> Option<&Facts> {
+    fn facts(&self) -> Option<&RefusalFacts> {
         self.facts.as_deref()
     }
 
-    fn facts_mut(&mut self) -> &mut Facts {
+    fn facts_mut(&mut self) -> &mut RefusalFacts {
         self.facts.get_or_insert_default()
     }
 }

@@ -34,15 +34,21 @@ pub(crate) fn clean(text: &str) -> String {
 }
 
 /// An error and all of its causes, cleaned.
-pub(crate) fn clean_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    clean_to(&text, MAX_CAUSES_BYTES)
+pub(crate) fn clean_causes(error: &(dyn Error + 'static)) -> String {
+    clean_to(&with_causes(error), MAX_CAUSES_BYTES)
+}
+
+/// The texts of all [causes] in one.
+pub(crate) fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let texts: Vec<String> = causes(error).map(ToString::to_string).collect();
+    texts.join(": ")
+}
+
+/// An error and what is behind it, from the outermost to the root.
+pub(crate) fn causes<'e>(
+    error: &'e (dyn Error + 'static),
+) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
 }
 
 fn clean_to(text: &str, max_bytes: usize) -> String {

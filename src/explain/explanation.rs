@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::step::Step;
+use crate::events::with_causes;
 use crate::refusal::Refusal;
 use crate::token::Principal;
 
@@ -113,7 +114,7 @@ impl fmt::Display for Explanation {
             .try_for_each(|check| writeln!(f, "{check}"))?;
         match &self.refusal {
             None => f.write_str("allowed"),
-            Some(refusal) => write!(f, "{refusal}"),
+            Some(refusal) => f.write_str(&with_causes(refusal)),
         }
     }
 }

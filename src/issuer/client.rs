@@ -1,8 +1,7 @@
 //! Who we are at the introspection endpoint, and how we prove it (RFC 7662 §2.1).
 
-use aws_lc_rs::rand;
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use form_urlencoded::{Serializer, byte_serialize};
 use http::HeaderValue;
 use serde_json::json;
@@ -11,7 +10,7 @@ use super::failure::IntrospectionFailure;
 use super::fetch::Form;
 use super::secret::SecretSource;
 use crate::clock::Timestamp;
-use crate::jose::SigningKey;
+use crate::jose::{SigningKey, unique_id};
 
 /// The ways of RFC 6749 §2.3, RFC 6750 and RFC 7523.
 pub(crate) enum Client {
@@ -45,14 +44,12 @@ const ASSERTION_SECONDS: i64 = 60;
 impl AssertionSigner {
     /// A new assertion (RFC 7523 §3); `None` only where the cryptography fails.
     async fn assertion(&self, now: Timestamp) -> Option<String> {
-        let mut unique = [0; 16];
-        rand::fill(&mut unique).ok()?;
         let now = now.seconds() as i64;
         self.key.current().await.jwt(&json!({
             "iss": self.client_id,
             "sub": self.client_id,
             "aud": self.audience,
-            "jti": URL_SAFE_NO_PAD.encode(unique),
+            "jti": unique_id()?,
             "iat": now,
             "exp": now + ASSERTION_SECONDS,
         }))

@@ -1,11 +1,13 @@
 //! Where an issuer publishes its metadata, and what of the document we believe.
 
-use serde_json::Value;
+use std::sync::Arc;
 
+use super::at_url::AtUrl;
 use super::fetch::Fetcher;
 use super::state::Fetched;
-use super::unavailable::{MetadataError, Unavailable};
+use super::unavailable::{MetadataError, NoMetadata, Unavailable};
 use crate::clock::Timestamp;
+use crate::jose::Object;
 use crate::resource_uri::HttpUrl;
 
 /// Where something of an issuer's is.
@@ -41,40 +43,36 @@ pub(crate) async fn discover(
     fetcher: &Fetcher,
     now: Timestamp,
 ) -> Result<Fetched<String>, Unavailable> {
-    let mut most_telling = None;
+    let mut failures = Vec::new();
     for url in urls {
-        let Ok(document) = fetcher.get(url, now).await else {
-            continue;
+        let read = async {
+            let document = fetcher.get(url, now).await?;
+            Ok(Fetched {
+                item: endpoint(&document.bytes, issuer, member)?,
+                lifetime: document.lifetime,
+                age: document.age,
+            })
         };
-        match endpoint(&document.bytes, issuer, member) {
-            Ok(item) => {
-                return Ok(Fetched {
-                    item,
-                    lifetime: document.lifetime,
-                    age: document.age,
-                });
-            }
-            Err(why) => most_telling = most_telling.max(Some(why)),
+        match read.await {
+            Ok(fetched) => return Ok(fetched),
+            Err(why) => failures.push(AtUrl::new(url, why)),
         }
     }
-    Err(most_telling.map_or(Unavailable::NoMetadata, Unavailable::BadMetadata))
+    Err(Unavailable::NoMetadata(Arc::new(NoMetadata(failures))))
 }
 
 /// Reads the document of `issuer` and takes the URL that the member names.
 fn endpoint(document: &[u8], issuer: &str, member: &'static str) -> Result<String, MetadataError> {
-    let document: Value = serde_json::from_slice(document).map_err(|_| MetadataError::NotJson)?;
-    let text = |name| document.get(name).and_then(Value::as_str);
+    let document = Object::read(document)?;
     // RFC 8414 §3.3: identical, or someone else's keys would verify this issuer's tokens.
-    match text("issuer") {
+    match document.text_of("issuer") {
         Some(named) if named == issuer => {}
-        Some(named) => {
-            return Err(MetadataError::OtherIssuer(
-                named.chars().take(200).collect(),
-            ));
-        }
-        None => return Err(MetadataError::OtherIssuer("nobody".to_owned())),
+        Some(named) => return Err(MetadataError::OtherIssuer(on_one_line(named))),
+        None => return Err(MetadataError::OtherIssuer("it names none".to_owned())),
     }
-    let url = text(member).ok_or(MetadataError::Lacks(member))?;
+    let url = document
+        .text_of(member)
+        .ok_or(MetadataError::Lacks(member))?;
     let parsed = HttpUrl::parse(url).map_err(|why| MetadataError::Unfit(member, why))?;
     // Something else on this machine may listen there, and would get tokens and our secret.
     if !parsed.is_https() && HttpUrl::parse(issuer).map_or(true, |issuer| issuer.is_https()) {
@@ -84,6 +82,15 @@ fn endpoint(document: &[u8], issuer: &str, member: &'static str) -> Result<Strin
         ));
     }
     Ok(url.to_owned())
+}
+
+/// The text comes from the network.
+fn on_one_line(text: &str) -> String {
+    const LONGEST: usize = 200;
+    text.chars()
+        .take(LONGEST)
+        .flat_map(char::escape_debug)
+        .collect()
 }
 
 #[cfg(test)]
@@ -115,8 +122,8 @@ mod tests {
         let jwks_uri = |document: &[u8], issuer| endpoint(document, issuer, "jwks_uri");
         let document = br#"{"issuer":"https://as.example","jwks_uri":"https://keys.example/jwks"}"#;
         assert_eq!(
-            jwks_uri(document, "https://as.example").as_deref(),
-            Ok("https://keys.example/jwks")
+            jwks_uri(document, "https://as.example").unwrap(),
+            "https://keys.example/jwks"
         );
         for other in [
             "https://as.example/",
@@ -131,14 +138,14 @@ mod tests {
                 "{other}"
             );
         }
-        assert_eq!(
+        assert!(matches!(
             jwks_uri(b"<html>", "https://as.example"),
-            Err(MetadataError::NotJson)
-        );
-        assert_eq!(
+            Err(MetadataError::Unreadable(_))
+        ));
+        assert!(matches!(
             jwks_uri(br#"{"issuer":"x"}"#, "x"),
             Err(MetadataError::Lacks("jwks_uri"))
-        );
+        ));
         let plain = br#"{"issuer":"x","jwks_uri":"http://keys.example/jwks"}"#;
         assert!(matches!(
             jwks_uri(plain, "x"),

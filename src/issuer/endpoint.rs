@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::discovery::discover;
 use super::fetch::Fetcher;
-use super::kept::Fetch;
-use super::state::{Fetched, Renewed};
+use super::source::Fetch;
+use super::state::{Fetched, Refresh};
 use super::unavailable::Unavailable;
 use crate::clock::Timestamp;
 use crate::refusal::Reason;
@@ -48,6 +48,6 @@ impl Fetch for EndpointFetch {
     }
 }
 
-impl Renewed for Endpoint {
-    fn succeed(&mut self, _: &Self) {}
+impl Refresh for Endpoint {
+    fn replace(&mut self, _: &Self) {}
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::fetch::FetchFailure;
+use super::fetch_failure::FetchFailure;
+use crate::jose::Unreadable;
 use crate::refusal::{Reason, Refusal};
 
 /// Why the authorization server did not tell, for the operator.
@@ -16,6 +17,8 @@ pub(crate) enum IntrospectionFailure {
     Status(u16),
     #[error("the introspection endpoint's answer cannot be used: {0}")]
     Unusable(&'static str),
+    #[error("the introspection endpoint's answer cannot be read")]
+    Unreadable(#[source] Arc<Unreadable>),
     #[error("no client assertion could be signed")]
     Unsigned,
     #[error("too many questions are under way, or the answer took too long")]
@@ -32,14 +35,16 @@ impl IntrospectionFailure {
         match self {
             Self::Unreached(_) | Self::Unauthorized(_) | Self::Unsigned => true,
             Self::Status(status) => *status >= 500,
-            Self::Unusable(_) | Self::Busy | Self::Lost | Self::NoRuntime => false,
+            Self::Unusable(_) | Self::Unreadable(_) | Self::Busy | Self::Lost | Self::NoRuntime => {
+                false
+            }
         }
     }
 
     fn reason(&self) -> Reason {
         match self {
             Self::Unauthorized(_) | Self::Unsigned => Reason::IntrospectionUnauthorized,
-            Self::Unusable(_) => Reason::IntrospectionUnusable,
+            Self::Unusable(_) | Self::Unreadable(_) => Reason::IntrospectionUnusable,
             Self::Busy => Reason::IntrospectionBusy,
             Self::Unreached(_) | Self::Status(_) | Self::Lost | Self::NoRuntime => {
                 Reason::IntrospectionUnavailable
@@ -58,5 +63,11 @@ impl From<IntrospectionFailure> for Refusal {
 impl From<FetchFailure> for IntrospectionFailure {
     fn from(why: FetchFailure) -> Self {
         Self::Unreached(Arc::new(why))
+    }
+}
+
+impl From<Unreadable> for IntrospectionFailure {
+    fn from(why: Unreadable) -> Self {
+        Self::Unreadable(Arc::new(why))
     }
 }

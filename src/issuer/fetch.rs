@@ -1,13 +1,17 @@
 //! The one place that speaks HTTP to authorization servers. Every fetch is bounded in time, size and reach.
 
+use std::error::Error;
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
+use super::fetch_failure::{FetchFailure, NotFetched};
 use super::freshness;
 use crate::clock::Timestamp;
+use crate::events::causes;
 use crate::media_type::{self, MediaType};
 use crate::resource_uri::HttpUrl;
 
@@ -74,14 +78,22 @@ impl Fetcher {
     }
 
     pub(crate) async fn get(&self, url: &str, now: Timestamp) -> Result<Document, FetchFailure> {
-        let response = self
-            .client(url)?
-            .get(url)
-            .header(ACCEPT, "application/json")
-            .send()
-            .await?;
+        let document = self.document(url, now).await;
+        document.map_err(|why| FetchFailure::new(url, why))
+    }
+
+    /// The token is in the body: a URL is logged all over the place (RFC 7662 §4).
+    pub(crate) async fn post(&self, url: &str, form: Form) -> Result<Answered, FetchFailure> {
+        let answered = self.answer(url, form).await;
+        answered.map_err(|why| FetchFailure::new(url, why))
+    }
+
+    async fn document(&self, url: &str, now: Timestamp) -> Result<Document, NotFetched> {
+        let request = self.client(url)?.get(url);
+        let request = request.header(ACCEPT, "application/json");
+        let response = request.send().await.map_err(classified)?;
         if response.status() != StatusCode::OK {
-            return Err(FetchFailure::Status(response.status().as_u16()));
+            return Err(NotFetched::Status(response.status().as_u16()));
         }
         let lifetime = freshness::lifetime(response.headers(), now);
         let age = freshness::age(response.headers());
@@ -92,8 +104,7 @@ impl Fetcher {
         })
     }
 
-    /// The token is in the body: a URL is logged all over the place (RFC 7662 §4).
-    pub(crate) async fn post(&self, url: &str, form: Form) -> Result<Answered, FetchFailure> {
+    async fn answer(&self, url: &str, form: Form) -> Result<Answered, NotFetched> {
         let request = self
             .client(url)?
             .post(url)
@@ -102,7 +113,7 @@ impl Fetcher {
         if let Some(authorization) = form.authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
-        let response = request.body(form.body).send().await?;
+        let response = request.body(form.body).send().await.map_err(classified)?;
         let (status, is_json) = (response.status().as_u16(), is_json(response.headers()));
         Ok(Answered {
             status,
@@ -111,8 +122,8 @@ impl Fetcher {
         })
     }
 
-    fn client(&self, url: &str) -> Result<&reqwest::Client, FetchFailure> {
-        let url = HttpUrl::parse(url).map_err(FetchFailure::Url)?;
+    fn client(&self, url: &str) -> Result<&reqwest::Client, NotFetched> {
+        let url = HttpUrl::parse(url).map_err(NotFetched::Url)?;
         Ok(if url.is_https() {
             &self.remote
         } else {
@@ -128,11 +139,11 @@ fn bounded(client: HttpClientBuilder) -> Result<reqwest::Client, NoClient> {
     client.build().map_err(NoClient)
 }
 
-async fn whole(mut response: reqwest::Response) -> Result<Vec<u8>, FetchFailure> {
+async fn whole(mut response: reqwest::Response) -> Result<Vec<u8>, NotFetched> {
     let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
+    while let Some(chunk) = response.chunk().await.map_err(classified)? {
         if bytes.len() + chunk.len() > MAX_DOCUMENT_BYTES {
-            return Err(FetchFailure::TooLarge);
+            return Err(NotFetched::TooLarge(MAX_DOCUMENT_BYTES));
         }
         bytes.extend_from_slice(&chunk);
     }
@@ -151,26 +162,28 @@ fn is_json(headers: &HeaderMap) -> bool {
 #[error("the HTTP client cannot be built from the settings given")]
 pub(crate) struct NoClient(#[source] reqwest::Error);
 
-/// Why a document did not arrive.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum FetchFailure {
-    #[error("its URL is unfit: {0}")]
-    Url(&'static str),
-    #[error("the server answered {0}")]
-    Status(u16),
-    #[error("it is longer than {MAX_DOCUMENT_BYTES} bytes")]
-    TooLarge,
-    #[error("it did not arrive")]
-    Transport(#[source] reqwest::Error),
-}
-
-/// The error says which URL, for the log, which is no place for secrets: some are asked for with a key in their query.
-impl From<reqwest::Error> for FetchFailure {
-    fn from(mut error: reqwest::Error) -> Self {
-        if let Some(url) = error.url_mut() {
-            url.set_query(None);
-            url.set_fragment(None);
-        }
-        Self::Transport(error)
+/// Hyper and rustls keep their error types to themselves or are no dependency of ours, so some are told by their text,
+/// which stays in the chain of causes in any case.
+fn classified(error: reqwest::Error) -> NotFetched {
+    let error = error.without_url();
+    let tells = |text: &str| causes(&error).any(|cause| cause.to_string().contains(text));
+    let is_refused = |cause: &(dyn Error + 'static)| {
+        let io = cause.downcast_ref::<std::io::Error>();
+        io.is_some_and(|io| io.kind() == ErrorKind::ConnectionRefused)
+    };
+    if error.is_timeout() {
+        NotFetched::TimedOut(TIMEOUT, error.into())
+    } else if error.is_dns() {
+        NotFetched::UnknownHost(error.into())
+    } else if causes(&error).any(is_refused) {
+        NotFetched::Refused(error.into())
+    } else if tells("invalid peer certificate: UnknownIssuer") {
+        NotFetched::UntrustedCertificate(error.into())
+    } else if tells("invalid peer certificate") {
+        NotFetched::BadCertificate(error.into())
+    } else if tells("received corrupt message") {
+        NotFetched::NoTls(error.into())
+    } else {
+        NotFetched::Other(error.into())
     }
 }

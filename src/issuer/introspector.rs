@@ -7,15 +7,16 @@ use super::client::Client;
 use super::endpoint::EndpointFetch;
 use super::failure::IntrospectionFailure;
 use super::fetch::{Answered, Fetcher};
-use super::kept::{Flight, Kept};
+use super::flight::Awaited;
 use super::last_outcome::LastOutcome;
 use super::response::IntrospectionResponse;
+use super::source::Source;
 use crate::clock::{Clock, Timestamp};
 use crate::refusal::Refusal;
 
 /// Where and how one issuer is asked, and how that went last.
 pub(crate) struct Introspector {
-    endpoint: Arc<Kept<EndpointFetch>>,
+    endpoint: Arc<Source<EndpointFetch>>,
     client: Client,
     fetcher: Fetcher,
     clock: Clock,
@@ -24,7 +25,7 @@ pub(crate) struct Introspector {
 
 impl Introspector {
     pub(crate) fn new(
-        endpoint: Arc<Kept<EndpointFetch>>,
+        endpoint: Arc<Source<EndpointFetch>>,
         client: Client,
         fetcher: Fetcher,
         clock: Clock,
@@ -38,7 +39,7 @@ impl Introspector {
         }
     }
 
-    pub(crate) fn endpoint(&self) -> &Arc<Kept<EndpointFetch>> {
+    pub(crate) fn endpoint(&self) -> &Arc<Source<EndpointFetch>> {
         &self.endpoint
     }
 
@@ -58,7 +59,7 @@ impl Introspector {
     }
 
     /// Finds out where to ask, where it is time to. What is returned is to be waited for.
-    pub(crate) fn warm_up(&self) -> Option<Flight> {
+    pub(crate) fn warm_up(&self) -> Option<Awaited<()>> {
         self.endpoint.warm_up()
     }
 

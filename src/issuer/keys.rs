@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::at_url::AtUrl;
 use super::discovery::{Location, discover};
 use super::fetch::Fetcher;
-use super::kept::{Fetch, Kept};
-use super::state::{Fetched, Renewed};
+use super::source::{Fetch, Source};
+use super::state::{Fetched, Refresh};
 use super::unavailable::Unavailable;
 use crate::clock::Timestamp;
 use crate::jose::{Algorithms, Header, Key, KeySet, NotSigned};
@@ -16,7 +17,7 @@ use crate::refusal::{Reason, Refusal};
 /// issuers date tokens back.
 const ISSUED_AT_DOUBT: Duration = Duration::from_secs(60);
 
-pub(crate) type KeySource = Kept<KeyFetch>;
+pub(crate) type KeySource = Source<KeyFetch>;
 
 /// Everything a fetch of keys needs.
 #[derive(Debug)]
@@ -53,7 +54,7 @@ impl Fetch for KeyFetch {
         };
         let document = self.fetcher.get(uri, now).await?;
         let keys = KeySet::read(&document.bytes, &self.algorithms);
-        let item = keys.map_err(|why| Unavailable::Unusable(Arc::new(why)))?;
+        let item = keys.map_err(|why| Unavailable::Unusable(Arc::new(AtUrl::new(uri, why))))?;
         Ok(Fetched {
             item,
             lifetime: document.lifetime,
@@ -62,8 +63,8 @@ impl Fetch for KeyFetch {
     }
 }
 
-impl Renewed for KeySet {
-    fn succeed(&mut self, older: &Self) {
+impl Refresh for KeySet {
+    fn replace(&mut self, older: &Self) {
         self.replace(older);
     }
 }

@@ -1,7 +1,5 @@
 //! The introspection response (RFC 7662 §2.2), read and not judged.
 
-use serde_json::Value;
-
 use super::failure::IntrospectionFailure;
 use super::fetch::Answered;
 use crate::jose::{Json, Object};
@@ -28,9 +26,7 @@ impl IntrospectionResponse {
         if !answered.is_json {
             return Err(IntrospectionFailure::Unusable("it is not application/json"));
         }
-        let unusable =
-            |_| IntrospectionFailure::Unusable("it is not one JSON object, each member once");
-        let claims = Object::read(&answered.bytes).map_err(unusable)?;
+        let claims = Object::read(&answered.bytes)?;
         // The JSON value, and nothing that looks like it.
         let is_active = match claims.get("active") {
             Some(value) => *value == Json::Bool(true),
@@ -47,10 +43,29 @@ impl IntrospectionResponse {
 
 /// Whether an error is about the client that asked, and not about the question.
 fn is_about_us(body: &[u8]) -> bool {
-    let error = serde_json::from_slice::<Value>(body).ok();
-    let error = error
-        .as_ref()
-        .and_then(|body| body.get("error"))
-        .and_then(Value::as_str);
+    let body = Object::read(body).ok();
+    let error = body.as_ref().and_then(|body| body.text_of("error"));
     matches!(error, Some("invalid_client" | "unauthorized_client"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_about_us_only_where_it_says_so_once() {
+        for (body, expected) in [
+            (r#"{"error":"invalid_client"}"#, true),
+            (r#"{"error":"unauthorized_client","x":[]}"#, true),
+            (r#"{"error":"invalid_request"}"#, false),
+            (
+                r#"{"error":"invalid_request","error":"invalid_client"}"#,
+                false,
+            ),
+            (r#"["invalid_client"]"#, false),
+            ("invalid_client", false),
+        ] {
+            assert_eq!(is_about_us(body.as_bytes()), expected, "{body}");
+        }
+    }
 }

@@ -11,6 +11,8 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use crate::events;
+
 /// A secret, or what was made of one: read once, or followed where it is in a file.
 pub(crate) enum SecretSource<T> {
     Given(Arc<T>),
@@ -141,8 +143,7 @@ impl<T> FileSecret<T> {
 
     fn warn(&self, last: &mut LastGood<T>, why: &dyn fmt::Display) {
         if std::mem::take(&mut last.is_current) {
-            let path = self.path.display();
-            tracing::warn!(target: "toolgate", %path, error = %why, "a secret is not replaced: the last good one stays");
+            events::secret_not_replaced(&self.path, why);
         }
     }
 }

@@ -27,9 +27,9 @@ pub(crate) struct Lifetimes {
 }
 
 /// What a source has: several may follow one another.
-pub(crate) trait Renewed {
+pub(crate) trait Refresh {
     /// Takes the place of an older one.
-    fn succeed(&mut self, older: &Self);
+    fn replace(&mut self, older: &Self);
 }
 
 /// Just fetched.
@@ -75,7 +75,7 @@ pub(crate) struct Loaded<T> {
     lifetime: Duration,
 }
 
-impl<T: Renewed> SourceState<T> {
+impl<T: Refresh> SourceState<T> {
     pub(super) fn new(lifetimes: Lifetimes) -> Self {
         Self {
             lifetimes,
@@ -164,7 +164,7 @@ impl<T: Renewed> SourceState<T> {
             age,
         } = fetched;
         if let Some(older) = &self.loaded {
-            item.succeed(&older.item);
+            item.replace(&older.item);
         }
         let lifetime = lifetime.unwrap_or(self.lifetimes.default);
         let lifetime = lifetime.clamp(self.lifetimes.min, self.lifetimes.max);

@@ -1,22 +1,24 @@
 //! Why something of an issuer's could not be had.
 
 use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 
-use super::fetch::FetchFailure;
+use super::at_url::AtUrl;
+use super::fetch_failure::{FetchFailure, NotFetched};
+use crate::events::causes;
+use crate::jose::{NoUsableKeys, Unreadable};
 use crate::refusal::Reason;
 
 /// Why an issuer's keys, or the place where it introspects, could not be had.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum Unavailable {
-    #[error("no metadata document of the issuer was found at its well-known URLs")]
-    NoMetadata,
-    #[error("the metadata at its well-known URLs cannot be used")]
-    BadMetadata(#[source] MetadataError),
+    #[error("its metadata could not be had")]
+    NoMetadata(#[source] Arc<NoMetadata>),
     #[error("its key set could not be fetched")]
     FetchFailed(#[source] Arc<FetchFailure>),
     #[error("its key set cannot be used")]
-    Unusable(#[source] Arc<dyn Error + Send + Sync>),
+    Unusable(#[source] Arc<AtUrl<NoUsableKeys>>),
     #[error("the fetch ended without an outcome: its runtime was shut down, or it panicked")]
     Lost,
     #[error("there is no Tokio runtime here to fetch on")]
@@ -27,8 +29,8 @@ impl Unavailable {
     /// `missing` is for what says nothing about what is missing.
     pub(crate) fn reason(&self, missing: Reason) -> Reason {
         match self {
-            Self::BadMetadata(MetadataError::OtherIssuer(_)) => Reason::DiscoveryIssuerMismatch,
-            Self::NoMetadata | Self::BadMetadata(_) => Reason::DiscoveryFailed,
+            Self::NoMetadata(why) if why.is_of_another_issuer() => Reason::DiscoveryIssuerMismatch,
+            Self::NoMetadata(_) => Reason::DiscoveryFailed,
             Self::FetchFailed(_) | Self::Lost | Self::NoRuntime => missing,
             Self::Unusable(_) => Reason::JwksUnusable,
         }
@@ -41,16 +43,51 @@ impl From<FetchFailure> for Unavailable {
     }
 }
 
-/// Why a document found at a well-known URL does not say where something of the issuer's is; the more
-/// telling, the later.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+/// Each URL at which metadata was looked for, and why it gave none.
+#[derive(Debug)]
+pub(crate) struct NoMetadata(pub(super) Vec<AtUrl<MetadataError>>);
+
+/// Why a well-known URL does not say where something of the issuer's is.
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum MetadataError {
-    #[error("the metadata is not JSON")]
-    NotJson,
-    #[error("the metadata has no {0}")]
+    #[error(transparent)]
+    NotFetched(NotFetched),
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    #[error("it has no {0}")]
     Lacks(&'static str),
-    #[error("the {0} in the metadata is unfit: {1}")]
+    #[error("its {0} is unfit: {1}")]
     Unfit(&'static str, &'static str),
-    #[error("the metadata is of another issuer: {0}")]
+    #[error("it is the metadata of another issuer: {0}")]
     OtherIssuer(String),
 }
+
+impl From<FetchFailure> for MetadataError {
+    fn from(failure: FetchFailure) -> Self {
+        Self::NotFetched(failure.why)
+    }
+}
+
+impl NoMetadata {
+    fn is_of_another_issuer(&self) -> bool {
+        self.0
+            .iter()
+            .any(|url| matches!(url.why, MetadataError::OtherIssuer(_)))
+    }
+}
+
+/// With the root of each: only one of them could be the `source()`.
+impl fmt::Display for NoMetadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, url) in self.0.iter().enumerate() {
+            let separator = if position == 0 { "" } else { "; " };
+            write!(f, "{separator}{url}")?;
+            if let Some(root) = causes(url).skip(1).last() {
+                write!(f, " ({root})")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Error for NoMetadata {}

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::str::Utf8Error;
 use std::sync::LazyLock;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -27,19 +28,19 @@ pub(crate) struct Object<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
 
 impl<'a> Object<'a> {
     pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, Unreadable> {
-        let text = std::str::from_utf8(bytes).map_err(|_| Unreadable::Syntax)?;
+        let text = std::str::from_utf8(bytes).map_err(Unreadable::Encoding)?;
         let mut json = serde_json::Deserializer::from_str(text);
         let read = json.deserialize_any(JsonVisitor {
             room: USUAL_MEMBERS,
         });
         match read.and_then(|value| json.end().map(|()| value)) {
             Ok(Json::Object(object)) => Ok(object),
-            Ok(_) => Err(Unreadable::Syntax),
+            Ok(_) => Err(Unreadable::NotAnObject),
             // serde_json hands a visitor's own error back as text only.
             Err(error) if error.is_data() && error.to_string().starts_with(DUPLICATE) => {
-                Err(Unreadable::Duplicate)
+                Err(Unreadable::Duplicate(error))
             }
-            Err(_) => Err(Unreadable::Syntax),
+            Err(error) => Err(Unreadable::Syntax(error)),
         }
     }
 
@@ -48,6 +49,11 @@ impl<'a> Object<'a> {
             .iter()
             .find(|(held, _)| held == name)
             .map(|(_, value)| value)
+    }
+
+    /// The member as text, as far as it is one.
+    pub(crate) fn text_of(&self, name: &str) -> Option<&str> {
+        self.text(name).ok().flatten()
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
@@ -131,11 +137,17 @@ impl Serialize for Json<'_> {
     }
 }
 
-/// Why a text is not an object to be believed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why a text is not an object to be believed. The causes name lines and columns, and nothing of the text.
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum Unreadable {
-    Syntax,
-    Duplicate,
+    #[error("it is not UTF-8")]
+    Encoding(#[source] Utf8Error),
+    #[error("it is not JSON")]
+    Syntax(#[source] serde_json::Error),
+    #[error("it is not a JSON object")]
+    NotAnObject,
+    #[error("an object in it has a member twice")]
+    Duplicate(#[source] serde_json::Error),
 }
 
 /// The member is there, but of another type.
@@ -289,8 +301,17 @@ static NUMBERS_ARRIVE_AS_MAPS: LazyLock<bool> = LazyLock::new(|| {
 mod tests {
     use super::*;
 
-    fn refusal(text: &str) -> Option<Unreadable> {
-        Object::read(text.as_bytes()).err()
+    #[derive(Debug, PartialEq)]
+    enum Kind {
+        Syntax,
+        Duplicate,
+    }
+
+    fn refusal(text: impl AsRef<[u8]>) -> Option<Kind> {
+        Some(match Object::read(text.as_ref()).err()? {
+            Unreadable::Duplicate(_) => Kind::Duplicate,
+            _ => Kind::Syntax,
+        })
     }
 
     #[test]
@@ -301,7 +322,7 @@ mod tests {
             r#"{"x":{"y":1,"y":1}}"#,
             r#"{"x":[{"y":1,"z":2,"y":1}]}"#,
         ] {
-            assert_eq!(refusal(text), Some(Unreadable::Duplicate), "{text}");
+            assert_eq!(refusal(text), Some(Kind::Duplicate), "{text}");
         }
         assert_eq!(refusal(r#"{"a":{"x":1},"b":{"x":1}}"#), None);
     }
@@ -317,13 +338,13 @@ mod tests {
             };
             for twin in [0, (count - 1) / 2, count - 2] {
                 assert_eq!(
-                    refusal(&members(twin)),
-                    Some(Unreadable::Duplicate),
+                    refusal(members(twin)),
+                    Some(Kind::Duplicate),
                     "{}",
                     members(twin)
                 );
             }
-            assert_eq!(refusal(&members(count)), None);
+            assert_eq!(refusal(members(count)), None);
         }
     }
 
@@ -340,15 +361,12 @@ mod tests {
             r#"{"a":NaN}"#,
             r#"{"a":"\ud800"}"#,
         ] {
-            assert_eq!(refusal(text), Some(Unreadable::Syntax), "{text}");
+            assert_eq!(refusal(text), Some(Kind::Syntax), "{text}");
         }
+        assert_eq!(refusal(b"{\"a\":\"\xff\"}"), Some(Kind::Syntax));
         assert_eq!(
-            Object::read(b"{\"a\":\"\xff\"}").err(),
-            Some(Unreadable::Syntax)
-        );
-        assert_eq!(
-            refusal(&format!("{}{}", "{\"a\":".repeat(200), "}".repeat(200))),
-            Some(Unreadable::Syntax)
+            refusal(format!("{}{}", "{\"a\":".repeat(200), "}".repeat(200))),
+            Some(Kind::Syntax)
         );
     }
 
@@ -359,7 +377,7 @@ mod tests {
             r#"{"exp":{"a":1,"$serde_json::private::Number":"9e9"}}"#,
             r#"{"$serde_json::private::RawValue":"{}"}"#,
         ] {
-            assert_eq!(refusal(text), Some(Unreadable::Syntax), "{text}");
+            assert_eq!(refusal(text), Some(Kind::Syntax), "{text}");
         }
         let number = r#"{"exp":{"$serde_json::private::Number":"9e9"}}"#;
         assert_eq!(refusal(number).is_none(), *NUMBERS_ARRIVE_AS_MAPS);

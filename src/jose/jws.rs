@@ -44,20 +44,22 @@ impl<'a> Jws<'a> {
         }))
     }
 
-    /// `None` means opaque. Where it is a JSON object the token is a JWT, and every defect from here on is
-    /// final.
+    /// Whether the token is a JWT, so that every defect from here on is final; if not, it is opaque. A header that looks
+    /// like an object and cannot be read is one to another reader, and only a JWT begins with one.
+    pub(crate) fn is_jwt(&self) -> bool {
+        let text = std::str::from_utf8(&self.header).unwrap_or_default().trim();
+        text.starts_with('{') && text.ends_with('}')
+    }
+
+    /// `None` means opaque.
     pub(crate) fn header(&self) -> Result<Option<Object<'_>>, Refusal> {
-        match Object::read(&self.header) {
-            Ok(header) => Ok(Some(header)),
-            // An object that we cannot read is one to somebody else, and only a JWT begins with one.
-            Err(Unreadable::Syntax) if looks_like_an_object(&self.header) => {
-                Err(Refusal::from(Reason::BadJson).got("a header that is no JSON object"))
-            }
-            Err(Unreadable::Syntax) => Ok(None),
-            Err(Unreadable::Duplicate) => {
-                Err(Refusal::from(Reason::DuplicateClaim).got("header: a member twice"))
-            }
+        if !self.is_jwt() {
+            return Ok(None);
         }
+        let header = Object::read(&self.header);
+        header
+            .map(Some)
+            .map_err(|why| why.refusal("a header that is no JSON object", "header: a member twice"))
     }
 
     pub(crate) fn header_bytes(&self) -> &[u8] {
@@ -73,9 +75,15 @@ impl<'a> Jws<'a> {
     }
 }
 
-fn looks_like_an_object(bytes: &[u8]) -> bool {
-    let text = std::str::from_utf8(bytes).unwrap_or_default().trim();
-    text.starts_with('{') && text.ends_with('}')
+impl Unreadable {
+    /// The refusal of a token whose header or claims are such, and what the log says of it.
+    pub(crate) fn refusal(self, no_object: &'static str, twice: &'static str) -> Refusal {
+        let (reason, got) = match self {
+            Self::Duplicate(_) => (Reason::DuplicateClaim, twice),
+            Self::Encoding(_) | Self::Syntax(_) | Self::NotAnObject => (Reason::BadJson, no_object),
+        };
+        Refusal::from(reason).got(got).because(self)
+    }
 }
 
 const JWS_PARTS: usize = 3;
@@ -100,7 +108,7 @@ pub(crate) struct Header<'h> {
 
 impl<'h> Header<'h> {
     pub(crate) fn read(header: &'h Object<'_>, allowed: &Algorithms) -> Result<Self, Refusal> {
-        let name = header.text("alg").ok().flatten().unwrap_or_default();
+        let name = header.text_of("alg").unwrap_or_default();
         let algorithm = match Algorithm::named(name) {
             Some(algorithm) if allowed.allow(algorithm) => algorithm,
             _ => {

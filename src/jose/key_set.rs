@@ -7,11 +7,11 @@ use aws_lc_rs::signature::ParsedPublicKey;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, OctetKeyPairParameters};
-use serde::Deserialize;
-use serde_json::Value;
 
 use super::algorithm::{Algorithm, Algorithms, KeyType, Material};
+use super::json::{Json, Object, Unreadable};
 use super::jws::Header;
+use crate::events;
 
 /// More keys than any real issuer publishes; the rest of a longer set is not looked at.
 pub(crate) const MAX_KEYS: usize = 64;
@@ -56,18 +56,18 @@ pub(crate) enum NotSigned {
 
 impl KeySet {
     /// Reads a JWK set. Keys we cannot use are left out one by one, and said so in the log: one
-    /// exotic key must not take the others with it.
+    /// exotic key must not take the others with it. A member named twice is not exotic, but leaves open which keys were
+    /// meant: the whole document is refused.
     pub(crate) fn read(bytes: &[u8], allowed: &Algorithms) -> Result<Self, NoUsableKeys> {
-        let document: Value = serde_json::from_slice(bytes).map_err(|_| NoUsableKeys::NotJson)?;
-        let listed = document
-            .get("keys")
-            .and_then(Value::as_array)
-            .ok_or(NoUsableKeys::NotAKeySet)?;
+        let document = Object::read(bytes)?;
+        let Some(Json::List(listed)) = document.get("keys") else {
+            return Err(NoUsableKeys::NotAKeySet);
+        };
         let mut keys = Vec::new();
         for (position, jwk) in listed.iter().enumerate().take(MAX_LISTED_KEYS) {
             match Named::read(jwk, allowed) {
                 Ok(key) => keys.push(key),
-                Err(why) => tracing::info!(target: "toolgate", position, why, "key skipped"),
+                Err(why) => events::key_skipped(position, why),
             }
             if keys.len() == MAX_KEYS {
                 break;
@@ -127,26 +127,29 @@ impl KeySet {
 
 impl Named {
     /// RFC 7517. `alg` is read as text, because the key reader's own type does not know `Ed25519` and `ES512`.
-    fn read(jwk: &Value, allowed: &Algorithms) -> Result<Self, &'static str> {
+    fn read(jwk: &Json<'_>, allowed: &Algorithms) -> Result<Self, &'static str> {
+        let Json::Object(jwk) = jwk else {
+            return Err("not an object");
+        };
         let text = |name| match jwk.get(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.as_str())),
+            None | Some(Json::Null) => Ok(None),
+            Some(Json::Text(text)) => Ok(Some(text.as_ref())),
             Some(_) => Err("a member that should be text is not"),
         };
         if text("use")?.is_some_and(|usage| usage != "sig") {
             return Err("not for signatures");
         }
         match jwk.get("key_ops") {
-            None | Some(Value::Null) => {}
-            Some(Value::Array(operations))
-                if operations.iter().any(|operation| operation == "verify") => {}
+            None | Some(Json::Null) => {}
+            Some(Json::List(operations)) if operations.contains(&Json::Text("verify".into())) => {}
             Some(_) => return Err("not for verifying"),
         }
         if text("kty")?.is_none() {
             return Err("no key type");
         }
-        let parameters =
-            AlgorithmParameters::deserialize(jwk).map_err(|_| "key type or parameters unknown")?;
+        let parameters = serde_json::to_value(jwk).and_then(serde_json::from_value);
+        let parameters: AlgorithmParameters =
+            parameters.map_err(|_| "key type or parameters unknown")?;
         let (key_type, material) = material(&parameters)?;
         let only = match text("alg")? {
             Some(name) => Some(Algorithm::named(name).ok_or("for an algorithm we do not know")?),
@@ -207,10 +210,10 @@ impl std::fmt::Debug for Key {
 }
 
 /// Why a fetched set is as good as none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum NoUsableKeys {
-    #[error("the key set is not JSON")]
-    NotJson,
+    #[error("the key set cannot be read")]
+    Unreadable(#[from] Unreadable),
     #[error("the document has no `keys` array")]
     NotAKeySet,
     #[error("the key set has no key we can use")]

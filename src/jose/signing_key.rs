@@ -2,18 +2,16 @@
 
 use std::fmt;
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::{KeyPairComponents, PublicKeyComponents};
-use aws_lc_rs::signature::{
-    self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, RsaEncoding, RsaKeyPair,
-};
+use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject;
 use serde_json::{Value, json};
 
-use super::algorithm::{Algorithm, KeyType};
+use super::algorithm::Algorithm;
+use super::json::Object;
+use super::key_pair::KeyPair;
 
 /// A private key, and how it signs.
 pub(crate) struct SigningKey {
@@ -21,18 +19,6 @@ pub(crate) struct SigningKey {
     algorithm: Algorithm,
     key_id: Option<String>,
 }
-
-enum KeyPair {
-    Rsa(RsaKeyPair),
-    Ecdsa(KeyType, EcdsaKeyPair),
-    Ed25519(Ed25519KeyPair),
-}
-
-const CURVES: [(KeyType, &EcdsaSigningAlgorithm); 3] = [
-    (KeyType::P256, &signature::ECDSA_P256_SHA256_FIXED_SIGNING),
-    (KeyType::P384, &signature::ECDSA_P384_SHA384_FIXED_SIGNING),
-    (KeyType::P521, &signature::ECDSA_P521_SHA512_FIXED_SIGNING),
-];
 
 impl SigningKey {
     /// Reads PEM (PKCS#8, PKCS#1 or SEC 1) or a private JWK. What is named wins over what a JWK says itself.
@@ -42,15 +28,14 @@ impl SigningKey {
         key_id: Option<&str>,
     ) -> Result<Self, &'static str> {
         let (pair, named, own_id) = if text.trim_start().starts_with('{') {
-            let jwk: Value =
-                serde_json::from_str(text).map_err(|_| "it is neither PEM nor a JWK")?;
-            let named = match jwk.get("alg").and_then(Value::as_str) {
+            let jwk = Object::read(text.as_bytes()).map_err(|_| "it is neither PEM nor a JWK")?;
+            let named = match jwk.text_of("alg") {
                 Some(name) => {
                     Some(Algorithm::named(name).ok_or("its alg is none we can sign with")?)
                 }
                 None => None,
             };
-            let own_id = jwk.get("kid").and_then(Value::as_str).map(str::to_owned);
+            let own_id = jwk.text_of("kid").map(str::to_owned);
             (
                 KeyPair::of_jwk(&jwk).ok_or("it is no private JWK we can sign with")?,
                 named,
@@ -86,127 +71,16 @@ impl SigningKey {
         }
         let encoded = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
         let signed = format!("{}.{}", encoded(&header), encoded(claims));
-        let signature = self.sign(signed.as_bytes())?;
+        let signature = self.pair.sign(self.algorithm, signed.as_bytes())?;
         Some(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
-
-    fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
-        let random = SystemRandom::new();
-        match &self.pair {
-            KeyPair::Ecdsa(_, pair) => Some(pair.sign(&random, message).ok()?.as_ref().to_vec()),
-            KeyPair::Ed25519(pair) => Some(pair.sign(message).as_ref().to_vec()),
-            KeyPair::Rsa(pair) => {
-                let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(
-                    rsa_encoding(self.algorithm)?,
-                    &random,
-                    message,
-                    &mut signature,
-                )
-                .ok()?;
-                Some(signature)
-            }
-        }
-    }
 }
 
-impl KeyPair {
-    fn of_der(der: &PrivateKeyDer<'_>) -> Option<Self> {
-        match der {
-            PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der())
-                .ok()
-                .map(Self::Rsa),
-            PrivateKeyDer::Sec1(der) => Self::of_curve(|algorithm| {
-                EcdsaKeyPair::from_private_key_der(algorithm, der.secret_sec1_der()).ok()
-            }),
-            PrivateKeyDer::Pkcs8(der) => {
-                let der = der.secret_pkcs8_der();
-                let rsa = || RsaKeyPair::from_pkcs8(der).ok().map(Self::Rsa);
-                let curve =
-                    || Self::of_curve(|algorithm| EcdsaKeyPair::from_pkcs8(algorithm, der).ok());
-                // OpenSSL leaves the public half out.
-                let ed25519 = || {
-                    Ed25519KeyPair::from_pkcs8_maybe_unchecked(der)
-                        .ok()
-                        .map(Self::Ed25519)
-                };
-                rsa().or_else(curve).or_else(ed25519)
-            }
-            _ => None,
-        }
-    }
-
-    /// RFC 7518 §6, RFC 8037 §2.
-    fn of_jwk(jwk: &Value) -> Option<Self> {
-        let number = |name| URL_SAFE_NO_PAD.decode(jwk.get(name)?.as_str()?).ok();
-        match jwk.get("kty")?.as_str()? {
-            "RSA" => {
-                let components = KeyPairComponents {
-                    public_key: PublicKeyComponents {
-                        n: number("n")?,
-                        e: number("e")?,
-                    },
-                    d: number("d")?,
-                    p: number("p")?,
-                    q: number("q")?,
-                    dP: number("dp")?,
-                    dQ: number("dq")?,
-                    qInv: number("qi")?,
-                };
-                RsaKeyPair::from_components(&components).ok().map(Self::Rsa)
-            }
-            "EC" => {
-                let (d, point) = (number("d")?, [vec![4], number("x")?, number("y")?].concat());
-                Self::of_curve(|algorithm| {
-                    EcdsaKeyPair::from_private_key_and_public_key(algorithm, &d, &point).ok()
-                })
-            }
-            "OKP" => {
-                let pair = Ed25519KeyPair::from_seed_and_public_key(&number("d")?, &number("x")?);
-                pair.ok().map(Self::Ed25519)
-            }
-            _ => None,
-        }
-    }
-
-    /// The curve is the one that the key lies on.
-    fn of_curve(
-        read: impl Fn(&'static EcdsaSigningAlgorithm) -> Option<EcdsaKeyPair>,
-    ) -> Option<Self> {
-        CURVES
-            .into_iter()
-            .find_map(|(curve, algorithm)| Some(Self::Ecdsa(curve, read(algorithm)?)))
-    }
-
-    fn key_type(&self) -> KeyType {
-        match self {
-            Self::Rsa(_) => KeyType::Rsa,
-            Self::Ecdsa(curve, _) => *curve,
-            Self::Ed25519(_) => KeyType::Ed25519,
-        }
-    }
-
-    fn usual_algorithm(&self) -> Algorithm {
-        match self.key_type() {
-            KeyType::Rsa => Algorithm::Rs256,
-            KeyType::P256 => Algorithm::Es256,
-            KeyType::P384 => Algorithm::Es384,
-            KeyType::P521 => Algorithm::Es512,
-            KeyType::Ed25519 => Algorithm::EdDsa,
-        }
-    }
-}
-
-fn rsa_encoding(algorithm: Algorithm) -> Option<&'static dyn RsaEncoding> {
-    Some(match algorithm {
-        Algorithm::Rs256 => &signature::RSA_PKCS1_SHA256,
-        Algorithm::Rs384 => &signature::RSA_PKCS1_SHA384,
-        Algorithm::Rs512 => &signature::RSA_PKCS1_SHA512,
-        Algorithm::Ps256 => &signature::RSA_PSS_SHA256,
-        Algorithm::Ps384 => &signature::RSA_PSS_SHA384,
-        Algorithm::Ps512 => &signature::RSA_PSS_SHA512,
-        _ => return None,
-    })
+/// A `jti` that no other JWT has: 128 random bits.
+pub(crate) fn unique_id() -> Option<String> {
+    let mut unique = [0; 16];
+    rand::fill(&mut unique).ok()?;
+    Some(URL_SAFE_NO_PAD.encode(unique))
 }
 
 impl fmt::Debug for SigningKey {
@@ -221,9 +95,11 @@ mod tests {
         AsBigEndian, AsDer, EcPrivateKeyBin, EcPrivateKeyRfc5915Der, Pkcs8V1Der,
     };
     use aws_lc_rs::rsa::KeySize;
-    use aws_lc_rs::signature::KeyPair as _;
+    use aws_lc_rs::signature::{EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaKeyPair};
     use base64::engine::general_purpose::STANDARD;
 
+    use super::super::algorithm::KeyType;
+    use super::super::key_pair::CURVES;
     use super::*;
 
     fn pem(label: &str, der: &[u8]) -> String {

@@ -18,13 +18,13 @@ pin_project! {
     /// what the gate answered itself.
     pub struct ResponseBody<R> {
         #[pin]
-        source: Source<R>,
+        source: BodySource<R>,
     }
 }
 
 pin_project! {
-    #[project = SourceProjection]
-    enum Source<R> {
+    #[project = BodySourceProjection]
+    enum BodySource<R> {
         Ours { #[pin] body: Full<Bytes> },
         Theirs { #[pin] body: R },
         // In a box, so that no other body pays for its size.
@@ -37,7 +37,7 @@ pin_project! {
 impl<R> ResponseBody<R> {
     pub(crate) fn ours(bytes: Bytes) -> Self {
         Self {
-            source: Source::Ours {
+            source: BodySource::Ours {
                 body: Full::new(bytes),
             },
         }
@@ -45,13 +45,13 @@ impl<R> ResponseBody<R> {
 
     pub(crate) fn theirs(body: R) -> Self {
         Self {
-            source: Source::Theirs { body },
+            source: BodySource::Theirs { body },
         }
     }
 
     pub(super) fn filtered(body: FilteredEvents<R>) -> Self {
         Self {
-            source: Source::Filtered {
+            source: BodySource::Filtered {
                 body: Box::pin(body),
             },
         }
@@ -59,7 +59,7 @@ impl<R> ResponseBody<R> {
 
     pub(super) fn long(body: LongAnswer<R>) -> Self {
         Self {
-            source: Source::Long {
+            source: BodySource::Long {
                 body: Box::pin(body),
             },
         }
@@ -67,7 +67,7 @@ impl<R> ResponseBody<R> {
 
     pub(super) fn ending(body: Ending<Self>) -> Self {
         Self {
-            source: Source::Ending {
+            source: BodySource::Ending {
                 body: Box::pin(body),
             },
         }
@@ -83,31 +83,31 @@ impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
         match self.project().source.project() {
-            SourceProjection::Ours { body } => body
+            BodySourceProjection::Ours { body } => body
                 .poll_frame(cx)
                 .map_err(|never: Infallible| match never {}),
-            SourceProjection::Theirs { body } => body.poll_frame(cx),
-            SourceProjection::Filtered { body } => body.as_mut().poll_frame(cx),
-            SourceProjection::Long { body } => body.as_mut().poll_frame(cx),
-            SourceProjection::Ending { body } => body.as_mut().poll_frame(cx),
+            BodySourceProjection::Theirs { body } => body.poll_frame(cx),
+            BodySourceProjection::Filtered { body } => body.as_mut().poll_frame(cx),
+            BodySourceProjection::Long { body } => body.as_mut().poll_frame(cx),
+            BodySourceProjection::Ending { body } => body.as_mut().poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.source {
-            Source::Ours { body } => body.is_end_stream(),
-            Source::Theirs { body } => body.is_end_stream(),
-            Source::Filtered { body } => body.has_ended(),
-            Source::Long { body } => body.has_ended(),
-            Source::Ending { body } => body.is_end_stream(),
+            BodySource::Ours { body } => body.is_end_stream(),
+            BodySource::Theirs { body } => body.is_end_stream(),
+            BodySource::Filtered { body } => body.has_ended(),
+            BodySource::Long { body } => body.has_ended(),
+            BodySource::Ending { body } => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
-            Source::Ours { body } => body.size_hint(),
-            Source::Theirs { body } => body.size_hint(),
-            Source::Filtered { .. } | Source::Long { .. } | Source::Ending { .. } => {
+            BodySource::Ours { body } => body.size_hint(),
+            BodySource::Theirs { body } => body.size_hint(),
+            BodySource::Filtered { .. } | BodySource::Long { .. } | BodySource::Ending { .. } => {
                 SizeHint::default()
             }
         }

@@ -1,12 +1,12 @@
 use std::collections::{HashMap, HashSet};
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
 use super::endpoint::error::OAuthError;
 use super::random::random_text;
+use crate::digest::sha256;
 
 /// What users allowed, and the codes and tokens that came of it.
 #[derive(Default)]
@@ -111,7 +111,7 @@ impl Grants {
                 "redirect_uri is not the one the code was sent to",
             ));
         }
-        if URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes())) != binding.challenge {
+        if URL_SAFE_NO_PAD.encode(sha256(verifier.as_bytes())) != binding.challenge {
             return Err(OAuthError::invalid_grant(
                 "code_verifier does not fit the code_challenge",
             ));

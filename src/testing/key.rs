@@ -2,16 +2,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
-use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{
-    self, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaKeyPair, UnparsedPublicKey,
-};
+use aws_lc_rs::signature::{EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::random::random_text;
+use crate::jose::{self, Algorithms, CURVES, Header, KeyPair, KeySet, KeyType};
 
 /// A signature algorithm, by its JOSE name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,66 +54,36 @@ impl Algorithm {
 
     /// The name in a token's `alg` header, such as `ES256`.
     pub fn name(self) -> &'static str {
+        self.as_jose().name()
+    }
+
+    fn as_jose(self) -> jose::Algorithm {
         match self {
-            Self::Es256 => "ES256",
-            Self::Es384 => "ES384",
-            Self::Es512 => "ES512",
-            Self::Rs256 => "RS256",
-            Self::Rs384 => "RS384",
-            Self::Rs512 => "RS512",
-            Self::Ps256 => "PS256",
-            Self::Ps384 => "PS384",
-            Self::Ps512 => "PS512",
-            Self::EdDsa => "EdDSA",
+            Self::Es256 => jose::Algorithm::Es256,
+            Self::Es384 => jose::Algorithm::Es384,
+            Self::Es512 => jose::Algorithm::Es512,
+            Self::Rs256 => jose::Algorithm::Rs256,
+            Self::Rs384 => jose::Algorithm::Rs384,
+            Self::Rs512 => jose::Algorithm::Rs512,
+            Self::Ps256 => jose::Algorithm::Ps256,
+            Self::Ps384 => jose::Algorithm::Ps384,
+            Self::Ps512 => jose::Algorithm::Ps512,
+            Self::EdDsa => jose::Algorithm::EdDsa,
         }
     }
 
     fn generate(self) -> KeyPair {
-        let ecdsa = |algorithm| {
-            KeyPair::Ecdsa(
-                EcdsaKeyPair::generate(algorithm).expect("an elliptic curve key can be generated"),
-            )
-        };
-        match self {
-            Self::Es256 => ecdsa(&signature::ECDSA_P256_SHA256_FIXED_SIGNING),
-            Self::Es384 => ecdsa(&signature::ECDSA_P384_SHA384_FIXED_SIGNING),
-            Self::Es512 => ecdsa(&signature::ECDSA_P521_SHA512_FIXED_SIGNING),
-            Self::EdDsa => KeyPair::Ed25519(
-                Ed25519KeyPair::generate().expect("an Ed25519 key can be generated"),
-            ),
-            Self::Rs256 | Self::Rs384 | Self::Rs512 | Self::Ps256 | Self::Ps384 | Self::Ps512 => {
-                KeyPair::Rsa(
-                    RsaKeyPair::generate(KeySize::Rsa2048).expect("an RSA key can be generated"),
-                )
-            }
+        let key_type = self.as_jose().key_type();
+        if let Some((curve, algorithm)) = CURVES.into_iter().find(|(curve, _)| *curve == key_type) {
+            let pair = EcdsaKeyPair::generate(algorithm);
+            return KeyPair::Ecdsa(curve, pair.expect("an elliptic curve key can be generated"));
         }
-    }
-
-    fn rsa_encoding(self) -> &'static dyn signature::RsaEncoding {
-        match self {
-            Self::Rs256 => &signature::RSA_PKCS1_SHA256,
-            Self::Rs384 => &signature::RSA_PKCS1_SHA384,
-            Self::Rs512 => &signature::RSA_PKCS1_SHA512,
-            Self::Ps256 => &signature::RSA_PSS_SHA256,
-            Self::Ps384 => &signature::RSA_PSS_SHA384,
-            Self::Ps512 => &signature::RSA_PSS_SHA512,
-            other => unreachable!("{other:?} is not an RSA algorithm"),
+        if key_type == KeyType::Ed25519 {
+            let pair = Ed25519KeyPair::generate();
+            return KeyPair::Ed25519(pair.expect("an Ed25519 key can be generated"));
         }
-    }
-
-    fn verification(self) -> &'static dyn signature::VerificationAlgorithm {
-        match self {
-            Self::Es256 => &signature::ECDSA_P256_SHA256_FIXED,
-            Self::Es384 => &signature::ECDSA_P384_SHA384_FIXED,
-            Self::Es512 => &signature::ECDSA_P521_SHA512_FIXED,
-            Self::Rs256 => &signature::RSA_PKCS1_2048_8192_SHA256,
-            Self::Rs384 => &signature::RSA_PKCS1_2048_8192_SHA384,
-            Self::Rs512 => &signature::RSA_PKCS1_2048_8192_SHA512,
-            Self::Ps256 => &signature::RSA_PSS_2048_8192_SHA256,
-            Self::Ps384 => &signature::RSA_PSS_2048_8192_SHA384,
-            Self::Ps512 => &signature::RSA_PSS_2048_8192_SHA512,
-            Self::EdDsa => &signature::ED25519,
-        }
+        let pair = RsaKeyPair::generate(KeySize::Rsa2048);
+        KeyPair::Rsa(pair.expect("an RSA key can be generated"))
     }
 }
 
@@ -133,12 +101,6 @@ pub struct SigningKey {
     pair: Arc<KeyPair>,
     algorithm: Algorithm,
     kid: Option<String>,
-}
-
-enum KeyPair {
-    Ecdsa(EcdsaKeyPair),
-    Rsa(RsaKeyPair),
-    Ed25519(Ed25519KeyPair),
 }
 
 impl SigningKey {
@@ -178,12 +140,13 @@ impl SigningKey {
     /// The public key as a JWK with `alg`, `use` and, unless it has none, `kid`.
     pub fn jwk(&self) -> Value {
         let mut jwk = match &*self.pair {
-            KeyPair::Ecdsa(pair) => {
+            KeyPair::Ecdsa(curve, pair) => {
                 // An uncompressed point: 0x04, then x and y of the same length.
-                let (x, y) = pair.public_key().as_ref()[1..].split_at(self.coordinate_length());
-                let curve = match self.algorithm {
-                    Algorithm::Es256 => "P-256",
-                    Algorithm::Es384 => "P-384",
+                let coordinates = &pair.public_key().as_ref()[1..];
+                let (x, y) = coordinates.split_at(coordinates.len() / 2);
+                let curve = match curve {
+                    KeyType::P256 => "P-256",
+                    KeyType::P384 => "P-384",
                     _ => "P-521",
                 };
                 json!({ "kty": "EC", "crv": curve, "x": base64url(x), "y": base64url(y) })
@@ -207,7 +170,7 @@ impl SigningKey {
     /// The private key as PEM (PKCS#8), for whoever has to sign by themselves.
     pub fn to_pem(&self) -> String {
         let der = match &*self.pair {
-            KeyPair::Ecdsa(pair) => pair.to_pkcs8v1().map(|document| document.as_ref().to_vec()),
+            KeyPair::Ecdsa(_, pair) => pair.to_pkcs8v1().map(|document| document.as_ref().to_vec()),
             KeyPair::Rsa(pair) => {
                 AsDer::<Pkcs8V1Der<'_>>::as_der(pair).map(|der| der.as_ref().to_vec())
             }
@@ -230,45 +193,18 @@ impl SigningKey {
 
     /// The signature over `message`, in the form JWS wants it.
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
-        let random = SystemRandom::new();
-        match &*self.pair {
-            KeyPair::Ecdsa(pair) => pair
-                .sign(&random, message)
-                .expect("ECDSA can sign")
-                .as_ref()
-                .to_vec(),
-            KeyPair::Rsa(pair) => {
-                let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(
-                    self.algorithm.rsa_encoding(),
-                    &random,
-                    message,
-                    &mut signature,
-                )
-                .expect("RSA can sign");
-                signature
-            }
-            KeyPair::Ed25519(pair) => pair.sign(message).as_ref().to_vec(),
-        }
+        let signature = self.pair.sign(self.algorithm.as_jose(), message);
+        signature.expect("a key can sign by its own algorithm")
     }
 
     pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        let public_key = match &*self.pair {
-            KeyPair::Ecdsa(pair) => pair.public_key().as_ref(),
-            KeyPair::Rsa(pair) => pair.public_key().as_ref(),
-            KeyPair::Ed25519(pair) => pair.public_key().as_ref(),
+        let keys = json!({ "keys": [self.jwk()] }).to_string();
+        let keys = KeySet::read(keys.as_bytes(), &Algorithms::default()).expect("it is a key set");
+        let header = Header {
+            algorithm: self.algorithm.as_jose(),
+            kid: None,
         };
-        UnparsedPublicKey::new(self.algorithm.verification(), public_key)
-            .verify(message, signature)
-            .is_ok()
-    }
-
-    fn coordinate_length(&self) -> usize {
-        match self.algorithm {
-            Algorithm::Es256 => 32,
-            Algorithm::Es384 => 48,
-            _ => 66,
-        }
+        keys.verify(&header, message, signature).is_ok()
     }
 }
 

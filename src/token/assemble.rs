@@ -12,8 +12,8 @@ use super::revocations::Revocations;
 use super::verify::Verifier;
 use crate::clock::Clock;
 use crate::issuer::{
-    Client, Endpoint, EndpointFetch, Fetch, Fetcher, Introspector, Kept, KeyFetch, Lifetimes,
-    Location,
+    Client, Endpoint, EndpointFetch, Fetch, Fetcher, Introspector, KeyFetch, Lifetimes, Location,
+    Source,
 };
 use crate::jose::{Algorithms, KeySet};
 use crate::resource_uri::ResourceUri;
@@ -182,21 +182,21 @@ impl<'a> Assembly<'a> {
         }))
     }
 
-    fn given<F: Fetch>(&self, item: F::Item) -> Arc<Kept<F>> {
+    fn given<F: Fetch>(&self, item: F::Item) -> Arc<Source<F>> {
         let clock = self.state.clock.clone();
-        Arc::new(Kept::fixed(item, self.lifetimes.clone(), clock))
+        Arc::new(Source::fixed(item, self.lifetimes.clone(), clock))
     }
 
     /// What the earlier configuration fetched from the same place, or what will be fetched.
     fn fetched<F: Fetch>(
         &self,
         fetch: F,
-        mut earlier: impl Iterator<Item = &'a Arc<Kept<F>>>,
-    ) -> Arc<Kept<F>> {
-        let kept = earlier.find_map(|earlier| earlier.kept_for(&fetch, &self.lifetimes));
+        mut earlier: impl Iterator<Item = &'a Arc<Source<F>>>,
+    ) -> Arc<Source<F>> {
+        let kept = earlier.find_map(|earlier| earlier.reused_for(&fetch, &self.lifetimes));
         kept.unwrap_or_else(|| {
             let clock = self.state.clock.clone();
-            Arc::new(Kept::fetched(fetch, self.lifetimes.clone(), clock))
+            Arc::new(Source::fetched(fetch, self.lifetimes.clone(), clock))
         })
     }
 }

@@ -53,6 +53,8 @@ impl IssuerHealth {
     }
 
     /// Why no newer keys came of the last attempt, or no answer to the last introspection, for the operator.
+    /// Its [`source`](Error::source)s name each URL that was tried and what was wrong there.
+    ///
     /// An issuer can have a problem and be served all the same: the last good keys serve on for a while.
     pub fn problem(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
         self.problem.as_deref()

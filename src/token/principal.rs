@@ -30,9 +30,9 @@ use crate::seal::{Owner, OwnerKind, Purpose, Seal};
 /// }
 /// ```
 #[derive(Clone)]
-pub struct Principal(Arc<Facts>);
+pub struct Principal(Arc<PrincipalParts>);
 
-pub(crate) struct Facts {
+pub(crate) struct PrincipalParts {
     pub(crate) issuer: Arc<str>,
     pub(crate) request_prefix: Arc<str>,
     pub(crate) seal: Arc<Seal>,
@@ -56,7 +56,7 @@ pub(crate) struct Facts {
 const SCOPE_OVERHEAD_BYTES: usize = 64;
 
 impl Principal {
-    pub(super) fn new(facts: Facts) -> Self {
+    pub(super) fn new(facts: PrincipalParts) -> Self {
         Self(Arc::new(facts))
     }
 
@@ -237,7 +237,7 @@ impl Principal {
             .iter()
             .map(|scope| scope.len() + SCOPE_OVERHEAD_BYTES)
             .sum::<usize>();
-        size_of::<Facts>() + facts.claims.len() + texts + audience + scopes
+        size_of::<PrincipalParts>() + facts.claims.len() + texts + audience + scopes
     }
 
     pub(crate) fn request_prefix(&self) -> &str {

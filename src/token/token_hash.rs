@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use aws_lc_rs::digest::{SHA256, digest};
-
+use crate::digest::sha256;
 use crate::jose::Jws;
 
 /// The SHA-256 of a token; of a JWT without its signature.
@@ -20,13 +19,10 @@ impl TokenHash {
     pub(crate) fn of(token: &[u8]) -> Self {
         let text = std::str::from_utf8(token).unwrap_or_default();
         let hashed = match Jws::cut(text) {
-            // As where tokens are told apart: from here on every defect is a JWT's.
-            Ok(Some(jws)) if !matches!(jws.header(), Ok(None)) => jws.signed.as_bytes(),
+            Ok(Some(jws)) if jws.is_jwt() => jws.signed.as_bytes(),
             _ => token,
         };
-        let mut hash = [0; 32];
-        hash.copy_from_slice(digest(&SHA256, hashed).as_ref());
-        Self(hash)
+        Self(sha256(hashed))
     }
 
     pub(super) fn as_bytes(&self) -> &[u8] {

@@ -19,7 +19,7 @@ use super::token_hash::TokenHash;
 use super::token_type::TokenType;
 use crate::clock::{Clock, Timestamp};
 use crate::issuer::MAX_WAIT;
-use crate::jose::{Header, Jws, Object, Unreadable};
+use crate::jose::{Header, Jws, Object};
 use crate::refusal::{Reason, Refusal, RefusalKind};
 use crate::revocation::Revocation;
 
@@ -76,13 +76,13 @@ impl Verifier {
             .lookups
             .iter()
             .filter_map(|lookups| lookups.introspector().warm_up());
-        let flights: Vec<_> = of_keys.chain(of_endpoints).collect();
-        if flights.is_empty() {
+        let fetches: Vec<_> = of_keys.chain(of_endpoints).collect();
+        if fetches.is_empty() {
             return;
         }
         let all = async {
-            for flight in flights {
-                flight.landed().await;
+            for fetch in fetches {
+                fetch.outcome().await;
             }
         };
         let _ = timeout(MAX_WAIT, all).await;
@@ -138,7 +138,9 @@ impl Verifier {
     ) -> Result<Principal, Refusal> {
         let payload = jws.payload()?;
         let claims = Claims {
-            object: read(&payload)?,
+            object: Object::read(&payload).map_err(|why| {
+                why.refusal("claims that are no JSON object", "claims: a member twice")
+            })?,
             text: std::str::from_utf8(&payload).unwrap_or_default(),
         };
         let issuer = self.issuer_of(&claims)?;
@@ -240,13 +242,4 @@ impl Verifier {
                 refusal.got(named.unwrap_or("no iss"))
             })
     }
-}
-
-fn read(bytes: &[u8]) -> Result<Object<'_>, Refusal> {
-    Object::read(bytes).map_err(|why| match why {
-        Unreadable::Syntax => Refusal::from(Reason::BadJson).got("claims that are no JSON object"),
-        Unreadable::Duplicate => {
-            Refusal::from(Reason::DuplicateClaim).got("claims: a member twice")
-        }
-    })
 }

@@ -41,11 +41,12 @@ async fn one_issuer_that_is_down_is_reported_and_does_not_keep_the_others_from_s
     assert!(!down.is_serving() && up.is_serving());
     let problem = down.problem().expect("why it is down");
     let source = problem.source().expect("what exactly failed").to_string();
+    let url = world.server.url(Endpoint::Jwks);
     assert_eq!(
-        (problem.to_string().as_str(), source.as_str()),
+        (problem.to_string().as_str(), source),
         (
             "its key set could not be fetched",
-            "the server answered 500"
+            format!("{url}: the server answered 500")
         )
     );
     assert!(up.problem().is_none());
@@ -213,4 +214,32 @@ async fn a_fetch_on_a_runtime_that_nobody_drives_is_given_up_and_does_not_come_b
         .unwrap();
     assert!(of(&world.gate.health(), &world.server).problem().is_none());
     world.list_with(&world.token().mint()).await.assert_served();
+}
+
+#[tokio::test]
+async fn a_fetch_that_was_given_up_does_not_end_the_one_that_came_after_it() {
+    let world = World::new().await;
+    let idle = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let (gate, handle) = (world.gate.clone(), idle.handle().clone());
+    std::thread::spawn(move || {
+        let _context = handle.enter();
+        assert!(gate.warm_up().now_or_never().is_none());
+    })
+    .join()
+    .unwrap();
+    pass(Duration::from_secs(30)).await;
+    world.server.fail(Endpoint::Jwks, Some(Fault::Hang));
+    let token = world.token().mint();
+    let mut waiting = std::pin::pin!(world.list_with(&token));
+    assert!(futures_util::poll!(&mut waiting).is_pending());
+    until(|| world.server.hits(Endpoint::Jwks) == 1).await;
+
+    tokio::task::spawn_blocking(move || drop(idle))
+        .await
+        .unwrap();
+    assert!(of(&world.gate.health(), &world.server).problem().is_none());
+    assert!(futures_util::poll!(&mut waiting).is_pending());
 }

@@ -601,10 +601,10 @@ async fn metadata_that_cannot_be_had_or_names_no_endpoint_is_an_outage() {
         .problem()
         .and_then(std::error::Error::source)
         .map(ToString::to_string);
-    assert_eq!(
-        problem.as_deref(),
-        Some("the metadata has no introspection_endpoint")
-    );
+    let [first, second] =
+        [Endpoint::Rfc8414, Endpoint::OidcInserted].map(|form| world.server.url(form));
+    let why = "it has no introspection_endpoint";
+    assert_eq!(problem, Some(format!("{first}: {why}; {second}: {why}")));
 }
 
 #[tokio::test]

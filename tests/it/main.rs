@@ -18,6 +18,7 @@ mod axum_router;
 mod bodies;
 mod callers;
 mod calls;
+mod causes;
 mod challenge;
 mod config;
 mod crude_clients;

@@ -56,7 +56,7 @@ impl From<FilterError> for Withheld {
 
 /// Tells the operator what was kept back.
 pub(super) fn tell(kept: &Withheld) {
-    events::Withheld {
+    events::ResponseWithheld {
         reason: kept.why.code(),
         method: kept.list.map(List::method),
         why: "a response was withheld, since lists in it cannot be filtered with certainty",

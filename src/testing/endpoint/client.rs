@@ -1,4 +1,3 @@
-use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Url;
@@ -6,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::client_document;
 use super::redirect_uri;
+use crate::digest::sha256;
 use crate::testing::random::random_text;
 use crate::testing::shared::Shared;
 
@@ -148,5 +148,5 @@ impl Client {
 }
 
 fn hash(secret: &str) -> String {
-    URL_SAFE_NO_PAD.encode(digest(&SHA256, secret.as_bytes()))
+    URL_SAFE_NO_PAD.encode(sha256(secret.as_bytes()))
 }

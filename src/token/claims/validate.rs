@@ -6,7 +6,7 @@ use crate::clock::Timestamp;
 use crate::jose::Json;
 use crate::refusal::{Reason, Refusal};
 use crate::token::credentials::PresentedToken;
-use crate::token::principal::{Facts, Principal};
+use crate::token::principal::{Principal, PrincipalParts};
 use crate::token::profile::TrustedIssuer;
 use crate::token::token_hash::{TokenHash, is_shown_whole, token_id};
 
@@ -58,7 +58,7 @@ impl Claims<'_> {
         let (subject, jti) = (self.text("sub")?, self.text("jti")?);
         let is_nameless =
             (subject.is_none() && client_id.is_none()) || !jti.is_some_and(is_shown_whole);
-        Ok(Principal::new(Facts {
+        Ok(Principal::new(PrincipalParts {
             issuer: issuer.name.clone(),
             request_prefix: issuer.request_prefix.clone(),
             seal: issuer.seal.clone(),

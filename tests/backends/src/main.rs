@@ -28,7 +28,7 @@ const BACKENDS: usize =
     cfg!(feature = "aws_lc_rs") as usize + cfg!(feature = "rust_crypto") as usize;
 
 /// Part of the path of every source file of theirs.
-const THEIRS: &str = "jsonwebtoken-11.";
+const THEIRS: &str = "jsonwebtoken-12.";
 
 /// Where the process panicked, in whatever thread.
 static PANICS: Mutex<Vec<String>> = Mutex::new(Vec::new());

@@ -1,0 +1,22 @@
+//! SHA-256.
+
+use aws_lc_rs::digest::{SHA256, digest};
+
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    hash
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn abc_has_the_digest_that_fips_180_2_gives() {
+        assert_eq!(
+            sha256(b"abc").get(..8),
+            Some(&[0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea][..])
+        );
+    }
+}

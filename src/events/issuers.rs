@@ -1,0 +1,39 @@
+//! What becomes of the documents, keys and secrets that go with issuers.
+
+use std::error::Error;
+use std::fmt::Display;
+use std::path::Path;
+use std::time::Duration;
+
+use super::text::with_causes;
+
+/// A document of an issuer's was fetched, or was not.
+pub(crate) struct DocumentFetch<'e> {
+    pub(crate) issuer: &'e str,
+    /// What the document is called.
+    pub(crate) what: &'static str,
+}
+
+impl DocumentFetch<'_> {
+    pub(crate) fn succeeded(&self, lifetime: Option<Duration>) {
+        let Self { issuer, what } = self;
+        tracing::debug!(target: "toolgate", issuer, ?lifetime, "{what} fetched");
+    }
+
+    pub(crate) fn failed(&self, reason: &'static str, why: &(dyn Error + 'static)) {
+        let Self { issuer, what } = self;
+        let source = why.source().map(with_causes);
+        tracing::error!(target: "toolgate", issuer, reason, error = %why, source, "{what} not fetched");
+    }
+}
+
+/// A key of a set cannot be used, and is left out.
+pub(crate) fn key_skipped(position: usize, why: &str) {
+    tracing::info!(target: "toolgate", position, why, "key skipped");
+}
+
+/// A file with a secret was replaced by one that cannot be used.
+pub(crate) fn secret_not_replaced(path: &Path, why: &dyn Display) {
+    let path = path.display();
+    tracing::warn!(target: "toolgate", %path, error = %why, "a secret is not replaced: the last good one stays");
+}

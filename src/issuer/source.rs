@@ -1,0 +1,302 @@
+//! What an issuer publishes, over time: fetched when needed, refreshed ahead, kept through an outage, and
+//! never fetched as often as an attacker would like.
+//!
+//! `state` tells what to do at a moment, and a fetch is a [`Flight`].
+//!
+//! No request holds the lock across I/O.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+use super::flight::{self, Awaited, Flight, SpawnOnDrop};
+use super::state::{Fetched, Lifetimes, Loaded, Pause, Refresh, SourceState};
+use super::unavailable::Unavailable;
+use crate::clock::{Clock, Span, Timestamp};
+use crate::events::DocumentFetch;
+use crate::refusal::{Reason, Refusal};
+
+/// How long a request waits for a fetch under way before it is told to come back.
+pub(crate) const MAX_WAIT: Duration = Duration::from_secs(10);
+
+/// How to get a newer one.
+pub(crate) trait Fetch: Send + Sync + 'static {
+    type Item: Refresh + Send + Sync;
+
+    /// What it is called in the log.
+    const WHAT: &str;
+    /// For a request that cannot do without it.
+    const MISSING: Reason;
+
+    fn issuer(&self) -> &str;
+
+    /// Whether it fetches the same from the same place.
+    fn is_same(&self, other: &Self) -> bool;
+
+    fn fetch(
+        &self,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Fetched<Self::Item>, Unavailable>> + Send;
+}
+
+/// Something of one issuer's, as new as it need be.
+pub(crate) struct Source<F: Fetch> {
+    /// `None` for a source that was given once and for all.
+    fetch: Option<Arc<F>>,
+    pub(super) clock: Clock,
+    shared: Mutex<SharedState<F::Item>>,
+    /// While now is in it no fetch is needed, and no lock to know that.
+    fresh: Span,
+}
+
+struct SharedState<T> {
+    state: SourceState<T>,
+    /// The fetch under way.
+    flight: Option<Arc<Flight<()>>>,
+}
+
+impl<F: Fetch> Source<F> {
+    pub(crate) fn fetched(fetch: F, lifetimes: Lifetimes, clock: Clock) -> Self {
+        Self::new(Some(Arc::new(fetch)), SourceState::new(lifetimes), clock)
+    }
+
+    /// Of what no fetch could make newer.
+    pub(crate) fn fixed(item: F::Item, lifetimes: Lifetimes, clock: Clock) -> Self {
+        Self::new(None, SourceState::fixed(item, lifetimes), clock)
+    }
+
+    fn new(fetch: Option<Arc<F>>, state: SourceState<F::Item>, clock: Clock) -> Self {
+        let fresh = Span::default();
+        fresh.set(state.fresh());
+        Self {
+            fetch,
+            clock,
+            shared: Mutex::new(SharedState {
+                state,
+                flight: None,
+            }),
+            fresh,
+        }
+    }
+
+    /// What this source has, for a configuration in which nothing about it has changed. A newer one is fetched with
+    /// its next use, in the background: an issuer that is down meanwhile costs no good keys.
+    pub(crate) fn reused_for(
+        self: &Arc<Self>,
+        fetch: &F,
+        lifetimes: &Lifetimes,
+    ) -> Option<Arc<Self>> {
+        let mut locked = self.lock();
+        if !self.fetch.as_ref().is_some_and(|own| own.is_same(fetch))
+            || locked.shared.state.lifetimes() != lifetimes
+        {
+            return None;
+        }
+        locked.shared.state.make_due();
+        self.fresh.set(locked.shared.state.fresh());
+        Some(self.clone())
+    }
+
+    /// Whether what this once proved may be taken as proved still: not when the last good one is too old
+    /// to know of what was withdrawn. Asking keeps it fresh in the background.
+    pub(crate) fn still_serving(self: &Arc<Self>, now: Timestamp) -> Result<(), Refusal> {
+        if self.fresh.covers(now) {
+            return Ok(());
+        }
+        let mut locked = self.lock();
+        self.refresh(&mut locked);
+        if locked.serving().is_some() {
+            Ok(())
+        } else {
+            Err(self.unavailable(&locked))
+        }
+    }
+
+    /// Whether requests can be served now, and why the last fetch failed if it did.
+    pub(crate) fn condition(&self) -> (bool, Option<Unavailable>) {
+        let locked = self.lock();
+        (
+            locked.serving().is_some(),
+            locked.shared.state.last_failure().cloned(),
+        )
+    }
+
+    /// Fetches where it is time to. The fetch is to be waited for: `None`, where requests are served meanwhile.
+    pub(crate) fn warm_up(self: &Arc<Self>) -> Option<Awaited<()>> {
+        let mut locked = self.lock();
+        let fetch = self.refresh(&mut locked);
+        fetch.filter(|_| locked.at_once().is_none())
+    }
+
+    /// What to look in first.
+    pub(super) async fn current(self: &Arc<Self>) -> Result<Loaded<F::Item>, Refusal> {
+        let fetch = {
+            let mut locked = self.lock();
+            let fetch = self.refresh(&mut locked);
+            // While an issuer is down no request waits for it that can be served without it.
+            if let Some(loaded) = locked.at_once() {
+                return Ok(loaded.clone());
+            }
+            fetch
+        };
+        if let Some(fetch) = fetch {
+            let _ = timeout(MAX_WAIT, fetch.outcome()).await;
+        }
+        let locked = self.lock();
+        locked
+            .serving()
+            .cloned()
+            .ok_or_else(|| self.unavailable(&locked))
+    }
+
+    /// Refetches for the sake of what is missing from the current one; `None` while the cooldown forbids asking again.
+    pub(super) async fn newer(self: &Arc<Self>) -> Option<Loaded<F::Item>> {
+        let fetch = self.join_or_start(&mut self.lock(), Pause::AfterEveryAttempt)?;
+        let _ = timeout(MAX_WAIT, fetch.outcome()).await;
+        self.lock().serving().cloned()
+    }
+
+    /// How long until [`newer`](Self::newer) may fetch.
+    pub(super) fn cooldown_left(&self) -> Duration {
+        self.lock().cooldown_left()
+    }
+
+    fn refresh(self: &Arc<Self>, locked: &mut Locked<'_, F>) -> Option<Awaited<()>> {
+        if locked.shared.state.fresh().contains(&locked.now) {
+            return None;
+        }
+        self.join_or_start(locked, Pause::AfterFailures)
+    }
+
+    /// The fetch under way, or a new one if the last attempt lies far enough back.
+    fn join_or_start(
+        self: &Arc<Self>,
+        locked: &mut Locked<'_, F>,
+        pause: Pause,
+    ) -> Option<Awaited<()>> {
+        let (shared, asked_at) = (&mut *locked.shared, locked.now);
+        let Ok(runtime) = Handle::try_current() else {
+            shared.state.remark(Unavailable::NoRuntime);
+            return None;
+        };
+        if let Some(flight) = shared.flight.as_ref().filter(|flight| flight.may_end()) {
+            return Some(flight.awaited());
+        }
+        let fetch = self.fetch.clone()?;
+        if !shared.state.wait_left(asked_at, pause).is_zero() {
+            return None;
+        }
+        shared.state.attempt(asked_at);
+        let flight = Arc::new(Flight::new());
+        flight.begin();
+        let awaited = flight.awaited();
+        shared.flight = Some(flight.clone());
+        let source = self.clone();
+        locked.spawns.set(move || {
+            let fetched = async move { fetch.fetch(asked_at).await };
+            flight::spawn(&runtime, fetched, move |outcome| {
+                let outcome = outcome.unwrap_or(Err(Unavailable::Lost));
+                source.finished(&flight, outcome, asked_at);
+                flight.end(());
+            });
+        });
+        Some(awaited)
+    }
+
+    fn finished(
+        &self,
+        flight: &Arc<Flight<()>>,
+        outcome: Result<Fetched<F::Item>, Unavailable>,
+        asked_at: Timestamp,
+    ) {
+        self.log(&outcome);
+        let mut locked = self.lock();
+        let shared = &mut *locked.shared;
+        // One that was given up must not undo what came after it.
+        let is_current = |current: &mut Arc<Flight<()>>| Arc::ptr_eq(current, flight);
+        if shared.flight.take_if(is_current).is_none() {
+            return;
+        }
+        match outcome {
+            Ok(fetched) => shared.state.fetched(fetched, asked_at),
+            Err(why) => shared.state.failed(why),
+        }
+        self.fresh.set(shared.state.fresh());
+    }
+
+    fn log(&self, outcome: &Result<Fetched<F::Item>, Unavailable>) {
+        let fetch = DocumentFetch {
+            issuer: self.issuer(),
+            what: F::WHAT,
+        };
+        match outcome {
+            Ok(fetched) => fetch.succeeded(fetched.lifetime),
+            Err(why) => fetch.failed(why.reason(F::MISSING).code(), why),
+        }
+    }
+
+    pub(super) fn issuer(&self) -> &str {
+        self.fetch.as_ref().map_or("", |fetch| fetch.issuer())
+    }
+
+    fn unavailable(&self, locked: &Locked<'_, F>) -> Refusal {
+        let refusal = match locked.shared.state.last_failure().cloned() {
+            Some(why) => Refusal::from(why.reason(F::MISSING)).because(why),
+            None => F::MISSING.into(),
+        };
+        refusal
+            .retry_after(locked.cooldown_left())
+            .got(self.issuer())
+    }
+
+    fn lock(&self) -> Locked<'_, F> {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.now();
+        if shared.state.notices_clock_set_back(now) {
+            self.fresh.set(shared.state.fresh());
+        }
+        Locked {
+            shared,
+            now,
+            spawns: SpawnOnDrop::default(),
+        }
+    }
+}
+
+/// What is shared, for one moment.
+struct Locked<'a, F: Fetch> {
+    shared: MutexGuard<'a, SharedState<F::Item>>,
+    /// Read under the lock, so that it is later than every time in the state unless the clock was set back.
+    now: Timestamp,
+    /// Dropped last, when the lock is free again: the end of a task takes it, and may come at once.
+    spawns: SpawnOnDrop,
+}
+
+impl<F: Fetch> Locked<'_, F> {
+    fn serving(&self) -> Option<&Loaded<F::Item>> {
+        self.shared.state.serving(self.now)
+    }
+
+    fn at_once(&self) -> Option<&Loaded<F::Item>> {
+        self.shared.state.at_once(self.now)
+    }
+
+    fn cooldown_left(&self) -> Duration {
+        self.shared
+            .state
+            .wait_left(self.now, Pause::AfterEveryAttempt)
+    }
+}
+
+impl<F: Fetch> fmt::Debug for Source<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source")
+            .field("of", &F::WHAT)
+            .field("issuer", &self.issuer())
+            .finish_non_exhaustive()
+    }
+}
