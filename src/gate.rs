@@ -270,7 +270,7 @@ fn announce(gate: &Pipeline) {
     let names: Vec<&str> = issuers.iter().map(|issuer| issuer.name.as_ref()).collect();
     let listed = issuers
         .iter()
-        .flat_map(|issuer| &issuer.audiences)
+        .flat_map(|issuer| &issuer.rules.audiences)
         .map(String::as_str);
     let audiences: Vec<&str> = std::iter::once(gate.resource.as_str())
         .chain(listed)
@@ -321,10 +321,10 @@ fn warn(gate: &Pipeline) {
         Weakened::SessionsNotBound.write();
     }
     for issuer in &gate.verifier.issuers {
-        if !issuer.unbound_clients.is_empty() {
+        if !issuer.rules.unbound_clients.is_empty() {
             Weakened::TokensWithoutAudience {
                 issuer: &issuer.name,
-                clients: &issuer.unbound_clients,
+                clients: &issuer.rules.unbound_clients,
             }
             .write();
         }

@@ -10,7 +10,7 @@ use crate::issuer::{Location, metadata_urls};
 use crate::jose::{Algorithm, Algorithms, KeySet};
 use crate::policy::published_scopes;
 use crate::resource_uri::HttpUrl;
-use crate::token::{IssuerSpec, KeysSpec, Profile};
+use crate::token::{IssuerSpec, KeysSpec, Profile, TokenRules};
 
 /// Where scopes are looked for when nothing else is said.
 const SCOPE_CLAIMS: &[&str] = &["scope", "scp", "scopes"];
@@ -94,18 +94,20 @@ fn issuer_spec(
     let preset = preset?;
     Ok(IssuerSpec {
         name: issuer.issuer.as_str().into(),
-        algorithms: algorithms?,
-        audiences: issuer.audiences.clone(),
-        profile: match issuer.profile {
-            Some(ProfileName::Rfc9068) => Profile::Rfc9068,
-            Some(ProfileName::Compatible) => Profile::Compatible,
-            None => preset.map_or(Profile::Compatible, |preset| preset.profile),
+        rules: TokenRules {
+            algorithms: algorithms?,
+            audiences: issuer.audiences.clone(),
+            profile: match issuer.profile {
+                Some(ProfileName::Rfc9068) => Profile::Rfc9068,
+                Some(ProfileName::Compatible) => Profile::Compatible,
+                None => preset.map_or(Profile::Compatible, |preset| preset.profile),
+            },
+            scope_claims: scope_claims(issuer, preset),
+            leeway: Duration::from_secs(leeway),
+            request_prefix: issuer.scope_request_prefix.as_str().into(),
+            unbound_clients,
+            machine_suffix: preset.map_or("", |preset| preset.machine_suffix),
         },
-        scope_claims: scope_claims(issuer, preset),
-        leeway: Duration::from_secs(leeway),
-        request_prefix: issuer.scope_request_prefix.as_str().into(),
-        unbound_clients,
-        machine_suffix: preset.map_or("", |preset| preset.machine_suffix),
         keys: keys?,
         introspection: introspection?,
     })

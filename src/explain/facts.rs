@@ -143,6 +143,7 @@ impl<'a> Seen<'a> {
             Step::Header => {
                 let algorithms = |issuer: &TrustedIssuer| {
                     issuer
+                        .rules
                         .algorithms
                         .iter()
                         .map(|algorithm| algorithm.name())
@@ -165,7 +166,7 @@ impl<'a> Seen<'a> {
             Step::Audience => {
                 let listed = self
                     .issuer()
-                    .map(|issuer| issuer.audiences.as_slice())
+                    .map(|issuer| issuer.rules.audiences.as_slice())
                     .unwrap_or_default();
                 let resource = std::iter::once(self.gate.resource.as_str());
                 let accepted: Vec<&str> =
@@ -184,7 +185,9 @@ impl<'a> Seen<'a> {
             Step::Usage => Facts::of("an access token", self.claim("token_use")),
             Step::Binding => Facts::of("no cnf", ""),
             Step::Profile => {
-                let profile = self.issuer().map(|issuer| format!("{:?}", issuer.profile));
+                let profile = self
+                    .issuer()
+                    .map(|issuer| format!("{:?}", issuer.rules.profile));
                 Facts::of(profile.unwrap_or_default().to_lowercase(), "")
             }
             Step::Revocation => Facts::of("nothing that was revoked here", ""),

@@ -54,7 +54,7 @@ impl Pipeline {
         let sessions = SessionIds::new(spec.sessions, &spec.resource, &state.key);
         // A caller who is not known yet is told to ask the first issuer.
         let first = spec.verifier.issuers.first();
-        let request_prefix = first.map(|issuer| issuer.request_prefix.clone());
+        let request_prefix = first.map(|issuer| issuer.rules.request_prefix.clone());
         let answers = Answers::new(
             spec.resource.metadata_url(),
             spec.policy.initial().clone(),

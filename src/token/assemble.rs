@@ -7,7 +7,7 @@ use super::cache::{RecentlyGood, RejectedCache, VerifiedCache};
 use super::fingerprint::FingerprintKey;
 use super::lookup::{LookupSpec, Lookups, When};
 use super::memory::TokenCaches;
-use super::profile::{Profile, TrustedIssuer};
+use super::profile::{TokenRules, TrustedIssuer};
 use super::revocations::Revocations;
 use super::verify::Verifier;
 use crate::clock::Clock;
@@ -15,7 +15,7 @@ use crate::issuer::{
     Client, Endpoint, EndpointFetch, Fetch, Fetcher, Introspector, KeyFetch, Lifetimes, Location,
     Source,
 };
-use crate::jose::{Algorithms, KeySet};
+use crate::jose::KeySet;
 use crate::resource_uri::ResourceUri;
 use crate::seal::Seal;
 
@@ -36,14 +36,7 @@ pub(crate) struct VerifierSpec {
 /// What a configuration says of one issuer.
 pub(crate) struct IssuerSpec {
     pub(crate) name: Arc<str>,
-    pub(crate) algorithms: Algorithms,
-    pub(crate) audiences: Vec<String>,
-    pub(crate) profile: Profile,
-    pub(crate) scope_claims: Vec<String>,
-    pub(crate) leeway: Duration,
-    pub(crate) request_prefix: Arc<str>,
-    pub(crate) unbound_clients: Vec<String>,
-    pub(crate) machine_suffix: &'static str,
+    pub(crate) rules: TokenRules,
     pub(crate) keys: KeysSpec,
     pub(crate) introspection: Option<IntrospectionSpec>,
 }
@@ -129,7 +122,7 @@ impl<'a> Assembly<'a> {
                 let fetch = KeyFetch {
                     issuer: spec.name.clone(),
                     location,
-                    algorithms: spec.algorithms.clone(),
+                    algorithms: spec.rules.algorithms.clone(),
                     fetcher: self.state.fetcher.clone(),
                 };
                 let earlier = self.earlier.iter().flat_map(|earlier| &earlier.issuers);
@@ -139,14 +132,7 @@ impl<'a> Assembly<'a> {
         let issuer = TrustedIssuer {
             name: spec.name,
             resource: self.resource.clone(),
-            algorithms: spec.algorithms,
-            audiences: spec.audiences,
-            profile: spec.profile,
-            scope_claims: spec.scope_claims,
-            leeway: spec.leeway,
-            request_prefix: spec.request_prefix,
-            unbound_clients: spec.unbound_clients,
-            machine_suffix: spec.machine_suffix,
+            rules: spec.rules,
             keys,
             seal: self.seal.clone(),
         };

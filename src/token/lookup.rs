@@ -259,7 +259,12 @@ fn merged(
     told: Object<'static>,
     issuer: &TrustedIssuer,
 ) -> Object<'static> {
-    let scope_claims: Vec<&str> = issuer.scope_claims.iter().map(String::as_str).collect();
+    let scope_claims: Vec<&str> = issuer
+        .rules
+        .scope_claims
+        .iter()
+        .map(String::as_str)
+        .collect();
     let mut all = signed.clone();
     for names in [&scope_claims, CLIENT_CLAIMS] {
         if names.iter().any(|name| told.has(name)) {

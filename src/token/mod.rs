@@ -33,7 +33,7 @@ pub(crate) use credentials::Credentials;
 pub use health::IssuerHealth;
 pub(crate) use lookup::{Lookups, When};
 pub use principal::{ClaimsError, Identity, Principal};
-pub(crate) use profile::{Profile, TrustedIssuer};
+pub(crate) use profile::{Profile, TokenRules, TrustedIssuer};
 pub use revocations::RevocationError;
 pub(crate) use unverified::Unverified;
 pub(crate) use verify::{Verified, Verifier};

@@ -13,6 +13,14 @@ pub(crate) struct TrustedIssuer {
     /// Compared with `iss` code point by code point.
     pub(crate) name: Arc<str>,
     pub(crate) resource: Arc<ResourceUri>,
+    pub(crate) rules: TokenRules,
+    pub(crate) keys: Arc<KeySource>,
+    /// What its principals seal with.
+    pub(crate) seal: Arc<Seal>,
+}
+
+/// What an issuer's tokens must look like, and how they are read.
+pub(crate) struct TokenRules {
     pub(crate) algorithms: Algorithms,
     /// Accepted besides the resource, exactly as written.
     pub(crate) audiences: Vec<String>,
@@ -25,16 +33,13 @@ pub(crate) struct TrustedIssuer {
     pub(crate) unbound_clients: Vec<String>,
     /// What stands behind the client's id in the subject of a client on its own.
     pub(crate) machine_suffix: &'static str,
-    pub(crate) keys: Arc<KeySource>,
-    /// What its principals seal with.
-    pub(crate) seal: Arc<Seal>,
 }
 
 impl TrustedIssuer {
     /// Whether a token stands for the client itself: its subject is the client, or it has no subject at all.
     pub(crate) fn is_machine(&self, subject: Option<&str>, client_id: Option<&str>) -> bool {
         let is_client =
-            |subject: &str, client| subject.strip_suffix(self.machine_suffix) == Some(client);
+            |subject: &str, client| subject.strip_suffix(self.rules.machine_suffix) == Some(client);
         client_id.is_some_and(|client| {
             subject.is_none_or(|subject| subject == client || is_client(subject, client))
         })
@@ -42,7 +47,7 @@ impl TrustedIssuer {
 
     pub(crate) fn accepts_audience(&self, audience: &str) -> bool {
         self.resource.is_named_by(audience)
-            || self.audiences.iter().any(|listed| listed == audience)
+            || self.rules.audiences.iter().any(|listed| listed == audience)
     }
 }
 

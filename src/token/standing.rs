@@ -41,7 +41,7 @@ impl Verifier {
             .issuers
             .iter()
             .find(|issuer| *issuer.name == *principal.issuer());
-        let leeway = issuer.map_or(Duration::ZERO, |issuer| issuer.leeway);
+        let leeway = issuer.map_or(Duration::ZERO, |issuer| issuer.rules.leeway);
         [
             principal.expiry(),
             principal.expiry().map(|end| end.plus(leeway)),

@@ -145,7 +145,7 @@ impl Verifier {
         };
         let issuer = self.issuer_of(&claims)?;
         let (header, kind) = (
-            Header::read(header, &issuer.algorithms)?,
+            Header::read(header, &issuer.rules.algorithms)?,
             TokenType::read(header)?,
         );
         let signature = jws.signature()?;
@@ -180,7 +180,7 @@ impl Verifier {
         let principal = claims.validate(source, issuer, token.token, now)?;
         let dies_at = principal
             .expiry()
-            .map_or(now, |expiry| expiry.plus(issuer.leeway));
+            .map_or(now, |expiry| expiry.plus(issuer.rules.leeway));
         if let Some(lookups) = lookups {
             self.memory
                 .revocations

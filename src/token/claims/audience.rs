@@ -23,6 +23,7 @@ impl Claims<'_> {
         if audience.is_empty() {
             let is_unbound = |client| {
                 issuer
+                    .rules
                     .unbound_clients
                     .iter()
                     .any(|allowed| allowed == client)
@@ -60,7 +61,7 @@ impl Claims<'_> {
 
 /// Names every audience that would have been accepted.
 fn refused(reason: Reason, issuer: &TrustedIssuer) -> Refusal {
-    let listed = issuer.audiences.iter().map(String::as_str);
+    let listed = issuer.rules.audiences.iter().map(String::as_str);
     let accepted: Vec<&str> = std::iter::once(issuer.resource.as_str())
         .chain(listed)
         .collect();

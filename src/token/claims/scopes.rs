@@ -13,7 +13,7 @@ impl Claims<'_> {
     /// The scopes of the first claim present, never a union: Auth0's `permissions` lists what the user could have,
     /// `scope` what was asked for. Without any such claim there are no scopes.
     pub(super) fn scopes(&self, issuer: &TrustedIssuer) -> Result<Scopes, Refusal> {
-        let claims = issuer.scope_claims.iter();
+        let claims = issuer.rules.scope_claims.iter();
         let mut present = claims.filter_map(|name| Some((name, self.object.get(name)?)));
         let Some((name, claim)) = present.next() else {
             return Ok(Scopes::default());

@@ -19,7 +19,7 @@ impl Claims<'_> {
         now: Timestamp,
     ) -> Option<Refusal> {
         let end = self.time("exp").ok().flatten()?;
-        (now >= end.plus(issuer.leeway)).then(|| expired(end, now))
+        (now >= end.plus(issuer.rules.leeway)).then(|| expired(end, now))
     }
 
     /// When the token expires. Claims of a wrong type are refused before any comparison: they would be wrong in the past
@@ -39,7 +39,7 @@ impl Claims<'_> {
             }
             ClaimSource::Jwt(_)
             | ClaimSource::JwtToIntrospect(_)
-            | ClaimSource::Merged { end_is_told: false } => issuer.leeway,
+            | ClaimSource::Merged { end_is_told: false } => issuer.rules.leeway,
         };
         if source != ClaimSource::Introspection && expires_at.is_none() {
             return Err(Refusal::from(Reason::ExpMissing).got("no exp"));
@@ -49,7 +49,9 @@ impl Claims<'_> {
             _ => {}
         }
         match not_before {
-            Some(start) if start > now.plus(issuer.leeway) => return Err(not_yet(start, now)),
+            Some(start) if start > now.plus(issuer.rules.leeway) => {
+                return Err(not_yet(start, now));
+            }
             _ => {}
         }
         match issued_at {

@@ -20,7 +20,7 @@ impl Claims<'_> {
             }
             ClaimSource::Introspection | ClaimSource::Merged { .. } => self.refuse_other_types()?,
         }
-        self.require_profile(source, issuer.profile)
+        self.require_profile(source, issuer.rules.profile)
     }
 
     /// Refresh tokens are active too, and some servers sign them (RFC 8725bis §3.12).
@@ -67,7 +67,11 @@ impl Claims<'_> {
         if kind == TokenType::AccessToken {
             return Ok(());
         }
-        let has_scopes = issuer.scope_claims.iter().any(|name| self.object.has(name));
+        let has_scopes = issuer
+            .rules
+            .scope_claims
+            .iter()
+            .any(|name| self.object.has(name));
         let got = if let Some(hash) = ["at_hash", "c_hash"]
             .into_iter()
             .find(|name| self.object.has(name))

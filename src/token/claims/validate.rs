@@ -60,7 +60,7 @@ impl Claims<'_> {
             (subject.is_none() && client_id.is_none()) || !jti.is_some_and(is_shown_whole);
         Ok(Principal::new(PrincipalParts {
             issuer: issuer.name.clone(),
-            request_prefix: issuer.request_prefix.clone(),
+            request_prefix: issuer.rules.request_prefix.clone(),
             seal: issuer.seal.clone(),
             binding: self.binding(),
             hash: is_nameless.then(|| Box::new(TokenHash::of(token.as_bytes()))),
