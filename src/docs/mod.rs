@@ -1,4 +1,41 @@
-//! Pages to read: what is longer than the documentation of one item.
+//! The manual: what is longer than the documentation of one item.
+//!
+//! | page | answers |
+//! |---|---|
+//! | [`connecting`] | how to set up an authorization server, and the configuration that goes with it |
+//! | [`scopes`] | how to say which scopes each tool, resource, prompt and method needs |
+//! | [`opaque_tokens`] | how to accept tokens that only their issuer can read, and how to revoke tokens |
+//! | [`sessions`] | what binds a session to its owner, and when a stream of events ends |
+//! | [`axum`] | where the layer goes in an axum router |
+//! | [`deploying`] | what changes with several replicas, a proxy, a probe, a shutdown or a reload |
+//! | [`testing`] | how to test your scope map and your server |
+//! | [`design`] | why the gate works as it does, and what it does not check |
 
 #[doc = include_str!("connecting.md")]
 pub mod connecting {}
+
+#[doc = include_str!("scopes.md")]
+pub mod scopes {}
+
+#[doc = include_str!("opaque_tokens.md")]
+pub mod opaque_tokens {}
+
+#[doc = include_str!("sessions.md")]
+pub mod sessions {}
+
+#[doc = include_str!("axum.md")]
+pub mod axum {}
+
+#[doc = include_str!("deploying.md")]
+pub mod deploying {}
+
+// The module is always there, so that links to it resolve. The page links to items of the feature, so it needs that.
+#[cfg_attr(feature = "testing", doc = include_str!("testing.md"))]
+#[cfg_attr(
+    not(feature = "testing"),
+    doc = "Testing: built with the feature `testing`, which this page is about."
+)]
+pub mod testing {}
+
+#[doc = include_str!("design.md")]
+pub mod design {}

@@ -48,6 +48,7 @@ mod metadata;
 mod origins;
 mod other_signatures;
 mod outages;
+mod pages;
 mod placeholders;
 mod policy;
 mod presentation;
