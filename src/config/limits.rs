@@ -11,7 +11,8 @@ use crate::issuer::Lifetimes;
 /// Declares the limits: each with its documentation, its name in the file and in code, and its default.
 macro_rules! limits {
     ($($(#[$doc:meta])* $name:ident = $default:expr;)*) => {
-        /// Bounds that an operator may need to move. What is not set keeps its default.
+        /// The limits that an operator may need to change. One that is not set has its default, or follows those that are
+        /// set: see [`docs::limits`](crate::docs::limits).
         #[derive(Debug, Clone, Default, Deserialize)]
         #[serde(deny_unknown_fields)]
         pub struct Limits {
@@ -46,51 +47,55 @@ macro_rules! limits {
 }
 
 limits! {
-    /// Longest body that is read to judge the call in it. Default 4 MiB.
+    /// The longest request body that is read to find the call in it. A longer one gets 413. Default 4 MiB.
     max_body_bytes = 4 * MIB;
 
-    /// Longest body of a caller without a token, where something is open to them: a first contact is short. Default 64 KiB.
+    /// The longest body of a request without a token, where something is open without one. With a longer one the request
+    /// gets the 401 of every request without a token. Never more than `max_body_bytes`. Default 64 KiB.
     anonymous_body_bytes = 64 * 1024;
 
-    /// Time for the whole body to arrive. Default 10.
+    /// The time within which the whole body must arrive. A slower one gets 408. Default 10 s.
     body_seconds = 10;
 
-    /// What all bodies together may hold that are read to judge the calls in them and have not arrived in full: without
-    /// it, the longest body for each connection would have no end. One more is answered with 503. At least
-    /// `max_body_bytes`; callers without a token have half of it. A body that comes in one piece with its head does not
-    /// count. Default 256 MiB.
+    /// The memory for all bodies together that are being read and have not arrived in full; half of it for requests
+    /// without a token. A body that does not fit gets 503. A body that comes in one piece with its head does not count.
+    /// At least `max_body_bytes`. Default 256 MiB.
     arriving_bodies_bytes = 256 * MIB;
 
-    /// Time for the decision of [`Builder::decision`](crate::Builder::decision) about a call, or a batch of them; then
-    /// 503. Default 5.
+    /// The time for [`Builder::decision`](crate::Builder::decision) to decide about one request. After it, the request gets
+    /// 503. Default 5 s.
     decision_seconds = 5;
 
-    /// A key set lives at least this long, whatever its headers say: they must not make a hammer of the gate. Default 60.
+    /// The shortest life of a key set, whatever its headers say: no header can make the gate fetch more often.
+    /// Default 60 s.
     jwks_min_seconds = 60;
 
-    /// How long a key set lives when its headers say nothing. Default 600.
+    /// The life of a key set whose headers give none. Default 10 min.
     jwks_default_seconds = 10 * 60;
 
-    /// A key set lives at most this long: so late may a withdrawn key be noticed. Default a day.
+    /// The longest life of a key set, and so the longest delay until a withdrawn key is noticed. Default 24 h.
     jwks_max_seconds = 24 * 60 * 60;
 
-    /// The last good key set serves on this long when no newer one can be had; then 503. Default 6 hours.
+    /// How long the last good key set is used if no newer one can be fetched: counted from its fetch, and never less than
+    /// its life. After it, tokens of the issuer get 503. Default 6 h.
     jwks_stale_seconds = 6 * 60 * 60;
 
-    /// What the cache of verified tokens may weigh; 0 remembers none. Default 32 MiB.
+    /// The estimated size of the cache of verified tokens. Beyond it, tokens are removed and will be verified again; 0
+    /// caches none. Default 32 MiB.
     verified_cache_bytes = 32 * MIB;
 
-    /// A verified token is verified again after this long at the latest. Default 300.
+    /// How long a verified token stays in the cache. After it, the token is verified again. Default 5 min.
     verified_seconds = 5 * 60;
 
-    /// An introspection response that says a token is active is believed this long: so late may a revocation be noticed.
-    /// Default 60.
+    /// How long an introspection response is believed that says a token is active, and so the longest delay until a
+    /// revocation at the issuer is noticed. Default 60 s.
     introspection_active_seconds = 60;
 
-    /// An introspection response that says a token is not active is believed this long. Default 10.
+    /// How long an introspection response is believed that says a token is not active. Default 10 s.
     introspection_inactive_seconds = 10;
 
-    /// Time between two fetches that unknown keys may cause. Default 30.
+    /// The shortest time between two fetches of a key set because of an unknown key. A token whose key may be newer than
+    /// the set gets 503 until the next fetch. It is also the longest pause after failed fetches. Default 30 s.
     unknown_kid_cooldown_seconds = 30;
 }
 

@@ -2,20 +2,24 @@
 //!
 //! | page | answers |
 //! |---|---|
-//! | [`connecting`] | how to set up an authorization server, and the configuration that goes with it |
 //! | [`scopes`] | how to say which scopes each tool, resource, prompt and method needs |
+//! | [`connecting`] | how to set up an authorization server, and the configuration that goes with it |
 //! | [`opaque_tokens`] | how to accept tokens that only their issuer can read, and how to revoke tokens |
 //! | [`sessions`] | what binds a session to its owner, and when a stream of events ends |
 //! | [`axum`] | where the layer goes in an axum router |
+//! | [`configuration`] | what a configuration file holds: every field, and its default |
+//! | [`answers`] | what a client gets in each situation, and how it recovers |
+//! | [`limits`] | which limits there are, and what happens beyond them |
 //! | [`deploying`] | what changes with several replicas, a proxy, a probe, a shutdown or a reload |
+//! | [`troubleshooting`] | which mistake is behind a symptom, and how to fix it |
 //! | [`testing`] | how to test your scope map and your server |
 //! | [`design`] | why the gate works as it does, and what it does not check |
 
-#[doc = include_str!("connecting.md")]
-pub mod connecting {}
-
 #[doc = include_str!("scopes.md")]
 pub mod scopes {}
+
+#[doc = include_str!("connecting.md")]
+pub mod connecting {}
 
 #[doc = include_str!("opaque_tokens.md")]
 pub mod opaque_tokens {}
@@ -26,8 +30,20 @@ pub mod sessions {}
 #[doc = include_str!("axum.md")]
 pub mod axum {}
 
+#[doc = include_str!("configuration.md")]
+pub mod configuration {}
+
+#[doc = include_str!("answers.md")]
+pub mod answers {}
+
+#[doc = include_str!("limits.md")]
+pub mod limits {}
+
 #[doc = include_str!("deploying.md")]
 pub mod deploying {}
+
+#[doc = include_str!("troubleshooting.md")]
+pub mod troubleshooting {}
 
 // The module is always there, so that links to it resolve. The page links to items of the feature, so it needs that.
 #[cfg_attr(feature = "testing", doc = include_str!("testing.md"))]
