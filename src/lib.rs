@@ -133,3 +133,8 @@ pub use revocation::Revocation;
 pub use scope::Scopes;
 pub use stream::{ResponseBody, Streams};
 pub use token::{ClaimsError, Identity, IssuerHealth, Principal, RevocationError};
+
+/// The code in the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

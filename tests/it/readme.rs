@@ -1,98 +1,87 @@
-//! What the README promises that can be held against the code.
+//! What the README promises that can be held against the repository. Its Rust code is compiled as a documentation test.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 
 const README: &str = include_str!("../../README.md");
-const REFUSALS: &str = include_str!("../../src/refusal.rs");
-const LISTS: &str = include_str!("../../src/stream/listing/error.rs");
+const MANIFEST: &str = include_str!("../../Cargo.toml");
 
 #[test]
-fn the_configuration_in_the_readme_makes_a_gate() {
-    let file = blocks("toml").find(|block| block.starts_with("resource = "));
-    let file = file.expect("the README shows a configuration");
-    let config: toolgate::Config = toml::from_str(file).expect("it is one");
-    let gate = config.into_builder().build().expect("it makes a gate");
-    assert_eq!(gate.resource(), "https://mcp.example.com/mcp");
-
-    // With what is commented out for being no default, but the file of keys, which is not there.
-    let whole = file
-        .lines()
-        .filter(|line| !line.contains("jwks_file"))
-        .map(|line| line.strip_prefix("# ").unwrap_or(line).to_owned() + "\n")
-        .collect::<String>()
-        // A variable that is there.
-        .replace("RS_SECRET", "CARGO_PKG_NAME")
-        .replace("SESSION_KEY", "CARGO_PKG_DESCRIPTION");
-    let config: toolgate::Config = toml::from_str(&whole).expect("every field is one");
-    config.into_builder().build().expect("it makes a gate");
+fn the_readme_is_a_doorway_and_not_the_manual() {
+    assert!(README.lines().count() <= 250, "the manual is in src/docs/");
+    assert!(README.len() <= 15 * 1024, "the manual is in src/docs/");
 }
 
 #[test]
-fn every_reason_is_in_the_readme_at_its_level_and_no_other() {
-    let levels = [
-        ("Routine", "INFO"),
-        ("Suspicious", "WARN"),
-        ("Outage", "ERROR"),
-    ];
-    let declared: BTreeMap<&str, &str> = REFUSALS
-        .lines()
-        .filter_map(|line| {
-            let mut words = line.split_whitespace().skip(1);
-            let code = words.next()?.strip_prefix('"')?.strip_suffix('"')?;
-            let loudness = words.nth(1)?;
-            let (_, level) = levels.iter().find(|(name, _)| *name == loudness)?;
-            Some((code, *level))
-        })
-        .collect();
-    let table = README
-        .split_once("| `reason` | level |")
-        .expect("the table of reasons")
-        .1;
-    let told: BTreeMap<&str, &str> = table
-        .lines()
-        .skip(2)
-        .take_while(|line| line.starts_with('|'))
-        .map(|line| {
-            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
-            (cells[1].trim_matches('`'), cells[2])
-        })
-        .collect();
-    assert!(
-        declared.len() > 40,
-        "the reasons in src/refusal.rs are not found any more"
-    );
-    assert_eq!(told, declared);
+fn every_link_of_the_readme_and_of_docs_leads_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = vec![root.join("README.md"), root.join("CONTRIBUTING.md")];
+    files.push(root.join("SECURITY.md"));
+    let docs = fs::read_dir(root.join("docs")).expect("there is docs/");
+    let docs = docs.map(|entry| entry.expect("it is readable").path());
+    files.extend(docs.filter(|path| path.extension().is_some_and(|end| end == "md")));
+    let (mut seen, mut broken) = (0, Vec::new());
+    for file in &files {
+        let text = fs::read_to_string(file).expect("it is text");
+        for target in links(&text).filter(|target| !target.starts_with("https://")) {
+            seen += 1;
+            let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let path = match path {
+                "" => file.clone(),
+                path => file.parent().expect("it is in a folder").join(path),
+            };
+            let leads = match fs::read_to_string(&path) {
+                Ok(text) => anchor.is_empty() || anchors(&text).contains(anchor),
+                // A folder, or a picture.
+                Err(_) => anchor.is_empty() && path.exists(),
+            };
+            if !leads {
+                broken.push(format!("{}: {target}", file.display()));
+            }
+        }
+    }
+    assert!(seen > 25, "hardly a link was found");
+    assert!(broken.is_empty(), "{broken:#?}");
 }
 
 #[test]
-fn every_reason_to_keep_a_list_back_is_in_the_readme_and_no_other() {
-    let codes = |text: &'static str, before: &'static str, after: char| {
-        let found = text.match_indices(before).map(|(at, _)| &text[at + 1..]);
-        let codes = found
-            .filter_map(move |code| code.split_once(after))
-            .map(|(code, _)| code);
-        codes.collect::<std::collections::BTreeSet<&str>>()
+fn the_dependencies_of_the_readme_are_those_that_its_code_is_compiled_with() {
+    let block = README.split("```toml\n").nth(1).expect("it has a manifest");
+    let block = block.split("```").next().unwrap_or_default();
+    let shown: toml::Table = toml::from_str(block).expect("it is TOML");
+    let own: toml::Table = toml::from_str(MANIFEST).expect("it is TOML");
+    let version = |dependency: &toml::Value| {
+        let version = dependency.get("version").unwrap_or(dependency);
+        version.as_str().map(str::to_owned)
     };
-    let declared = codes(LISTS, "\"list_", '"');
-    assert_eq!(
-        declared.len(),
-        10,
-        "the reasons in src/stream/listing/error.rs are not found any more"
-    );
-    let table = README
-        .split_once("why a list was kept back")
-        .expect("the table")
-        .1
-        .split_once("## Limits")
-        .unwrap()
-        .0;
-    assert_eq!(codes(table, "`list_", '`'), declared);
+    let shown = shown["dependencies"].as_table().expect("it is a table");
+    for (name, dependency) in shown.iter().filter(|(name, _)| *name != "toolgate") {
+        let own = &own["dev-dependencies"][name];
+        assert_eq!(version(dependency), version(own), "{name}");
+    }
+    assert!(shown.contains_key("toolgate") && shown.len() > 3);
 }
 
-fn blocks(language: &str) -> impl Iterator<Item = &'static str> {
-    let fence = format!("\n```{language}\n");
-    let pieces: Vec<_> = README.split(fence.as_str()).skip(1).collect();
-    pieces
-        .into_iter()
-        .filter_map(|piece| Some(piece.split_once("\n```")?.0))
+/// The targets of `[text](target)`, outside of code.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    let prose = text.split("```").step_by(2);
+    let starts = prose.flat_map(|prose| prose.split("](").skip(1));
+    starts
+        .filter_map(|rest| rest.split_once(')'))
+        .map(|(target, _)| target)
+}
+
+/// The anchors that GitHub makes of headings.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let prose: String = text.split("```").step_by(2).collect();
+    let headings = prose.lines().filter(|line| line.starts_with('#'));
+    let anchor = |heading: &str| {
+        let heading = heading.trim_start_matches('#').trim().to_lowercase();
+        let kept = heading
+            .chars()
+            .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    headings.map(anchor).collect()
 }
