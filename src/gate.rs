@@ -10,13 +10,13 @@ use crate::answer::{MetadataService, WellKnown};
 use crate::config::{self, Config};
 use crate::config_error::ConfigError;
 use crate::current::Current;
-use crate::events::{GateBuilt, Weakened};
 use crate::explain::{Caller, Explanation};
 use crate::layer::ToolgateLayer;
-use crate::pipeline::{GateState, Pipeline, SessionBinding};
+use crate::pipeline::{GateState, Pipeline};
+use crate::policy::Review;
 use crate::resource_uri::ResourceUri;
 use crate::revocation::Revocation;
-use crate::token::{IssuerHealth, Lookups, RevocationError, When};
+use crate::token::{IssuerHealth, RevocationError};
 
 /// An OAuth 2.1 resource server, ready to be put around services.
 ///
@@ -181,6 +181,24 @@ impl Toolgate {
         self.pipeline.get().explain(caller, body.into()).await
     }
 
+    /// Holds the rules of the scope map against the names of the tools that the server has. A rule with a typo in it
+    /// applies to no tool, and nothing else tells of it: call this in a test.
+    ///
+    /// ```
+    /// # use toolgate::{ScopeMap, Toolgate};
+    /// let gate = Toolgate::builder("https://mcp.example.com/mcp")
+    ///     .issuer("https://auth.example.com")
+    ///     .scopes(ScopeMap::deny_unlisted().tool("delete_files", "files:write"))
+    ///     .build()?;
+    /// let review = gate.review(["delete_file"]);
+    /// assert_eq!(review.unused_rules(), ["delete_files"]);
+    /// assert_eq!(review.tools_without_rule(), ["delete_file"]);
+    /// # Ok::<(), toolgate::ConfigError>(())
+    /// ```
+    pub fn review<S: AsRef<str>>(&self, tools: impl IntoIterator<Item = S>) -> Review {
+        self.pipeline.get().policy.review(tools)
+    }
+
     /// The resource identifier, exactly as configured.
     pub fn resource(&self) -> &str {
         self.fixed.resource.as_str()
@@ -215,7 +233,7 @@ impl Toolgate {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let gate = config::rebuild(&config, &self.fixed.state, &self.pipeline.get())?;
-        announce(&gate);
+        gate.announce();
         self.well_known.replace(gate.well_known.clone());
         self.pipeline.replace(Arc::new(gate));
         Ok(())
@@ -242,7 +260,7 @@ impl Toolgate {
     }
 
     pub(crate) fn new(gate: Pipeline, state: GateState) -> Self {
-        announce(&gate);
+        gate.announce();
         let metadata_url = gate.answers.resource_metadata().to_owned();
         let fixed = Fixed {
             resource: gate.resource.clone(),
@@ -261,72 +279,5 @@ impl Toolgate {
 impl fmt::Debug for Toolgate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Toolgate").field(&self.resource()).finish()
-    }
-}
-
-/// At start-up and at each reload: everything an operator should check against what they meant.
-fn announce(gate: &Pipeline) {
-    let issuers = &gate.verifier.issuers;
-    let names: Vec<&str> = issuers.iter().map(|issuer| issuer.name.as_ref()).collect();
-    let listed = issuers
-        .iter()
-        .flat_map(|issuer| &issuer.rules.audiences)
-        .map(String::as_str);
-    let audiences: Vec<&str> = std::iter::once(gate.resource.as_str())
-        .chain(listed)
-        .collect();
-    let asked = |lookups: &Arc<Lookups>| {
-        let which = match (lookups.when(), lookups.token_prefix()) {
-            (When::Always, None) => "every token".to_owned(),
-            (When::Opaque, None) => "opaque tokens".to_owned(),
-            (When::Always, Some(prefix)) => {
-                format!("JWTs, and opaque tokens that begin with {prefix:?}")
-            }
-            (When::Opaque, Some(prefix)) => format!("opaque tokens that begin with {prefix:?}"),
-        };
-        // Every other string that a stranger makes up is a question at the issuer.
-        let hint = match lookups.token_prefix() {
-            None => " (any string may be one: if they have a prefix in common, set token_prefix)",
-            Some(_) => "",
-        };
-        format!("{}: {which}{hint}", lookups.issuer().name)
-    };
-    let introspected: Vec<String> = gate.verifier.lookups.iter().map(asked).collect();
-    GateBuilt {
-        resource: gate.resource.as_str(),
-        metadata_url: gate.answers.resource_metadata(),
-        issuers: &names,
-        audiences: &audiences,
-        introspected: &introspected,
-        initial_scopes: gate.answers.initial(),
-        callers: &gate.callers,
-        sessions: &gate.sessions,
-        streams: &gate.streams.streams,
-        policy: &gate.policy,
-    }
-    .write();
-    warn(gate);
-}
-
-/// Says what is weaker than it could be.
-fn warn(gate: &Pipeline) {
-    if gate.policy.opens_anything() {
-        Weakened::OpenWithoutToken {
-            resource: gate.resource.as_str(),
-            open: &gate.policy.opened(),
-        }
-        .write();
-    }
-    if gate.sessions.binding == SessionBinding::Off {
-        Weakened::SessionsNotBound.write();
-    }
-    for issuer in &gate.verifier.issuers {
-        if !issuer.rules.unbound_clients.is_empty() {
-            Weakened::TokensWithoutAudience {
-                issuer: &issuer.name,
-                clients: &issuer.rules.unbound_clients,
-            }
-            .write();
-        }
     }
 }

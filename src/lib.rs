@@ -125,8 +125,8 @@ pub use explain::{Caller, Check, CheckOutcome, Explanation};
 pub use gate::Toolgate;
 pub use layer::{ToolgateFuture, ToolgateLayer, ToolgateService};
 pub use policy::{
-    ArgumentsError, CallInfo, Decide, DecisionFailed, Rule, ScopeMap, Verdict, all_of, any_of,
-    base_only, deny, without_token,
+    ArgumentsError, CallInfo, Decide, DecisionFailed, Review, Rule, ScopeMap, Verdict, all_of,
+    any_of, base_only, deny, without_token,
 };
 pub use refusal::{Refusal, RefusalKind};
 pub use revocation::Revocation;

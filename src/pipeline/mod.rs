@@ -3,8 +3,10 @@
 //! `request` is the path, on a `visit`, through the `rooms`, which `assemble` makes of a configuration. `response` is the
 //! way back, `stream_watch` what ends it once the caller would be refused, and `closing` what ends it before the server
 //! does. `origin`, `cors` and `session` are steps that are about HTTP, not about tokens or scopes; `incoming` is the
-//! request's body on its way, `prepared` has the answers that do not change, and `record` makes events of a visit.
+//! request's body on its way, `prepared` has the answers that do not change, `record` makes events of a visit, and
+//! `announce` those of a gate that was built.
 
+mod announce;
 mod assemble;
 mod closing;
 mod cors;

@@ -63,6 +63,7 @@ mod rationing;
 mod readme;
 mod recorded;
 mod reload;
+mod review;
 mod revocation;
 mod rmcp_client;
 mod rmcp_sessions;

@@ -17,7 +17,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("builder", &["gate", "config", "answer", "issuer", "policy"]),
     (
         "gate",
-        &["config", "explain", "layer", "pipeline", "answer", "token"],
+        &[
+            "config", "explain", "layer", "pipeline", "policy", "answer", "token",
+        ],
     ),
     (
         "explain",

@@ -1,0 +1,79 @@
+//! Makes the events of a gate that was built.
+
+use std::sync::Arc;
+
+use super::rooms::Pipeline;
+use super::session::SessionBinding;
+use crate::events::{GateBuilt, Weakened};
+use crate::token::{Lookups, When};
+
+impl Pipeline {
+    /// At start-up and at each reload: everything an operator should check against what they meant.
+    pub(crate) fn announce(&self) {
+        let issuers = &self.verifier.issuers;
+        let names: Vec<&str> = issuers.iter().map(|issuer| issuer.name.as_ref()).collect();
+        let listed = issuers
+            .iter()
+            .flat_map(|issuer| &issuer.rules.audiences)
+            .map(String::as_str);
+        let audiences: Vec<&str> = std::iter::once(self.resource.as_str())
+            .chain(listed)
+            .collect();
+        let introspected: Vec<String> = self.verifier.lookups.iter().map(introspected_at).collect();
+        GateBuilt {
+            resource: self.resource.as_str(),
+            metadata_url: self.answers.resource_metadata(),
+            issuers: &names,
+            audiences: &audiences,
+            introspected: &introspected,
+            initial_scopes: self.answers.initial(),
+            callers: &self.callers,
+            sessions: &self.sessions,
+            streams: &self.streams.streams,
+            policy: &self.policy,
+        }
+        .write();
+        self.warn();
+    }
+
+    /// Says what is weaker than it could be.
+    fn warn(&self) {
+        if self.policy.opens_anything() {
+            Weakened::OpenWithoutToken {
+                resource: self.resource.as_str(),
+                open: &self.policy.opened(),
+            }
+            .write();
+        }
+        if self.sessions.binding == SessionBinding::Off {
+            Weakened::SessionsNotBound.write();
+        }
+        for issuer in &self.verifier.issuers {
+            if !issuer.rules.unbound_clients.is_empty() {
+                Weakened::TokensWithoutAudience {
+                    issuer: &issuer.name,
+                    clients: &issuer.rules.unbound_clients,
+                }
+                .write();
+            }
+        }
+    }
+}
+
+/// Which tokens are introspected at an issuer.
+fn introspected_at(lookups: &Arc<Lookups>) -> String {
+    let which = match (lookups.when(), lookups.token_prefix()) {
+        (When::Always, None) => "every token".to_owned(),
+        (When::Opaque, None) => "opaque tokens".to_owned(),
+        (When::Always, Some(prefix)) => {
+            format!("JWTs, and opaque tokens that begin with {prefix:?}")
+        }
+        (When::Opaque, Some(prefix)) => format!("opaque tokens that begin with {prefix:?}"),
+    };
+    // Every other string that a stranger makes up is a question at the issuer.
+    let hint = match lookups.token_prefix() {
+        None => " (any string may be one: if they have a prefix in common, set token_prefix)",
+        Some(_) => "",
+    };
+    format!("{}: {which}{hint}", lookups.issuer().name)
+}

@@ -1,0 +1,72 @@
+//! Holds the rules for tools against the tools that there are.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::judge::Policy;
+
+/// The rules and the tools that do not fit each other. Made by [`Toolgate::review`](crate::Toolgate::review).
+///
+/// Its text has a line for each of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Review {
+    unused_rules: Vec<String>,
+    tools_without_rule: Vec<String>,
+}
+
+impl Review {
+    /// The names and patterns of rules that apply to none of the tools: a typo, or a tool that is gone. A pattern whose
+    /// tools all have a more exact rule is among them.
+    pub fn unused_rules(&self) -> &[String] {
+        &self.unused_rules
+    }
+
+    /// The tools that no rule is about. They are denied or need only the scopes of every request, as the map was begun
+    /// with [`deny_unlisted`](crate::ScopeMap::deny_unlisted) or [`allow_unlisted`](crate::ScopeMap::allow_unlisted).
+    pub fn tools_without_rule(&self) -> &[String] {
+        &self.tools_without_rule
+    }
+
+    /// Whether every rule applies to a tool, and every tool has a rule.
+    pub fn is_clean(&self) -> bool {
+        self.unused_rules.is_empty() && self.tools_without_rule.is_empty()
+    }
+}
+
+impl Policy {
+    pub(crate) fn review<S: AsRef<str>>(&self, tools: impl IntoIterator<Item = S>) -> Review {
+        let (mut used, mut without_rule) = (BTreeSet::new(), BTreeSet::new());
+        for tool in tools {
+            let name = tool.as_ref();
+            match self.tools.get(name) {
+                Some(found) => {
+                    let written = found.pattern.map_or(name, |pattern| pattern.written());
+                    used.insert(written.to_owned());
+                }
+                None => {
+                    without_rule.insert(name.to_owned());
+                }
+            }
+        }
+        let rules = self.tools.iter().map(|(written, _)| written.to_owned());
+        let unused: BTreeSet<_> = rules.filter(|written| !used.contains(written)).collect();
+        Review {
+            unused_rules: unused.into_iter().collect(),
+            tools_without_rule: without_rule.into_iter().collect(),
+        }
+    }
+}
+
+impl fmt::Display for Review {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_clean() {
+            return f.write_str("every rule applies to a tool, and every tool has a rule");
+        }
+        let unused = self.unused_rules.iter();
+        let unused = unused.map(|rule| format!("rule {rule:?} applies to no tool"));
+        let unruled = self.tools_without_rule.iter();
+        let unruled = unruled.map(|tool| format!("tool {tool:?} has no rule"));
+        let lines: Vec<_> = unused.chain(unruled).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
