@@ -28,6 +28,7 @@ mod explain;
 mod faults;
 mod features;
 mod floods;
+mod gated;
 mod header_names;
 mod health;
 mod hostile;
