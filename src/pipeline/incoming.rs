@@ -3,13 +3,13 @@
 use std::pin::Pin;
 
 use bytes::Bytes;
-use http::Version;
 use http::header::EXPECT;
 use http::request::Parts;
+use http::{Method, Version};
 use http_body::Body;
 
 use crate::call::{self, Bodies, RequestBody};
-use crate::refusal::Refusal;
+use crate::refusal::{Reason, Refusal};
 
 /// As it came, being read, or read: whichever it is, a refusal can still discard the rest of it.
 pub(crate) enum IncomingBody<B> {
@@ -35,10 +35,18 @@ impl<B: Body<Data = Bytes> + Send + 'static> IncomingBody<B> {
         }
     }
 
-    /// Holds where there is no body.
-    pub(super) async fn expect_none(&mut self, bodies: &Bodies) -> Result<(), Refusal> {
+    /// Refuses any body: that of a request with this method has none.
+    pub(super) async fn expect_none(
+        &mut self,
+        bodies: &Bodies,
+        method: &Method,
+    ) -> Result<(), Refusal> {
         if let Some(body) = self.begin() {
-            Box::pin(bodies.expect_none(body)).await?;
+            let is_none = Box::pin(bodies.expect_none(body)).await;
+            is_none.map_err(|refusal| match refusal.reason() {
+                Reason::UnexpectedBody => refusal.got(format!("{method} with a body")),
+                _ => refusal,
+            })?;
             *self = Self::Read(Bytes::new());
         }
         Ok(())

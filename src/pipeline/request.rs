@@ -175,12 +175,7 @@ impl Pipeline {
             // GET and the like ask for nothing that could be open without a token.
             let permit = self.policy.permit_bodiless(visit.grant());
             let permit = permit.ok_or(NotOpen::NoCall)?;
-            body.expect_none(&self.bodies)
-                .await
-                .map_err(|refusal| match refusal.reason() {
-                    Reason::UnexpectedBody => refusal.got(format!("{} with a body", parts.method)),
-                    _ => refusal,
-                })?;
+            body.expect_none(&self.bodies, &parts.method).await?;
             let head = Head::read(&parts.headers);
             head.refuse_upgrade()?;
             let session = self.sessions.open(&head, visit.principal())?;
@@ -201,25 +196,11 @@ impl Pipeline {
         let edits = head.edits();
 
         // 7. call rule, and an operator's own decision about what the rules let pass
-        let judged = match session {
-            Err(refusal) if visit.caller.is_some() => Err(refusal),
-            session => {
-                let permit = self.policy.authorize(visit.grant(), &calls);
-                permit.map(|permit| (permit, session))
-            }
-        };
-        // Names are noted for the log alone, and of what is allowed it seldom has them.
-        let is_allowed = matches!(judged, Ok((_, Ok(_)))) && self.decision.is_none();
-        if self.events.shows_what_is_asked(is_allowed) {
-            visit.note(&calls);
-        }
-        let (mut permit, session) = judged?;
+        let (mut permit, session) = self.authorize(visit, &calls, session)?;
         let expected = calls.expected_response(self.policy.filters_lists());
         if let Some(own) = &self.decision {
             permit = Box::pin(self.ask_custom_decision(own, permit, visit, calls, bytes)).await?;
         }
-        // For a request without a token the session comes last: a call that is not open needs a token, whatever the
-        // session is.
         Ok(Permitted {
             permit,
             session: session?,
@@ -239,6 +220,29 @@ impl Pipeline {
             expected: ExpectedResponse::unread(parts),
             edits: head.edits_of_unread(),
         })
+    }
+
+    /// The call rule. The session of a caller is judged before it. For a request without a token the session comes last: a
+    /// call that is not open needs a token, whatever the session is.
+    fn authorize(
+        &self,
+        visit: &mut Visit,
+        calls: &Calls<'_>,
+        session: Result<OpenedSession, Refusal>,
+    ) -> Result<(Permit, Result<OpenedSession, Refusal>), Refusal> {
+        let judged = match session {
+            Err(refusal) if visit.caller.is_some() => Err(refusal),
+            session => {
+                let permit = self.policy.authorize(visit.grant(), calls);
+                permit.map(|permit| (permit, session))
+            }
+        };
+        // Names are noted for the log alone, and of what is allowed it seldom has them.
+        let is_allowed = matches!(judged, Ok((_, Ok(_)))) && self.decision.is_none();
+        if self.events.shows_what_is_asked(is_allowed) {
+            visit.note(calls);
+        }
+        judged
     }
 
     async fn ask_custom_decision(
