@@ -30,7 +30,7 @@ struct RefusalFacts {
 }
 
 impl Refusal {
-    /// What the refusal is on the wire; see the table in the README.
+    /// What the refusal is on the wire; see the table in [`docs::answers`](crate::docs::answers).
     pub fn kind(&self) -> RefusalKind {
         self.reason.kind()
     }

@@ -32,7 +32,7 @@ use crate::policy::ScopeMap;
 
 /// A gate's configuration as a file holds it; any serde format will do.
 ///
-/// Unknown fields are errors, so that a typo cannot switch a check off. The README shows every field.
+/// Unknown fields are errors, so that a typo cannot switch a check off. [`docs::configuration`](crate::docs::configuration) shows every field.
 ///
 /// ```
 /// let config: toolgate::Config = toml::from_str(r#"

@@ -11,6 +11,7 @@
 //! | [`answers`] | what a client gets in each situation, and how it recovers |
 //! | [`limits`] | which limits there are, and what happens beyond them |
 //! | [`deploying`] | what changes with several replicas, a proxy, a probe, a shutdown or a reload |
+//! | [`operating`] | what the log says, what every reason code means, and how the issuers are |
 //! | [`troubleshooting`] | which mistake is behind a symptom, and how to fix it |
 //! | [`testing`] | how to test your scope map and your server |
 //! | [`design`] | why the gate works as it does, and what it does not check |
@@ -41,6 +42,9 @@ pub mod limits {}
 
 #[doc = include_str!("deploying.md")]
 pub mod deploying {}
+
+#[doc = include_str!("operating.md")]
+pub mod operating {}
 
 #[doc = include_str!("troubleshooting.md")]
 pub mod troubleshooting {}

@@ -91,6 +91,11 @@ impl TokensRevoked<'_> {
     }
 }
 
+/// All streams are closed by [`Toolgate::close_streams`](crate::Toolgate::close_streams).
+pub(crate) fn streams_closed() {
+    tracing::info!(target: "toolgate", "streams are closed");
+}
+
 /// A stream ended, since a new request with its token would be refused. Text that a caller chose is
 /// [cleaned](super::clean) already.
 pub(crate) struct StreamEnded<'e> {

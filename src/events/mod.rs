@@ -12,5 +12,7 @@ mod text;
 
 pub(crate) use decided::{Decided, Events};
 pub(crate) use issuers::{DocumentFetch, key_skipped, secret_not_replaced};
-pub(crate) use lifecycle::{GateBuilt, ResponseWithheld, StreamEnded, TokensRevoked, Weakened};
+pub(crate) use lifecycle::{
+    GateBuilt, ResponseWithheld, StreamEnded, TokensRevoked, Weakened, streams_closed,
+};
 pub(crate) use text::{Names, causes, clean, clean_causes, with_causes};

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
 
+use crate::events;
 use crate::refusal::{Reason, Refusal};
 
 /// Whether streams are being closed. It outlives every configuration.
@@ -18,6 +19,7 @@ impl Closing {
         // In this order: a stream that does not see the flag is told.
         self.has_begun.store(true, Ordering::SeqCst);
         self.begins.notify_waiters();
+        events::streams_closed();
     }
 
     /// Refuses to open another stream to listen to.

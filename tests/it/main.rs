@@ -54,6 +54,7 @@ mod pages_answers;
 mod pages_compatibility;
 mod pages_configuration;
 mod pages_limits;
+mod pages_operating;
 mod pages_troubleshooting;
 mod placeholders;
 mod policy;

@@ -98,6 +98,26 @@ fn no_page_sends_its_reader_back_to_the_readme() {
     }
 }
 
+#[test]
+fn every_page_is_linked_from_others_and_named_by_a_link() {
+    let pages = pages();
+    for Page { name, text } in &pages {
+        for mention in ["`docs::", "`crate::docs::"] {
+            let bare = text.match_indices(mention);
+            let mut before = bare.map(|(position, _)| &text[..position]);
+            assert!(before.all(|text| text.ends_with('[')), "{name}: {mention}");
+        }
+        let (link, anchored) = (
+            format!("](crate::docs::{name})"),
+            format!("](crate::docs::{name}#"),
+        );
+        let others = pages.iter().filter(|other| other.name != *name);
+        let linking =
+            others.filter(|page| page.text.contains(&link) || page.text.contains(&anchored));
+        assert!(linking.count() >= 2, "{name}");
+    }
+}
+
 /// rustdoc checks links to items, and not what is behind `#`.
 #[test]
 fn every_anchor_is_a_heading() {
@@ -107,7 +127,10 @@ fn every_anchor_is_a_heading() {
         for (place, anchor) in anchors(name, text) {
             let page = pages.iter().find(|page| page.name == place);
             let page = page.unwrap_or_else(|| panic!("{name}: no page {place}"));
-            let mut headings = page.text.lines().filter_map(|line| line.strip_prefix("# "));
+            let mut headings = page.text.lines().filter_map(|line| {
+                let deeper = line.strip_prefix('#')?;
+                deeper.trim_start_matches('#').strip_prefix(' ')
+            });
             assert!(
                 headings.any(|heading| slug(heading) == anchor),
                 "{name}: {place}#{anchor}"

@@ -4,8 +4,10 @@ use std::fs;
 
 use http::Method;
 use serde_json::{Value, json};
+use toolgate::testing::Fault;
 use toolgate::{Issuer, ScopeMap, Sessions};
 
+use crate::faults::{METADATA, fail};
 use crate::logs::{Log, listen};
 use crate::world::{World, bare, call, post};
 
@@ -19,11 +21,7 @@ const SHOWN: [&str; 7] = [
 #[tokio::test]
 async fn a_token_for_something_else_is_logged_as_the_page_says() {
     let (log, _guard) = listen();
-    let world = World::with(|builder, server| {
-        let issuer = Issuer::new(server.issuer()).audience("https://api.example.com");
-        builder.issuer(issuer).scopes(ScopeMap::allow_unlisted())
-    })
-    .await;
+    let world = World::new().await;
     let page = Page::read(&world);
 
     let token = world.token().without("aud").mint();
@@ -32,7 +30,6 @@ async fn a_token_for_something_else_is_logged_as_the_page_says() {
 
     for (section, audience) in [
         ("The audience is wrong", "account"),
-        ("A slash is missing or too many", "https://api.example.com/"),
         ("The client sends its ID token", "client-1"),
     ] {
         world
@@ -40,6 +37,15 @@ async fn a_token_for_something_else_is_logged_as_the_page_says() {
             .await;
         page.assert_shows(section, &log);
     }
+
+    let listing = World::with(|builder, server| {
+        let issuer = Issuer::new(server.issuer()).audience("https://api.example.com");
+        builder.issuer(issuer).scopes(ScopeMap::allow_unlisted())
+    })
+    .await;
+    let with_slash = listing.token().audience("https://api.example.com/").mint();
+    listing.list_with(&with_slash).await;
+    Page::read(&listing).assert_shows("A slash is missing or too many", &log);
 
     let id_token = world.token().header("typ", "JWT").claim("nonce", "n");
     world.list_with(&id_token.without("scope").mint()).await;
@@ -63,6 +69,15 @@ async fn a_misspelled_issuer_is_logged_as_the_page_says() {
     .await;
     other.gate.warm_up().await;
     Page::read(&other).assert_shows_event("The issuer is spelled differently", &last_error(&log));
+}
+
+#[tokio::test]
+async fn keys_that_cannot_be_fetched_are_logged_as_the_page_says() {
+    let (log, _guard) = listen();
+    let world = World::new().await;
+    fail(&world, METADATA, Some(&Fault::Status(404)));
+    world.gate.warm_up().await;
+    Page::read(&world).assert_shows_event("The keys cannot be fetched", &last_error(&log));
 }
 
 #[tokio::test]
