@@ -111,6 +111,7 @@ mod resource_uri;
 mod revocation;
 mod scope;
 mod seal;
+mod secret_source;
 
 pub mod docs;
 #[cfg(feature = "testing")]

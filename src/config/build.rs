@@ -60,18 +60,8 @@ fn state(code_only: CodeOnly, problems: &mut Problems) -> Result<GateState, Flaw
         ConfigProblem::not_allowed("http_client", fix).because(why)
     }));
     let key = problems.keep(SealingKey::random().ok_or_else(no_randomness));
-    Ok(GateState {
-        verifier: VerifierState {
-            fetcher: fetcher?,
-            clock,
-            revocations: Arc::default(),
-            recently_good: Arc::default(),
-        },
-        decider,
-        key: Arc::new(key?),
-        arriving: Arc::default(),
-        closing: Arc::default(),
-    })
+    let verifier = VerifierState::new(fetcher?, clock);
+    Ok(GateState::new(verifier, decider, key?))
 }
 
 fn no_randomness() -> ConfigProblem {

@@ -5,9 +5,10 @@ use super::introspection::{Authentication, IntrospectionTable, WhenName};
 use super::issuer::Issuer;
 use super::secret::{secret_of, without_newline};
 use crate::config_error::{ConfigProblem, Flawed, Problems};
-use crate::issuer::{AssertionSigner, Client, Location, SecretSource, metadata_urls};
+use crate::issuer::{AssertionSigner, Client, Location, metadata_urls};
 use crate::jose::{Algorithm, SigningKey};
 use crate::resource_uri::HttpUrl;
+use crate::secret_source::SecretSource;
 use crate::token::{IntrospectionSpec, When};
 
 /// Whether and how an issuer is asked. Each field is checked in any case.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 use crate::config_error::ConfigProblem;
-use crate::issuer::{FileSecret, NoSecret, SecretSource};
+use crate::secret_source::{FileSecret, NoSecret, SecretSource};
 
 /// Where a secret is. It never shows itself: not in `Debug`, in an error or in a log.
 ///

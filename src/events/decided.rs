@@ -6,9 +6,9 @@ use tracing::Level;
 
 use super::ration::Rations;
 use crate::clock::{Clock, Timestamp};
-use crate::refusal::Severity;
+use crate::refusal::{Reason, Severity};
 
-/// Knows how the decisions of one gate are logged.
+/// Takes the decisions of one gate, and hands each to the sinks: today the log.
 #[derive(Debug)]
 pub(crate) struct Events {
     clock: Clock,
@@ -40,7 +40,7 @@ pub(crate) struct Decided<'e> {
 
 /// The level of an event, and what rationing did to it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct EventLevel {
+struct EventLevel {
     level: Level,
     /// Whether it is at DEBUG for the many others like it.
     is_rationed: bool,
@@ -81,20 +81,29 @@ impl Events {
         })
     }
 
-    /// The level of a request that is allowed; `None` where that is not logged.
-    pub(crate) fn level_of_allowed(&self) -> Option<EventLevel> {
-        is_logged(Level::DEBUG).then_some(EventLevel::own(Level::DEBUG))
+    /// A request was allowed. The event is made only where a sink takes it.
+    pub(crate) fn allowed<'e>(&self, decided: impl FnOnce() -> Decided<'e>) {
+        if is_logged(Level::DEBUG) {
+            decided().write(EventLevel::own(Level::DEBUG));
+        }
     }
 
-    /// The level of a refusal; `None` where that is not logged. Only what strangers can cause at will is rationed: once a
-    /// signature held, no denial is.
-    pub(crate) fn level_of_refused(
+    /// A request was refused. The event is made only where a sink takes it.
+    pub(crate) fn refused<'e>(
         &self,
-        severity: Severity,
-        code: &'static str,
+        reason: Reason,
         is_strangers: bool,
-    ) -> Option<EventLevel> {
-        let own = EventLevel::own(match severity {
+        decided: impl FnOnce() -> Decided<'e>,
+    ) {
+        if let Some(level) = self.level_of_refused(reason, is_strangers) {
+            decided().write(level);
+        }
+    }
+
+    /// `None` for a refusal that is not logged. Only what strangers can cause at will is rationed: once a signature held,
+    /// no denial is.
+    fn level_of_refused(&self, reason: Reason, is_strangers: bool) -> Option<EventLevel> {
+        let own = EventLevel::own(match reason.severity() {
             Severity::Outage => Level::ERROR,
             Severity::Suspicious => Level::WARN,
             Severity::Routine => Level::INFO,
@@ -106,7 +115,7 @@ impl Events {
         if !is_strangers {
             return Some(own);
         }
-        match self.rations.take_turn(code, self.now()) {
+        match self.rations.take_turn(reason.code(), self.now()) {
             Some(suppressed) => Some(EventLevel {
                 suppressed: (suppressed > 0).then_some(suppressed),
                 ..own
@@ -130,7 +139,7 @@ impl EventLevel {
 }
 
 impl Decided<'_> {
-    pub(crate) fn write(&self, event: EventLevel) {
+    fn write(&self, event: EventLevel) {
         at!(
             event.level,
             event,

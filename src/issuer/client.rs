@@ -8,9 +8,9 @@ use serde_json::json;
 
 use super::failure::IntrospectionFailure;
 use super::fetch::Form;
-use super::secret::SecretSource;
 use crate::clock::Timestamp;
 use crate::jose::{SigningKey, unique_id};
+use crate::secret_source::SecretSource;
 
 /// The ways of RFC 6749 §2.3, RFC 6750 and RFC 7523.
 pub(crate) enum Client {

@@ -2,7 +2,7 @@
 //!
 //! `fetch` speaks HTTP to it, and alone does; `discovery` finds what it publishes, and a `source` keeps that as new as it
 //! need be: its `keys`, and the `endpoint` where it introspects. `introspector` introspects a token there, as a `client` with
-//! a `secret`; `single_flight` makes one request of many. Fetches and introspections run in a task of their own: a `flight`.
+//! a secret; `single_flight` makes one request of many. Fetches and introspections run in a task of their own: a `flight`.
 //!
 //! What is fetched here is not judged here: whose token it is, and whether it is good, is for `token` to say.
 
@@ -19,7 +19,6 @@ mod introspector;
 mod keys;
 mod last_outcome;
 mod response;
-mod secret;
 mod single_flight;
 mod source;
 mod state;
@@ -33,7 +32,6 @@ pub(crate) use fetch::{Fetcher, HttpClientBuilder};
 pub(crate) use introspector::Introspector;
 pub(crate) use keys::{KeyFetch, KeySource};
 pub(crate) use response::IntrospectionResponse;
-pub(crate) use secret::{FileSecret, NoSecret, SecretSource};
 pub(crate) use single_flight::{Lane, NoOutcome, SingleFlight};
 pub(crate) use source::{Fetch, MAX_WAIT, Source};
 pub(crate) use state::Lifetimes;

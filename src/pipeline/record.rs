@@ -17,9 +17,7 @@ const NOTHING_OPEN: &str = "nothing is open without a token";
 
 impl Pipeline {
     pub(super) fn record_allowed(&self, visit: &Visit, parts: &Parts) {
-        if let Some(level) = self.events.level_of_allowed() {
-            self.decided(visit, parts).write(level);
-        }
+        self.events.allowed(|| self.decided(visit, parts));
     }
 
     /// `hidden` is what was wrong where the caller is told nothing but to get a token.
@@ -32,13 +30,18 @@ impl Pipeline {
     ) {
         // Strangers can make all but a token that its issuer signed, or said to be active.
         let is_strangers = visit.caller.is_none() && !refusal.names_issuer();
-        let severity = refusal.reason().severity();
-        let Some(level) = self
-            .events
-            .level_of_refused(severity, refusal.code(), is_strangers)
-        else {
-            return;
-        };
+        self.events.refused(refusal.reason(), is_strangers, || {
+            self.denied(visit, parts, refusal, hidden)
+        });
+    }
+
+    fn denied(
+        &self,
+        visit: &Visit,
+        parts: &Parts,
+        refusal: &Refusal,
+        hidden: Option<&Refusal>,
+    ) -> Decided<'_> {
         let fact = |fact| {
             let hidden = || hidden?.log_fact(fact);
             refusal.log_fact(fact).or_else(hidden).map(clean)
@@ -46,7 +49,7 @@ impl Pipeline {
         let is_insufficient = refusal.kind() == RefusalKind::InsufficientScope;
         let required = refusal.required().filter(|_| is_insufficient);
         let decided = self.decided(visit, parts);
-        let decided = Decided {
+        Decided {
             reason: Some(refusal.code()),
             issuer: fact(Fact::Issuer).or(decided.issuer),
             subject: fact(Fact::Subject).or(decided.subject),
@@ -57,8 +60,7 @@ impl Pipeline {
             got: fact(Fact::Got),
             source: source_of(refusal, hidden),
             ..decided
-        };
-        decided.write(level);
+        }
     }
 
     fn decided(&self, visit: &Visit, parts: &Parts) -> Decided<'_> {

@@ -139,6 +139,10 @@ impl Pipeline {
             visit.caller = Some(self.verifier.verify(credentials.token(), now).await?);
         }
         if let Some(principal) = visit.principal() {
+            //    whether it is theirs to use, which is not remembered
+            holder::prove(principal.binding())?;
+
+            // 5. base rule, before a byte of the body is read
             visit.admitted = Some(self.admit(principal)?);
         }
         let permitted = self.judge_call(visit, parts, body).await?;
@@ -148,12 +152,8 @@ impl Pipeline {
         Ok(permitted)
     }
 
-    /// Whether the caller may ask at all: the end of step 4, and step 5.
+    /// Step 5: the rules about who may ask at all, and the scopes that every request needs.
     pub(crate) fn admit(&self, principal: &Principal) -> Result<Admitted, Refusal> {
-        //    whether it is theirs to use, which is not remembered
-        holder::prove(principal.binding())?;
-
-        // 5. base rule, before a byte of the body is read
         self.callers.check(principal)?;
         self.policy.admit(principal.grant())
     }

@@ -1,20 +1,22 @@
-//! What the path of a request leads through, in its order.
+//! What the path of a request leads through, in its order, and how a configuration makes it.
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::closing::Closing;
 use super::cors::Cors;
 use super::origin::Origins;
 use super::prepared::PreparedAnswers;
-use super::session::SessionIds;
+use super::session::{SessionIds, SessionsSpec};
 use crate::answer::{Answers, WellKnown};
-use crate::call::Bodies;
+use crate::call::{Arriving, Bodies, BodyLimits};
 use crate::events::Events;
-use crate::policy::{Callers, OwnDecision, Policy};
+use crate::policy::{Callers, Decider, OwnDecision, Policy};
 use crate::resource_uri::ResourceUri;
+use crate::seal::SealingKey;
 use crate::stream::StreamPolicy;
-use crate::token::Verifier;
+use crate::token::{Verifier, VerifierSpec, VerifierState};
 
 /// A configuration at work: everything that a request is held against.
 pub(crate) struct Pipeline {
@@ -35,10 +37,90 @@ pub(crate) struct Pipeline {
     pub(crate) prepared: PreparedAnswers,
 }
 
+/// A configuration, checked.
+pub(crate) struct PipelineSpec {
+    pub(crate) resource: Arc<ResourceUri>,
+    pub(crate) well_known: WellKnown,
+    pub(crate) origins: Origins,
+    pub(crate) cors: Cors,
+    pub(crate) verifier: VerifierSpec,
+    pub(crate) callers: Callers,
+    pub(crate) bodies: BodyLimits,
+    pub(crate) sessions: SessionsSpec,
+    pub(crate) streams: StreamPolicy,
+    pub(crate) policy: Policy,
+    /// For an operator's own decision about the calls of a request.
+    pub(crate) decision_time: Duration,
+}
+
+/// What outlives a configuration.
+pub(crate) struct GateState {
+    pub(crate) verifier: VerifierState,
+    pub(crate) decider: Option<Arc<dyn Decider>>,
+    /// What is sealed with where no key is configured.
+    pub(crate) key: Arc<SealingKey>,
+    pub(crate) arriving: Arc<Arriving>,
+    pub(crate) closing: Arc<Closing>,
+}
+
 impl Pipeline {
+    /// Has each room make itself of what is configured for it. `None` only where the system has no randomness to give.
+    pub(crate) fn assemble(
+        spec: PipelineSpec,
+        state: &GateState,
+        earlier: Option<&Self>,
+    ) -> Option<Self> {
+        let sessions = SessionIds::new(spec.sessions, &spec.resource, &state.key);
+        // A caller who is not known yet is told to ask the first issuer.
+        let first = spec.verifier.issuers.first();
+        let request_prefix = first.map(|issuer| issuer.rules.request_prefix.clone());
+        let answers = Answers::new(
+            spec.resource.metadata_url(),
+            spec.policy.initial().clone(),
+            request_prefix.unwrap_or_default(),
+        );
+        let earlier = earlier.map(|earlier| &earlier.verifier);
+        Some(Self {
+            resource: spec.resource,
+            well_known: Arc::new(spec.well_known),
+            events: Events::new(state.verifier.clock.clone()),
+            origins: spec.origins,
+            cors: spec.cors,
+            verifier: Verifier::assemble(spec.verifier, &state.verifier, &sessions.seal, earlier)?,
+            callers: spec.callers,
+            bodies: Bodies::new(spec.bodies, state.arriving.clone()),
+            sessions,
+            policy: spec.policy,
+            decision: state.decider.clone().map(|decider| OwnDecision {
+                decider,
+                time: spec.decision_time,
+            }),
+            streams: spec.streams,
+            closing: state.closing.clone(),
+            prepared: PreparedAnswers::new(&answers, spec.cors),
+            answers,
+        })
+    }
+
     /// Whether anything depends on what the body asks for. If not, it stays unread.
     pub(crate) fn depends_on_calls(&self) -> bool {
         self.policy.depends_on_calls() || self.decision.is_some()
+    }
+}
+
+impl GateState {
+    pub(crate) fn new(
+        verifier: VerifierState,
+        decider: Option<Arc<dyn Decider>>,
+        key: SealingKey,
+    ) -> Self {
+        Self {
+            verifier,
+            decider,
+            key: Arc::new(key),
+            arriving: Arc::default(),
+            closing: Arc::default(),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use super::rooms::Pipeline;
 use crate::current::Current;
 use crate::events::{StreamEnded, clean};
+use crate::holder;
 use crate::log_facts::Fact;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::token::{Credentials, Principal};
@@ -65,6 +66,8 @@ async fn judge(
         .verifier
         .verify_again(credentials, principal)
         .await?;
+    // By the issuer's newest answer the token may be bound now, and no request is here to prove possession.
+    holder::prove(verified.principal.binding())?;
     pipeline.admit(&verified.principal)?;
     Ok(verified.principal)
 }

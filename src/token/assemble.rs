@@ -57,10 +57,21 @@ pub(crate) struct IntrospectionSpec {
 
 /// What outlives a configuration.
 pub(crate) struct VerifierState {
-    pub(crate) fetcher: Fetcher,
+    fetcher: Fetcher,
     pub(crate) clock: Clock,
-    pub(crate) revocations: Arc<Revocations>,
-    pub(crate) recently_good: Arc<RecentlyGood>,
+    revocations: Arc<Revocations>,
+    recently_good: Arc<RecentlyGood>,
+}
+
+impl VerifierState {
+    pub(crate) fn new(fetcher: Fetcher, clock: Clock) -> Self {
+        Self {
+            fetcher,
+            clock,
+            revocations: Arc::default(),
+            recently_good: Arc::default(),
+        }
+    }
 }
 
 impl Verifier {

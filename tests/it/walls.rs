@@ -63,6 +63,7 @@ const NOUNS: &[&str] = &[
     "revocation",
     "scope",
     "seal",
+    "secret_source",
 ];
 
 /// Where little of a room is to be known: (who takes it, from where, which names).
