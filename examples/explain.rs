@@ -1,13 +1,12 @@
-//! Why would this token be let in, or not? Each check of the gate in order, for operators.
+//! Explains why a request would be admitted or refused: each check of the gate in order, for operators.
 //!
 //! ```text
 //! cargo run --example explain -- config.toml --token-file token.txt --call delete_file
 //! ```
 //!
-//! It takes the same file as `serve`, and asks the same authorization servers; it serves nothing. Without
-//! `--token-file` it asks as somebody without a token. Instead of a tool, `--body FILE` is the whole JSON-RPC
-//! message. It ends with 0 where the request would be let in, with 1 where not, and with 2 where it cannot tell what
-//! was meant.
+//! It takes the same file as `serve` and sends requests to the same authorization servers, but serves nothing. Without
+//! `--token-file` the request has no token. Instead of a tool, `--body FILE` gives the whole JSON-RPC message. The exit
+//! code is 0 if the request would be admitted, 1 if not, and 2 if the arguments are not understood.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,

@@ -1,8 +1,7 @@
 //! The gate around a bare hyper service, on HTTP/1.1 and HTTP/2: `cargo run --example hyper`.
 //!
-//! It differs from `quickstart` in two lines: there is no router, so the layer is put around the service
-//! itself, and hyper is handed the result through hyper-util's adapter. The metadata document is served all
-//! the same.
+//! It differs from `quickstart` in two lines. There is no router, so the layer is put around the service itself, and
+//! hyper gets the result through hyper-util's adapter. The metadata document is served as well.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -61,8 +60,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// The inner service takes `RequestBody<B>` where it took `B` before: the bytes that were judged, or else the
-/// body as it arrives, because nothing here depends on what is in it.
+/// The inner service takes `RequestBody<B>` where it took `B` before. This is either the bytes that were checked or, as
+/// here, where no rule depends on the body, the body as it arrives.
 async fn greet(
     request: Request<RequestBody<Incoming>>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {

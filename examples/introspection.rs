@@ -1,8 +1,8 @@
-//! Opaque tokens, and taking one back: `cargo run --example introspection`.
+//! Opaque tokens, and how to revoke one: `cargo run --example introspection`.
 //!
-//! It differs from `quickstart` in that tokens say nothing to anybody but their issuer, so the gate asks it
-//! (RFC 7662), and that Enter revokes the token that was printed. The layer is the same, and so is all a
-//! client sees.
+//! It differs from `quickstart` in that only the issuer can read the tokens, so the gate introspects them (RFC 7662),
+//! and in that Enter revokes the token that was printed. The layer is the same, and so is everything that a client
+//! sees.
 #![allow(
     clippy::print_stdout,
     reason = "a program that people start talks to them"
@@ -22,13 +22,12 @@ use toolgate::{Introspection, Issuer, Revocation, ScopeMap, Toolgate};
 
 mod shared;
 
-/// How long a token of this authorization server lives at most. After that nobody need remember that it was
-/// revoked.
+/// The longest life of a token of this authorization server. After that, its revocation may be forgotten.
 const LONGEST_LIFE: Duration = Duration::from_secs(3600);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // Yours may be Ory Hydra, Zitadel, Clerk, …: their tokens are opaque unless told otherwise.
+    // Yours may be Ory Hydra, Zitadel, Clerk, …: their tokens are opaque by default.
     let authorization_server = AuthorizationServer::builder()
         .client("mcp-server", "s3cret")
         .start()
@@ -65,7 +64,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     );
     println!("  -d '{call}'\n");
     println!(
-        "It is allowed, and its issuer is asked about it once a minute. Enter revokes it here and now."
+        "It is allowed, and introspected once a minute. Press Enter to revoke it here and now."
     );
 
     let runtime = Handle::current();
@@ -77,7 +76,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         {
             let revocation = Revocation::token(issuer, "token-1");
             match runtime.block_on(revoking.revoke(revocation, LONGEST_LIFE)) {
-                Ok(()) => println!("revoked: the same command is a 401 now"),
+                Ok(()) => println!("revoked: the same command gets 401 now"),
                 Err(why) => println!("not revoked: {why}"),
             }
         }

@@ -1,7 +1,7 @@
 //! A protected MCP server to try out, with everything it needs: `cargo run --example quickstart`.
 //!
-//! It starts a development authorization server and an rmcp server behind a gate, and prints what to type.
-//! This is the base of the examples; the others say how they differ from it.
+//! It starts a development authorization server and an rmcp server behind a gate, and prints the commands to try. It is
+//! the base of the examples; the others say how they differ from it.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -21,7 +21,7 @@ use toolgate::{ScopeMap, Toolgate, any_of, base_only, deny};
 
 mod shared;
 
-/// Where the MCP server listens, and its authorization server, unless the port is taken or you say otherwise.
+/// The usual ports of the MCP server and of its authorization server.
 const LISTEN: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 3000);
 const ISSUER: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 4000);
 
@@ -39,7 +39,8 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), Box<dyn Error>> {
     let options = Options::parse(env::args().skip(1))?;
 
-    // Somebody has to issue tokens. Yours will be Keycloak, Entra, Auth0, …: below, only its URL changes.
+    // The tokens come from a development server. Yours will come from Keycloak, Entra, Auth0, …: only the URL changes
+    // below.
     let authorization_server = AuthorizationServer::builder()
         .listen(vacant(options.issuer, ISSUER)?)
         .scopes([
@@ -52,10 +53,10 @@ async fn run() -> Result<(), Box<dyn Error>> {
         .start()
         .await;
 
-    // Every decision will be a line on stderr, and one says what was built.
+    // Every decision will be a line on stderr. The first line shows the effective configuration.
     shared::log("toolgate=debug")?;
 
-    // The gate: who may issue tokens for this server, and which scopes which tool needs.
+    // The gate: which issuer to trust for this server, and which scopes each tool needs.
     let listener = TcpListener::bind(vacant(options.listen, LISTEN)?).await?;
     let resource = format!("http://{}/mcp", listener.local_addr()?);
     let gate = Toolgate::builder(resource)
@@ -84,7 +85,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     Ok(shared::serve(listener, app, &gate).await?)
 }
 
-/// What to try. Every command in it can be pasted as it is.
+/// The text to start with. Every command in it can be pasted as it is.
 fn welcome(gate: &Toolgate, authorization_server: &AuthorizationServer) -> String {
     let (mcp, metadata, issuer) = (
         gate.resource(),
@@ -119,47 +120,47 @@ fn welcome(gate: &Toolgate, authorization_server: &AuthorizationServer) -> Strin
   !!  {NOTICE}
   !!  The authorization server takes no passwords. Never let anything real trust it.
 
-  Every request needs the scope mcp:use, and on top of it
+  Every request needs the scope mcp:use. In addition, these tools need:
 
-    whoami         nothing else
+    whoami         nothing
     get_weather    weather:read
     report_*       reports:read or admin
     delete_file    files:write, or admin, which implies it
-    wipe           nobody may, whatever the token grants
+    wipe           refused, whatever the token grants
 
-  Tools, resources and prompts that no rule names are refused.
+  Tools, resources and prompts without a rule are refused.
 
 
   IN A TERMINAL
 
-  1. Without a token: 401, and a challenge that says where to find out more.
+  1. Without a token: 401, and a challenge with the address of the metadata document.
 
     curl -i {mcp}
 
-  2. There: the metadata document. It names the authorization server.
+  2. The metadata document, at that address. It names the authorization server.
 
     curl -i {metadata}
 
-  3. Skip the login: a token of Alice's with mcp:use and weather:read, good for an hour.
+  3. Skip the login: a token of Alice with mcp:use and weather:read, valid for an hour.
 
     TOKEN={token}
 
-  4. A tool that it allows: 200.
+  4. A tool that this token allows: 200.
 
     {get_weather}
 
-  5. A tool that needs files:write: 403, and a challenge that names all it takes. MCP clients
+  5. A tool that needs files:write: 403, and a challenge that names all scopes. MCP clients
      answer it by asking the user for more ("step-up").
 
     {delete_file}
 
-  6. A tool that nobody may call: 403, and no scope to ask for.
+  6. A tool that is refused to everyone: 403, and no scope to request.
 
     {wipe}
 
-  7. The call of number 4 as clients of the 2026-07-28 revision send it, with method and name
-     in headers too. Change one of these: 400, because an answer must not depend on who reads
-     which of the two.
+  7. The call of number 4 as clients of revision 2026-07-28 send it, with method and name
+     in headers too. Change one of these: 400, because a proxy may read the headers, and the
+     server the body.
 
     curl -i {mcp} -H "Authorization: Bearer $TOKEN" \
       -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' \
@@ -169,7 +170,7 @@ fn welcome(gate: &Toolgate, authorization_server: &AuthorizationServer) -> Strin
 
   WITH AN MCP CLIENT
 
-  Give it this URL, and nothing else: {mcp}
+  Give it only this URL: {mcp}
 
     npx @modelcontextprotocol/inspector
     claude mcp add --transport http toolgate {mcp}
@@ -177,25 +178,25 @@ fn welcome(gate: &Toolgate, authorization_server: &AuthorizationServer) -> Strin
   In the Inspector choose "Add Servers", "Add manually" and the transport "streamable-http", in VS
   Code "MCP: Add Server…", "HTTP".
 
-  When it connects it meets the 401 of number 1, finds the authorization server, registers itself
+  When it connects, it gets the 401 of number 1, finds the authorization server, registers itself
   there and opens your browser. The page asks who you want to be and what the client may do: allow
-  it, and the client is connected with a token for mcp:use and weather:read: whoami says who you
-  are, get_weather works. delete_file needs more: a client that knows step-up opens the page once
-  more, now for files:write. (Clients on version 1 of the TypeScript SDK refresh the token they have
-  instead, and stop at the 403: its issue 2255.)
+  it, and the client gets a token for mcp:use and weather:read. whoami then says who you
+  are, and get_weather works. delete_file needs more: a client with step-up opens the page once
+  more, for files:write. (Clients with version 1 of the TypeScript SDK refresh their token
+  instead, and stop at the 403: see its issue 2255.)
 
-  Ctrl-C stops both servers. What the gate decides appears below.
+  Ctrl-C stops both servers. The decisions of the gate appear below.
 
 "#
     )
 }
 
-/// The address that was asked for; or else the usual one, so that URLs stay the same; or else a free one.
+/// The address from the command line, or else the usual one, so that URLs stay the same, or else a free one.
 fn vacant(asked: Option<SocketAddr>, usual: (Ipv4Addr, u16)) -> Result<SocketAddr, String> {
     let address = asked.unwrap_or(usual.into());
     match (std::net::TcpListener::bind(address), asked) {
         (Ok(_), Some(_)) if !address.ip().is_loopback() => Err(format!(
-            "{address} is not on this machine alone, and everyone may log in here"
+            "{address} is not on this machine alone, and everyone may log in here without a password"
         )),
         (Ok(_), _) => Ok(address),
         (Err(_), None) => Ok((Ipv4Addr::LOCALHOST, 0).into()),

@@ -1,7 +1,8 @@
-//! Who is calling, inside a tool of an rmcp server: `cargo run --example rmcp`.
+//! Finds the caller inside a tool of an rmcp server: `cargo run --example rmcp`.
 //!
-//! It differs from `quickstart` in that its one tool asks: rmcp keeps the HTTP request's parts for handlers,
-//! and the gate left the principal in their extensions. The layer is the same, and so is all a client sees.
+//! It differs from `quickstart` in that its one tool asks who is calling: rmcp keeps the parts of the HTTP request for
+//! handlers, and the gate put the principal into their extensions. The layer is the same, and so is everything that a
+//! client sees.
 #![allow(
     clippy::print_stdout,
     reason = "a program that people start talks to them"
@@ -31,7 +32,7 @@ impl Notes {
             .get::<Parts>()
             .and_then(|parts| parts.extensions.get::<Principal>())
             .ok_or_else(|| ErrorData::internal_error("this server is not behind a gate", None))?;
-        // `identity` is what to store and compare: two issuers may both have an `alice`.
+        // Store and compare `identity`: two issuers may both have an `alice`.
         let owner = principal.identity();
         Ok(format!("{owner:?} has no notes yet."))
     }
@@ -48,7 +49,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .scopes(ScopeMap::deny_unlisted().tool("count_notes", "notes:read"))
         .build()?;
 
-    // On a public host, `.with_allowed_hosts(["mcp.example.com"])`: rmcp answers only to names it is told.
+    // On a public host, add `.with_allowed_hosts(["mcp.example.com"])`: rmcp answers only to host names that it is
+    // given.
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
         .with_json_response(true);

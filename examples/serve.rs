@@ -4,9 +4,10 @@
 //! cargo run --example serve -- config.toml [--listen ADDRESS]
 //! ```
 //!
-//! It differs from `quickstart` in that the gate is not built in code but from a file, which may change while
-//! it runs (it is looked at every second, and on SIGHUP), and that it brings no authorization server along. Without `--listen` it listens on the resource's own host and port. The README shows every
-//! field of the file. `RUST_LOG` says what is logged; `toolgate=debug` shows every decision.
+//! It differs from `quickstart` in that the gate is built from a file, which may change while it runs (it is checked
+//! every second, and on SIGHUP), and in that it starts no authorization server. Without `--listen` it listens on the
+//! resource's own host and port. The page `docs::configuration` shows every field of the file. `RUST_LOG` sets what is
+//! logged; `toolgate=debug` shows every decision.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -63,13 +64,13 @@ async fn run() -> Result<(), Box<dyn Error>> {
     Ok(shared::serve(listener, app, &gate).await?)
 }
 
-/// An error says which fields are wrong, and how to fix each.
+/// Builds a gate from a file. An error says which fields are wrong, and how to fix each.
 fn gate_from(file: &Path) -> Result<Toolgate, Box<dyn Error>> {
     let config = config::read(&fs::read_to_string(file)?)?;
     Ok(config.into_builder().build()?)
 }
 
-/// Takes over what the file says when it has changed, or when told to. A bad one changes nothing.
+/// Reloads the file when it has changed, and on SIGHUP. A file with mistakes changes nothing.
 async fn follow(file: PathBuf, gate: Toolgate) {
     let told = Arc::new(Notify::new());
     tokio::spawn(listen_for_hangups(told.clone()));
@@ -91,7 +92,7 @@ async fn follow(file: PathBuf, gate: Toolgate) {
     }
 }
 
-/// SIGHUP, as service managers send it to have a configuration read again.
+/// Waits for SIGHUP, by which service managers have a configuration read again.
 async fn listen_for_hangups(told: Arc<Notify>) {
     #[cfg(unix)]
     if let Ok(mut hangups) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())
@@ -107,7 +108,8 @@ fn reload(file: &Path, gate: &Toolgate) -> Result<(), Box<dyn Error>> {
     Ok(gate.reload(config::read(&fs::read_to_string(file)?)?)?)
 }
 
-/// Where clients will look for the resource: right where nothing stands in between, as on a developer's machine.
+/// The address of the resource, as clients see it. It is right to listen there if nothing is in between, as on a
+/// developer's machine.
 fn address_of(resource: &str) -> Result<String, Box<dyn Error>> {
     let resource: Uri = resource.parse()?;
     let port = resource
@@ -120,14 +122,14 @@ fn address_of(resource: &str) -> Result<String, Box<dyn Error>> {
     Ok(format!("{}:{port}", resource.host().unwrap_or_default()))
 }
 
-/// The MCP server at the path of the resource. The layer goes on last, around everything: the metadata
-/// document is not below the resource's path, and requests to other paths need a token too.
+/// Serves MCP at the path of the resource. The layer comes last, around everything: the metadata document is not below
+/// the resource's path, and requests to other paths need a token too.
 fn protected(gate: &Toolgate) -> Result<Router, Box<dyn Error>> {
     let resource: Uri = gate.resource().parse()?;
     let host = resource.host().unwrap_or_default();
     let mcp = shared::mcp_service(host, StreamableHttpServerConfig::default());
     Ok(Router::new()
-        // A path like `/:tenant` means itself here, and is no pattern of an older axum.
+        // A path like `/:tenant` is taken literally, and not as a pattern of an older axum.
         .without_v07_checks()
         .route_service(resource.path(), mcp)
         .layer(gate.layer()))

@@ -1,4 +1,4 @@
-//! The builder: a configuration, plus what no file can hold.
+//! The builder: a configuration, and the settings that only code can give.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,9 @@ use crate::gate::Toolgate;
 use crate::issuer::HttpClientBuilder;
 use crate::policy::{Decide, ScopeMap};
 
-/// Collects what a gate is made from. Nothing is checked before [`build`](Self::build).
+/// Collects the settings of a gate. Nothing is checked before [`build`](Self::build).
+///
+/// An issuer and a [`ScopeMap`] are required; everything else has a default.
 #[must_use = "a builder does nothing until it is built"]
 pub struct Builder {
     config: Config,
@@ -21,83 +23,86 @@ pub struct Builder {
 impl Toolgate {
     /// Starts a gate for the server with this resource identifier: the URL that clients are given.
     ///
-    /// Tokens must name it as their audience, and the metadata document is served under it.
+    /// Tokens must name it as their audience, exactly as written here. The metadata document is served below its
+    /// origin.
     pub fn builder(resource: impl Into<String>) -> Builder {
         Builder::from(Config::new(resource))
     }
 }
 
 impl Config {
-    /// The builder behind the file, for what only code can give.
+    /// Turns the configuration into a builder, to add the settings that only code can give.
     pub fn into_builder(self) -> Builder {
         Builder::from(self)
     }
 }
 
 impl Builder {
-    /// Trusts an authorization server. A plain URL is enough for one that names the resource in `aud`
-    /// and publishes its keys; [`Issuer`] has the rest. May be said several times.
+    /// Trusts an authorization server; may be called repeatedly. A plain URL is enough if its tokens have the resource
+    /// as their `aud` and it publishes its keys. [`Issuer`] has the settings for all others.
     pub fn issuer(mut self, issuer: impl Into<Issuer>) -> Self {
         self.config.issuers.push(issuer.into());
         self
     }
 
-    /// Says which scopes which tool needs. A gate without this cannot be built: "authenticated is
-    /// enough" is a decision too, and reads [`ScopeMap::allow_unlisted`].
+    /// Sets the scopes that each tool needs. It is required: if a valid token is enough, say so by
+    /// [`ScopeMap::allow_unlisted`].
     pub fn scopes(mut self, scopes: ScopeMap) -> Self {
         self.config.scopes = Some(scopes);
         self
     }
 
-    /// Describes the server in its metadata document.
+    /// Sets the members of the metadata document that describe the server.
     pub fn metadata(mut self, metadata: Metadata) -> Self {
         self.config.metadata = metadata;
         self
     }
 
-    /// Lets web pages of this origin talk to the server, besides those of its own origin and of this
-    /// machine. `null` and a whole scheme that is not http (`vscode-webview://*`) are possible too.
+    /// Allows web pages of this origin to call the server, besides those of its own origin and of loopback hosts. It
+    /// may also be `null`, or a whole scheme that is not http: `vscode-webview://*`.
     pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
         self.config.origins.allow(origin.into());
         self
     }
 
-    /// Lets every web page talk to the server. What protects it then is the token alone.
+    /// Allows every web page to call the server. Then only the token protects it. `build()` refuses it beside
+    /// [`without_token`](crate::without_token).
     pub fn allow_any_origin(mut self) -> Self {
         self.config.origins.allow_any();
         self
     }
 
-    /// Writes no CORS headers, because a CORS layer outside of the gate does.
+    /// Writes no CORS headers. Use it if a CORS layer outside of the gate writes them.
     pub fn leave_cors_to_others(mut self) -> Self {
         self.config.origins.leave_cors_to_others();
         self
     }
 
-    /// Says how sessions are bound to their owners; by default they are, by a key of this gate alone.
+    /// Sets how sessions are bound to their owners. By default they are bound with a random key, which is lost at
+    /// restart.
     pub fn sessions(mut self, sessions: Sessions) -> Self {
         self.config.sessions = sessions;
         self
     }
 
-    /// Sets limits other than the default ones.
+    /// Sets limits that differ from the defaults.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.config.limits = limits;
         self
     }
 
-    /// Speaks with authorization servers by these client settings: a private CA, a proxy, a client
-    /// certificate. Redirects stay off and every fetch stays bounded in time and size.
+    /// Sets how the client for requests to authorization servers is built: a private CA, a proxy, a client certificate.
+    /// Redirects stay off, and every fetch stays bounded in time and size.
     ///
-    /// The settings are for `https`. Plain `http`, which is for this machine alone, goes by a client of the
-    /// gate's own: no proxy of these settings or of the environment can divert it, and `localhost` is
-    /// 127.0.0.1 or `[::1]` whatever a resolver says.
+    /// The settings are for `https`. Plain `http` is for loopback only and has a client of its own: no proxy, of these
+    /// settings or of the environment, can divert it, and `localhost` is 127.0.0.1 or `[::1]`, whatever a resolver
+    /// says.
     pub fn http_client(mut self, client: HttpClientBuilder) -> Self {
         self.code_only.http_client = client;
         self
     }
 
-    /// Asks this about every call that the scope map lets pass: both must agree.
+    /// Sets a decision of your own. It is called for every call that the scope map allows, and both must agree.
     pub fn decision(mut self, decision: impl Decide) -> Self {
         self.code_only.decider = Some(Arc::new(decision));
         self
@@ -110,11 +115,11 @@ impl Builder {
         self
     }
 
-    /// Parses and checks everything. Talks to nobody: a gate can be built while its authorization
-    /// server is down.
+    /// Parses and checks all settings, and builds the gate. It makes no network request: a gate can be built while its
+    /// authorization server is down.
     ///
     /// # Errors
-    /// Where no gate can be made from what was given. [`ConfigError`] names every value that is wrong.
+    /// [`ConfigError`] names every value that is wrong, not just the first.
     pub fn build(self) -> Result<Toolgate, ConfigError> {
         let (gate, state) = config::build(&self.config, self.code_only)?;
         Ok(Toolgate::new(gate, state))

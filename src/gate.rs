@@ -1,4 +1,4 @@
-//! The built gate: a cheap handle on everything a request is held against.
+//! The built gate: a cheap handle on everything that requests are checked against.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +20,8 @@ use crate::token::{IssuerHealth, RevocationError};
 
 /// An OAuth 2.1 resource server, ready to be put around services.
 ///
+/// [`Toolgate::builder`] makes one from code, [`Config::into_builder`] from a file.
+///
 /// ```
 /// use toolgate::{ScopeMap, Toolgate};
 ///
@@ -36,12 +38,12 @@ use crate::token::{IssuerHealth, RevocationError};
 /// # }
 /// ```
 ///
-/// Cloning it, and taking several layers of it, is cheap: all share one set of keys.
+/// Clones and layers are cheap: all of them share one set of keys, caches and revocations, and one configuration.
 #[derive(Clone)]
 pub struct Toolgate {
     pipeline: Arc<Current<Pipeline>>,
     well_known: Arc<Current<WellKnown>>,
-    /// What no reload changes.
+    /// The parts that no reload changes.
     fixed: Arc<Fixed>,
 }
 
@@ -53,37 +55,38 @@ struct Fixed {
 }
 
 impl Toolgate {
-    /// The layer to put around an MCP server; with axum as the last call on the root router.
+    /// Makes the layer to put around an MCP server. With axum, add it by the last call on the root router: see
+    /// [`docs::axum`](crate::docs::axum).
     pub fn layer(&self) -> ToolgateLayer {
         ToolgateLayer {
             pipeline: self.pipeline.clone(),
         }
     }
 
-    /// A service that answers with the metadata document alone, to be mounted at every one of
-    /// [`metadata_paths`](Self::metadata_paths) where the layer sits too deep to see them.
+    /// Makes a service that serves the metadata document and nothing else. Mount it at each of
+    /// [`metadata_paths`](Self::metadata_paths) if the layer sits too deep in the router to see requests for them.
     pub fn metadata_service(&self) -> MetadataService {
         MetadataService(self.well_known.clone())
     }
 
-    /// The paths at which the gate answers by itself, without a token.
+    /// Lists the paths that the gate itself answers, without a token.
     pub fn metadata_paths(&self) -> Vec<String> {
         self.well_known.get().paths().map(str::to_owned).collect()
     }
 
-    /// Where clients find the metadata document: the `resource_metadata` of every challenge.
+    /// The URL of the metadata document: `resource_metadata` in every challenge.
     pub fn metadata_url(&self) -> &str {
         &self.fixed.metadata_url
     }
 
-    /// Fetches keys wherever it is time to, and says how it then stands with each issuer. Not needed: a gate
-    /// that was not warmed up fetches keys with the first tokens.
+    /// Fetches the keys of each issuer if they are due, and returns the [health](Self::health) of every issuer. It is
+    /// optional: without it, the first tokens cause the fetch.
     ///
-    /// It waits where tokens would have to wait, and for ten seconds at most; soon after a failed fetch it
-    /// begins no other one. So it also suits the readiness probe of a server that has no traffic yet. Like
-    /// requests, it needs a Tokio runtime that goes on running.
+    /// It waits as long as a request would, and at most ten seconds; soon after a failed fetch it starts no new one. So
+    /// it also suits the readiness probe of a server that has no traffic yet. Like requests, it needs a Tokio runtime
+    /// that keeps running.
     ///
-    /// An issuer that is down is no reason not to start: its tokens are answered with 503 until it is back.
+    /// Start the server even if an issuer is down: until it is back, its tokens get 503.
     ///
     /// ```no_run
     /// # async fn start(gate: toolgate::Toolgate) {
@@ -99,11 +102,11 @@ impl Toolgate {
         self.health()
     }
 
-    /// How it stands with each issuer, as far as requests and [`warm_up`](Self::warm_up) have found out.
-    /// Waits for nothing and fetches nothing.
+    /// Returns the health of each issuer, as far as requests and [`warm_up`](Self::warm_up) have found out. It does not
+    /// wait and fetches nothing.
     ///
-    /// Whether one issuer that is down makes the server unready is for the probe to say: restarting or
-    /// isolating servers because of an authorization server seldom helps.
+    /// Your probe decides whether one issuer that is down makes the server unready. Restarting or isolating servers
+    /// because of an authorization server seldom helps.
     ///
     /// ```
     /// use toolgate::{IssuerHealth, Toolgate};
@@ -116,21 +119,20 @@ impl Toolgate {
         self.pipeline.get().verifier.health()
     }
 
-    /// Refuses tokens from now on whose issuer's word still holds: one token, or all that a subject or a client
-    /// was issued until now. It takes effect with the next request, remembered tokens and look-ups under way
-    /// included.
+    /// Refuses tokens that their issuer would still accept: one token, or all tokens that a subject or a client was
+    /// issued until now. It takes effect with the next request, for cached tokens and for introspections under way too.
+    /// Streams of events that such a token opened end, unless [`Streams`](crate::Streams) lets them go on.
     ///
-    /// It is remembered for `longest_life`: write how long the tokens concerned can live at most, or one that
-    /// lives longer is accepted again after that. Of a subject's and a client's tokens those are refused that
-    /// do not say when they were issued, or were before, or up to a minute after, since clocks differ: more,
-    /// where tokens were accepted that were dated further ahead. Whoever was let in before is not any more, and
-    /// their streams of events end, as far as [`Streams`](crate::Streams) says.
+    /// The gate remembers the revocation for `longest_life`. Use the longest life of the tokens concerned: a token that
+    /// lives longer is accepted again after that. A token of the subject or client is refused if it has no `iat`, or
+    /// one that is at most a minute after now, since clocks differ. If the gate has accepted tokens that were dated
+    /// further ahead, these are refused too.
     ///
-    /// It is in force before the first await: once the future was polled, dropping it takes nothing back. A future that
-    /// is never polled revokes nothing.
+    /// The revocation is in force before the first await: to drop the future after its first poll takes nothing back. A
+    /// future that is never polled revokes nothing.
     ///
-    /// A gate remembers this in memory: tell each one, and tell it again after a restart, or have the
-    /// authorization server asked about every token ([`Introspection::every_token`]).
+    /// A gate keeps revocations in memory: revoke at every replica, and again after a restart, or have every token
+    /// introspected ([`Introspection::every_token`]).
     ///
     /// [`Introspection::every_token`]: crate::Introspection::every_token
     ///
@@ -145,8 +147,8 @@ impl Toolgate {
     /// ```
     ///
     /// # Errors
-    /// Where the gate trusts no such issuer, and where it remembers as many revocations as it can. Nothing is
-    /// revoked then.
+    /// An error is returned if the gate does not trust this issuer, and if it remembers as many revocations as it can.
+    /// Then nothing is revoked.
     pub async fn revoke(
         &self,
         revocation: Revocation,
@@ -159,13 +161,14 @@ impl Toolgate {
             .await
     }
 
-    /// Why would this request be let in, or refused? Each check in order, with what it expected and got, for
-    /// operators and their tests; never for callers, who could learn from it how to get past the next check.
+    /// Explains why the gate would admit or refuse a request: each check in order, with what it expected and what it
+    /// got. It is for operators and their tests. Do not show it to callers, who could learn from it how to pass the
+    /// next check.
     ///
-    /// The body is that of a POST, one JSON-RPC message or a batch. It takes the path of every other one, so
-    /// keys may be fetched, an issuer be asked, a decision of your own be made; but no service is called, and
-    /// nothing is logged as a decision. Origins are not part of it, and mirrored headers are those that a right client
-    /// sends with this body.
+    /// `body` is the body of a POST: one JSON-RPC message, or a batch. The request passes the checks that a real one
+    /// does, so keys may be fetched, the token introspected and [`Decide`](crate::Decide) called; but no service is
+    /// called, and no decision is logged. Origins and sessions are not checked. Mirrored headers are taken to be those
+    /// that a correct client sends with this body.
     ///
     /// ```
     /// # async fn ask(gate: &toolgate::Toolgate, token: &str) {
@@ -204,16 +207,13 @@ impl Toolgate {
         self.fixed.resource.as_str()
     }
 
-    /// Puts another configuration in the place of this one, for this gate and all of its layers at once: issuers,
-    /// rules, metadata, origins, sessions and limits. Requests under way end under what they began with; a stream of
-    /// events ends at once where a new request with its token would now be refused, as far as
-    /// [`Streams`](crate::Streams) says.
+    /// Replaces the configuration of this gate and of all its layers at once: issuers, rules, metadata, origins,
+    /// sessions and limits. The resource must be the same, and the settings that only code can give stay.
     ///
-    /// Verified tokens are forgotten, and [revocations](Self::revoke) are not. Keys of an issuer about which nothing
-    /// has changed go on serving, and newer ones are fetched with their next use. Sessions go on, unless their key is
-    /// gone.
-    ///
-    /// The resource stays, and so does what only code can give.
+    /// A request under way is finished under the configuration that it began with. A stream of events ends if a new
+    /// request with its token would now be refused, unless [`Streams`](crate::Streams) lets it go on. The cache of
+    /// verified tokens is emptied, and [revocations](Self::revoke) are kept. The keys of an unchanged issuer stay in
+    /// use until they are fetched again. Sessions go on, unless their key was removed.
     ///
     /// ```
     /// # fn reload(gate: &toolgate::Toolgate, file: &str) -> Result<(), Box<dyn std::error::Error>> {
@@ -223,10 +223,10 @@ impl Toolgate {
     /// ```
     ///
     /// # Errors
-    /// Where no gate can be made from the configuration, and where the resource is another. [`ConfigError`] names every
-    /// value that is wrong. The configuration there was then stays, whole.
+    /// An error is returned if the configuration is not valid, and if it names another resource. [`ConfigError`] names
+    /// every value that is wrong. The gate then keeps its configuration unchanged.
     pub fn reload(&self, config: Config) -> Result<(), ConfigError> {
-        // One at a time, or the metadata of one could stand beside the gate of another.
+        // Reloads take turns, or the metadata of one could be served beside the pipeline of another.
         let _alone = self
             .fixed
             .reloading
@@ -239,11 +239,11 @@ impl Toolgate {
         Ok(())
     }
 
-    /// Ends all streams of events, for good, so that a graceful shutdown ends too.
+    /// Ends all streams of events, for good, so that a graceful shutdown can finish.
     ///
-    /// A stream that a client listens on ends at once, at the end of an event; the answer to a call may finish as it may
-    /// after its token has expired ([`Streams`](crate::Streams)). A request for a new stream to listen on is answered with
-    /// 503. All other requests are served as before.
+    /// A stream that a client listens on ends at once, at the end of an event; the response to a call may finish as if
+    /// its token had expired ([`Streams`](crate::Streams)). A request for a new stream to listen on gets 503. All other
+    /// requests are served as before.
     ///
     /// ```no_run
     /// # async fn serve(gate: toolgate::Toolgate, app: axum::Router, listener: tokio::net::TcpListener) -> std::io::Result<()> {

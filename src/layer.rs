@@ -18,7 +18,7 @@ use crate::current::Current;
 use crate::pipeline::{IncomingBody, Pipeline};
 use crate::stream::ResponseBody;
 
-/// Puts the gate around a service. Made by [`Toolgate::layer`](crate::Toolgate::layer).
+/// Puts the gate around a service. [`Toolgate::layer`](crate::Toolgate::layer) makes it.
 #[derive(Debug, Clone)]
 pub struct ToolgateLayer {
     pub(crate) pipeline: Arc<Current<Pipeline>>,
@@ -35,10 +35,11 @@ impl<S> Layer<S> for ToolgateLayer {
     }
 }
 
-/// A service that only verified and allowed requests reach.
+/// A service that only verified and authorized requests reach.
 ///
-/// Requests that need no I/O are answered and logged in `call`: the metadata, preflights, and refusals of foreign origins,
-/// of requests without a token and of credentials that cannot be read. The rest is done as the future is polled.
+/// Requests that need no I/O are answered and logged in `call`: the metadata, preflights, and refusals of foreign
+/// origins, of requests without a token and of credentials that cannot be read. All others are processed while the
+/// future is polled.
 #[derive(Debug, Clone)]
 pub struct ToolgateService<S> {
     pipeline: Arc<Current<Pipeline>>,
@@ -61,8 +62,8 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // The service that was polled is the ready one; its clone need not be. What being ready took is given back
-        // with it, if the request is refused.
+        // The service that was polled is the ready one; its clone may not be. If the request is refused, dropping the
+        // service gives its readiness back.
         let unready = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, unready);
         let pipeline = self.pipeline.look();
@@ -86,7 +87,7 @@ where
 #[must_use = "futures do nothing unless polled"]
 pub struct ToolgateFuture<T, E>(Outcome<T, E>);
 
-/// What is answered at once costs no box. It is never an error, so nothing depends on what errors are.
+/// Answers without I/O need no box. They are never errors, so they do not depend on the type of errors.
 enum Outcome<T, E> {
     AtOnce(Ready<T>),
     Awaited(Pin<Box<dyn Future<Output = Result<T, E>> + Send>>),

@@ -1,8 +1,11 @@
-//! An OAuth 2.1 resource server for MCP servers, as one tower layer: every request must carry a token that
-//! was issued for *this* server, is still good, and allows *the very tool being called*.
+//! An OAuth 2.1 resource server for MCP servers, as one tower layer: every request must carry a token that was issued
+//! for *this* server, is still valid, and allows *the very tool being called*.
 //!
-//! Anything else gets the answer that makes an MCP client recover by itself (RFC 6750, RFC 9728), and
-//! nothing reaches the handler.
+//! Any other request gets an answer from which an MCP client recovers by itself (RFC 6750, RFC 9728), and does not
+//! reach the handler.
+//!
+//! The manual is in [`docs`]. Start with [`docs::connecting`] for your authorization server and [`docs::scopes`] for
+//! your rules.
 //!
 //! # In one line
 //!
@@ -21,47 +24,52 @@
 //! # }
 //! ```
 //!
-//! The layer goes around any `Service<Request<B>>` alike: an axum router, a bare hyper service, rmcp's
-//! `StreamableHttpService`. Handlers find the caller in the request's extensions: [`Principal`].
+//! The layer goes around any `Service<Request<B>>`: an axum router, a bare hyper service, rmcp's
+//! `StreamableHttpService`. Handlers find the caller in the extensions of the request: [`Principal`]. A gate can also
+//! be made from a file: [`Config`].
 //!
 //! # The path of a request
 //!
-//! `src/pipeline/request.rs` reads like this list:
+//! The gate takes each request through nine steps. `src/pipeline/request.rs` reads like this list; [`docs::design`]
+//! gives the reasons.
 //!
-//! 1. **metadata**: a well-known path of ours is answered, to everybody.
-//! 2. **origin**: a web page that may not talk to the server is refused; the preflight of one that may
-//!    is answered.
-//! 3. **credentials**: the token is taken off the head. None, malformed and several are three answers. Without a token
-//!    the request continues to step 6 only if some operation is open by name ([`without_token`]), and is admitted only if
-//!    all it asks for is.
-//! 4. **verify**: whose token it is: it becomes a [`Principal`], by its signature or by introspection, or is rejected
-//!    (401), or cannot be verified right now (503). This is remembered. **holder**: whether it is theirs to use; this is not.
-//! 5. **base rule**: whether the caller may ask at all, and the scopes that every request needs, before a byte of
-//!    the body is read.
-//! 6. **read the call**: which methods, tools, resources and prompts the body names, and whether the session is the
-//!    caller's. What cannot be read with certainty is refused.
-//! 7. **call rule**: the scopes those need, all of them in one challenge; and a decision of your own, if you
-//!    have one: [`Decide`].
-//! 8. **hand over**: without the token, with the principal, and with the same bytes that were judged.
-//! 9. **on the way back**: lists are cut down to what the caller may call, where that is asked for
-//!    ([`ScopeMap::list_callable`]), the id of a session is bound to whom it is given ([`Sessions`]), a stream
-//!    of events ends with its token ([`Streams`]), and browsers are allowed to read the answer.
+//! 1. **metadata**: a request for a well-known path of the gate is answered, without a token.
+//! 2. **origin**: a request of a web page is refused unless the origin of the page is allowed. The preflight of an
+//!    allowed page is answered.
+//! 3. **credentials**: the token is taken off the head. A missing, a malformed and a repeated token get three different
+//!    answers. Without a token the request continues to step 6 only if some operation is open by name
+//!    ([`without_token`]), and is admitted only if all it asks for is.
+//! 4. **verify**: the token is verified, by its signature or by introspection. It becomes a [`Principal`], is rejected
+//!    (401), or cannot be verified right now (503). The result is cached. **holder**: a token that is bound to a key is
+//!    rejected, since no proof of possession is supported yet; this is not cached.
+//! 5. **base rule**: the client and the claims are checked, and the scopes that every request needs, before a byte of the
+//!    body is read.
+//! 6. **read the call**: the gate reads which methods, tools, resources and prompts the body names, and checks that the
+//!    session belongs to the caller. A message that two readers could read differently is refused.
+//! 7. **call rule**: the token must have the scopes that these operations need; a challenge names all of them at once.
+//!    Then a decision of your own is made, if you have one: [`Decide`].
+//! 8. **hand over**: the inner service gets the request without the token, with the principal, and with the same bytes
+//!    that were checked.
+//! 9. **on the way back**: lists are filtered to what the caller may call, if you ask for that
+//!    ([`ScopeMap::list_callable`]); a session id is bound to the caller ([`Sessions`]); a stream of events ends with its
+//!    token ([`Streams`]); and browsers are allowed to read the response.
 //!
 //! # What is not checked
 //!
-//! - Revocation at the issuer, unless it is asked ([`Introspection`]): a JWT is believed until it expires, its
-//!   key is withdrawn or its issuer is removed. [`Toolgate::revoke`] refuses one at once.
-//! - Bound tokens: DPoP and mTLS proofs are not verified, so a token with `cnf` is rejected.
-//! - Task ids and other handles in bodies: bind them to their owner by [`Principal::seal`] in your handlers.
-//! - Arguments of a call: rules are about names. Whether *this* file may be deleted is for the handler, or for
-//!   a [`Decide`] of yours.
+//! - Revocation at the issuer, unless the token is introspected ([`Introspection`]). A JWT is accepted until it expires,
+//!   its key is withdrawn or its issuer is removed. [`Toolgate::revoke`] refuses one at once.
+//! - Proof of possession: DPoP and mTLS are not supported yet, so a token that is bound to a key (`cnf`) is rejected.
+//! - Task ids and other handles in bodies: bind them to their owner in your handlers, by [`Principal::seal`].
+//! - Arguments of a call: rules are about names. Whether the caller may delete *this* file is a decision for your handler,
+//!   or for a [`Decide`].
+//! - The number of requests: put a rate limit in front.
 //!
 //! # Features
 //!
-//! - `testing`: a development authorization server, a token mint and a clock to set, for tests and
-//!   demonstrations. It adds; it changes nothing of the gate.
+//! - `testing`: a development authorization server, a token mint and a clock to set, for tests and demonstrations. It
+//!   adds items and changes no behaviour of the gate.
 
-// What a gate is made from, and the gate: builder → gate → config.
+// The gate, and the settings it is made from: builder → gate → config.
 mod builder;
 mod config;
 mod gate;
@@ -91,7 +99,7 @@ mod policy;
 // Is it theirs to use?
 mod holder;
 
-// What goes back, and what becomes of the bodies of responses?
+// What goes back? What becomes of the bodies of responses?
 mod answer;
 mod stream;
 

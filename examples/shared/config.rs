@@ -1,4 +1,4 @@
-//! How a program reads its configuration without printing a secret.
+//! Reads a configuration without printing a secret.
 
 use toolgate::Config;
 

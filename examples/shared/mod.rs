@@ -1,5 +1,5 @@
-//! What the larger examples share and what is not about the gate: an MCP server with something to protect,
-//! and how it is served until somebody stops it.
+//! The parts that the larger examples share, none of which is about the gate: an MCP server with something to protect,
+//! and a loop that serves it until it is stopped.
 
 use std::error::Error;
 use std::io::{self, IsTerminal};
@@ -32,15 +32,15 @@ use tracing_subscriber::EnvFilter;
 
 /// The MCP server of the examples, for rmcp and over HTTP.
 ///
-/// rmcp does not tie a session to a caller: whoever learns another one's session id could listen in with a good token
-/// of their own. The gate sees to that.
+/// rmcp does not bind a session to a caller: a caller who learned the id of another's session could listen in with a
+/// valid token of their own. The gate prevents that.
 pub(crate) fn mcp_service(
     allowed_host: &str,
     config: StreamableHttpServerConfig,
 ) -> StreamableHttpService<Demo, LocalSessionManager> {
     let config = config
         .with_json_response(true)
-        // rmcp answers only to names it is told; without this line, to those of this machine alone.
+        // rmcp answers only to host names that it is given; without this line, only to those of this machine.
         .with_allowed_hosts([allowed_host, "localhost", "127.0.0.1", "::1"]);
     StreamableHttpService::new(
         || Ok(Demo),
@@ -49,7 +49,7 @@ pub(crate) fn mcp_service(
     )
 }
 
-/// Logs to stderr what `RUST_LOG` says, or else `directive`.
+/// Logs to stderr, by the filter in `RUST_LOG` or else by `directive`.
 pub(crate) fn log(directive: &str) -> Result<(), Box<dyn Error>> {
     let filter = EnvFilter::builder()
         .with_default_directive(directive.parse()?)
@@ -62,7 +62,7 @@ pub(crate) fn log(directive: &str) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Serves until Ctrl-C or SIGTERM, then lets requests in flight end, but does not wait for them forever.
+/// Serves until Ctrl-C or SIGTERM, then lets requests in flight finish, for a bounded time.
 pub(crate) async fn serve(listener: TcpListener, app: Router, gate: &Toolgate) -> io::Result<()> {
     let (stopping, stopped) = oneshot::channel();
     let gate = gate.clone();
@@ -73,7 +73,7 @@ pub(crate) async fn serve(listener: TcpListener, app: Router, gate: &Toolgate) -
         let _ = stopping.send(());
     });
     let patience = async {
-        // Dropped without a word, it belongs to a server that failed, and the other branch says how.
+        // If the sender was dropped, the server has failed, and the other branch says why.
         match stopped.await {
             Ok(()) => tokio::time::sleep(GRACE).await,
             Err(_) => std::future::pending().await,
@@ -85,7 +85,7 @@ pub(crate) async fn serve(listener: TcpListener, app: Router, gate: &Toolgate) -
     }
 }
 
-/// How long requests in flight may take to end.
+/// The longest time for requests in flight to finish.
 const GRACE: Duration = Duration::from_secs(5);
 
 async fn stop_signal() {
@@ -103,7 +103,7 @@ async fn stop_signal() {
     let _ = tokio::signal::ctrl_c().await;
 }
 
-/// Tools, resources and a prompt. None of them checks anything: that is the gate's part.
+/// Tools, resources and a prompt. None of them checks anything: the gate does that.
 #[derive(Debug, Clone)]
 pub(crate) struct Demo;
 
@@ -164,7 +164,7 @@ impl Demo {
 
 #[prompt_router]
 impl Demo {
-    #[prompt(description = "Greet somebody")]
+    #[prompt(description = "Greet a person")]
     async fn greet(
         &self,
         Parameters(Greeting { name }): Parameters<Greeting>,

@@ -1,4 +1,4 @@
-//! The answers to refused requests.
+//! Answers refused requests.
 
 use std::sync::Arc;
 
@@ -12,13 +12,13 @@ use super::wire::{Challenged, Row, json_rpc_code, row};
 use crate::refusal::Refusal;
 use crate::scope::Scopes;
 
-/// Answers refusals.
+/// Makes the response to each refusal.
 #[derive(Debug)]
 pub(crate) struct Answers {
     resource_metadata: String,
-    /// What a first challenge asks for.
+    /// The scopes of a first challenge.
     initial: Scopes,
-    /// The first issuer's: the caller is not known yet when a first challenge is made.
+    /// The prefix of the first issuer, for challenges to callers that are not known yet.
     request_prefix: Arc<str>,
 }
 
@@ -43,7 +43,7 @@ impl Answers {
         &self.initial
     }
 
-    /// `request_prefix` is that of the caller's own issuer, where the caller is known.
+    /// Makes the response to a refusal. `request_prefix` is that of the caller's issuer, if the caller is known.
     pub(crate) fn refuse(&self, refusal: Refusal, request_prefix: Option<&str>) -> Response<Bytes> {
         let row = row(refusal.kind());
         let scopes = self.scopes(&refusal, &row, request_prefix);
@@ -67,7 +67,7 @@ impl Answers {
         response
     }
 
-    /// The scopes that the answer names, as the caller must ask for them.
+    /// The scopes that the answer names, as clients must request them.
     fn scopes(&self, refusal: &Refusal, row: &Row, prefix: Option<&str>) -> Option<String> {
         let prefix = prefix.unwrap_or(&self.request_prefix);
         match row.challenge {
@@ -87,7 +87,7 @@ impl Answers {
 
     fn body(&self, refusal: &Refusal, row: &Row, scopes: Option<&str>) -> String {
         if let Some(code) = json_rpc_code(refusal.reason()) {
-            // The id is JSON text that was parsed before; nothing else of the request is repeated.
+            // The id is JSON text that was parsed before. Nothing else of the request is repeated.
             let id = refusal.request_id().unwrap_or("null");
             let error = json!({ "code": code, "message": row.sentence });
             return format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#);

@@ -1,4 +1,4 @@
-//! `WWW-Authenticate: Bearer …`, made so that the crude patterns of real clients read it too.
+//! `WWW-Authenticate: Bearer …`, written so that the crude patterns of real clients read it too.
 
 use std::fmt::Write;
 
@@ -6,10 +6,10 @@ use http::HeaderValue;
 
 use crate::scope::Scopes;
 
-/// The most bytes of scopes that a 403 names. Servers and proxies bound headers, some at 8 KiB for all together.
+/// The most bytes of scopes that a 403 names. Servers and proxies bound headers, some to 8 KiB for all together.
 const MAX_CHALLENGE_SCOPE_BYTES: usize = 4 * 1024;
 
-/// RFC 6750 §3.1 error codes.
+/// The error codes of RFC 6750 §3.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ErrorCode {
     InvalidRequest,
@@ -26,8 +26,8 @@ impl ErrorCode {
         }
     }
 
-    /// One fixed sentence for the caller, whatever exactly failed. Without `=` and quotes: clients
-    /// search the whole header for `scope=` and take the first hit, inside a description too.
+    /// A fixed sentence for the caller, which does not say what exactly failed. It has no `=` and no quotes: clients
+    /// search the whole header for `scope=` and take the first match, even inside a description.
     pub(crate) fn description(self) -> &'static str {
         match self {
             Self::InvalidRequest => {
@@ -39,20 +39,20 @@ impl ErrorCode {
     }
 }
 
-/// One challenge, of typed parts.
+/// A challenge, made of typed parts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Challenge<'a> {
     pub(crate) error: Option<ErrorCode>,
     pub(crate) resource_metadata: &'a str,
-    /// As clients ask for them.
+    /// The scopes as clients must request them.
     pub(crate) scopes: Option<&'a str>,
 }
 
 impl Challenge<'_> {
-    /// Writes every value quoted, `, ` between them, none twice.
+    /// Writes every value quoted, with `, ` between them and none twice.
     ///
-    /// Clients take the first match of a pattern in the whole header. So what they must not miss stands before the
-    /// scopes, which may hold text that a caller chose, and the description stands last.
+    /// Clients take the first match of a pattern in the whole header. So the metadata URL stands before the scopes,
+    /// which may contain text that a caller chose, and the description stands last.
     pub(crate) fn to_header(self) -> HeaderValue {
         let mut text = String::from("Bearer ");
         // Writing to a String cannot fail.
@@ -66,13 +66,13 @@ impl Challenge<'_> {
         if let Some(error) = self.error {
             let _ = write!(text, ", error_description=\"{}\"", error.description());
         }
-        // All parts are printable ASCII without quotes: scopes and the URL were parsed to be so. If that
-        // were ever broken, a challenge that says less is better than none, and than a panic.
+        // All parts are printable ASCII without quotes: scopes and the URL were parsed so. If that were ever broken, a
+        // challenge that says less is better than none, or than a panic.
         HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Bearer realm=\"mcp\""))
     }
 }
 
-/// The scopes as clients must ask for them. Entra's tokens say `read`, its clients ask for `api://x/read`.
+/// The scopes as clients must request them: Entra's tokens contain `read`, and its clients request `api://x/read`.
 pub(crate) fn requested(scopes: &Scopes, prefix: &str) -> String {
     let mut text = String::new();
     for scope in scopes.iter() {
@@ -87,7 +87,7 @@ pub(crate) fn requested(scopes: &Scopes, prefix: &str) -> String {
     text
 }
 
-/// The scopes of an operation as clients must ask for them, unless they are too many to name.
+/// The scopes of an operation as clients must request them; `None` if they are too long to send.
 pub(crate) fn requested_for_operation(scopes: &Scopes, prefix: &str) -> Option<String> {
     Some(requested(scopes, prefix)).filter(|text| text.len() <= MAX_CHALLENGE_SCOPE_BYTES)
 }

@@ -1,4 +1,4 @@
-//! The protected-resource metadata document (RFC 9728): what it says.
+//! The protected-resource metadata document (RFC 9728).
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::config_error::{ConfigProblem, Flawed, Problems};
 use crate::resource_uri::{HttpUrl, ResourceUri};
 
-/// What the metadata document says besides what follows from the rest of the configuration.
+/// Members of the metadata document. Those that follow from the rest of the configuration are not set here.
 ///
 /// ```
 /// # use toolgate::Metadata;
@@ -34,7 +34,7 @@ pub struct Metadata {
     pub(super) legacy_authorization_server: Legacy,
 }
 
-/// What clients of the 2025-03-26 revision get when they look for the authorization server here.
+/// What clients of the 2025-03-26 revision get that look for the authorization server's metadata here.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Legacy {
@@ -44,37 +44,37 @@ pub(super) enum Legacy {
 }
 
 impl Metadata {
-    /// The name to show to people.
+    /// Sets the name that is shown to people.
     pub fn resource_name(mut self, name: impl Into<String>) -> Self {
         self.resource_name = Some(name.into());
         self
     }
 
-    /// Where people read how to use the server.
+    /// Sets the URL of the documentation for people.
     pub fn resource_documentation(mut self, url: impl Into<String>) -> Self {
         self.resource_documentation = Some(url.into());
         self
     }
 
-    /// Where people read what the server does with their data.
+    /// Sets the URL of the policy on how the server uses data.
     pub fn resource_policy_uri(mut self, url: impl Into<String>) -> Self {
         self.resource_policy_uri = Some(url.into());
         self
     }
 
-    /// Where people read the terms of service.
+    /// Sets the URL of the terms of service.
     pub fn resource_tos_uri(mut self, url: impl Into<String>) -> Self {
         self.resource_tos_uri = Some(url.into());
         self
     }
 
-    /// The server's own keys, if it signs what it answers.
+    /// Sets the URL of the server's own keys, if it signs its responses.
     pub fn jwks_uri(mut self, url: impl Into<String>) -> Self {
         self.jwks_uri = Some(url.into());
         self
     }
 
-    /// The algorithms of those signatures.
+    /// Sets the algorithms of those signatures.
     pub fn resource_signing_algorithms<S: Into<String>>(
         mut self,
         names: impl IntoIterator<Item = S>,
@@ -84,7 +84,7 @@ impl Metadata {
         self
     }
 
-    /// The scopes to advertise; by default those of the first challenge. Clients ask for all of them.
+    /// Sets the scopes to advertise. By default they are those of the first challenge. Clients request all of them.
     pub fn scopes_supported<S: Into<String>>(
         mut self,
         scopes: impl IntoIterator<Item = S>,
@@ -93,9 +93,10 @@ impl Metadata {
         self
     }
 
-    /// Any other member, such as `resource_name#fr`. A value that cannot be JSON is an error of `build()`.
+    /// Adds any other member, such as `resource_name#fr`. `build()` fails if the value is not JSON, or if the gate
+    /// itself sets the member or does not do what it promises.
     pub fn extra(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
-        // Null stands for "could not be written" and is refused by `build()` as every null is.
+        // Null marks a value that is not JSON. `build()` refuses every null.
         self.extra.insert(
             name.into(),
             serde_json::to_value(value).unwrap_or(Value::Null),
@@ -109,14 +110,14 @@ impl Metadata {
         self
     }
 
-    /// Redirects clients of the 2025-03-26 revision, which look for the authorization server's metadata
-    /// here, to where it is.
+    /// Redirects clients of the 2025-03-26 revision to the metadata of the first advertised authorization server, for
+    /// which they look here.
     pub fn redirect_legacy_clients(mut self) -> Self {
         self.legacy_authorization_server = Legacy::Redirect;
         self
     }
 
-    /// The document's members. Zero-valued ones are left out (RFC 9728 §3.2).
+    /// Makes the members of the document. Empty ones are left out (RFC 9728 §3.2).
     pub(super) fn document(
         &self,
         publication: &Publication<'_>,
@@ -164,7 +165,7 @@ impl Metadata {
         let algorithms = self.resource_signing_alg_values_supported.iter().flatten();
         for none in algorithms.filter(|name| name.eq_ignore_ascii_case("none")) {
             let field = "metadata.resource_signing_alg_values_supported";
-            let fix = "leave it out: an answer signed by nobody is not signed (RFC 9728 §2)";
+            let fix = "leave it out: this gate does not sign the document (RFC 9728 §2)";
             wrong(ConfigProblem::not_allowed(field, fix).showing(none));
         }
         for (name, value) in &self.extra {
@@ -195,14 +196,14 @@ impl Metadata {
     }
 }
 
-/// Members that say the server checks proofs of possession.
+/// Members that promise checks of proofs of possession.
 const PROMISES: &[&str] = &[
     "dpop_bound_access_tokens_required",
     "dpop_signing_alg_values_supported",
     "tls_client_certificate_bound_access_tokens",
 ];
 
-/// Members that have a field or a meaning of their own.
+/// Members that the gate itself sets, or for which there is a field.
 const OURS: &[&str] = &[
     "authorization_servers",
     "bearer_methods_supported",
@@ -226,12 +227,12 @@ fn is_zero(value: &Value) -> bool {
     }
 }
 
-/// What of the rest of the configuration is published, as far as that could be read.
+/// The parts of the configuration that are published, if they are valid.
 pub(crate) struct Publication<'a> {
     pub(crate) resource: Result<&'a ResourceUri, Flawed>,
-    /// At least one.
+    /// At least one URL.
     pub(crate) authorization_servers: Result<Vec<String>, Flawed>,
     pub(crate) scopes_supported: Result<Vec<String>, Flawed>,
-    /// The first authorization server's own metadata.
+    /// The URL of the first authorization server's own metadata.
     pub(crate) legacy_target: Result<Option<String>, Flawed>,
 }

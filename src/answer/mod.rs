@@ -1,7 +1,7 @@
-//! What goes back? One table from the kind of a refusal to the wire.
+//! What goes back? One table maps the kind of a refusal to its response.
 //!
-//! `wire` is the table, and `answers` makes a response of a refusal by it. `challenge` renders `WWW-Authenticate`,
-//! `metadata` the document it points to, from the same values, so that they cannot disagree; `well_known` serves the
+//! `wire` is the table, and `answers` makes responses by it. `challenge` renders `WWW-Authenticate`, and `metadata` the
+//! document that it points to. Both use the same values, so that they cannot disagree. `well_known` serves the
 //! document.
 
 mod answers;

@@ -1,4 +1,4 @@
-//! The public paths: where the metadata document is served, and where old clients are sent on.
+//! The public paths: they serve the metadata document, and redirect old clients.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -22,8 +22,7 @@ use crate::resource_uri::ResourceUri;
 
 const METHODS: &str = "GET, HEAD, OPTIONS";
 
-/// The documents served to everybody, at their exact paths. A path that merely looks like one of
-/// these is not exempt from anything.
+/// The documents that are served without a token, each at its exact path. A similar path is not exempt from any check.
 #[derive(Debug)]
 pub(crate) struct WellKnown {
     document: Bytes,
@@ -51,7 +50,7 @@ impl WellKnown {
         })
     }
 
-    /// `None` when the request is for something else.
+    /// Answers a request for one of the documents; `None` for any other request.
     pub(crate) fn answer(&self, parts: &Parts) -> Option<Response<Bytes>> {
         let path = parts.uri.path();
         if !path.starts_with("/.well-known/") {
@@ -89,14 +88,15 @@ impl WellKnown {
             .chain(legacy)
     }
 
-    /// A resource with a query has its document there, query and all (RFC 9728 §3.1).
+    /// Whether the document is served here. That of a resource with a query is served with the same query (RFC 9728
+    /// §3.1).
     fn is_document(&self, path: &str, query: Option<&str>) -> bool {
         let own = path == self.path && (self.query.is_none() || self.query.as_deref() == query);
         own || (self.root_copy && path == ResourceUri::root_metadata_path())
     }
 }
 
-/// Where old clients are sent on, if they are.
+/// The URL to which old clients are redirected, if they are.
 fn legacy_target(
     metadata: &Metadata,
     publication: &Publication<'_>,
@@ -115,7 +115,7 @@ fn legacy_target(
     }))
 }
 
-/// An answer for everybody, browsers included: GET and HEAD, and the preflight before them.
+/// Makes an answer that every page may read: to GET and HEAD, and to the preflight before them.
 fn public(method: &Method, fill: impl FnOnce(&mut Response<Bytes>)) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
     response
@@ -151,10 +151,11 @@ fn public(method: &Method, fill: impl FnOnce(&mut Response<Bytes>)) -> Response<
     response
 }
 
-/// Serves the metadata document alone, for where the layer does not see the well-known paths.
+/// A service that serves the metadata document and nothing else, for routers in which the layer does not see the
+/// well-known paths.
 ///
-/// Mount it at every path of [`Toolgate::metadata_paths`](crate::Toolgate::metadata_paths); any other
-/// path it answers with 404.
+/// Mount it at every path of [`Toolgate::metadata_paths`](crate::Toolgate::metadata_paths). It answers any other path
+/// with 404.
 #[derive(Debug, Clone)]
 pub struct MetadataService(pub(crate) Arc<Current<WellKnown>>);
 

@@ -1,4 +1,4 @@
-//! The wire table: from the kind of a refusal to the status, the challenge and the words.
+//! The wire table: maps the kind of a refusal to its status, its challenge and its texts.
 
 use http::StatusCode;
 
@@ -10,7 +10,7 @@ pub(super) struct Row {
     pub(super) status: StatusCode,
     pub(super) challenge: Challenged,
     pub(super) error: Option<ErrorCode>,
-    /// `error` of the body.
+    /// `error` in the body.
     pub(super) word: &'static str,
     pub(super) sentence: &'static str,
 }
@@ -65,7 +65,7 @@ pub(super) fn row(kind: RefusalKind) -> Row {
             Challenged::ForOperation,
             ErrorCode::InsufficientScope,
         ),
-        // No error code: `insufficient_scope` would send clients into asking for scopes again and again.
+        // It has no error code: `insufficient_scope` would send clients into requesting scopes again and again.
         RefusalKind::Forbidden => Row {
             challenge: Challenged::ForNothing,
             ..plain(
@@ -89,7 +89,7 @@ pub(super) fn row(kind: RefusalKind) -> Row {
             "invalid_request",
             "The request cannot be read as one JSON-RPC call",
         ),
-        // MCP has clients begin another session then.
+        // MCP clients open a new session after a 404.
         RefusalKind::SessionNotFound => plain(
             StatusCode::NOT_FOUND,
             "session_not_found",
@@ -118,8 +118,8 @@ pub(super) fn row(kind: RefusalKind) -> Row {
     }
 }
 
-/// The JSON-RPC error code of a refusal that says something about the message. MCP reserves most of
-/// the range: −32020 is the header mismatch and nothing else.
+/// The JSON-RPC error code of a refusal that is about the message. MCP reserves most of the range: −32020 is only for a
+/// header mismatch.
 pub(super) fn json_rpc_code(reason: Reason) -> Option<i32> {
     match (reason, reason.kind()) {
         (Reason::BodyNotJson, _) => Some(-32700),

@@ -1,10 +1,10 @@
-//! The arguments of calls, for an operator's own decision: read only then, and refused where two readers could
-//! read different ones.
+//! The arguments of calls, for an operator's own decision. They are read only if there is one, and refused if two
+//! readers could read different ones.
 //!
 //! No object may have two keys with the same letters, at any depth: a Go server takes the last of `path` and `Path`
-//! without having been told to. Keys that differ in `_` or `-` are two. No server takes `userId` for `user_id`
-//! unless its author says so, and there the one that its schema names wins; names of files and words in arguments
-//! differ in nothing else.
+//! without being told to. Keys that differ in `_` or `-` are two keys. A server takes `userId` for `user_id` only if
+//! its author says so, and then the key that its schema names wins. Other names in arguments, such as those of files,
+//! may differ in nothing else.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::rpc::{could_be_taken_for_arguments, letters};
 use crate::refusal::{Reason, Refusal};
 
-/// Of each message of a body that was judged already, in order.
+/// Reads the arguments of each message, in order. The body was read for its calls already.
 pub(crate) fn arguments(body: &[u8]) -> Result<Vec<Option<Value>>, Refusal> {
     serde_json::from_slice::<OnlyOnce>(body).map_err(|error| why(&error))?;
     let body: Value = serde_json::from_slice(body).map_err(|error| why(&error))?;
@@ -27,11 +27,12 @@ pub(crate) fn arguments(body: &[u8]) -> Result<Vec<Option<Value>>, Refusal> {
     messages.into_iter().map(of_message).collect()
 }
 
-/// The body is JSON (RFC 8259), as it was judged. Nesting beyond 128, half of a surrogate pair and a number that no float
-/// holds are for each reader to accept or not (§8.2, §9, §6), so it cannot be told what the server would make of them.
+/// The refusal of a body that was readable for its calls, so it is JSON (RFC 8259). Each reader may accept or refuse
+/// nesting beyond 128, half of a surrogate pair and a number that no float holds (§8.2, §9, §6), so the server's
+/// reading of them is not known.
 fn why(error: &serde_json::Error) -> Refusal {
     let place = format!("line {}, column {}", error.line(), error.column());
-    // The only error that is not the parser's own.
+    // This is the only error that is not the parser's own.
     if error.is_data() {
         let got = format!("two keys that could be taken for one, at {place}");
         Refusal::from(Reason::DuplicateKey).got(got)
@@ -52,7 +53,7 @@ fn of_message(mut message: Value) -> Result<Option<Value>, Refusal> {
     Ok(arguments.filter(|arguments| !arguments.is_null()))
 }
 
-/// JSON in which no object has a key that could be taken for another one of it.
+/// JSON in which no object has two keys that a reader could take for one.
 struct OnlyOnce;
 
 impl<'de> Deserialize<'de> for OnlyOnce {
@@ -100,7 +101,7 @@ impl<'de> Visitor<'de> for OnlyOnce {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
         let mut seen = HashSet::new();
         while let Some(name) = map.next_key::<String>()? {
-            // What reads C strings ends them at a NUL.
+            // Readers of C strings end a key at a NUL.
             if name.contains('\0') || !seen.insert(letters(&name).collect::<String>()) {
                 return Err(A::Error::custom("a key twice"));
             }
@@ -116,7 +117,7 @@ mod tests {
 
     use super::*;
 
-    /// An object or an array, as it is written.
+    /// An object or an array, as the test writes it.
     #[derive(Debug, Clone)]
     enum Tree {
         Leaf,
@@ -169,7 +170,7 @@ mod tests {
         }
     }
 
-    /// The classes of letters, by hand: Unicode's simple case folding, Java's of the dots, and the double s.
+    /// Folds each class of letters by hand: Unicode's simple case folding, Java's of the dots, and the double s.
     fn slowly(key: &str) -> String {
         let class = |letter: char| match letter {
             's' | 'S' | '\u{17f}' => "s".to_owned(),

@@ -1,4 +1,4 @@
-//! From a request's head and body to its calls.
+//! Makes calls from the head and the body of a request.
 
 use std::slice;
 
@@ -10,7 +10,7 @@ use super::rpc::{self, Messages};
 use super::target::UriRoom;
 use crate::refusal::Refusal;
 
-/// What one POST asks: one message, or a batch of them (2025-03-26 alone).
+/// The calls of one POST: one message, or a batch of them (2025-03-26 only).
 #[derive(Debug)]
 pub(crate) struct Calls<'a>(Messages<Call<'a>>);
 
@@ -36,7 +36,7 @@ impl<'a> Calls<'a> {
         self.0.as_slice().iter()
     }
 
-    /// The id of a single request as JSON text, for the errors that answer it.
+    /// The id of a single request, as JSON text, for errors that answer it.
     pub(crate) fn request_id(&self) -> Option<String> {
         match &self.0 {
             Messages::Single(call) if call.kind == MessageKind::Request => {

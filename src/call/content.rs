@@ -1,4 +1,4 @@
-//! Whether the bytes we see are the JSON text that every layer behind us sees.
+//! Checks that the bytes of the body are the JSON text that every later reader sees.
 
 use http::HeaderValue;
 
@@ -6,7 +6,7 @@ use super::head::{Head, HeaderLines, written};
 use crate::media_type::{self, MediaType, Parameters};
 use crate::refusal::{Reason, Refusal};
 
-/// Refuses a body that we cannot read but an inner layer could (gzip, UTF-16): it would be a way around the gate.
+/// Refuses a body that the gate cannot read but an inner layer could (gzip, UTF-16): it would be a way around the gate.
 pub(super) fn require_plain_json(head: &Head<'_>) -> Result<(), Refusal> {
     let got = match head.content_type {
         HeaderLines::One(only) if is_plain_json(only) => return require_no_coding(head),
@@ -28,7 +28,7 @@ fn require_no_coding(head: &Head<'_>) -> Result<(), Refusal> {
     }
 }
 
-/// RFC 9110 §8.3.1: `application/json` in any case, with parameters of which `charset` must be UTF-8.
+/// Whether the type is `application/json`, in any case; a parameter `charset` must be UTF-8 (RFC 9110 §8.3.1).
 fn is_plain_json(line: &HeaderValue) -> bool {
     MediaType::of(line)
         .parameters_of(media_type::JSON)

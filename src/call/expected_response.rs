@@ -1,4 +1,4 @@
-//! What the way back has to know of a request.
+//! The response that a request lets expect.
 
 use http::Method;
 use http::request::Parts;
@@ -6,20 +6,20 @@ use http::request::Parts;
 use super::calls::Calls;
 use crate::mcp;
 
-/// What the response to a request should be. The request does not say which messages come in it: servers route answers
-/// by ids that callers choose.
+/// The response that a request expects. It does not tell which messages will be in it: servers route answers by ids
+/// that callers choose.
 #[derive(Debug)]
 pub(crate) struct ExpectedResponse {
-    /// Whether it is a stream to listen to, and no answer to a call.
+    /// Whether it is a stream to listen on, rather than the answer to a call.
     pub(crate) listens: bool,
-    /// Whether it answers calls. `GET` and the like ask for pages and files as well.
+    /// Whether it answers calls. A `GET` may also fetch a page or a file.
     pub(crate) calls: bool,
-    /// The JSON text of the id of a single request, for an error in the place of its answer.
+    /// The id of a single request, as JSON text, for an error in place of its answer.
     pub(crate) id: Option<String>,
 }
 
 impl ExpectedResponse {
-    /// Reads the head of a request whose body was not read: its header has to be believed.
+    /// Reads the head of a request whose body was not read. Its `Mcp-Method` cannot be checked, and is believed.
     pub(crate) fn unread(parts: &Parts) -> Self {
         let listens = parts
             .headers
@@ -31,7 +31,7 @@ impl ExpectedResponse {
         }
     }
 
-    /// Reads the head of a `GET` or the like, which has no body.
+    /// Reads the head of a request that has no body, such as `GET`.
     pub(crate) fn bodiless(parts: &Parts) -> Self {
         Self {
             listens: parts.method == Method::GET,
@@ -42,7 +42,7 @@ impl ExpectedResponse {
 }
 
 impl Calls<'_> {
-    /// Says what answers the calls. The id is noted only where an answer may be withheld.
+    /// The response that these calls expect. The id is kept only if the answer may be withheld.
     pub(crate) fn expected_response(&self, filters_lists: bool) -> ExpectedResponse {
         ExpectedResponse {
             listens: self.iter().any(|call| call.method == mcp::LISTEN),

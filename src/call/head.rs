@@ -1,4 +1,4 @@
-//! The head of a request: one walk over its headers finds all that the gate judges in them or changes.
+//! The head of a request. One walk over its headers finds all that the gate checks or changes.
 
 use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -6,10 +6,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use super::own_header::{NameKind, OwnHeader};
 use crate::refusal::{Reason, Refusal};
 
-/// Whether a request's body is to be judged, given that any rule depends on bodies.
+/// Whether the body of a request with this method is read, if any rule depends on bodies.
 ///
-/// GET, HEAD, DELETE and OPTIONS ask for nothing that a rule could name, and have no body. Behind CONNECT could come
-/// anything, unseen.
+/// GET, HEAD, DELETE and OPTIONS have no body, and name nothing that a rule could be about. CONNECT is refused, since
+/// anything could follow it unseen.
 pub(crate) fn expects_call(method: &Method) -> Result<bool, Refusal> {
     match *method {
         Method::CONNECT => Err(Refusal::from(Reason::UpgradeRefused).got("CONNECT")),
@@ -18,7 +18,7 @@ pub(crate) fn expects_call(method: &Method) -> Result<bool, Refusal> {
     }
 }
 
-/// What the headers of a request say, as far as the gate judges it.
+/// The headers of a request that the gate checks.
 #[derive(Debug, Default)]
 pub(crate) struct Head<'h> {
     pub(super) content_type: HeaderLines<'h>,
@@ -33,7 +33,7 @@ pub(crate) struct Head<'h> {
     has_lookalikes: bool,
 }
 
-/// The lines of a header that may have one (RFC 9110 §5.3).
+/// The lines of a header that may have only one (RFC 9110 §5.3).
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) enum HeaderLines<'h> {
     #[default]
@@ -42,7 +42,7 @@ pub(super) enum HeaderLines<'h> {
     Several(&'h HeaderValue),
 }
 
-/// What a client offers to go on in.
+/// The other protocol that a client offers.
 #[derive(Debug, Clone, Copy, Default)]
 enum Upgrade<'h> {
     #[default]
@@ -51,7 +51,7 @@ enum Upgrade<'h> {
     Other(&'h HeaderValue),
 }
 
-/// What leaves the head of a request before it is handed over.
+/// The headers to remove from a request before it is handed over.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HeadEdits {
     declines_upgrade: bool,
@@ -59,7 +59,7 @@ pub(crate) struct HeadEdits {
 }
 
 impl<'h> Head<'h> {
-    /// Walks over the headers once. Requests have few, and looking up each of ours by name costs more.
+    /// Walks over the headers once. A request has few of them, and to look up each of ours by name costs more.
     pub(crate) fn read(headers: &'h HeaderMap) -> Self {
         let mut head = Self::default();
         for (name, line) in headers {
@@ -94,17 +94,17 @@ impl<'h> Head<'h> {
         }
     }
 
-    /// The session that the request names.
+    /// The session id that the request names.
     pub(crate) fn session_id(&self) -> Result<Option<&'h HeaderValue>, Refusal> {
         self.session_id.only("Mcp-Session-Id")
     }
 
-    /// Whether the request takes up a stream of events where it broke off.
+    /// Whether the request resumes a stream of events.
     pub(crate) fn resumes_stream(&self) -> bool {
         self.resumes_stream
     }
 
-    /// Refuses to go on in another protocol: an upgraded connection could carry anything, unseen.
+    /// Refuses the offer of another protocol: an upgraded connection could carry anything, unseen.
     pub(crate) fn refuse_upgrade(&self) -> Result<(), Refusal> {
         match self.upgrade {
             Upgrade::None | Upgrade::Http2 => Ok(()),
@@ -115,7 +115,7 @@ impl<'h> Head<'h> {
         }
     }
 
-    /// What leaves the head of a request whose body is judged.
+    /// The edits for a request whose body was checked.
     pub(crate) fn edits(self) -> HeadEdits {
         HeadEdits {
             declines_upgrade: !matches!(self.upgrade, Upgrade::None),
@@ -123,7 +123,8 @@ impl<'h> Head<'h> {
         }
     }
 
-    /// What leaves the head of a request whose body may be anything, and so the protocol behind it.
+    /// The edits for a request whose body was not read. It may go on in another protocol, since no rule depends on
+    /// either.
     pub(crate) fn edits_of_unread(self) -> HeadEdits {
         HeadEdits {
             declines_upgrade: false,
@@ -140,7 +141,7 @@ impl<'h> HeaderLines<'h> {
         };
     }
 
-    /// The one line. Of two, each reader may pick another one.
+    /// The only line, if there is one. Of two lines, each reader may take another.
     pub(super) fn only(self, name: &'static str) -> Result<Option<&'h HeaderValue>, Refusal> {
         match self {
             Self::None => Ok(None),
@@ -154,8 +155,8 @@ impl<'h> HeaderLines<'h> {
 
 impl HeadEdits {
     pub(crate) fn apply(self, headers: &mut HeaderMap) {
-        // Java's HTTP client offers HTTP/2 with every plain request, and does without where the offer is not taken up (RFC
-        // 9110 §7.8). The inner service must not see it.
+        // Java's HTTP client offers HTTP/2 with every plain request, and goes on without it if the offer is declined
+        // (RFC 9110 §7.8). So the offer is removed, and the inner service does not see it.
         if self.declines_upgrade {
             headers.remove(UPGRADE);
             headers.remove("http2-settings");
@@ -171,7 +172,7 @@ impl HeadEdits {
     }
 }
 
-/// A line as it came, for the log.
+/// Formats a line for the log.
 pub(super) fn written(name: &str, line: &HeaderValue) -> String {
     format!("{name}: {}", String::from_utf8_lossy(line.as_bytes()))
 }

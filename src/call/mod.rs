@@ -1,12 +1,13 @@
-//! What is asked? From a request's head and body to the calls that policy judges.
+//! What is asked? This room makes calls from the head and the body of a request.
 //!
-//! `body` reads the body within its limits. One walk over the headers makes a [`Head`]: `own_header` tells which are ours,
-//! `content` whether the body is plain JSON. [`Calls`] are made of both: `rpc` reads the messages, `one_call` makes a
-//! [`Call`] of each, `target` says what it names, and `mirrored` holds the headers against it. [`ExpectedResponse`] is what the way back has to know, and `arguments` are
-//! for an operator's own decision.
+//! `body` reads the body within its limits. One walk over the headers makes a [`Head`]: `own_header` tells which
+//! headers are ours, and `content` whether the body is plain JSON. [`Calls`] are made from both: `rpc` reads the
+//! messages, `one_call` makes a [`Call`] of each, `target` finds what it names, and `mirrored` compares the headers
+//! with it. [`ExpectedResponse`] is what the way back needs to know, and `arguments` are for an operator's own
+//! decision.
 //!
-//! Everything here but reading the body is pure on `(&Head, bytes)`. What cannot be read with
-//! certainty is refused: a gate and a server that read one body differently are a way around the gate.
+//! Everything here but reading the body is pure on `(&Head, bytes)`. A body that cannot be read with certainty is
+//! refused: if a gate and a server read one body differently, there is a way around the gate.
 
 mod arguments;
 mod body;

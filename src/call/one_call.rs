@@ -1,4 +1,4 @@
-//! From one message to a call.
+//! Makes a call from one message.
 
 use std::borrow::Cow;
 
@@ -7,11 +7,11 @@ use super::target::{Target, UriRoom, within_limit};
 use crate::mcp::{Method, Subject};
 use crate::refusal::{Reason, Refusal};
 
-/// One JSON-RPC message, as far as policy and the mirrored headers need it.
+/// One JSON-RPC message, with what policy and the mirrored headers need of it.
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
     pub(crate) kind: MessageKind,
-    /// Empty for a response.
+    /// The method; empty for a response.
     pub(crate) method: Cow<'a, str>,
     pub(crate) definition: &'static Method,
     pub(crate) target: Target<'a>,
@@ -29,7 +29,7 @@ pub(crate) enum MessageKind {
 }
 
 impl<'a> Call<'a> {
-    /// A call that was not made, to ask whether it would be allowed.
+    /// A hypothetical call, to find out whether it would be allowed.
     pub(crate) fn naming(method: &'static str, target: Target<'a>) -> Self {
         let (id, task_id, protocol_version) = (None, None, None);
         let definition = Method::named(method);
@@ -57,16 +57,16 @@ impl<'a> Call<'a> {
         }
         let (kind, id) = match (&method, id) {
             (Some(_), None) => (MessageKind::Notification, None),
-            // An id that is null is no id for some servers and one for others; MCP forbids it.
+            // Some servers take an id of null for an id, and some do not; MCP forbids it.
             (Some(_), Some(Field::Value(id))) => (MessageKind::Request, Some(id)),
-            // JSON-RPC 2.0 §5: null in the answer to what could not be read.
+            // JSON-RPC 2.0 §5: the error for a message that could not be read has an id of null.
             (None, Some(Field::Value(_) | Field::Absent)) if answers => {
                 (MessageKind::Response, None)
             }
-            (Some(_), Some(_)) => return Err(unparsable("id: no text and no integer")),
-            (None, _) => return Err(unparsable("neither a method nor an answer")),
+            (Some(_), Some(_)) => return Err(unparsable("id: neither a string nor an integer")),
+            (None, _) => return Err(unparsable("neither a request nor a response")),
         };
-        // A client may wait for an error with its id: an id of null answers no request.
+        // A client may wait for an error with its id: an error with an id of null answers no request.
         let answered = |refusal: Refusal| refusal.answering(id.as_ref().and_then(Id::quoted));
         let method = within_limit(method.unwrap_or_default()).map_err(answered)?;
         let definition = Method::named(&method);
@@ -74,7 +74,7 @@ impl<'a> Call<'a> {
             _ if definition.subject != Subject::Task => None,
             Field::Absent => None,
             Field::Value(task_id) => Some(task_id.clone()),
-            Field::WrongType => return Err(unparsable("taskId: no text")),
+            Field::WrongType => return Err(unparsable("taskId: not a string")),
         };
         let protocol_version = params.meta.protocol_version.clone();
         let target = Target::of(definition, params, room).map_err(answered)?;

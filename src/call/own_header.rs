@@ -1,8 +1,8 @@
-//! The headers that the gate judges, rewrites or takes off, told from all others by one look at a name.
+//! The headers that the gate checks, rewrites or removes, told from all others by one look at a name.
 
 use http::HeaderName;
 
-/// A header that the gate judges, rewrites or takes off.
+/// A header that the gate checks, rewrites or removes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OwnHeader {
     AcceptEncoding,
@@ -17,13 +17,13 @@ pub(super) enum OwnHeader {
     Upgrade,
 }
 
-/// What a name is to the gate.
+/// The kind of a header's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NameKind {
     Own(OwnHeader),
-    /// One of ours but for the characters between its words. To a reader of CGI's kind `Mcp_Session_Id`, which nothing
-    /// here judges, is `Mcp-Session-Id` (RFC 3875 §4.1.18). Some readers change every character that is neither letter
-    /// nor digit, not `_` alone.
+    /// A name that differs from one of ours only in the characters between its words. A reader of CGI variables takes
+    /// `Mcp_Session_Id`, which the gate does not check, for `Mcp-Session-Id` (RFC 3875 §4.1.18). Some readers change
+    /// every character that is neither a letter nor a digit, not only `_`.
     Lookalike,
     Other,
 }
@@ -40,7 +40,7 @@ impl NameKind {
 }
 
 fn is_alike(name: &[u8], own: &[u8], hyphens: &[usize]) -> bool {
-    // Of nearly every name these bytes are hyphens, or letters of a name that is none of ours.
+    // In nearly every name these bytes are hyphens, or letters of another name.
     let is_odd = |at: &usize| {
         name.get(*at)
             .is_some_and(|byte| *byte != b'-' && !byte.is_ascii_alphanumeric())
@@ -51,7 +51,8 @@ fn is_alike(name: &[u8], own: &[u8], hyphens: &[usize]) -> bool {
     hyphens.iter().any(is_odd) && name.iter().zip(own).all(alike)
 }
 
-/// The one header of ours with a name of this length, its name, and where the hyphens are in it.
+/// The header of ours whose name has this length: there is at most one. With its name, and the places of the hyphens in
+/// it.
 fn own_of_length(bytes: usize) -> Option<(OwnHeader, &'static [u8], &'static [usize])> {
     Some(match bytes {
         7 => (OwnHeader::Upgrade, b"upgrade", &[]),

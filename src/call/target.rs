@@ -1,4 +1,4 @@
-//! What a call names: the part of it that rules are about.
+//! The target of a call: what it names, which rules are about.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -20,15 +20,15 @@ pub(crate) enum Target<'a> {
 /// The longest name of a tool or a prompt, and the longest method, in bytes.
 const MAX_NAME_BYTES: usize = 256;
 
-/// The most bytes of all URIs that one request names. Each is judged in several spellings, which costs more time than
-/// all else that is done with its bytes.
+/// The most bytes of all URIs that one request names. Each is checked in several spellings, which takes more time than
+/// anything else that is done with its bytes.
 const MAX_URI_BYTES_OF_ALL: usize = 64 * 1024;
 
 impl<'a> Target<'a> {
-    /// How many kinds there are.
+    /// The number of kinds.
     pub(crate) const KINDS: usize = 3;
 
-    /// What the log calls the kind of it.
+    /// The name of the kind in the log.
     pub(crate) fn kind(&self) -> Option<&'static str> {
         match self {
             Self::None => None,
@@ -38,23 +38,23 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// A tool, unless its name is too long to be called by.
+    /// A tool, unless its name is too long.
     pub(crate) fn tool(name: Cow<'a, str>) -> Result<Self, Refusal> {
         within_limit(name).map(Self::Tool)
     }
 
-    /// A prompt, unless its name is too long to be got by.
+    /// A prompt, unless its name is too long.
     pub(crate) fn prompt(name: Cow<'a, str>) -> Result<Self, Refusal> {
         within_limit(name).map(Self::Prompt)
     }
 
-    /// A resource, unless its URI is too long to be read by.
+    /// A resource, unless its URI is too long.
     pub(crate) fn resource(uri: Cow<'a, str>) -> Result<Self, Refusal> {
         UriRoom::default().resource(uri)
     }
 
-    /// What the params name. A method that only some revisions define, such as `resources/subscribe`, is read in all of
-    /// them: where it is gone, the inner service says so.
+    /// The target that the params name. A method that only some revisions define, such as `resources/subscribe`, is
+    /// read in all of them: the inner service refuses it where it does not exist.
     pub(super) fn of(method: &Method, params: Params<'a>, room: &UriRoom) -> Result<Self, Refusal> {
         let named = match method.subject {
             Subject::Nothing | Subject::Task => None,
@@ -72,15 +72,13 @@ impl<'a> Target<'a> {
         };
         match named {
             Some(target) => Ok(target),
-            None if method.in_params == Presence::Required => {
-                Err(unparsable("params: nothing is named"))
-            }
+            None if method.in_params == Presence::Required => Err(unparsable("params: no target")),
             None => Ok(Self::None),
         }
     }
 }
 
-/// The bytes that are left for the URIs of one request.
+/// The number of bytes that are left for the URIs of one request.
 #[derive(Debug)]
 pub(super) struct UriRoom(Cell<usize>);
 
@@ -121,7 +119,7 @@ pub(super) fn within_limit(name: Cow<'_, str>) -> Result<Cow<'_, str>, Refusal> 
     Ok(name)
 }
 
-/// A reference of another type, or one that names both, could be taken for either.
+/// The target of a reference. One of another type, or one that names both, could be taken for either, and is refused.
 fn reference<'a>(
     reference: Field<Box<Reference<'a>>>,
     room: &UriRoom,
@@ -164,7 +162,7 @@ fn judgeable<T>(name: &str, given: Field<T>) -> Result<Option<T>, Refusal> {
     match given {
         Field::Absent => Ok(None),
         Field::Value(wanted) => Ok(Some(wanted)),
-        Field::WrongType => Err(unparsable(&format!("{name}: of another type"))),
+        Field::WrongType => Err(unparsable(&format!("{name}: of the wrong type"))),
     }
 }
 

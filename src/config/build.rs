@@ -1,4 +1,4 @@
-//! From a configuration to a gate, and to the next one of the same gate.
+//! Builds a gate from a configuration, and the next pipeline of the same gate.
 
 use std::sync::Arc;
 
@@ -11,14 +11,14 @@ use crate::policy::Decider;
 use crate::seal::SealingKey;
 use crate::token::VerifierState;
 
-/// What no file can hold.
+/// The settings that no file can hold.
 pub(crate) struct CodeOnly {
     pub(crate) http_client: HttpClientBuilder,
     pub(crate) clock: Clock,
     pub(crate) decider: Option<Arc<dyn Decider>>,
 }
 
-/// The first configuration, and what outlives it.
+/// Builds the pipeline of a new gate, and the state that outlives its configuration.
 pub(crate) fn build(
     config: &Config,
     code_only: CodeOnly,
@@ -33,8 +33,8 @@ pub(crate) fn build(
     problems.finish(gate)
 }
 
-/// A configuration that takes the place of an earlier one. Of that it keeps the resource, and what issuers publish, where
-/// nothing about them has changed.
+/// Builds the pipeline for a configuration that replaces an earlier one. The resource must be the same; the documents
+/// of an issuer are kept if nothing about it has changed.
 pub(crate) fn rebuild(
     config: &Config,
     state: &GateState,
@@ -67,6 +67,6 @@ fn state(code_only: CodeOnly, problems: &mut Problems) -> Result<GateState, Flaw
 fn no_randomness() -> ConfigProblem {
     ConfigProblem::unreadable(
         "(the system)",
-        "it has no randomness to make a key of: start later",
+        "it gave no random bytes for a key: start later",
     )
 }

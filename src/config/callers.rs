@@ -1,4 +1,4 @@
-//! `[issuers.clients]` and `[issuers.claims]`: who of an issuer's callers may ask at all.
+//! `[issuers.clients]` and `[issuers.claims]`: which clients of an issuer are admitted, and with which claims.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +11,7 @@ use crate::config_error::{ConfigProblem, Flawed, Problems};
 use crate::policy::{CallerRules, ClaimRule, Clients, NormalHost};
 use crate::resource_uri::HttpUrl;
 
-/// `[issuers.clients]`.
+/// The `[issuers.clients]` table.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct ClientsTable {
@@ -21,7 +21,7 @@ pub(super) struct ClientsTable {
     pub(super) denied_hosts: Vec<String>,
 }
 
-/// `[issuers.claims]`: what a claim must be, or have in it.
+/// The `[issuers.claims]` table: the value that each claim must have or contain.
 pub(super) type ClaimsTable = BTreeMap<String, Vec<RequiredClaim>>;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -69,10 +69,10 @@ pub(super) fn caller_rules(
             if values.is_empty() {
                 wrong(ConfigProblem::missing(
                     field(),
-                    "no value would do: name at least one",
+                    "no token could meet an empty list: name at least one value",
                 ));
             } else if values.iter().any(Value::is_null) {
-                let fix = "a claim that is null says nothing: name another value";
+                let fix = "a claim cannot be required to be null: name another value";
                 wrong(ConfigProblem::not_allowed(field(), fix));
             }
             claims.push(ClaimRule {
@@ -96,7 +96,7 @@ pub(super) fn caller_rules(
     })
 }
 
-/// A value, several of which one must be there, or `{ contains = … }` with the same.
+/// Reads a value, a list of values of which the claim must have one, or `{ contains = … }` with either.
 pub(super) fn required_claims<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<ClaimsTable, D::Error> {
@@ -151,10 +151,10 @@ impl<'de> Deserialize<'de> for RequiredClaim {
                 let required = match map.next_key::<String>()?.as_deref() {
                     Some("contains") => map.next_value::<RequiredClaim>()?,
                     Some(other) => return Err(A::Error::unknown_field(other, &["contains"])),
-                    None => return Err(A::Error::custom("say what the claim contains")),
+                    None => return Err(A::Error::custom("`contains` is missing")),
                 };
                 if required.in_list || map.next_key::<String>()?.is_some() {
-                    return Err(A::Error::custom("it has `contains` once, and nothing else"));
+                    return Err(A::Error::custom("write `contains` once, and nothing else"));
                 }
                 Ok(RequiredClaim {
                     in_list: true,

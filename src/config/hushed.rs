@@ -1,7 +1,7 @@
-//! Reading of what may hold a secret: no error shows a value.
+//! Reads fields that may hold a secret: no error shows a value.
 //!
-//! serde's own messages show what they found (`invalid type: string "…"`), in whatever format. A field or a table that
-//! an operator may put a secret in by mistake is read by these instead.
+//! The errors of serde show what they found (`invalid type: string "…"`), in every format. So a field or a table that
+//! an operator may put a secret in by mistake is read by these functions instead.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -11,12 +11,12 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 use super::secret::Secret;
 
-/// What belongs in a field, which is all that an error says.
+/// A field whose errors show only what is expected.
 pub(super) trait Hushed {
     const EXPECTED: &str;
 }
 
-/// Reads a field.
+/// Reads a field; an error says what is expected.
 pub(super) fn hushed<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -26,7 +26,7 @@ where
         .map_err(|_| D::Error::custom(format_args!("expected {}", T::EXPECTED)))
 }
 
-/// Reads a table whose fields are hushed. Its errors show the name of a field, for that may be a slip.
+/// Reads a table whose fields are hushed. Its errors show the name of an unknown field, which may be a typo.
 pub(super) fn hushed_table<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,

@@ -1,15 +1,15 @@
-//! `[issuers.introspection]`: asking an authorization server about its tokens, as an operator writes it.
+//! The `[issuers.introspection]` table: how an issuer introspects its tokens.
 
 use serde::de::{Deserialize, Deserializer};
 
 use super::Secret;
 use super::hushed::{Hushed, hushed, hushed_table};
 
-/// How an authorization server is asked about tokens (RFC 7662). For
-/// [`Issuer::introspection`](crate::Issuer::introspection).
+/// Settings for the introspection of tokens at their issuer (RFC 7662). For
+/// [`Issuer::introspection`](crate::Issuer::introspection); [`docs::opaque_tokens`](crate::docs::opaque_tokens) has more.
 ///
-/// It starts with how this server proves who asks. Where to ask is discovered, unless
-/// [`endpoint`](Self::endpoint) says it.
+/// Each constructor is a way in which this server authenticates at the issuer. The endpoint is discovered, unless
+/// [`endpoint`](Self::endpoint) sets it.
 ///
 /// ```
 /// use toolgate::{Introspection, Issuer, Secret};
@@ -46,7 +46,7 @@ pub(super) struct IntrospectionTable {
     pub(super) when: WhenName,
 }
 
-/// How a resource server proves who it is.
+/// How a resource server authenticates at an issuer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Authentication {
@@ -67,17 +67,17 @@ pub(super) enum WhenName {
 }
 
 impl Introspection {
-    /// Asks with client id and secret in `Authorization: Basic` (`client_secret_basic`).
+    /// Authenticates with client id and secret in `Authorization: Basic` (`client_secret_basic`).
     pub fn basic(client_id: impl Into<String>, secret: impl Into<Secret>) -> Self {
         Self::with_secret(Authentication::Basic, client_id, secret)
     }
 
-    /// Asks with client id and secret in the form (`client_secret_post`).
+    /// Authenticates with client id and secret in the form (`client_secret_post`).
     pub fn post(client_id: impl Into<String>, secret: impl Into<Secret>) -> Self {
         Self::with_secret(Authentication::Post, client_id, secret)
     }
 
-    /// Asks with a secret in `Authorization: Bearer`.
+    /// Authenticates with a secret in `Authorization: Bearer`.
     pub fn bearer(secret: impl Into<Secret>) -> Self {
         Self(IntrospectionTable {
             auth: Authentication::Bearer,
@@ -86,8 +86,8 @@ impl Introspection {
         })
     }
 
-    /// Asks with an assertion that this private key signs (`private_key_jwt`, RFC 7523): RSA, EC or Ed25519, as
-    /// PEM or as a JWK.
+    /// Authenticates with an assertion that this private key signs (`private_key_jwt`, RFC 7523). The key is RSA, EC or
+    /// Ed25519, as PEM or as a JWK.
     pub fn private_key_jwt(client_id: impl Into<String>, key: impl Into<Secret>) -> Self {
         Self(IntrospectionTable {
             auth: Authentication::PrivateKeyJwt,
@@ -97,8 +97,8 @@ impl Introspection {
         })
     }
 
-    /// Asks by name only, where the authorization server is content with that, or with the client certificate
-    /// of [`Builder::http_client`](crate::Builder::http_client).
+    /// Sends the client id and no secret. Use it if the authorization server needs none, or if it accepts the client
+    /// certificate of [`Builder::http_client`](crate::Builder::http_client).
     pub fn unauthenticated(client_id: impl Into<String>) -> Self {
         Self(IntrospectionTable {
             auth: Authentication::None,
@@ -107,39 +107,39 @@ impl Introspection {
         })
     }
 
-    /// Asks here instead of where the issuer's metadata says.
+    /// Introspects at this URL instead of the one in the issuer's metadata.
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         self.0.endpoint = Some(url.into());
         self
     }
 
-    /// Asks about no opaque token but those that begin like this. Where several issuers are asked each needs a
-    /// prefix of its own: a token must never be shown to a server that did not issue it.
+    /// Introspects only opaque tokens with this prefix; others are rejected without a request. If several issuers have
+    /// introspection, each needs a prefix of its own: a token must never be shown to a server that did not issue it.
     pub fn token_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.0.token_prefix = Some(prefix.into());
         self
     }
 
-    /// Asks about JWTs too, after their signature held, so that one that was revoked is refused within a
-    /// minute. The answer may complete the token's claims, and is newer where both speak.
+    /// Introspects JWTs too, once their signature is verified, so that a revoked one is refused within a minute. Claims
+    /// of the response are added to those of the token, and replace claims of the same name.
     pub fn every_token(mut self) -> Self {
         self.0.when = WhenName::Always;
         self
     }
 
-    /// Names the private key by this `kid`, instead of the JWK's own.
+    /// Sets the `kid` of assertions, instead of that of the JWK.
     pub fn key_id(mut self, kid: impl Into<String>) -> Self {
         self.0.key_id = Some(kid.into());
         self
     }
 
-    /// Signs assertions by this algorithm, instead of the JWK's own or the usual one for such a key.
+    /// Sets the algorithm that signs assertions, instead of that of the JWK or the usual one for such a key.
     pub fn algorithm(mut self, name: impl Into<String>) -> Self {
         self.0.algorithm = Some(name.into());
         self
     }
 
-    /// Writes assertions to this audience, instead of the issuer. Some servers want the endpoint's URL.
+    /// Sets the audience of assertions, instead of the issuer. Some servers require the URL of the endpoint.
     pub fn assertion_audience(mut self, audience: impl Into<String>) -> Self {
         self.0.assertion_audience = Some(audience.into());
         self

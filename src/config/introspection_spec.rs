@@ -1,4 +1,4 @@
-//! From an introspection table as written to where and how tokens are introspected.
+//! Checks an introspection table, and makes from it where and how tokens are introspected.
 
 use super::Introspection;
 use super::introspection::{Authentication, IntrospectionTable, WhenName};
@@ -11,7 +11,7 @@ use crate::resource_uri::HttpUrl;
 use crate::secret_source::SecretSource;
 use crate::token::{IntrospectionSpec, When};
 
-/// Whether and how an issuer is asked. Each field is checked in any case.
+/// The introspection of an issuer; `None` if it has none. Every field is checked, even if others are wrong.
 pub(super) fn introspection_spec(
     position: usize,
     issuer: &Issuer,
@@ -24,7 +24,7 @@ pub(super) fn introspection_spec(
     let field = |name: &str| format!("issuers[{position}].introspection.{name}");
     let mut sound = Ok(());
     if table.token_prefix.as_deref() == Some("") {
-        let fix = "every token begins with nothing: leave it out, or write how the tokens begin";
+        let fix = "an empty prefix fits every token: leave it out, or write how the tokens begin";
         sound =
             Err(problems.add(ConfigProblem::not_allowed(field("token_prefix"), fix).showing("")));
     }
@@ -56,12 +56,13 @@ fn endpoint(
         .map_err(|why| {
             ConfigProblem::missing(
                 field,
-                format!("it cannot be discovered ({why}): say where to ask"),
+                format!("it cannot be discovered ({why}): write the URL"),
             )
         })
 }
 
-/// A token must never be shown to a server that did not issue it: how it begins says which one did.
+/// Checks that prefixes tell the tokens of the issuers apart: a token must never be shown to a server that did not
+/// issue it.
 pub(super) fn check_prefixes(issuers: &[Issuer], problems: &mut Problems) -> Result<(), Flawed> {
     let tables = issuers
         .iter()
@@ -73,8 +74,8 @@ pub(super) fn check_prefixes(issuers: &[Issuer], problems: &mut Problems) -> Res
         let field = format!("issuers[{position}].introspection.token_prefix");
         let Some(prefix) = table.token_prefix.as_deref() else {
             if tables.len() > 1 {
-                let fix = "several issuers are asked about opaque tokens: say how those of each begin, so that \
-                           none is shown to a server that did not issue it";
+                let fix = "several issuers introspect opaque tokens: write the prefix of each, so that \
+                           no token is shown to a server that did not issue it";
                 sound = Err(problems.add(ConfigProblem::missing(field, fix)));
             }
             continue;
@@ -84,8 +85,9 @@ pub(super) fn check_prefixes(issuers: &[Issuer], problems: &mut Problems) -> Res
             .take(index)
             .filter_map(|(_, table)| table.token_prefix.as_deref());
         if let Some(other) = earlier.find(|other| begins_alike(prefix, other)) {
-            let fix =
-                format!("a token that begins so may also begin with {other:?}: they must differ");
+            let fix = format!(
+                "a token with this prefix may also have the prefix {other:?}: they must differ"
+            );
             sound = Err(problems.add(ConfigProblem::conflict(field, fix).showing(prefix)));
         }
     }
@@ -154,7 +156,9 @@ fn client_id(
     table: &IntrospectionTable,
 ) -> Result<String, ConfigProblem> {
     let id = table.client_id.clone().filter(|id| !id.is_empty());
-    id.ok_or_else(|| ConfigProblem::missing(field("client_id"), "say as which client to ask"))
+    id.ok_or_else(|| {
+        ConfigProblem::missing(field("client_id"), "write the client id of this server")
+    })
 }
 
 fn client_secret(
@@ -164,7 +168,7 @@ fn client_secret(
     let Some(secret) = &table.client_secret else {
         return Err(ConfigProblem::missing(
             field("client_secret"),
-            "it is needed to prove who asks",
+            "it is needed to authenticate at the issuer",
         ));
     };
     let is_header = table.auth == Authentication::Bearer;
@@ -188,7 +192,7 @@ fn private_key(
     let Some(key) = &table.private_key else {
         return Err(ConfigProblem::missing(
             field("private_key"),
-            "it is needed to sign who asks",
+            "it is needed to sign assertions",
         ));
     };
     let algorithm = match &table.algorithm {
@@ -204,7 +208,7 @@ fn private_key(
     secret_of(&field("private_key"), key, read)
 }
 
-/// What is there but not used is a slip: somebody thinks that it protects something.
+/// Refuses fields that are set and not used: an operator may think that they protect something.
 fn check_no_surplus(
     field: &dyn Fn(&str) -> String,
     table: &IntrospectionTable,
@@ -221,12 +225,12 @@ fn check_no_surplus(
         (
             "client_id",
             table.client_id.is_some() && !has_name,
-            "auth = \"bearer\" sends no name",
+            "auth = \"bearer\" sends no client id",
         ),
         (
             "client_secret",
             table.client_secret.is_some() && !has_secret,
-            "auth says that no secret is sent",
+            "this auth sends no secret",
         ),
         (
             "private_key",

@@ -1,4 +1,4 @@
-//! An authorization server to trust, as an operator writes it.
+//! An authorization server to trust, as an operator configures it.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,7 +8,12 @@ use serde::de::{Deserialize, Deserializer, Visitor};
 use super::Introspection;
 use super::callers::{ClaimsTable, ClientsTable, RequiredClaim, required_claims};
 
-/// An authorization server to trust, and how its tokens differ from the ordinary.
+/// An authorization server to trust, and how its tokens differ from the usual.
+/// [`docs::connecting`](crate::docs::connecting) has recipes.
+///
+/// Without further settings it is one that publishes its keys in its metadata, and whose JWTs have the resource as
+/// their `aud`. Tokens must be signed by an asymmetric algorithm, and are checked for issuer, audience and expiry: no
+/// setting switches this off.
 ///
 /// ```
 /// # use toolgate::Issuer;
@@ -51,14 +56,14 @@ pub(super) enum ProfileName {
     Rfc9068,
 }
 
-/// `[issuers.unbound]`: weaker than an audience, so it has a table of its own to be seen in review.
+/// The `[issuers.unbound]` table. It is weaker than an audience, so it has a table of its own, to be seen in review.
 #[derive(Debug, Clone, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Unbound {
     pub(super) only_clients: Vec<String>,
 }
 
-/// A key set given as text, which may hold private members by mistake: it shows nothing of itself.
+/// A key set given as text. It may hold private keys by mistake, so its `Debug` shows nothing of it.
 #[derive(Clone)]
 pub(super) struct GivenKeys(pub(super) String);
 
@@ -78,7 +83,7 @@ pub(super) enum Advertise {
 }
 
 impl Issuer {
-    /// Trusts the tokens of this issuer: the text of their `iss`, to the letter, trailing slash and all.
+    /// Trusts the tokens with this `iss`, compared byte for byte: a trailing slash counts.
     pub fn new(issuer: impl Into<String>) -> Self {
         Self {
             issuer: issuer.into(),
@@ -100,21 +105,22 @@ impl Issuer {
         }
     }
 
-    /// Takes over what is known about a provider: `auth0`, `clerk`, `cognito`, `descope`, `entra`, `fusionauth`,
-    /// `hydra`, `keycloak`, `okta`, `scalekit`, `stytch` or `workos`. What is set besides wins; what to set is in
-    /// [`docs::connecting`](crate::docs::connecting).
+    /// Applies what is known about a provider: `auth0`, `clerk`, `cognito`, `descope`, `entra`, `fusionauth`, `hydra`,
+    /// `keycloak`, `okta`, `scalekit`, `stytch` or `workos`. Other settings take precedence over it.
+    /// [`docs::connecting`](crate::docs::connecting) says what else each provider needs.
     pub fn preset(mut self, name: impl Into<String>) -> Self {
         self.preset = Some(name.into());
         self
     }
 
-    /// Fetches the keys here instead of where the issuer's metadata says.
+    /// Fetches the keys from this URL instead of the one in the issuer's metadata.
     pub fn jwks_uri(mut self, uri: impl Into<String>) -> Self {
         self.jwks_uri = Some(uri.into());
         self
     }
 
-    /// Takes the keys from a file, read by `build()`, and fetches none.
+    /// Takes the keys from a file, which `build()` and [`Toolgate::reload`](crate::Toolgate::reload) read, and fetches
+    /// none.
     pub fn jwks_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.jwks_file = Some(path.into());
         self
@@ -126,46 +132,46 @@ impl Issuer {
         self
     }
 
-    /// Accepts signatures by these algorithms only. All asymmetric ones are accepted by default;
-    /// HMAC and `none` cannot be.
+    /// Accepts signatures by these algorithms only. By default all asymmetric ones are accepted; HMAC and `none` are
+    /// never.
     pub fn algorithms<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
         self.algorithms = Some(names.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Accepts this audience besides the resource itself, to the letter. May be said several times.
+    /// Accepts this audience besides the resource itself, compared byte for byte. May be called repeatedly.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audiences.push(audience.into());
         self
     }
 
-    /// Accepts only tokens that keep to RFC 9068: `typ` says `at+jwt`, and `sub`, `client_id`, `iat`
-    /// and `jti` are there.
+    /// Accepts only tokens that follow RFC 9068: `typ` is `at+jwt`, and `sub`, `client_id`, `iat` and `jti` are
+    /// present.
     pub fn strict_rfc9068(mut self) -> Self {
         self.profile = Some(ProfileName::Rfc9068);
         self
     }
 
-    /// Reads scopes from the first of these claims that is present, instead of `scope`, `scp`, `scopes`.
+    /// Reads scopes from the first of these claims that is present, instead of from `scope`, `scp` or `scopes`.
     pub fn scope_claims<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
         self.scope_claims = Some(names.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Forgives this much difference between the issuer's clock and ours, instead of 60 seconds.
+    /// Allows this difference between the issuer's clock and ours, instead of 60 seconds. At most 600.
     pub fn leeway_seconds(mut self, seconds: u64) -> Self {
         self.leeway_seconds = Some(seconds);
         self
     }
 
-    /// Puts this before scopes in challenges and metadata, where clients must ask for `api://x/read`
-    /// to get a token that says `read`.
+    /// Puts this prefix before scopes in challenges and metadata. It is for issuers where clients must ask for
+    /// `api://x/read` to get a token with the scope `read`.
     pub fn scope_request_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.scope_request_prefix = prefix.into();
         self
     }
 
-    /// Leaves the issuer out of the metadata document. Its tokens are accepted all the same.
+    /// Leaves the issuer out of the metadata document. Its tokens are still accepted.
     pub fn not_advertised(mut self) -> Self {
         self.advertise = Advertise::Not;
         self
@@ -177,8 +183,8 @@ impl Issuer {
         self
     }
 
-    /// Accepts tokens **without any audience** if they were issued to this client. Weaker: such a token
-    /// opens every server that takes it. A token with a foreign audience is refused all the same.
+    /// Accepts tokens **without any audience** if they were issued to this client; may be called repeatedly. This is
+    /// weaker: such a token also opens other servers that accept it. A token with a foreign audience is still rejected.
     pub fn unbound_tokens_of_client(mut self, client_id: impl Into<String>) -> Self {
         self.unbound
             .get_or_insert_default()
@@ -187,35 +193,35 @@ impl Issuer {
         self
     }
 
-    /// Lets only this client in, and whichever others are named so. May be said several times.
+    /// Admits only the listed clients; may be called repeatedly.
     pub fn only_client(mut self, client_id: impl Into<String>) -> Self {
         self.clients.allowed.push(client_id.into());
         self
     }
 
-    /// Lets only clients in whose id is the URL of a metadata document on this host, and whichever others are
-    /// named so.
+    /// Admits clients whose id is the URL of a metadata document on this host, and those listed by
+    /// [`only_client`](Self::only_client); no others. May be called repeatedly.
     pub fn only_clients_of_host(mut self, host: impl Into<String>) -> Self {
         self.clients.allowed_hosts.push(host.into());
         self
     }
 
-    /// Keeps this client out, however its id is spelled: in any case and, if it is a URL, in any of the forms that
-    /// name the same document. That wins over what lets it in.
+    /// Refuses this client, even if another rule admits it. The id is compared in any case and, if it is a URL, in any
+    /// of the spellings that name the same document.
     pub fn deny_client(mut self, client_id: impl Into<String>) -> Self {
         self.clients.denied.push(client_id.into());
         self
     }
 
-    /// Keeps clients out whose id is the URL of a metadata document on this host, on every port and however the URL
-    /// is spelled; and those whose id looks like a URL of which the host cannot be told with certainty.
+    /// Refuses clients whose id is the URL of a metadata document on this host, on every port and in any spelling of
+    /// the URL. An id that looks like a URL whose host cannot be told with certainty is refused too.
     pub fn deny_clients_of_host(mut self, host: impl Into<String>) -> Self {
         self.clients.denied_hosts.push(host.into());
         self
     }
 
-    /// Lets only callers in whose claim is one of these values: a tenant, an organisation. A claim that begins
-    /// with a slash is a JSON pointer: `/realm_access/realm`.
+    /// Admits only callers whose claim has one of these values: a tenant, an organisation. A name that starts with a
+    /// slash is a JSON pointer: `/realm_access/realm`.
     pub fn require_claim<V: serde::Serialize>(
         self,
         claim: impl Into<String>,
@@ -224,7 +230,7 @@ impl Issuer {
         self.requiring(claim.into(), false, values)
     }
 
-    /// Lets only callers in whose claim is a list with one of these values in it: roles, groups.
+    /// Admits only callers whose claim is a list that contains one of these values: roles, groups.
     pub fn require_claim_containing<V: serde::Serialize>(
         self,
         claim: impl Into<String>,
@@ -239,7 +245,7 @@ impl Issuer {
         in_list: bool,
         values: impl IntoIterator<Item = V>,
     ) -> Self {
-        // What is no JSON becomes null, which `build()` refuses.
+        // A value that is not JSON becomes null, which `build()` refuses.
         let values = values
             .into_iter()
             .map(|value| serde_json::to_value(value).unwrap_or_default())
@@ -251,7 +257,8 @@ impl Issuer {
         self
     }
 
-    /// Asks the authorization server about tokens that only it can read, or about every one of its tokens.
+    /// Introspects opaque tokens at the issuer, and JWTs too if [`Introspection::every_token`] is set. Without it,
+    /// opaque tokens are rejected.
     pub fn introspection(mut self, introspection: Introspection) -> Self {
         self.introspection = Some(introspection);
         self
@@ -270,7 +277,7 @@ impl From<String> for Issuer {
     }
 }
 
-/// `false`, or another URL.
+/// Reads `false`, or another URL.
 impl<'de> Deserialize<'de> for Advertise {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct AdvertiseVisitor;

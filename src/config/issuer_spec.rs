@@ -1,4 +1,4 @@
-//! From the issuers as written to what the verifier is made from.
+//! Checks the issuers, and makes from them what the verifier is assembled from.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use crate::policy::published_scopes;
 use crate::resource_uri::HttpUrl;
 use crate::token::{IssuerSpec, KeysSpec, Profile, TokenRules};
 
-/// Where scopes are looked for when nothing else is said.
+/// The claims that hold scopes unless the configuration or a preset names others.
 const SCOPE_CLAIMS: &[&str] = &["scope", "scp", "scopes"];
 const LEEWAY_SECONDS: u64 = 60;
 /// RFC 9068 §4: "usually no more than a few minutes".
 const MAX_LEEWAY_SECONDS: u64 = 10 * 60;
 
-/// Every issuer, if nothing is wrong with any. Each field is checked in any case.
+/// The specs of all issuers. Every field is checked, even if others are wrong.
 pub(super) fn issuer_specs(
     issuers: &[Issuer],
     problems: &mut Problems,
@@ -86,7 +86,7 @@ fn issuer_spec(
     }
     let preset = problems.keep(preset(field("preset"), issuer));
     let algorithms = algorithms(&field("algorithms"), issuer, problems);
-    // A key set is still read where the algorithms are wrong: it may be another problem.
+    // The key set is read even if the algorithms are wrong: it may have a problem of its own.
     let allowed = algorithms.clone().unwrap_or_default();
     let keys = problems.keep(keys_spec(&field, issuer, &allowed));
     let introspection = introspection_spec(position, issuer, problems);

@@ -32,7 +32,7 @@ macro_rules! limits {
                 Values { $($name: self.$name.unwrap_or($default),)* }
             }
 
-            /// Those that are set, under their names.
+            /// The limits that are set, with their names.
             fn set(&self) -> impl Iterator<Item = (&'static str, u64)> {
                 let all = [$((stringify!($name), self.$name),)*];
                 all.into_iter().filter_map(|(name, value)| Some((name, value?)))
@@ -101,10 +101,10 @@ limits! {
 
 const MIB: u64 = 1024 * 1024;
 
-/// No limit in seconds means anything beyond a year.
+/// The longest time that can be set: a year. More would be a typo.
 pub(super) const MAX_SECONDS: u64 = 366 * 24 * 60 * 60;
 
-/// The one limit that may be 0.
+/// The only limit that may be 0.
 const MAY_BE_ZERO: &str = "verified_cache_bytes";
 
 impl Limits {
@@ -134,7 +134,7 @@ impl Limits {
         let lives = self.key_set_lives();
         for (at, (low_name, low)) in lives.iter().enumerate() {
             for (high_name, high) in lives.iter().skip(at + 1) {
-                // What is wrong by itself is said already.
+                // A value that is wrong by itself is reported already.
                 let is_sound = |seconds: &u64| (1..=MAX_SECONDS).contains(seconds);
                 if let (Some(low), Some(high)) = (low.filter(is_sound), high.filter(is_sound))
                     && low > high
@@ -153,7 +153,7 @@ impl Limits {
         let longest = values.max_body_bytes;
         BodyLimits {
             max_bytes: bytes(longest),
-            // Never more than of callers with a token.
+            // A request without a token never gets more room than one with a token.
             anonymous_bytes: bytes(values.anonymous_body_bytes.min(longest)),
             time: Duration::from_secs(values.body_seconds),
             arriving_bytes: bytes(values.arriving_bodies_bytes.max(longest)),
@@ -180,7 +180,7 @@ impl Limits {
         Duration::from_secs(self.values().introspection_inactive_seconds)
     }
 
-    /// For how long key sets live, from the shortest to the longest, where that is set.
+    /// The lives of key sets from the shortest to the longest, each only if it is set.
     fn key_set_lives(&self) -> [(&'static str, Option<u64>); 3] {
         [
             ("jwks_min_seconds", self.jwks_min_seconds),
@@ -189,7 +189,7 @@ impl Limits {
         ]
     }
 
-    /// Of the three lives of key sets, those that are not set follow those that are.
+    /// The lives of key sets. Those that are not set follow those that are.
     pub(super) fn lifetimes(&self) -> Lifetimes {
         let values = self.values();
         let [(_, min), (_, default), (_, max)] = self.key_set_lives();

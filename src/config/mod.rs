@@ -1,7 +1,7 @@
-//! What a gate is made from: raw text, from code or from a file.
+//! The configuration of a gate: raw text, from code or from a file.
 //!
-//! Each table has a file. `spec` checks all of them and makes what the rooms make themselves from, with `issuer_spec` and
-//! `introspection_spec`; `build` has them do so.
+//! Each table has a file of its own. `spec` checks all of them, with `issuer_spec` and `introspection_spec`, and makes
+//! the specs that the rooms assemble themselves from. `build` lets them do so.
 
 mod build;
 mod callers;
@@ -30,9 +30,11 @@ pub use sessions::Sessions;
 use crate::answer::Metadata;
 use crate::policy::ScopeMap;
 
-/// A gate's configuration as a file holds it; any serde format will do.
+/// A gate's configuration, as a file holds it. Any serde format will do.
 ///
-/// Unknown fields are errors, so that a typo cannot switch a check off. [`docs::configuration`](crate::docs::configuration) shows every field.
+/// Unknown fields are errors, so that a typo cannot switch a check off.
+/// [`docs::configuration`](crate::docs::configuration) shows every field. Values are checked by
+/// [`Builder::build`](crate::Builder::build) and [`Toolgate::reload`](crate::Toolgate::reload).
 ///
 /// ```
 /// let config: toolgate::Config = toml::from_str(r#"
@@ -54,8 +56,9 @@ use crate::policy::ScopeMap;
 ///
 /// # Errors without secrets
 ///
-/// No error that these types make shows a value of a table that may hold a secret. But a format may add the line it
-/// stopped at: the `Display` and the `Debug` of a `toml::de::Error` do. Print what it says and where instead:
+/// No error that these types make shows a value of a table that may hold a secret. But a format may add the line at
+/// which it stopped: the `Display` and the `Debug` of a `toml::de::Error` do. Print its message and its position
+/// instead:
 ///
 /// ```
 /// # let file = "[sessions]\nkeys = \"a secret, where a list belongs\"";

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
-/// Which web pages may talk to the server, and who tells browsers so.
+/// Which web pages may call the server, and whether the gate writes CORS headers.
 #[derive(Debug, Clone, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OriginsTable {
@@ -39,7 +39,7 @@ impl OriginsTable {
 }
 
 impl Allowed {
-    /// Whether any web page may ask: one whose origin is `null` is easily made by every other.
+    /// Whether any web page may call the server. Any page can make itself one whose origin is `null`.
     pub(super) fn includes_every_page(&self) -> bool {
         match self {
             Self::Any => true,

@@ -1,14 +1,14 @@
-//! What is known about providers, as data. What an operator sets wins over it.
+//! Known facts about providers, as data. Settings of the operator take precedence over it.
 
 use crate::token::Profile;
 
-/// How a provider's access tokens differ from the ordinary.
+/// How the access tokens of a provider differ from the usual.
 pub(super) struct Preset {
     pub(super) name: &'static str,
-    /// Where its scopes are.
+    /// The claims that hold the scopes.
     pub(super) scope_claims: &'static [&'static str],
     pub(super) profile: Profile,
-    /// What stands behind the client's id in the subject of a client on its own.
+    /// The text behind the client id in the subject of a client that acts for itself.
     pub(super) machine_suffix: &'static str,
 }
 
@@ -28,7 +28,7 @@ pub(super) const PRESETS: &[Preset] = &[
         machine_suffix: "@clients",
         ..Preset::reading("auth0", &["scope"])
     },
-    // Session tokens and others are signed with the same key.
+    // Session tokens and other kinds are signed with the same key.
     Preset {
         profile: Profile::Typed,
         ..Preset::reading("clerk", &["scope"])

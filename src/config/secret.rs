@@ -1,4 +1,4 @@
-//! A secret as an operator gives it: as text, by the name of a variable, or by the path of a file.
+//! A secret, as an operator gives it: as text, by the name of a variable, or by the path of a file.
 
 use std::env::VarError;
 use std::fmt;
@@ -10,7 +10,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use crate::config_error::ConfigProblem;
 use crate::secret_source::{FileSecret, NoSecret, SecretSource};
 
-/// Where a secret is. It never shows itself: not in `Debug`, in an error or in a log.
+/// A secret, or where to find one. Its text is never shown: not in `Debug`, in an error or in a log.
 ///
 /// In a configuration file it is a string, `{ env = "NAME" }` or `{ file = "path" }`.
 #[derive(Clone)]
@@ -24,18 +24,19 @@ enum SecretPlace {
 }
 
 impl Secret {
-    /// Takes this text. A `&str` or a `String` becomes a secret by itself.
+    /// Uses this text. A `&str` or a `String` also becomes a secret by itself.
     pub fn text(text: impl Into<String>) -> Self {
         Self(SecretPlace::Here(text.into()))
     }
 
-    /// Takes the value of an environment variable, read by `build()`.
+    /// Uses the value of an environment variable, which `build()` reads. `build()` fails if it is not set.
     pub fn env(name: impl Into<String>) -> Self {
         Self(SecretPlace::Variable(name.into()))
     }
 
-    /// Takes the content of a file, without the newline at its end. It is read by `build()`, and again
-    /// whenever it is needed, so that a secret can be replaced while the server runs.
+    /// Uses the content of a file, without the newline at its end. `build()` reads it and fails if it cannot. A file
+    /// with a credential for introspection is read again when it is needed, so that the secret can be replaced while
+    /// the server runs.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self(SecretPlace::File(path.into()))
     }
@@ -93,13 +94,13 @@ impl<'de> Deserialize<'de> for Secret {
             }
         }
 
-        // What is no text, or a key that belongs to no secret, may be the secret itself, and serde would show it.
+        // A value of another type, or an unknown key, may be the secret itself, and serde would show it.
         let read = deserializer.deserialize_any(SecretVisitor);
         read.map_err(|_| D::Error::custom(format_args!("a secret is in one place: {EXPECTED}")))
     }
 }
 
-/// What `read` makes of a secret. The error says where it was looked for, and nothing of what was found.
+/// Reads a secret by `read`. The error says where the secret was looked for, and nothing of what was found.
 pub(super) fn secret_of<T: Send + Sync + 'static>(
     field: &str,
     secret: &Secret,
@@ -141,7 +142,7 @@ pub(super) fn secret_of<T: Send + Sync + 'static>(
     }
 }
 
-/// Editors and `echo` end a file with one.
+/// Removes the newline that editors and `echo` put at the end of a file.
 pub(super) fn without_newline(text: &str) -> &str {
     let text = text.strip_suffix('\n').unwrap_or(text);
     text.strip_suffix('\r').unwrap_or(text)

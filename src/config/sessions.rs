@@ -12,11 +12,12 @@ use crate::pipeline::{Resumption, SessionBinding, SessionsSpec};
 use crate::seal::SealingKey;
 use crate::stream::{StreamPolicy, Streams};
 
-/// To whom sessions belong, and when streams of events end. For [`Builder::sessions`](crate::Builder::sessions).
+/// The owners of sessions, and the end of streams of events. For [`Builder::sessions`](crate::Builder::sessions);
+/// [`docs::sessions`](crate::docs::sessions) has more.
 ///
-/// The id of an MCP session is no login, but most servers act on it alone. So the gate seals it for the caller it is
-/// given to, and takes it from nobody else: ids in `Mcp-Session-Id` are 44 bytes longer outside of the gate than they
-/// are for the service inside. Nothing is remembered.
+/// The id of an MCP session is not a login, but most servers check nothing else. So the gate seals the id for the
+/// caller that it is issued to, and accepts it from no other caller. Ids in `Mcp-Session-Id` are 44 bytes longer
+/// outside of the gate than inside. The gate stores nothing for this.
 ///
 /// ```
 /// use toolgate::{Secret, Sessions};
@@ -42,18 +43,18 @@ struct SessionsTable {
     grace_seconds: Option<u64>,
 }
 
-/// The answer to a call may come this long after its token was good.
+/// The default of [`Sessions::grace_seconds`].
 const GRACE_SECONDS: u64 = 5 * 60;
 
 impl Sessions {
-    /// Binds session ids to their owner: (issuer, subject) for a user, (issuer, client) for a machine, whichever
-    /// token they come with. Of a token that names neither, it is that token. This is the default.
+    /// Binds session ids to their owner: issuer and subject for a user, issuer and client for a machine, so that any of
+    /// their tokens continues the session. If a token names neither, the owner is this one token. This is the default.
     pub fn bound() -> Self {
         Self::default()
     }
 
-    /// Passes session ids on as they are, and takes them from everybody: whoever learns one can use it with a good
-    /// token of their own, unless the service inside sees to it.
+    /// Passes session ids on unchanged, and accepts them from any caller: whether the caller owns the session is then
+    /// for the inner service to check. An event at start-up warns about it.
     pub fn unbound() -> Self {
         Self(SessionsTable {
             binding: SessionBinding::Off,
@@ -61,32 +62,33 @@ impl Sessions {
         })
     }
 
-    /// Seals with this key: at least 32 random bytes, which everybody who can read it can seal with. Without one the
-    /// gate makes one of its own that goes with it, so that sessions end with the process, and no other process
-    /// knows them.
+    /// Seals session ids with this key: at least 32 random bytes. Keep it secret: it can be used to seal any id for any
+    /// owner. Without a key the gate makes a random one, so that sessions end with the process and other processes do
+    /// not accept them.
     ///
-    /// Said several times, the first key seals and all of them open: to replace a key, put the new one second
-    /// everywhere, then first, and leave the old one out when its sessions are over. They are read by `build()`, and by
+    /// Called repeatedly, the first key seals and all keys open. To replace a key, put the new one second in all
+    /// processes, then first, and remove the old one when its sessions are over. Keys are read by `build()` and by
     /// [`Toolgate::reload`](crate::Toolgate::reload).
     pub fn key(mut self, key: impl Into<Secret>) -> Self {
         self.0.keys.push(key.into());
         self
     }
 
-    /// Lets streams of events be taken up again by `Last-Event-ID` alone, without a session. The gate cannot tell
-    /// whose events these are: the service inside must.
+    /// Allows a stream of events to be resumed by `Last-Event-ID` alone, outside of a session. The gate cannot tell
+    /// whose events these are: the inner service must check it.
     pub fn resume_without_session(mut self) -> Self {
         self.0.resumption = Resumption::WithoutSession;
         self
     }
 
-    /// Says when streams of events end whose token is not good any more.
+    /// Sets when a stream of events ends whose token is no longer valid.
     pub fn streams(mut self, streams: Streams) -> Self {
         self.0.streams = streams;
         self
     }
 
-    /// With [`Streams::FinishCalls`], the answer to a call may go on for this long after its token was good. Default 300.
+    /// Sets how long the response to a call may continue after its token ceased to be valid, with
+    /// [`Streams::FinishCalls`]. Default 300.
     pub fn grace_seconds(mut self, seconds: u64) -> Self {
         self.0.grace_seconds = Some(seconds);
         self

@@ -1,4 +1,5 @@
-//! From raw text to what the rooms are made from. Every value is checked, whatever is wrong with the others.
+//! Checks the raw text of a configuration, and makes from it what the rooms assemble themselves from. Every value is
+//! checked, even if others are wrong.
 
 use std::sync::Arc;
 
@@ -17,14 +18,14 @@ use crate::scope::Scopes;
 use crate::token::VerifierSpec;
 
 impl Config {
-    /// Checks all of it. `kept` is the resource of a gate whose configuration this one replaces.
+    /// Checks the whole configuration. `kept` is the resource of a gate whose configuration this one replaces.
     pub(super) fn spec(
         &self,
         kept: Option<&ResourceUri>,
         problems: &mut Problems,
     ) -> Result<PipelineSpec, Flawed> {
         let resource = problems.keep(resource(self, kept));
-        // Of unsound limits nothing is built: a cache may panic over them.
+        // Nothing is built from unsound limits: a cache may panic over them.
         let limits = self.limits.check(problems);
         let policy = policy(self, problems);
         let sessions = self.sessions.spec(problems);
@@ -69,7 +70,7 @@ fn resource(config: &Config, kept: Option<&ResourceUri>) -> Result<ResourceUri, 
     match kept.map(ResourceUri::as_str) {
         Some(kept) if kept != resource.as_str() => {
             let fix = format!(
-                "a gate keeps its resource, {kept:?}: tokens are for it, and clients were told it; build another one",
+                "a gate keeps its resource, {kept:?}: tokens are issued for it, and clients know it; build another gate",
             );
             Err(ConfigProblem::conflict("resource", fix).showing(resource.as_str()))
         }
@@ -151,27 +152,27 @@ fn origins(
         .as_ref()
         .is_some_and(|scopes| scopes.opens_anything());
     if opens_anything && allowed.includes_every_page() {
-        let fix = "where something is open without a token, every web page that somebody visits could call it \
-                   from inside of their network: name the origins that may";
+        let fix = "where something is open without a token, any web page could call it from inside the \
+                   network of its visitor: name the origins that may";
         return Err(problems.add(ConfigProblem::conflict("origins.allowed", fix)));
     }
     origins
 }
 
-/// The issuers as the metadata document names them.
+/// The URLs by which the metadata document names the issuers.
 fn advertised(issuers: &[Issuer], problems: &mut Problems) -> Result<Vec<String>, Flawed> {
     let mut urls = Ok(Vec::new());
     for (position, issuer) in issuers.iter().enumerate() {
         let url = match &issuer.advertise {
             Advertise::Not => continue,
-            // It has no name, which is said already.
+            // An empty name is reported already.
             Advertise::AsItIs if issuer.issuer.is_empty() => continue,
             Advertise::AsItIs => &issuer.issuer,
             Advertise::As(url) => url,
         };
         let advertised = HttpUrl::parse(url).map_err(|fix| {
             let fix = format!(
-                "clients cannot find an authorization server by this: {fix}, or write advertise = false"
+                "clients cannot find an authorization server at this URL: {fix}, or write advertise = false"
             );
             ConfigProblem::not_allowed(format!("issuers[{position}].advertise"), fix).showing(url)
         });
@@ -187,7 +188,7 @@ fn advertised(issuers: &[Issuer], problems: &mut Problems) -> Result<Vec<String>
             .iter()
             .all(|issuer| matches!(issuer.advertise, Advertise::Not))
     {
-        let fix = "advertise at least one, or clients cannot find where to get a token";
+        let fix = "advertise at least one issuer, or clients cannot find out where to get a token";
         return Err(problems.add(ConfigProblem::missing("issuers", fix)));
     }
     urls

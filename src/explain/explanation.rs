@@ -1,4 +1,4 @@
-//! What an explanation says.
+//! An explanation: checks and their outcomes.
 
 use std::fmt;
 
@@ -7,21 +7,21 @@ use crate::events::with_causes;
 use crate::refusal::Refusal;
 use crate::token::Principal;
 
-/// Who would ask; see [`Toolgate::explain`](crate::Toolgate::explain).
+/// The caller of an explained request; see [`Toolgate::explain`](crate::Toolgate::explain).
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub enum Caller<'a> {
-    /// Somebody with this token.
+    /// A caller that presents this token.
     Token(&'a str),
-    /// Somebody who is known already.
+    /// A caller that is verified already. The checks of the token are left out.
     Principal(&'a Principal),
-    /// Somebody without a token.
+    /// A caller without a token.
     Anonymous,
 }
 
-/// What the gate does with a request, and why: each check in order, and whether it held.
+/// The gate's decision on a request, and the reason: each check in order, and whether it passed.
 ///
-/// It is for operators, and says what no caller may be told. Printed, it is a line for each check:
+/// It is for operators, and contains facts that callers must not see. Printed, it has a line for each check:
 ///
 /// ```text
 /// ok    credentials   expects one bearer token; got a token of 412 bytes
@@ -45,58 +45,58 @@ pub struct Check {
     pub(super) got: String,
 }
 
-/// What came of a check.
+/// The outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CheckOutcome {
-    /// It held.
+    /// The check passed.
     Passed,
-    /// It is why the request is refused.
+    /// The check failed, so the request is refused.
     Failed,
-    /// An earlier one failed, so that this is not known.
+    /// An earlier check failed, so this outcome is not known.
     NotReached,
 }
 
 impl Explanation {
-    /// Whether the request would reach the service inside.
+    /// Whether the request would reach the inner service.
     pub fn is_allowed(&self) -> bool {
         self.refusal.is_none()
     }
 
-    /// What would be answered instead.
+    /// The refusal that the caller would get; `None` if the request is allowed.
     pub fn refusal(&self) -> Option<&Refusal> {
         self.refusal.as_ref()
     }
 
-    /// Every check that such a request meets, in order.
+    /// Lists every check that this request meets, in order.
     pub fn checks(&self) -> &[Check] {
         &self.checks
     }
 }
 
 impl Check {
-    /// What is checked, in a word that stays the same: `audience`, `time`, `rules`.
+    /// The stable name of the check: `audience`, `time`, `rules`.
     pub fn name(&self) -> &'static str {
         self.step.name()
     }
 
-    /// What came of it.
+    /// The outcome of the check.
     pub fn outcome(&self) -> CheckOutcome {
         self.outcome
     }
 
-    /// What would have been let pass.
+    /// The values that the check accepts.
     pub fn expected(&self) -> &str {
         &self.expected
     }
 
-    /// What came instead, or fitted; nothing where the check was not reached. Never a token.
+    /// The value that the request had; empty if the check was not reached. It never contains a token.
     pub fn got(&self) -> &str {
         &self.got
     }
 }
 
-/// Without the token.
+/// Does not show the token.
 impl fmt::Debug for Caller<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,4 +1,4 @@
-//! What each check expected, and what it got.
+//! The facts of each check: what it expected, and what it got.
 
 use http::request::Parts;
 
@@ -11,17 +11,17 @@ use crate::pipeline::Pipeline;
 use crate::refusal::{Reason, Refusal};
 use crate::token::{Principal, TrustedIssuer, Unverified};
 
-/// Everything there is to see of an explained request.
-pub(super) struct Seen<'a> {
+/// An explained request, and everything that is known of it.
+pub(super) struct ExplainedRequest<'a> {
     gate: &'a Pipeline,
     caller: Caller<'a>,
     principal: Option<&'a Principal>,
-    /// What a JWT says; nothing of an opaque token.
+    /// The unverified content of a JWT; `None` for an opaque token.
     token: Option<Unverified>,
     calls: Option<Calls<'a>>,
 }
 
-/// For operators' eyes: escaped, and cut.
+/// The values that a check expected and got, escaped and cut for the eyes of operators.
 pub(super) struct Facts {
     pub(super) expected: String,
     pub(super) got: String,
@@ -35,7 +35,7 @@ impl Facts {
         }
     }
 
-    /// What a refusal knows is nearer.
+    /// Replaces the facts by those of a refusal, which are more exact.
     pub(super) fn refused_by(self, refusal: &Refusal) -> (String, String) {
         let fact = |fact| refusal.log_fact(fact).map(clean);
         (
@@ -45,7 +45,7 @@ impl Facts {
     }
 }
 
-impl<'a> Seen<'a> {
+impl<'a> ExplainedRequest<'a> {
     pub(super) fn new(
         gate: &'a Pipeline,
         caller: Caller<'a>,
@@ -70,7 +70,7 @@ impl<'a> Seen<'a> {
         self
     }
 
-    /// Whether such a request comes to this check at all.
+    /// Whether the request meets this check at all.
     pub(super) fn meets(&self, step: Step) -> bool {
         match step {
             Step::Credentials | Step::Body => true,
@@ -125,10 +125,7 @@ impl<'a> Seen<'a> {
                 } else {
                     "an opaque token"
                 };
-                Facts::of(
-                    "a JWT, or an opaque token that an issuer is asked about",
-                    form,
-                )
+                Facts::of("a JWT, or an opaque token that an issuer introspects", form)
             }
             Step::Issuer => {
                 let issuers: Vec<&str> = self
@@ -159,9 +156,9 @@ impl<'a> Seen<'a> {
                 let kid = self
                     .header_text("kid")
                     .unwrap_or_else(|| "no kid".to_owned());
-                Facts::of("a signature by a key of the issuer's", kid)
+                Facts::of("a signature by a key of the issuer", kid)
             }
-            Step::Proof => Facts::of("a token that its issuer stands by", ""),
+            Step::Proof => Facts::of("a token that its issuer calls active", ""),
             Step::Claims => Facts::of("claims of the right types", ""),
             Step::Audience => {
                 let listed = self
@@ -190,7 +187,7 @@ impl<'a> Seen<'a> {
                     .map(|issuer| format!("{:?}", issuer.rules.profile));
                 Facts::of(profile.unwrap_or_default().to_lowercase(), "")
             }
-            Step::Revocation => Facts::of("nothing that was revoked here", ""),
+            Step::Revocation => Facts::of("no revocation at this gate", ""),
             Step::Caller => {
                 let client = self
                     .principal
@@ -200,11 +197,11 @@ impl<'a> Seen<'a> {
             }
             Step::BaseScopes => Facts::of(self.gate.policy.needs_of(None).to_string(), granted()),
             Step::Body if !self.gate.depends_on_calls() => {
-                Facts::of("", "unread: nothing depends on it")
+                Facts::of("", "not read: no rule depends on it")
             }
             Step::Body => Facts::of("one JSON-RPC message, or a batch", self.asked()),
             Step::Rules if self.is_anonymous() => {
-                Facts::of("what is open without a token", self.asked())
+                Facts::of("operations that are open without a token", self.asked())
             }
             Step::Rules => Facts::of(
                 self.gate.policy.needs_of(self.calls.as_ref()).to_string(),
@@ -219,11 +216,11 @@ impl<'a> Seen<'a> {
             Caller::Token(token) => format!("a token of {} bytes", token.len()),
             Caller::Principal(principal) => {
                 format!(
-                    "somebody known: {}",
+                    "a verified caller: {}",
                     principal
                         .subject()
                         .or(principal.client_id())
-                        .unwrap_or("no name")
+                        .unwrap_or("without a name")
                 )
             }
             Caller::Anonymous => "none".to_owned(),
@@ -261,7 +258,7 @@ impl<'a> Seen<'a> {
         self.token.as_ref()?.header(name)
     }
 
-    /// Of the token, or of what its issuer said.
+    /// A claim, of the introspection response or of the token itself.
     fn claim(&self, name: &str) -> String {
         let own = || self.token.as_ref()?.claim(name);
         let told = || Unverified::claim_of(self.principal?, name);

@@ -1,7 +1,7 @@
-//! Why is it so? The path of a request, check by check, for operators and their tests.
+//! Explains decisions, check by check, for operators and their tests.
 //!
-//! The verdict is that of the real path (`verdict`). A refusal has one reason, a `step` knows which reasons are its own,
-//! and so which steps were taken before. What each expected and what it got is read afterwards, as `facts`.
+//! `verdict` sends the request along the real path. A refusal has one reason, and `step` knows which check each reason
+//! belongs to, and so which checks passed before. Afterwards, `facts` reads what each of them expected and got.
 
 mod explanation;
 mod facts;

@@ -1,9 +1,9 @@
-//! The checks in the order of the path, and which reasons to refuse are whose.
+//! The checks in the order of the path, and the reasons to refuse that belong to each.
 
 use crate::refusal::Reason;
 
-/// A check. Of those that a reason could be of, the earliest, so that none is said to have held that may not have
-/// been looked at.
+/// A check. A reason that could belong to several is counted for the earliest, so that no check is shown as passed that
+/// may not have been reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Step {
     Credentials,
@@ -68,8 +68,8 @@ impl Step {
         }
     }
 
-    /// Missing scopes are named here as of the rules: whether it was the base rule or a decision can only be told
-    /// by judging again.
+    /// The check that a reason belongs to. Missing scopes count for the rules here: only authorizing again tells
+    /// whether the base rule or a decision required them.
     pub(super) fn of(reason: Reason) -> Self {
         use Reason::*;
         match reason {
@@ -100,8 +100,8 @@ impl Step {
             ClaimMissing | ScopeTooLong => Self::Profile,
             Revoked => Self::Revocation,
             ClientDenied | ClientNotAllowed | ClaimNotMet => Self::Caller,
-            // No explained request names an origin or a session, which are judged with the head. What asks for a stream is
-            // known once the body is read.
+            // An explained request has no origin and no session, which are checked with the head. Whether it asks for a
+            // stream is known once its body is read.
             OriginNotAllowed
             | ResumedWithoutSession
             | SessionUnknown

@@ -6,10 +6,10 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request};
 
 use super::explanation::{Caller, Check, CheckOutcome, Explanation};
-use super::facts::Seen;
+use super::facts::ExplainedRequest;
 use super::step::Step;
 use crate::call;
-use crate::pipeline::{IncomingBody, Pipeline, Visit, told};
+use crate::pipeline::{IncomingBody, Pipeline, Visit, visible_refusal};
 use crate::refusal::{Reason, Refusal};
 
 impl Pipeline {
@@ -20,13 +20,13 @@ impl Pipeline {
             Caller::Principal(principal) => Some(principal),
             Caller::Token(_) | Caller::Anonymous => visit.principal(),
         };
-        let (parts, seen) = (head(&body), Seen::new(self, caller, principal));
-        let seen = seen.asking(&parts, &body);
+        let (parts, request) = (head(&body), ExplainedRequest::new(self, caller, principal));
+        let request = request.asking(&parts, &body);
         let failed = refusal
             .as_ref()
-            .map(|refusal| (seen.step_of(refusal), refusal));
+            .map(|refusal| (request.step_of(refusal), refusal));
         let check = |step: Step| {
-            let facts = seen.facts(step);
+            let facts = request.facts(step);
             let (outcome, expected, got) = match &failed {
                 Some((failing, refusal)) if *failing == step => {
                     let (expected, got) = facts.refused_by(refusal);
@@ -45,12 +45,12 @@ impl Pipeline {
             }
         };
         let met = |step: &Step| {
-            seen.meets(*step) || failed.as_ref().is_some_and(|(failing, _)| failing == step)
+            request.meets(*step) || failed.as_ref().is_some_and(|(failing, _)| failing == step)
         };
         let checks = Step::ALL.into_iter().filter(met).map(check).collect();
         Explanation {
             checks,
-            refusal: refusal.map(|refusal| told(refusal, &visit).0),
+            refusal: refusal.map(|refusal| visible_refusal(refusal, &visit).0),
         }
     }
 
@@ -63,8 +63,11 @@ impl Pipeline {
         let (mut parts, mut body) = (head(body), IncomingBody::Unread(call::whole(body.clone())));
         match caller {
             Caller::Principal(principal) => {
-                visit.arrive_as(principal.clone(), self.admit(principal)?);
-                return self.judge_call(visit, &parts, &mut body).await.map(drop);
+                visit.assume_caller(principal.clone(), self.admit(principal)?);
+                return self
+                    .authorize_call(visit, &parts, &mut body)
+                    .await
+                    .map(drop);
             }
             Caller::Token(token) => {
                 let line = HeaderValue::from_str(&format!("Bearer {token}"));
@@ -75,11 +78,11 @@ impl Pipeline {
             Caller::Anonymous => {}
         }
         visit.present(self.take_credentials(&mut parts.headers)?);
-        self.judge(visit, &parts, &mut body).await.map(drop)
+        self.authorize(visit, &parts, &mut body).await.map(drop)
     }
 }
 
-/// The head of a request as a right client sends it with this body.
+/// The head of the request that a correct client sends with this body.
 fn head(body: &[u8]) -> Parts {
     let (mut parts, ()) = Request::new(()).into_parts();
     parts.method = Method::POST;

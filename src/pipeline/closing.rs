@@ -1,4 +1,4 @@
-//! The end of all streams of a gate, so that a server with open ones can shut down.
+//! Ends all streams of a gate, so that a server with open ones can shut down.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use crate::events;
 use crate::refusal::{Reason, Refusal};
 
-/// Whether streams are being closed. It outlives every configuration.
+/// Whether streams are being closed. It is kept when the configuration changes.
 #[derive(Debug, Default)]
 pub(crate) struct Closing {
     has_begun: AtomicBool,
@@ -16,13 +16,13 @@ pub(crate) struct Closing {
 
 impl Closing {
     pub(crate) fn begin(&self) {
-        // In this order: a stream that does not see the flag is told.
+        // The order matters: a stream that does not see the flag yet is notified.
         self.has_begun.store(true, Ordering::SeqCst);
         self.begins.notify_waiters();
         events::streams_closed();
     }
 
-    /// Refuses to open another stream to listen to.
+    /// Refuses to open another stream to listen on.
     pub(super) fn check(&self) -> Result<(), Refusal> {
         if self.has_begun.load(Ordering::SeqCst) {
             return Err(Reason::ShuttingDown.into());

@@ -1,4 +1,4 @@
-//! CORS: a browser client cannot recover from an answer it may not read.
+//! CORS: a browser client cannot recover from an answer that it may not read.
 
 use bytes::Bytes;
 use http::header::{
@@ -9,27 +9,27 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
-/// What MCP clients send.
+/// The headers that MCP clients send.
 const ALLOWED_HEADERS: &str = "Authorization, Content-Type, MCP-Protocol-Version, Mcp-Method, Mcp-Name, \
                                Mcp-Session-Id, Last-Event-ID, DPoP";
 const EXPOSED_HEADERS: &str = "WWW-Authenticate, Mcp-Session-Id";
 
-/// Headers of MCP's parameters, which have names of the server's choosing.
+/// The prefix of headers that mirror parameters; the server chooses the rest of their names.
 const PARAMETER_PREFIX: &str = "mcp-param-";
-/// More of them than any tool has parameters worth mirroring.
+/// The most parameter headers that a preflight allows. No tool mirrors so many parameters.
 const MAX_PARAMETER_HEADERS: usize = 64;
 
-/// Who writes CORS headers.
+/// Whether the gate writes CORS headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cors {
     Ours,
-    /// A CORS layer outside of us.
+    /// A CORS layer outside of the gate writes them.
     LeftToOthers,
 }
 
 impl Cors {
-    /// Answers a preflight of an allowed origin. It carries no credentials by design (Fetch §3.7.5), so
-    /// asking it for a token would lock every browser out.
+    /// Answers a preflight of an allowed origin. It carries no credentials by design (Fetch §3.7.5), so to demand a
+    /// token would lock every browser out.
     pub(crate) fn preflight(self, parts: &Parts) -> Option<Response<Bytes>> {
         if parts.method != Method::OPTIONS
             || !parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
@@ -50,7 +50,7 @@ impl Cors {
         Some(response)
     }
 
-    /// Lets pages of the allowed origin read a response, unless it speaks for itself.
+    /// Lets pages of the allowed origin read a response, unless it has CORS headers of its own.
     pub(crate) fn make_readable(self, origin: Option<HeaderValue>, headers: &mut HeaderMap) {
         let Some(origin) = origin.filter(|_| self == Self::Ours) else {
             return;
@@ -69,7 +69,7 @@ impl Cors {
     }
 }
 
-/// The fixed list, and whatever `Mcp-Param-*` was asked for.
+/// The fixed list, and each `Mcp-Param-*` header that the preflight asks for.
 fn allowed_headers(parts: &Parts) -> HeaderValue {
     let asked = parts.headers.get_all(ACCESS_CONTROL_REQUEST_HEADERS).iter();
     let mut list = ALLOWED_HEADERS.to_owned();

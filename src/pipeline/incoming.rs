@@ -1,4 +1,4 @@
-//! The body of a request, on its way through.
+//! The body of a request, on its way to the inner service.
 
 use std::pin::Pin;
 
@@ -11,7 +11,7 @@ use http_body::Body;
 use crate::call::{self, Bodies, RequestBody};
 use crate::refusal::{Reason, Refusal};
 
-/// As it came, being read, or read: whichever it is, a refusal can still discard the rest of it.
+/// A body that was not read yet, is being read, or was read. In each state, a refusal can still discard the rest of it.
 pub(crate) enum IncomingBody<B> {
     Unread(B),
     Begun(Pin<Box<B>>),
@@ -19,7 +19,7 @@ pub(crate) enum IncomingBody<B> {
 }
 
 impl<B: Body<Data = Bytes> + Send + 'static> IncomingBody<B> {
-    /// The whole body, within the limits for a caller with a token or without one.
+    /// Reads the whole body, within the limits for a caller with a token or without one.
     pub(super) async fn read(
         &mut self,
         bodies: &Bodies,
@@ -35,7 +35,7 @@ impl<B: Body<Data = Bytes> + Send + 'static> IncomingBody<B> {
         }
     }
 
-    /// Refuses any body: that of a request with this method has none.
+    /// Requires that there is no body, as for a request with this method.
     pub(super) async fn expect_none(
         &mut self,
         bodies: &Bodies,
@@ -56,16 +56,16 @@ impl<B: Body<Data = Bytes> + Send + 'static> IncomingBody<B> {
         match self {
             Self::Unread(body) => RequestBody::untouched(body),
             Self::Read(bytes) => RequestBody::judged(bytes),
-            // Never: whatever begins to read ends with a refusal or with all of it.
+            // This does not happen: a read that was begun ends with the whole body or with a refusal.
             Self::Begun(_) => RequestBody::judged(Bytes::new()),
         }
     }
 
-    /// Sees to it that the client will see an answer that comes before its body was read.
+    /// Makes sure that the client sees an answer that is sent before its body was read.
     ///
-    /// Where a body is left unfinished, hyper resets the stream on HTTP/2, and some clients then never see the answer; on
-    /// HTTP/1 it closes the connection without a word, and the next request on it is lost. So the rest is read and thrown
-    /// away beside the answer. A client that waits for `100 Continue` has sent no body yet.
+    /// If a body is left unfinished, hyper resets the stream on HTTP/2, and some clients then never see the answer. On
+    /// HTTP/1 it closes the connection, and the next request on it is lost. So the rest is read and dropped beside the
+    /// answer. A client that waits for `100 Continue` has sent no body yet.
     pub(crate) fn discard(self, parts: &Parts) {
         if parts.version < Version::HTTP_11 || parts.headers.contains_key(EXPECT) {
             return;

@@ -1,10 +1,10 @@
 //! The path of a request, and its way back.
 //!
-//! `request` is the path, on a `visit`, through the `rooms`, which a configuration makes. `response` is the
-//! way back, `stream_watch` what ends it once the caller would be refused, and `closing` what ends it before the server
-//! does. `origin`, `cors` and `session` are steps that are about HTTP, not about tokens or scopes; `incoming` is the
-//! request's body on its way, `prepared` has the answers that do not change, `record` makes events of a visit, and
-//! `announce` those of a gate that was built.
+//! `request` is the path. It leads a `visit` through the `rooms`, which a configuration makes.
+//! `response` is the way back. `stream_watch` ends a stream once a new request of its caller would be refused, and
+//! `closing` ends all of them before a shutdown. `origin`, `cors` and `session` are steps about HTTP rather than tokens
+//! or scopes. `incoming` is the body of the request, `prepared` holds answers that do not change, `record` makes
+//! events of a visit, and `announce` those of a gate that was built.
 
 mod announce;
 mod closing;
@@ -23,7 +23,7 @@ mod visit;
 pub(crate) use cors::Cors;
 pub(crate) use incoming::IncomingBody;
 pub(crate) use origin::Origins;
-pub(crate) use request::told;
+pub(crate) use request::visible_refusal;
 pub(crate) use rooms::{GateState, Pipeline, PipelineSpec};
 pub(crate) use session::{Resumption, SessionBinding, SessionsSpec};
 pub(crate) use visit::Visit;

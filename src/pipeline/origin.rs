@@ -1,4 +1,4 @@
-//! Which web pages may talk to the server: MCP's defence against DNS rebinding.
+//! Checks which web pages may call the server: MCP's defence against DNS rebinding.
 
 use http::HeaderValue;
 use http::header::ORIGIN;
@@ -8,7 +8,7 @@ use crate::config_error::{ConfigProblem, Flawed, Problems, all};
 use crate::refusal::{Reason, Refusal};
 use crate::resource_uri::{Host, ResourceUri};
 
-/// The origins allowed besides none at all. Programs that are no browsers send none, and may.
+/// The allowed origins. A request without an origin is always allowed, since programs other than browsers send none.
 #[derive(Debug)]
 pub(crate) struct Origins {
     own: String,
@@ -19,12 +19,12 @@ pub(crate) struct Origins {
 enum Listed {
     Any,
     Exactly(String),
-    /// Every origin of a scheme that is not http: `vscode-webview://*`.
+    /// Every origin with this scheme, which is not http or https: `vscode-webview://*`.
     Scheme(String),
 }
 
 impl Origins {
-    /// The listed origins are checked whether or not there is a good resource.
+    /// Parses the listed origins, even if the resource is wrong.
     pub(crate) fn new(
         resource: Result<&ResourceUri, Flawed>,
         allowed: &[String],
@@ -46,7 +46,7 @@ impl Origins {
         }
     }
 
-    /// The allowed origin of the request, `None` when it names none.
+    /// Checks the origin of the request, and returns it; `None` if the request has none.
     pub(crate) fn check<'a>(&self, parts: &'a Parts) -> Result<Option<&'a HeaderValue>, Refusal> {
         let mut lines = parts.headers.get_all(ORIGIN).iter();
         let Some(line) = lines.next() else {
@@ -81,7 +81,7 @@ impl Origins {
     }
 }
 
-/// A page served from this machine, on any port.
+/// Whether the page was served from this machine, on any port.
 fn is_loopback(origin: &str) -> bool {
     let authority = origin
         .strip_prefix("http://")
@@ -97,7 +97,7 @@ impl Listed {
             return Ok(Self::Exactly(text.to_owned()));
         }
         if text == "*" {
-            return wrong("to allow every web page write allowed = \"any\" instead of the list");
+            return wrong("to allow every web page, write allowed = \"any\" instead of the list");
         }
         let Some((scheme, rest)) = text.split_once("://") else {
             return wrong("write an origin: scheme://host, with the port if it is not the default");

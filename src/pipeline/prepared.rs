@@ -1,4 +1,4 @@
-//! The answers to strangers, written beforehand: they do not change, and anyone can cause many of them.
+//! Answers to unauthenticated callers, written beforehand. They do not change, and anyone can cause many of them.
 
 use bytes::Bytes;
 use http::header::ACCESS_CONTROL_ALLOW_ORIGIN;
@@ -8,22 +8,22 @@ use super::cors::Cors;
 use crate::answer::Answers;
 use crate::refusal::{Reason, Refusal, RefusalKind};
 
-/// The answers to callers without a verified token, one for each kind of refusal that needs none.
+/// The answers to callers without a verified token, one for each kind of refusal whose answer is always the same.
 #[derive(Debug)]
 pub(crate) struct PreparedAnswers(Vec<Prepared>);
 
-/// What [`Answers`] would write and [`Cors`] make readable.
+/// The response that [`Answers`] would make, and the headers that [`Cors`] would add.
 #[derive(Debug)]
 pub(super) struct Prepared {
     kind: RefusalKind,
     status: StatusCode,
     headers: HeaderMap,
-    /// The headers for pages of an allowed origin, but for its name; `None` where another layer writes them.
+    /// The headers for pages of an allowed origin, which are sent with its name; `None` if another layer writes them.
     readable: Option<HeaderMap>,
     body: Bytes,
 }
 
-/// One reason of each kind. All of a kind have the same answer.
+/// One reason of each kind. All reasons of a kind have the same answer.
 const REASONS: [Reason; 3] = [
     Reason::NoToken,
     Reason::MalformedHeader,
@@ -36,7 +36,7 @@ impl PreparedAnswers {
         Self(prepared.into())
     }
 
-    /// The answer to a caller without a verified token; `None` for a refusal that needs one of its own.
+    /// The answer to a caller without a verified token; `None` for a kind that is not prepared.
     pub(super) fn of(&self, kind: RefusalKind) -> Option<&Prepared> {
         self.0.iter().find(|prepared| prepared.kind == kind)
     }
@@ -69,7 +69,7 @@ impl Prepared {
         *response.headers_mut() = match (origin, &self.readable) {
             (Some(origin), Some(readable)) => {
                 let mut headers = readable.clone();
-                // An insertion would make room for one more first, though it replaces what is there.
+                // The value is replaced in place: an insertion would first make room for one more.
                 if let Some(written) = headers.get_mut(ACCESS_CONTROL_ALLOW_ORIGIN) {
                     *written = origin;
                 }

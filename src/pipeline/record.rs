@@ -1,4 +1,4 @@
-//! Makes the event of a decision out of a visit.
+//! Makes the event of a decision from a visit.
 
 use std::error::Error;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::log_facts::Fact;
 use crate::refusal::{Reason, Refusal, RefusalKind};
 use crate::token::Principal;
 
-/// Why a request without a token was refused before anything else was looked at.
+/// Why a request without a token was refused before anything else was checked.
 const NOTHING_OPEN: &str = "nothing is open without a token";
 
 impl Pipeline {
@@ -20,7 +20,7 @@ impl Pipeline {
         self.events.allowed(|| self.decided(visit, parts));
     }
 
-    /// `hidden` is what was wrong where the caller is told nothing but to get a token.
+    /// Logs a refusal. `hidden` is the actual reason if the caller was only told to get a token.
     pub(super) fn record_refused(
         &self,
         visit: &Visit,
@@ -28,7 +28,7 @@ impl Pipeline {
         refusal: &Refusal,
         hidden: Option<&Refusal>,
     ) {
-        // Strangers can make all but a token that its issuer signed, or said to be active.
+        // Strangers can cause all refusals except those of a token that its issuer signed or called active.
         let is_strangers = visit.caller.is_none() && !refusal.names_issuer();
         self.events.refused(refusal.reason(), is_strangers, || {
             self.denied(visit, parts, refusal, hidden)
@@ -65,7 +65,7 @@ impl Pipeline {
 
     fn decided(&self, visit: &Visit, parts: &Parts) -> Decided<'_> {
         let (principal, asked) = (visit.principal(), visit.asked.as_ref());
-        // The query stays out: clients put into it what they should not. A CONNECT has no path.
+        // The query is left out, since clients put secrets into it. A CONNECT has no path.
         let path = Some(parts.uri.path()).filter(|path| !path.is_empty());
         Decided {
             issuer: principal.map(|principal| clean(principal.issuer())),
@@ -90,7 +90,7 @@ impl Pipeline {
     }
 }
 
-/// What is behind a refusal: an error, or why a request without a token was not open.
+/// The cause of a refusal: an error, or the reason why a request without a token was not open.
 fn source_of(refusal: &Refusal, hidden: Option<&Refusal>) -> Option<String> {
     if let Some(hidden) = hidden {
         return Some(clean_causes(hidden));
@@ -98,7 +98,7 @@ fn source_of(refusal: &Refusal, hidden: Option<&Refusal>) -> Option<String> {
     let is_bare = refusal.reason() == Reason::NoToken && refusal.log_fact(Fact::Got).is_none();
     match refusal.source() {
         Some(source) => Some(clean_causes(source)),
-        // Refusing these costs as little as can be, so nothing is noted on the way.
+        // These refusals must cost as little as possible, so nothing was noted on the way.
         None if is_bare => Some(NOTHING_OPEN.to_owned()),
         None => None,
     }

@@ -23,7 +23,7 @@ use crate::refusal::{Reason, Refusal, RefusalKind};
 use crate::stream::ResponseBody;
 use crate::token::{Credentials, Principal};
 
-/// What judgement yields: only this gets a request handed over.
+/// The outcome of authorization. Only a request with one is handed over.
 pub(crate) struct Permitted {
     permit: Permit,
     session: OpenedSession,
@@ -32,7 +32,7 @@ pub(crate) struct Permitted {
 }
 
 impl Pipeline {
-    /// Steps 1 to 3, which wait for nothing.
+    /// Takes steps 1 to 3, which need no I/O.
     pub(crate) fn answer_without_io(
         &self,
         parts: &mut Parts,
@@ -66,7 +66,7 @@ impl Pipeline {
         }
     }
 
-    /// Step 3. A request without any goes on only where something is open.
+    /// Step 3. A request without credentials continues only if some operation is open.
     pub(crate) fn take_credentials(
         &self,
         headers: &mut HeaderMap,
@@ -77,10 +77,11 @@ impl Pipeline {
         }
     }
 
-    /// The rest of the path. `current` is for what outlives the request: streams are judged by the configuration of now.
+    /// Takes steps 4 to 9. `current` is for streams, which outlive the request: they are checked under the
+    /// configuration that is then in force.
     #[allow(
         clippy::manual_async_fn,
-        reason = "one would keep room for all of its arguments twice"
+        reason = "an async fn would keep room for all of its arguments twice"
     )]
     pub(crate) fn serve<S, B, R>(
         self: Arc<Self>,
@@ -98,7 +99,7 @@ impl Pipeline {
         let mut body = IncomingBody::Unread(body);
         async move {
             // 4. to 7., below
-            let permitted = match self.judge(&mut visit, &parts, &mut body).await {
+            let permitted = match self.authorize(&mut visit, &parts, &mut body).await {
                 Ok(permitted) => permitted,
                 Err(refusal) => {
                     body.discard(&parts);
@@ -121,8 +122,8 @@ impl Pipeline {
         }
     }
 
-    /// Steps 4 to 7.
-    pub(crate) async fn judge<B>(
+    /// Takes steps 4 to 7.
+    pub(crate) async fn authorize<B>(
         &self,
         visit: &mut Visit,
         parts: &Parts,
@@ -134,32 +135,32 @@ impl Pipeline {
         let now = self.events.now();
         visit.began = Some(now);
 
-        // 4. whose token it is, which is remembered
+        // 4. verify whose token it is; this is cached
         if let Some(credentials) = &visit.credentials {
             visit.caller = Some(self.verifier.verify(credentials.token(), now).await?);
         }
         if let Some(principal) = visit.principal() {
-            //    whether it is theirs to use, which is not remembered
+            //    check that it is theirs to use; this is not cached
             holder::prove(principal.binding())?;
 
             // 5. base rule, before a byte of the body is read
             visit.admitted = Some(self.admit(principal)?);
         }
-        let permitted = self.judge_call(visit, parts, body).await?;
+        let permitted = self.authorize_call(visit, parts, body).await?;
         if permitted.expected.listens {
             self.closing.check()?;
         }
         Ok(permitted)
     }
 
-    /// Step 5: the rules about who may ask at all, and the scopes that every request needs.
+    /// Takes step 5: the rules about clients and claims, and the scopes that every request needs.
     pub(crate) fn admit(&self, principal: &Principal) -> Result<Admitted, Refusal> {
         self.callers.check(principal)?;
         self.policy.admit(principal.grant())
     }
 
-    /// Steps 6 and 7.
-    pub(crate) async fn judge_call<B>(
+    /// Takes steps 6 and 7.
+    pub(crate) async fn authorize_call<B>(
         &self,
         visit: &mut Visit,
         parts: &Parts,
@@ -169,10 +170,10 @@ impl Pipeline {
         B: Body<Data = Bytes> + Send + 'static,
     {
         if !self.depends_on_calls() {
-            return self.judge_unread(visit, parts);
+            return self.authorize_unread(visit, parts);
         }
         if !call::expects_call(&parts.method)? {
-            // GET and the like ask for nothing that could be open without a token.
+            // A GET or the like asks for no operation that could be open without a token.
             let permit = self.policy.permit_bodiless(visit.grant());
             let permit = permit.ok_or(NotOpen::NoCall)?;
             body.expect_none(&self.bodies, &parts.method).await?;
@@ -195,8 +196,8 @@ impl Pipeline {
         let session = session.map_err(|refusal| refusal.answering(calls.request_id()));
         let edits = head.edits();
 
-        // 7. call rule, and an operator's own decision about what the rules let pass
-        let (mut permit, session) = self.authorize(visit, &calls, session)?;
+        // 7. call rule, and the operator's own decision on what the rules allow
+        let (mut permit, session) = self.apply_call_rule(visit, &calls, session)?;
         let expected = calls.expected_response(self.policy.filters_lists());
         if let Some(own) = &self.decision {
             permit = Box::pin(self.ask_custom_decision(own, permit, visit, calls, bytes)).await?;
@@ -209,8 +210,8 @@ impl Pipeline {
         })
     }
 
-    /// Steps 6 and 7 where nothing depends on what the body asks for: it stays unread.
-    fn judge_unread(&self, visit: &Visit, parts: &Parts) -> Result<Permitted, Refusal> {
+    /// Takes steps 6 and 7 if no rule depends on the body, which then stays unread.
+    fn authorize_unread(&self, visit: &Visit, parts: &Parts) -> Result<Permitted, Refusal> {
         let head = Head::read(&parts.headers);
         let session = self.sessions.open(&head, visit.principal())?;
         let permit = self.policy.permit_unread(visit.grant());
@@ -222,9 +223,9 @@ impl Pipeline {
         })
     }
 
-    /// The call rule. The session of a caller is judged before it. For a request without a token the session comes last: a
-    /// call that is not open needs a token, whatever the session is.
-    fn authorize(
+    /// Applies the call rule. The session of a caller is checked before it. Without a token, the session is checked last: a
+    /// call that is not open gets 401, whatever its session is.
+    fn apply_call_rule(
         &self,
         visit: &mut Visit,
         calls: &Calls<'_>,
@@ -237,7 +238,7 @@ impl Pipeline {
                 permit.map(|permit| (permit, session))
             }
         };
-        // Names are noted for the log alone, and of what is allowed it seldom has them.
+        // Names are noted for the log only, which seldom shows those of allowed requests.
         let is_allowed = matches!(judged, Ok((_, Ok(_)))) && self.decision.is_none();
         if self.events.shows_what_is_asked(is_allowed) {
             visit.note(calls);
@@ -259,8 +260,9 @@ impl Pipeline {
         self.policy.confirm(permit, visit.grant(), &calls, needed)
     }
 
-    /// Step 8: not the token, but the principal it stands for; the same bytes that were judged; no header that could be
-    /// taken for one that was judged; and, where bodies are judged, no way to go on in another protocol.
+    /// Takes step 8. It removes each header that could be taken for one that was checked and, if bodies are read, the
+    /// offer of another protocol. The session id becomes the inner service's own, and the principal is put into the
+    /// extensions.
     fn hand_over(
         &self,
         current: &Arc<Current<Self>>,
@@ -283,7 +285,7 @@ impl Pipeline {
     }
 
     fn refuse(&self, refusal: Refusal, visit: Visit, parts: &Parts) -> Response<Bytes> {
-        let (refusal, hidden) = told(refusal, &visit);
+        let (refusal, hidden) = visible_refusal(refusal, &visit);
         self.record_refused(&visit, parts, &refusal, hidden.as_ref());
         let Visit { origin, caller, .. } = visit;
         if caller.is_none()
@@ -299,9 +301,9 @@ impl Pipeline {
     }
 }
 
-/// What the caller is told, and what is hidden behind it. A request without a token always gets the plain 401, whatever
-/// was wrong with what it asked, except for an outage (503) and a session that is not there (404).
-pub(crate) fn told(refusal: Refusal, visit: &Visit) -> (Refusal, Option<Refusal>) {
+/// Splits a refusal into the one that the caller sees and the one that is only logged. A request without a token always
+/// gets the plain 401, except for an outage (503) and an unknown session (404).
+pub(crate) fn visible_refusal(refusal: Refusal, visit: &Visit) -> (Refusal, Option<Refusal>) {
     let is_anonymous =
         visit.began.is_some() && visit.credentials.is_none() && visit.caller.is_none();
     match refusal.kind() {
@@ -325,7 +327,7 @@ mod tests {
     use crate::gate::Toolgate;
     use crate::policy::ScopeMap;
 
-    /// glibc has bins of each thread's own up to 1,032 bytes; beyond these every request would be slower.
+    /// glibc serves up to 1,032 bytes from a cache of each thread; beyond that, every request would be slower.
     const MAX_FUTURE_BYTES: usize = 1024;
 
     #[test]

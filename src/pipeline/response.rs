@@ -1,4 +1,4 @@
-//! The way back of a request, step 9.
+//! Step 9: the way back of a request.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,13 +19,13 @@ use crate::current::Current;
 use crate::stream::{self, ListFilter, ResponseBody};
 use crate::token::{Credentials, Principal};
 
-/// What to do with the response, besides what the visit knows.
+/// The treatment of the response, as far as the request decides it.
 pub(super) struct ResponsePlan {
     filter: Option<Box<ListFilter>>,
     listens: bool,
 }
 
-/// A response, or one that has to be waited for because its lists are filtered. Most are not, and need no room for that.
+/// A response that is ready, or one whose lists must be filtered first. Most are ready, and need no box.
 pub(super) enum Planned<R> {
     Ready(Response<ResponseBody<R>>),
     Pending(Pin<Box<dyn Future<Output = Response<ResponseBody<R>>> + Send>>),
@@ -40,7 +40,7 @@ impl ResponsePlan {
         visit: &Visit,
     ) -> Self {
         let filter = pipeline.policy.filters_lists().then(|| {
-            // What is looked at must not come compressed.
+            // A compressed response could not be filtered.
             parts.headers.remove(ACCEPT_ENCODING);
             let (current, principal) = (current.clone(), visit.principal().cloned());
             Box::new(ListFilter::new(id, calls, move |list, name| {
@@ -51,8 +51,8 @@ impl ResponsePlan {
         Self { filter, listens }
     }
 
-    /// Binds sessions to their owners, filters lists where that is asked for, ends streams with what let them in, and lets
-    /// browsers read the response.
+    /// Binds the session to its owner, filters lists if that is configured, watches over streams, and lets browsers
+    /// read the response.
     pub(super) fn apply<R>(
         self,
         pipeline: &Arc<Pipeline>,
@@ -104,7 +104,7 @@ impl ResponsePlan {
     }
 }
 
-/// What let a response in that may be a stream.
+/// The facts on which it depends whether a stream may go on.
 struct Watched {
     current: Arc<Current<Pipeline>>,
     credentials: Option<Credentials>,

@@ -1,4 +1,4 @@
-//! What the path of a request leads through, in its order, and how a configuration makes it.
+//! The parts that a request passes, in the order of its path, and how a configuration makes them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::seal::SealingKey;
 use crate::stream::StreamPolicy;
 use crate::token::{Verifier, VerifierSpec, VerifierState};
 
-/// A configuration at work: everything that a request is held against.
+/// A configuration in force: everything that a request is checked against.
 pub(crate) struct Pipeline {
     pub(crate) resource: Arc<ResourceUri>,
     pub(crate) well_known: Arc<WellKnown>,
@@ -102,7 +102,7 @@ impl Pipeline {
         })
     }
 
-    /// Whether anything depends on what the body asks for. If not, it stays unread.
+    /// Whether any rule depends on the body. If none does, the body is not read.
     pub(crate) fn depends_on_calls(&self) -> bool {
         self.policy.depends_on_calls() || self.decision.is_some()
     }

@@ -1,7 +1,7 @@
 //! Binds MCP session ids to the caller they were issued to.
 //!
-//! A session id is no login (MCP, "Session Hijacking"), but most servers look at it alone: a caller with
-//! another's id could listen to their events, send in their name and close what they opened.
+//! A session id is not a login (MCP, "Session Hijacking"), but most servers check nothing else. A caller with the id of
+//! another could read their events, send messages in their name and close their session.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::token::Principal;
 
 static SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 
-/// What becomes of session ids.
+/// Seals and opens session ids.
 #[derive(Debug)]
 pub(crate) struct SessionIds {
     pub(crate) binding: SessionBinding,
@@ -24,15 +24,15 @@ pub(crate) struct SessionIds {
     pub(crate) seal: Arc<Seal>,
 }
 
-/// What a configuration says of sessions.
+/// The configuration of sessions.
 pub(crate) struct SessionsSpec {
     pub(crate) binding: SessionBinding,
     pub(crate) resumption: Resumption,
-    /// The one to seal with first. Without any, the gate seals with a key of its own.
+    /// The keys, of which the first seals. If there is none, the gate uses a key of its own.
     pub(crate) keys: Vec<Arc<SealingKey>>,
 }
 
-/// To whom a session id is bound.
+/// The owner to which a session id is bound.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum SessionBinding {
@@ -41,7 +41,7 @@ pub(crate) enum SessionBinding {
     Off,
 }
 
-/// Where a stream of events may be taken up again.
+/// Whether a stream of events may be resumed outside of a session.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Resumption {
@@ -50,8 +50,8 @@ pub(crate) enum Resumption {
     WithoutSession,
 }
 
-/// A session of the caller's: the id that the service itself gave it. `None` where the request names none, or where ids
-/// are passed on as they are.
+/// A session of this caller: the id as the inner service issued it. `None` if the request names no session, or if
+/// session ids are not bound.
 #[derive(Debug)]
 pub(crate) struct OpenedSession(Option<HeaderValue>);
 
@@ -76,7 +76,7 @@ impl SessionIds {
         }
     }
 
-    /// Opens the session that a request names, for its owner alone.
+    /// Opens the session that a request names, only for its owner.
     pub(crate) fn open(
         &self,
         head: &Head<'_>,
@@ -102,7 +102,7 @@ impl SessionIds {
         Ok(OpenedSession(Some(id)))
     }
 
-    /// Seals the id that the service gives its caller.
+    /// Seals the session id in a response for this caller.
     pub(crate) fn seal(
         &self,
         headers: &mut HeaderMap,
@@ -130,7 +130,7 @@ fn owner_of(caller: Option<&Principal>) -> Owner<'_> {
 }
 
 impl OpenedSession {
-    /// Puts the service's own id in the place of the sealed one.
+    /// Replaces the sealed id by the inner service's own.
     pub(crate) fn write(self, headers: &mut HeaderMap) {
         if let Some(id) = self.0 {
             headers.insert(&SESSION_ID, id);
@@ -138,12 +138,12 @@ impl OpenedSession {
     }
 }
 
-/// The characters that MCP allows.
+/// Whether the id has only the characters that MCP allows.
 fn is_session_id(id: &[u8]) -> bool {
     !id.is_empty() && id.iter().all(u8::is_ascii_graphic)
 }
 
-/// Does not repeat the id: with it, whoever reads the log could use the session.
+/// Makes a refusal without the id: a reader of the log could use the session with it.
 fn refused(why: Unopened) -> Refusal {
     let (reason, got) = match why {
         Unopened::Unsealed => (Reason::SessionUnknown, "Mcp-Session-Id: without a seal"),
@@ -159,7 +159,7 @@ impl fmt::Display for SessionIds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.binding {
             SessionBinding::Owner => f.write_str("bound to their owners"),
-            SessionBinding::Off => f.write_str("bound to nobody"),
+            SessionBinding::Off => f.write_str("not bound"),
         }
     }
 }

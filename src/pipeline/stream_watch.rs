@@ -13,33 +13,33 @@ use crate::log_facts::Fact;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::token::{Credentials, Principal};
 
-/// How often a stream is judged again, besides when its token expires, when something is revoked here and when the
-/// configuration changes. So late may it be noticed that a key is gone, or that the issuer takes the token back.
+/// How often a stream is checked again, besides when its token expires, something is revoked here or the configuration
+/// changes. So a withdrawn key, or a token that its issuer revoked, is noticed this late.
 const RECHECK_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Waits until a new request with this token would be refused. While that cannot be told, the token is good until it
-/// expires. A stream whose lists are not filtered also ends once lists are.
+/// Waits until a new request with this token would be refused. While this cannot be decided, the token counts as valid
+/// until it expires. A stream whose lists are not filtered also ends when filtering is switched on.
 ///
-/// The configuration is always that of now: the one that let the stream in is gone with its caches once it is replaced.
+/// The check uses the configuration in force, and keeps no older one alive.
 pub(super) async fn until_refused(
     current: Arc<Current<Pipeline>>,
     credentials: Credentials,
     mut principal: Principal,
     is_filtered: bool,
 ) {
-    // These outlive every configuration.
+    // Revocations are kept when the configuration changes.
     let revocations = current.get().verifier.memory.revocations.clone();
     loop {
-        // Before the stream is judged: what changes meanwhile must not be missed.
+        // Subscribed before the check, so that no change during it is missed.
         let (replaced, revoked) = (current.replaced(), revocations.next());
         let now = current.get();
         if now.policy.filters_lists() && !is_filtered {
             return;
         }
-        match judge(&now, &credentials, &principal).await {
+        match check_again(&now, &credentials, &principal).await {
             Ok(verified) => principal = verified,
             Err(refusal) if refusal.kind() == RefusalKind::Unavailable => {}
-            Err(refusal) => return tell(&refusal, &principal),
+            Err(refusal) => return log_end(&refusal, &principal),
         }
         let left = now
             .verifier
@@ -56,8 +56,8 @@ pub(super) async fn until_refused(
     }
 }
 
-/// Steps 4 and 5 of a new request's path.
-async fn judge(
+/// Repeats steps 4 and 5, as for a new request.
+async fn check_again(
     pipeline: &Pipeline,
     credentials: &Credentials,
     principal: &Principal,
@@ -72,7 +72,7 @@ async fn judge(
     Ok(verified.principal)
 }
 
-fn tell(refusal: &Refusal, principal: &Principal) {
+fn log_end(refusal: &Refusal, principal: &Principal) {
     let fact = |fact| refusal.log_fact(fact).map(clean);
     StreamEnded {
         reason: refusal.code(),
@@ -136,7 +136,7 @@ mod tests {
             gate.reload(toml::from_str(&file).unwrap()).unwrap();
             let waiting = std::pin::pin!(body.frame());
             assert!(poll!(waiting).is_pending(), "the stream goes on");
-            // Its judgement under the new configuration may wait for keys.
+            // The check under the new configuration may wait for keys.
             until(|| replaced.strong_count() == 0).await;
         }
     }

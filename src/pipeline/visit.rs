@@ -1,4 +1,4 @@
-//! What is known of a request so far.
+//! The facts about a request that are known so far.
 
 use http::HeaderValue;
 
@@ -8,40 +8,40 @@ use crate::events::Names;
 use crate::policy::{Admitted, AdmittedGrant};
 use crate::token::{Credentials, Principal, Verified};
 
-/// One request on its way.
+/// One request on its path.
 #[derive(Debug, Default)]
 pub(crate) struct Visit {
-    /// `None` while nothing was waited for.
+    /// When step 4 began; `None` in the steps before it.
     pub(super) began: Option<Timestamp>,
     /// The allowed origin that the request names.
     pub(super) origin: Option<HeaderValue>,
-    /// `None` for a request without any, which may go on only where something is open.
+    /// The token; `None` without one, if some operation is open.
     pub(super) credentials: Option<Credentials>,
-    /// Whose request it is, once that is verified.
+    /// The caller, once the token is verified.
     pub(super) caller: Option<Verified>,
-    /// Once the caller may ask at all.
+    /// Set once the base rule is met.
     pub(super) admitted: Option<Admitted>,
-    /// Only where it is logged; boxed, since the future of every request has room for it.
+    /// Noted only for the log. It is boxed, since the future of every request has room for it.
     pub(super) asked: Option<Box<Asked>>,
 }
 
-/// What is asked, as the log shows it.
+/// The calls of a request, as the log shows them.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
     pub(super) methods: Names,
     pub(super) targets: Names,
-    /// Each once, in the order they came.
+    /// The kinds of targets, each once, in the order of the calls.
     kinds: [Option<&'static str>; Target::KINDS],
 }
 
 impl Visit {
-    /// Notes what a hypothetical request presents.
+    /// Sets the credentials of a hypothetical request.
     pub(crate) fn present(&mut self, credentials: Option<Credentials>) {
         self.credentials = credentials;
     }
 
-    /// Notes who a hypothetical request is from, where that needs no proof.
-    pub(crate) fn arrive_as(&mut self, principal: Principal, admitted: Admitted) {
+    /// Sets the caller of a hypothetical request, without a token.
+    pub(crate) fn assume_caller(&mut self, principal: Principal, admitted: Admitted) {
         self.admitted = Some(admitted);
         self.caller = Some(Verified {
             principal,
@@ -53,7 +53,7 @@ impl Visit {
         self.caller.as_ref().map(|caller| &caller.principal)
     }
 
-    /// What the caller may do; `None` for a request without a token, or of a caller who is not admitted.
+    /// The grant of the caller; `None` for a request without a token, and before the base rule is met.
     pub(super) fn grant(&self) -> Option<AdmittedGrant<'_>> {
         Some(self.admitted?.grant(self.principal()?.grant()))
     }
@@ -77,7 +77,7 @@ impl Visit {
 }
 
 impl Asked {
-    /// What the targets are; `None` where there are none.
+    /// The kinds of the targets; `None` if there are no targets.
     pub(super) fn target_kinds(&self) -> Option<String> {
         let kinds: Vec<&str> = self.kinds.iter().copied().flatten().collect();
         (!kinds.is_empty()).then(|| kinds.join(" "))

@@ -1,5 +1,4 @@
-//! Who may ask at all, whatever their scopes: rules about the client and about claims. No scope would help, so
-//! no challenge asks for one.
+//! Rules about the client and about claims: who is admitted at all. No scope meets them, so a refusal names none.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,34 +11,34 @@ use crate::refusal::{Reason, Refusal};
 use crate::resource_uri::HttpUrl;
 use crate::token::Principal;
 
-/// The rules of each issuer that has some: client ids and claims mean nothing without their issuer.
+/// The rules of each issuer that has any: client ids and claims mean nothing without their issuer.
 #[derive(Debug, Default)]
 pub(crate) struct Callers(HashMap<Arc<str>, CallerRules>);
 
-/// What one issuer's callers must be.
+/// The rules for the callers of one issuer.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CallerRules {
-    /// Empty if every client is allowed.
+    /// The only clients that are admitted; empty if all are.
     pub(crate) allowed: Clients,
     pub(crate) denied: Clients,
     pub(crate) claims: Vec<ClaimRule>,
 }
 
-/// Clients by their ids, or by the hosts of the documents that their ids are the URLs of.
+/// Clients by their ids, or by the host in ids that are URLs of metadata documents.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Clients {
     pub(crate) ids: Vec<String>,
     pub(crate) hosts: Vec<String>,
 }
 
-/// A claim that must have a certain value.
+/// A claim that a caller must have, with one of some values.
 #[derive(Debug, Clone)]
 pub(crate) struct ClaimRule {
-    /// A member's name, or a JSON pointer (RFC 6901), which begins with a slash.
+    /// The name of a member, or a JSON pointer (RFC 6901), which begins with a slash.
     pub(crate) claim: String,
-    /// Whether the claim is a list that has the value in it.
+    /// Whether the claim must be a list that contains the value, rather than the value itself.
     pub(crate) in_list: bool,
-    /// One of these.
+    /// The values of which one is enough.
     pub(crate) values: Vec<Value>,
 }
 
@@ -51,7 +50,7 @@ impl Callers {
     }
 
     pub(crate) fn check(&self, principal: &Principal) -> Result<(), Refusal> {
-        // Most gates have none of these.
+        // Most gates have no such rules.
         if self.0.is_empty() {
             return Ok(());
         }
@@ -99,7 +98,7 @@ impl Clients {
         self.ids.is_empty() && self.hosts.is_empty()
     }
 
-    /// What allows is compared as written: another spelling is let in by nothing.
+    /// Compares byte for byte, so that no other spelling is admitted.
     fn allow(&self, client: &str) -> bool {
         let origin = || HttpUrl::parse(client).ok()?.origin.strip_prefix("https://");
         self.ids.iter().any(|id| id == client)
@@ -107,8 +106,8 @@ impl Clients {
                 && origin().is_some_and(|host| self.hosts.iter().any(|own| own == host)))
     }
 
-    /// What denies is compared in a normal form, on every port, and an unreadable URL is denied by every rule about
-    /// URLs: another spelling must not get in.
+    /// Compares in a normal form, on every port, so that no other spelling gets in. An unreadable URL is denied by
+    /// every rule about URLs.
     fn deny(&self, client: &str) -> bool {
         if self.ids.iter().any(|id| id.eq_ignore_ascii_case(client)) {
             return true;
@@ -166,7 +165,7 @@ impl fmt::Display for ClaimRule {
     }
 }
 
-/// As the start-up event shows them.
+/// Formats the rules for the start-up event.
 impl fmt::Display for Callers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut issuers: Vec<_> = self.0.iter().collect();

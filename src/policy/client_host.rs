@@ -1,4 +1,4 @@
-//! The host of the document that a client's id is the URL of, as a rule that denies must read it.
+//! The host in a client id that is the URL of a metadata document, read for rules that deny.
 //!
 //! An issuer may put the id into a token as its client wrote it, and URLs of one host have many spellings. An id
 //! that URL parsers read differently, or that is no proper URL (RFC 3986) but might be taken for one, is
@@ -8,10 +8,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::resource_name::normalised;
 
-/// What the id of a client says of a host.
+/// The host that a client id contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ClientHost<'a> {
-    /// The id is no URL.
+    /// The id is not a URL.
     None,
     Host(NormalHost<'a>),
     Unreadable,
@@ -37,8 +37,8 @@ impl<'a> ClientHost<'a> {
 }
 
 impl<'a> NormalHost<'a> {
-    /// Reads a host without a port. None if there are several readings: escapes, other letters than those of ASCII
-    /// (which would be mapped to these), and numbers that are no plain IPv4 address.
+    /// Reads a host without a port. `None` if there are several readings: escapes, letters outside of ASCII (which
+    /// would be mapped to ASCII), and numbers that are not a plain IPv4 address.
     pub(crate) fn parse(host: &'a str) -> Option<Self> {
         if let Some(address) = host.strip_prefix('[') {
             let address: Ipv6Addr = address.strip_suffix(']')?.parse().ok()?;
@@ -49,7 +49,7 @@ impl<'a> NormalHost<'a> {
         if !host.bytes().all(is_name) || host.split('.').any(str::is_empty) {
             return None;
         }
-        // The URL Standard takes every host that ends in a number for an IPv4 address.
+        // The URL Standard takes every host that ends in a number as an IPv4 address.
         let last = host.rsplit('.').next().unwrap_or_default();
         if last.starts_with(|first: char| first.is_ascii_digit()) {
             return host
@@ -73,7 +73,7 @@ impl PartialEq for NormalHost<'_> {
 
 impl Eq for NormalHost<'_> {}
 
-/// Whether two ids of one host name the same document, whatever the case, the scheme and the port.
+/// Whether two ids of one host name the same document. Case, scheme and port are ignored.
 pub(super) fn same_document(one: &str, other: &str) -> bool {
     let (one, other) = (normalised(one), normalised(other));
     path_and_query(&one).eq_ignore_ascii_case(path_and_query(&other))
@@ -85,8 +85,8 @@ fn path_and_query(url: &str) -> &str {
         .unwrap_or_default()
 }
 
-/// Whether any reader could take the id for a URL with a host: one that overlooks white space, takes `\` for `/`,
-/// adds the slashes that `https:` lacks, or skips what stands before the scheme.
+/// Whether some reader could take the id as a URL with a host: one that ignores white space, takes `\` for `/`, adds
+/// the slashes that `https:` lacks, or skips the text before the scheme.
 fn may_be_url(id: &str) -> bool {
     let seen = || {
         id.bytes()
@@ -104,7 +104,7 @@ fn may_be_url(id: &str) -> bool {
         || seen().zip(seen().skip(1)).any(|pair| pair == (b'/', b'/'))
 }
 
-/// RFC 3986 §3.2.
+/// Finds the authority of a URL (RFC 3986 §3.2).
 fn authority(url: &str) -> Option<&str> {
     let (scheme, rest) = url.split_once("://")?;
     let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
@@ -118,7 +118,8 @@ fn authority(url: &str) -> Option<&str> {
     }
 }
 
-/// RFC 3986 §3.2.1 and §3.2.3. None if some reader would end the user or begin the port elsewhere.
+/// Removes user and port (RFC 3986 §3.2.1 and §3.2.3). `None` if some reader would end the user or begin the port
+/// elsewhere.
 fn without_user_and_port(authority: &str) -> Option<&str> {
     let (user, host_and_port) = authority.split_once('@').unwrap_or(("", authority));
     let is_user = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:%".contains(&byte);
@@ -157,7 +158,7 @@ mod tests {
         })
     }
 
-    /// Some of its bytes as escapes, which RFC 3986 §2.3 says change nothing.
+    /// Writes some bytes as escapes, which RFC 3986 §2.3 makes equivalent.
     fn escaped(text: String) -> impl Strategy<Value = String> {
         prop::collection::vec(prop::sample::select(vec![0, 0, 0, 1, 2]), text.len()).prop_map(
             move |how| {
@@ -172,7 +173,7 @@ mod tests {
     }
 
     prop_compose! {
-        /// A URL on the host, in any of the spellings that RFC 3986 §6.2 brings together.
+        /// A URL on the host, in any of the spellings that RFC 3986 §6.2 makes equivalent.
         fn equivalent()(
             scheme in any_case("https"),
             user in "([a-zA-Z0-9._~!$&'()*+,;=:-]|%[0-9a-f]{2}){0,5}@|",

@@ -1,4 +1,4 @@
-//! Parses a scope map into the policy that judges; every mistake in it is found here.
+//! Parses a scope map into the policy that decides, and finds every mistake in it.
 
 use super::hierarchy::Hierarchy;
 use super::judge::Policy;
@@ -8,7 +8,7 @@ use super::pattern::{Pattern, Syntax};
 use super::requirement::Requirement;
 use super::rule::{Need, Rule};
 use super::scope_map::ScopeMap;
-use super::shown::Shown;
+use super::shown::AlwaysListed;
 use super::template::{Fillers, Template};
 use crate::config_error::{ConfigProblem, Flawed, Problems, all};
 use crate::resource_name::ResourceName;
@@ -47,7 +47,7 @@ impl Policy {
         let methods = rules("scopes.methods", &map.methods, Syntax::Plain, problems);
         let hierarchy = hierarchy(map, problems);
         let open = open::check(map, problems);
-        let shown = Shown::compile(map, problems);
+        let shown = AlwaysListed::compile(map, problems);
         let [(), ()] = [normal?, open?];
         Ok(Self {
             base: base?,
@@ -77,7 +77,7 @@ fn base(every_request: &[Rule], problems: &mut Problems) -> Result<Vec<Requireme
     parsed
 }
 
-/// Requests are compared with the URI in its normal form.
+/// Checks that a URI is in its normal form, with which requests are compared.
 fn in_normal_form(uri: &str) -> Result<(), ConfigProblem> {
     let field = || format!("scopes.resources.{uri}");
     let example = ResourceName::parse(example_of(uri).into())
@@ -93,7 +93,7 @@ fn in_normal_form(uri: &str) -> Result<(), ConfigProblem> {
     }
 }
 
-/// A URI that a resource's rule may be for.
+/// A URI that fits the rule of a resource, with its placeholders filled.
 fn example_of(written: &str) -> String {
     let literal = written.strip_suffix('*').unwrap_or(written);
     let mut pieces = literal.split('{');
@@ -115,11 +115,11 @@ fn rules(
         let field = format!("{table}.{name}");
         let pattern = Pattern::read(name, syntax)
             .map_err(|fix| ConfigProblem::not_allowed(&field, fix).showing(name));
-        // Without a readable pattern no placeholder of the rule can be told to be wrong.
+        // Without a readable pattern, no placeholder in the rule can be called wrong.
         let inserted = problems.keep(pattern).and_then(|pattern| {
             let fillers = match syntax {
                 Syntax::Plain => Fillers::Name,
-                Syntax::UriTemplate => Fillers::Of(pattern.as_ref()),
+                Syntax::UriTemplate => Fillers::Placeholders(pattern.as_ref()),
             };
             let requirement = requirement(&field, rule, fillers, problems)?;
             problems.keep(names.insert(&field, name, requirement))
@@ -166,7 +166,7 @@ fn hierarchy(map: &ScopeMap, problems: &mut Problems) -> Result<Hierarchy, Flawe
     problems.keep(
         Hierarchy::new(&lines, map.wildcard_grants).map_err(|scope| {
             let field = format!("scopes.implies.{}", scope.as_str());
-            let fix = "it implies itself in the end: break the circle";
+            let fix = "it implies itself through other scopes: break the circle";
             ConfigProblem::conflict(field, fix).showing(scope.as_str())
         }),
     )
@@ -181,7 +181,7 @@ fn scope(field: &str, text: &str) -> Result<Scope, ConfigProblem> {
     let not_allowed = |fix: &str| ConfigProblem::not_allowed(field, fix).showing(text);
     if Template::is_one(text) {
         return Err(not_allowed(
-            "there is no name here to fill a placeholder with: braces belong into the rules of tools, resources, \
+            "no name fills a placeholder here: braces belong in the rules of tools, resources, \
              prompts and methods",
         ));
     }
@@ -197,7 +197,7 @@ fn scope(field: &str, text: &str) -> Result<Scope, ConfigProblem> {
     Ok(scope)
 }
 
-/// Scopes that are advertised: single ones, since clients ask for all of them as they stand.
+/// Parses scopes that are advertised. Each must be a single scope, since clients request them as they are.
 pub(crate) fn published_scopes(
     field: &str,
     texts: &[String],
@@ -209,7 +209,7 @@ pub(crate) fn published_scopes(
         .iter()
         .filter(|scope| *scope == "*" || scope.ends_with(":*"))
     {
-        let fix = "name single scopes: clients ask for all that is advertised";
+        let fix = "name single scopes: clients request all that is advertised";
         sound = Err(problems.add(ConfigProblem::not_allowed(field, fix).showing(wildcard)));
     }
     sound.and(scopes)

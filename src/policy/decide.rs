@@ -1,4 +1,4 @@
-//! The operator's own decision about a call: what no rule about names can say.
+//! The operator's own decision about a call, for what rules about names cannot express.
 
 use std::error::Error;
 use std::fmt;
@@ -18,13 +18,15 @@ use crate::refusal::{Reason, Refusal};
 use crate::scope::{PLAIN_SCOPE, Scope, Scopes};
 use crate::token::Principal;
 
-/// Decides about calls by more than their names: their arguments, the time of day, a database.
+/// A decision about calls by more than their names: by their arguments, the time of day, a database.
 ///
-/// It is asked when the scope map has let a call pass, once for each call of a batch, and both must agree. It
-/// has a time limit. While it does not answer in time, fails or panics, callers get 503.
+/// It is called after the scope map has allowed a call, once for each call of a batch, and both must agree. If it
+/// fails, panics or does not answer within [`Limits::decision_seconds`](crate::Limits::decision_seconds), the caller
+/// gets 503.
 ///
-/// It is asked about messages with a method, which come in a body: requests and notifications. `GET`, `DELETE`,
-/// `HEAD` and `OPTIONS` have none, so that streams are opened and sessions are closed without it; so are responses sent.
+/// It is called for messages with a method, which arrive in a body: requests and notifications. It is not called for
+/// responses from the client, nor for `GET`, `DELETE`, `HEAD` and `OPTIONS`, which have no body: so it does not decide
+/// about opening streams and closing sessions.
 ///
 /// ```
 /// use toolgate::{CallInfo, Decide, DecisionFailed, Principal, Verdict};
@@ -56,21 +58,23 @@ use crate::token::Principal;
 /// #     .unwrap();
 /// ```
 pub trait Decide: Send + Sync + 'static {
-    /// May this caller make this call?
+    /// Decides whether this caller may make this call.
     ///
     /// # Errors
-    /// Where it cannot tell: the caller gets 503, and the error is for the log.
+    /// Return an error if it cannot be decided now. The caller gets 503, and the error is logged.
     fn decide(
         &self,
         principal: &Principal,
         call: &CallInfo<'_>,
     ) -> impl Future<Output = Result<Verdict, DecisionFailed>> + Send;
 
-    /// May this call, which rules open to anyone ([`without_token`](crate::without_token)), be made by somebody who
-    /// came without a token? Unless you answer this one, no; and who may not is told to get a token.
+    /// Decides whether this call may be made without a token. It is called only for calls that a rule opens
+    /// ([`without_token`](crate::without_token)).
+    ///
+    /// The default answer is no. A caller that is refused here gets the 401 of every request without a token.
     ///
     /// # Errors
-    /// Where it cannot tell: the caller gets 503, and the error is for the log.
+    /// Return an error if it cannot be decided now. The caller gets 503, and the error is logged.
     fn decide_without_token(
         &self,
         call: &CallInfo<'_>,
@@ -80,33 +84,34 @@ pub trait Decide: Send + Sync + 'static {
     }
 }
 
-/// Why a decision could not be made.
+/// The reason why a decision could not be made.
 pub type DecisionFailed = Box<dyn Error + Send + Sync>;
 
-/// What a [`Decide`] answers.
+/// The answer of a [`Decide`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// As far as it is concerned.
+    /// Has no objection to the call.
     Allow,
-    /// With all of these scopes, which the caller may have already. If not, the challenge names them, besides
-    /// those that rules demand.
+    /// Allows the call only with all of these scopes. If the caller lacks one, the challenge names them, besides those
+    /// that rules require.
     ///
-    /// A scope may follow from what the caller wrote, and stands in a header that clients read with crude patterns.
-    /// So it has 1 to 128 bytes of `[A-Za-z0-9_.:/@~+-]`; with any other, the call is refused whatever was granted.
+    /// A scope may contain text that the caller chose, and is sent in a header that clients read with crude patterns.
+    /// So it has 1 to 128 bytes of `[A-Za-z0-9_.:/@~+-]`. With any other scope the call is refused, whatever was
+    /// granted.
     Need(Vec<String>),
-    /// Whatever scopes there are. The code is for the log.
+    /// Refuses the call, whatever was granted. The code is logged, and not sent to the caller.
     Deny(&'static str),
 }
 
 impl Verdict {
-    /// These scopes are needed.
+    /// Requires these scopes: [`Verdict::Need`].
     pub fn need<S: Into<String>>(scopes: impl IntoIterator<Item = S>) -> Self {
         Self::Need(scopes.into_iter().map(Into::into).collect())
     }
 }
 
-/// A call as a [`Decide`] sees it: judged by its names already, and with its arguments.
+/// A call as a [`Decide`] sees it: its names, which the scope map has allowed already, and its arguments.
 #[derive(Debug)]
 pub struct CallInfo<'a> {
     call: &'a Call<'a>,
@@ -119,7 +124,7 @@ impl<'a> CallInfo<'a> {
         &self.call.method
     }
 
-    /// The tool that is called.
+    /// The name of the tool that is called; `None` if the call is not to a tool.
     pub fn tool(&self) -> Option<&str> {
         match &self.call.target {
             Target::Tool(name) => Some(name),
@@ -127,7 +132,7 @@ impl<'a> CallInfo<'a> {
         }
     }
 
-    /// The prompt that is asked for, or completed.
+    /// The name of the prompt that is requested or completed; `None` if there is none.
     pub fn prompt(&self) -> Option<&str> {
         match &self.call.target {
             Target::Prompt(name) => Some(name),
@@ -135,7 +140,7 @@ impl<'a> CallInfo<'a> {
         }
     }
 
-    /// The resources that are asked for, as the client wrote them: a server may read them in another form.
+    /// The URIs of the resources that are requested, as the client wrote them. A server may read them in another form.
     pub fn resources(&self) -> impl Iterator<Item = &str> {
         let resources = match &self.call.target {
             Target::Resources(resources) => resources.as_slice(),
@@ -144,12 +149,14 @@ impl<'a> CallInfo<'a> {
         resources.iter().map(|resource| resource.written.as_ref())
     }
 
-    /// The arguments, read as a type of yours; none count as an empty object. No member is there twice, at any
-    /// depth and in any case of letters: a Go server takes `Path` for `path`, and reads the same one. Where the client
-    /// sends `Path` alone, it does so too, and you find no `path`: deny what lacks an argument that you decide by.
+    /// Deserializes the arguments. Missing arguments count as an empty object.
+    ///
+    /// No object in them has two members whose names differ in case only, at any depth: a Go server reads `Path` as
+    /// `path`, and so could read another value than you. If the client sends `Path` alone, such a server reads it and
+    /// you find no `path`. So deny a call that lacks an argument by which you decide.
     ///
     /// # Errors
-    /// Where they do not fit the type.
+    /// An error is returned if the arguments do not fit the type.
     pub fn arguments<T: Deserialize<'a>>(&self) -> Result<T, ArgumentsError> {
         match self.arguments {
             Some(arguments) => T::deserialize(arguments).map_err(ArgumentsError),
@@ -161,7 +168,7 @@ impl<'a> CallInfo<'a> {
     }
 }
 
-/// The arguments of a call do not fit the type they were asked for as.
+/// The arguments of a call do not fit the type that they were read as.
 #[derive(Debug, thiserror::Error)]
 #[error("the arguments do not have the shape asked for")]
 pub struct ArgumentsError(#[source] serde_json::Error);
@@ -172,7 +179,7 @@ impl serde::de::Error for ArgumentsError {
     }
 }
 
-/// The operator's decision, and how long it may take.
+/// The operator's decision, and its time limit.
 #[derive(Clone)]
 pub(crate) struct OwnDecision {
     pub(crate) decider: Arc<dyn Decider>,
@@ -180,17 +187,17 @@ pub(crate) struct OwnDecision {
 }
 
 impl OwnDecision {
-    /// The scopes that it wants besides those of the rules, for all of the calls together.
+    /// Asks about all of the calls, and returns the scopes that the decision requires besides those of rules.
     pub(crate) async fn ask(
         &self,
         principal: Option<&Principal>,
         calls: &Calls<'_>,
         arguments: &[Option<Value>],
     ) -> Result<Scopes, Refusal> {
-        // Read by two readers: if they do not count alike, a call would go unasked.
+        // The body was read twice. If the two readings count differently, no call may pass undecided.
         if calls.iter().len() != arguments.len() {
             return Err(Refusal::from(Reason::BodyUnparsable)
-                .got("another number of messages than was judged"));
+                .got("another number of messages than the first reading"));
         }
         let all = async {
             let mut needed = Vec::new();
@@ -210,7 +217,7 @@ impl OwnDecision {
                     }
                 }
             }
-            // A retry does not help, so it is no 503: the scope may follow from what the caller wrote.
+            // A retry would not help, so this is not a 503: the scope may contain text that the caller wrote.
             let unfit = |scope| {
                 Refusal::from(Reason::DecisionNoScope)
                     .expected(PLAIN_SCOPE)
@@ -226,7 +233,7 @@ impl OwnDecision {
             .unwrap_or(Err(Failed::TooSlow.into()))
     }
 
-    /// What it says of one call. A panic is caught: it would break the connection, and every other request on it.
+    /// The verdict on one call. A panic is caught: it would break the connection, and with it every other request.
     async fn verdict(
         &self,
         principal: Option<&Principal>,
@@ -239,7 +246,7 @@ impl OwnDecision {
                     deciding.get_or_insert_with(|| self.decider.decide(principal, asked));
                 deciding.as_mut().poll(context)
             };
-            // Nothing of it is used after a panic.
+            // The future is dropped after a panic, so no broken state of it is used.
             match catch_unwind(AssertUnwindSafe(poll)) {
                 Ok(polled) => polled.map_err(Failed::Error),
                 Err(_) => Poll::Ready(Err(Failed::Panicked)),
@@ -257,7 +264,7 @@ impl fmt::Debug for OwnDecision {
     }
 }
 
-/// Why nobody knows whether the call may be made.
+/// Why a decision could not be made.
 #[derive(Debug, thiserror::Error)]
 enum Failed {
     #[error("it failed: {0}")]
@@ -274,7 +281,7 @@ impl From<Failed> for Refusal {
     }
 }
 
-/// The same trait, for one that is not known by its type.
+/// [`Decide`] as a trait object.
 pub(crate) trait Decider: Send + Sync {
     fn decide<'a>(
         &'a self,

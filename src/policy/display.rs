@@ -1,4 +1,4 @@
-//! The policy as the start-up event shows it: every rule, in the operator's own words.
+//! Formats the policy for the start-up event: every rule as the operator wrote it.
 
 use std::fmt;
 

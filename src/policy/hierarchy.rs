@@ -1,11 +1,11 @@
-//! Which granted scopes stand for a needed one.
+//! Scopes that include others.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use crate::scope::{Scope, Scopes};
 
-/// The `implies` lines, closed over transitivity and turned round: for each scope, whoever has which others has it too.
+/// The `implies` lines, with the implied scopes of implied scopes, turned round: for each scope, those that include it.
 #[derive(Debug, Default)]
 pub(crate) struct Hierarchy {
     satisfied_by: HashMap<Scope, Vec<Scope>>,
@@ -13,7 +13,7 @@ pub(crate) struct Hierarchy {
 }
 
 impl Hierarchy {
-    /// Fails with a scope that implies itself: somebody meant something else.
+    /// Fails with a scope that implies itself, which must be a mistake.
     pub(crate) fn new(lines: &[(Scope, Vec<Scope>)], wildcards: bool) -> Result<Self, Scope> {
         let mut direct: HashMap<&Scope, Vec<&Scope>> = HashMap::new();
         for (broad, narrow) in lines {
@@ -61,7 +61,7 @@ impl Hierarchy {
     }
 }
 
-/// As the start-up event shows it: who has what on the right has what on the left.
+/// Formats the hierarchy for the start-up event: the scopes on the right include the one on the left.
 impl fmt::Display for Hierarchy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut lines: Vec<_> = self.satisfied_by.iter().collect();
@@ -80,7 +80,7 @@ impl fmt::Display for Hierarchy {
     }
 }
 
-/// `a:b:*` covers `a:b:c` and `a:b:c:d`, not `a:b` and not `a:bc`.
+/// Whether a wildcard grant includes a scope: `a:b:*` includes `a:b:c` and `a:b:c:d`, but neither `a:b` nor `a:bc`.
 fn wildcard_covers(granted: &str, scope: &str) -> bool {
     granted
         .strip_suffix('*')

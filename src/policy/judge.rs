@@ -1,4 +1,4 @@
-//! Judges calls: what they need, held against what the token grants.
+//! Authorizes calls: compares what they need with what the token grants.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use super::not_open::NotOpen;
 use super::permit::{Admitted, AdmittedGrant, Permit};
 use super::requirement::Requirement;
 use super::scope_map::{ChallengeScopes, Unlisted};
-use super::shown::Shown;
+use super::shown::AlwaysListed;
 
 use crate::call::{Call, Calls, MessageKind, Target};
 use crate::grant::{Grant, Shortfall};
@@ -16,7 +16,7 @@ use crate::refusal::{Reason, Refusal};
 use crate::resource_name::ResourceName;
 use crate::scope::{PLAIN_SCOPE, Scope, Scopes};
 
-/// The scope map, parsed.
+/// The parsed scope map.
 #[derive(Debug)]
 pub(crate) struct Policy {
     pub(super) base: Vec<Requirement>,
@@ -29,17 +29,17 @@ pub(crate) struct Policy {
     pub(super) hierarchy: Hierarchy,
     pub(super) challenge: ChallengeScopes,
     pub(super) opens_anything: bool,
-    /// Only where lists are filtered.
-    pub(super) shown: Option<Shown>,
+    /// The rules whose targets are always listed; `None` unless lists are filtered.
+    pub(super) shown: Option<AlwaysListed>,
 }
 
 impl Policy {
-    /// The scopes a first challenge asks for.
+    /// The scopes that a first challenge names.
     pub(crate) fn initial(&self) -> &Scopes {
         &self.initial
     }
 
-    /// Whether anything depends on what the body asks for. If not, it stays unread.
+    /// Whether any rule depends on the body. If none does, the body is not read.
     pub(crate) fn depends_on_calls(&self) -> bool {
         self.unlisted == Unlisted::Deny
             || self.filters_lists()
@@ -49,7 +49,7 @@ impl Policy {
                 .any(|(_, rules)| !rules.is_empty())
     }
 
-    /// The base rule: what every request needs.
+    /// The base rule: checks what every request needs.
     pub(crate) fn admit(&self, grant: Grant<'_>) -> Result<Admitted, Refusal> {
         if self
             .base
@@ -61,20 +61,21 @@ impl Policy {
         Err(self.shortfall(grant, |_| Ok(()))?.into())
     }
 
-    /// The call rule: everything that any of the calls needs, in one answer. Without a grant all of them must be open.
+    /// The call rule: checks what all of the calls need, and names it in one challenge. Without a grant, every call
+    /// must be open.
     pub(crate) fn authorize(
         &self,
         grant: Option<AdmittedGrant<'_>>,
         calls: &Calls<'_>,
     ) -> Result<Permit, Refusal> {
         match grant {
-            Some(grant) => self.hold(grant, |needed| self.all_requirements(calls, needed))?,
+            Some(grant) => self.require(grant, |needed| self.all_requirements(calls, needed))?,
             None => self.authorize_without_token(calls)?,
         }
         Ok(Permit(()))
     }
 
-    /// The same, where an operator's own decision needs these scopes too.
+    /// Repeats the call rule with the scopes that an operator's own decision requires.
     pub(crate) fn confirm(
         &self,
         permit: Permit,
@@ -87,7 +88,7 @@ impl Policy {
             None => Err(NotOpen::ScopesDecided.into()),
             Some(grant) => {
                 let decided = Requirement::All(decided);
-                self.hold(grant, |needed| {
+                self.require(grant, |needed| {
                     self.all_requirements(calls, needed)?;
                     needed(&decided);
                     Ok(())
@@ -97,20 +98,20 @@ impl Policy {
         }
     }
 
-    /// For a request whose body nothing depends on. `None` where it came without a token.
+    /// Permits a request whose body no rule depends on. `None` without a token.
     pub(crate) fn permit_unread(&self, grant: Option<AdmittedGrant<'_>>) -> Option<Permit> {
         grant
             .filter(|_| !self.depends_on_calls())
             .map(|_| Permit(()))
     }
 
-    /// For a request without a body, which the base rule is enough for. `None` where it came without a token.
+    /// Permits a request without a body, for which the base rule is enough. `None` without a token.
     pub(crate) fn permit_bodiless(&self, grant: Option<AdmittedGrant<'_>>) -> Option<Permit> {
         grant.map(|_| Permit(()))
     }
 
-    /// Holds what the calls need against what is granted. The base rule held before.
-    fn hold(
+    /// Compares what the calls need with the grant. The base rule is met already.
+    fn require(
         &self,
         AdmittedGrant(grant): AdmittedGrant<'_>,
         of_calls: impl Fn(&mut dyn FnMut(&Requirement)) -> Result<(), Refusal>,
@@ -124,7 +125,7 @@ impl Policy {
         }
     }
 
-    /// Everything that is needed, for a request that gets a challenge: it is put together for no other one.
+    /// Collects everything that is needed, only for requests that get a challenge.
     fn shortfall(
         &self,
         grant: Grant<'_>,
@@ -156,8 +157,8 @@ impl Policy {
             .try_for_each(|call| self.requirements(call, needed))
     }
 
-    /// The scopes to ask for, where these calls are to be made: those of every request and theirs. No scopes
-    /// at all open a call that is denied.
+    /// The scopes that a token needs for these calls, those of every request included. Empty if a call is denied, since
+    /// no scope opens it.
     pub(crate) fn needs_of(&self, calls: Option<&Calls<'_>>) -> Scopes {
         let of_calls = |needed: &mut dyn FnMut(&Requirement)| {
             calls
@@ -191,7 +192,7 @@ impl Policy {
             return Ok(());
         }
         let of_method = match self.methods.get(&call.method) {
-            // Of these the rule for what they name decides alone.
+            // For these methods, only the rule of the target decides.
             None if call.definition.is_for_its_subject() => {
                 Some(Match::exactly(&Requirement::NoOpinion))
             }
@@ -215,7 +216,8 @@ impl Policy {
         }
     }
 
-    /// Every spelling must be allowed; for what the name might be taken for, only rules count.
+    /// Requires that every spelling of the URI is allowed. For names that a server could take it for, only explicit
+    /// rules count.
     fn resource_requirements(
         &self,
         name: &ResourceName<'_>,
@@ -236,8 +238,8 @@ impl Policy {
         Ok(())
     }
 
-    /// The rule of what is named, unless no scope opens it: then a challenge, for whatever else the
-    /// request needs, would only start a loop.
+    /// The requirement of a name, or a refusal if no scope meets it: a challenge for the other scopes of the request
+    /// would only start a loop.
     fn open<'p>(
         &self,
         found: Option<Match<'p, Requirement>>,
@@ -292,7 +294,7 @@ impl Policy {
                 .as_slice()
                 .iter()
                 .any(|scope| self.hierarchy.satisfied(scope, granted)),
-            // Filled before it gets here.
+            // A template is filled before it gets here.
             Requirement::Templated(_) | Requirement::Denied => false,
         }
     }

@@ -1,4 +1,4 @@
-//! May it be listed? What a filtered list shows of a caller's tools, prompts and resources.
+//! May it be listed? Decides what a filtered list shows of tools, prompts and resources.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use super::judge::Policy;
 use super::requirement::Requirement;
 use super::rule::Visibility;
 use super::scope_map::Unlisted;
-use super::shown::Shown;
+use super::shown::AlwaysListed;
 use crate::call::{Call, Target};
 use crate::mcp::List;
 use crate::resource_name::ResourceName;
@@ -17,9 +17,9 @@ impl Policy {
         self.shown.is_some()
     }
 
-    /// Whether a list may show this to somebody with these scopes, who has passed the base rule, or to somebody
-    /// without a token. The judge is that of the calls: what is listed may be called, but for what a rule lists
-    /// all the same.
+    /// Whether a list may show this name to a caller with these scopes, who meets the base rule, or to one without a
+    /// token. The call rule decides: a listed name may be called, unless only
+    /// [`Rule::listed`](super::rule::Rule::listed) lists it.
     pub(crate) fn may_be_listed(&self, granted: Option<&Scopes>, list: List, name: &str) -> bool {
         let Some(shown) = &self.shown else {
             return true;
@@ -31,7 +31,7 @@ impl Policy {
             List::Resources => Target::resource(name),
             List::ResourceTemplates => return self.template_may_be_listed(granted, shown, &name),
         };
-        // No request may name it.
+        // The name is too long, or cannot be read: no request could call it.
         let Ok(target) = target else { return false };
         let call = Call::naming(list.entry_method(), target);
         let mut callable = true;
@@ -41,13 +41,13 @@ impl Policy {
         open.is_ok() && (callable || shown.always(&call.target))
     }
 
-    /// Nobody can say what a template's expansions are called but for what stands before its first expression.
-    /// It is shown where the rule of a URI that begins so, or any rule further below, lets the caller in. That
-    /// may show too much, never open anything: each expansion is judged when it is called.
+    /// Whether a list may show this template. Of its expansions only the text before the first expression is known. So
+    /// it is shown if the rule for that text, or any rule further below, lets the caller in. That may show too much,
+    /// but opens nothing: each expansion is authorized when it is called.
     fn template_may_be_listed(
         &self,
         granted: Option<&Scopes>,
-        shown: &Shown,
+        shown: &AlwaysListed,
         template: &str,
     ) -> bool {
         let Some((beginning, _)) = template.split_once('{') else {
@@ -58,7 +58,7 @@ impl Policy {
         let open = self.requirements(&read, &mut |needed| {
             method_held = method_held && self.lets_in(needed, granted)
         });
-        // Scopes that follow the name may be held for some expansion or other.
+        // The caller may hold the scopes of some expansion.
         let may_hold = |rule: &Requirement| match rule {
             Requirement::Templated(_) => granted.is_some(),
             _ => self.lets_in(rule, granted),
@@ -106,7 +106,7 @@ impl Policy {
     }
 }
 
-/// What stands before the first wildcard of a pattern.
+/// The text of a pattern before its first wildcard; `None` for an exact name.
 fn literal_beginning(pattern: &str) -> Option<&str> {
     pattern.find(['*', '{']).and_then(|end| pattern.get(..end))
 }
@@ -217,7 +217,7 @@ mod tests {
             List::Resources,
             "db://orders/rows/7"
         ));
-        // Of some table's rows, nobody can say of which.
+        // The caller may hold the scope for the rows of some table.
         assert!(listed(
             map(),
             "db:users",
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_that_lists_what_is_in_no_list_or_open_to_nobody_is_refused() {
+    fn a_rule_that_lists_what_is_in_no_list_or_denied_is_refused() {
         let error = |map: ScopeMap| {
             let mut problems = Problems::default();
             let compiled = Policy::compile(&map, &mut problems);

@@ -1,11 +1,11 @@
-//! May they? What an operation needs, held against what the token grants.
+//! May they? This room compares what an operation needs with what the token grants.
 //!
-//! `scope_map` and `rule` are what an operator writes; `compile` parses them into the [`Policy`], whose `judge` holds each
-//! `requirement` against the scopes granted; `names` (with `pattern`, `prefixes` and `template`) and `hierarchy` are how it
-//! looks things up. `open` says what needs no token, `listing` what a filtered list may show (and `shown` what it shows in
-//! any case), `review` which rules and tools do not fit each other, and `decide` is where an operator's own decision comes in.
-//! `callers` checks who may ask at all, whatever their scopes (a denied client also by its `client_host`). What lets a
-//! request through is a `permit`, and only this room can make one.
+//! `scope_map` and `rule` are what an operator writes. `compile` parses them into the [`Policy`], whose `judge`
+//! compares each `requirement` with the scopes granted. It finds rules by `names` (with `pattern`, `prefixes` and
+//! `template`), and knows by `hierarchy` which scopes include others. `open` decides what needs no token (`not_open`
+//! tells the log why not), `listing` what a filtered list may show (and `shown` what it always shows), `review` which
+//! rules and tools do not fit each other, and `decide` is the operator's own decision. `callers` checks clients and claims, before any scope (a denied client also by its
+//! `client_host`). Only this room can make a `permit`, and nothing reaches the inner service without one.
 
 mod callers;
 mod client_host;

@@ -1,4 +1,5 @@
-//! Rules by name: an exact name beats a pattern, and of patterns the one with more literal text the other.
+//! Rules by name. An exact name takes precedence over a pattern, and a pattern with more literal text over one with
+//! less.
 
 use std::collections::BTreeMap;
 
@@ -6,19 +7,19 @@ use super::pattern::{Pattern, Syntax};
 use super::prefixes::Prefixes;
 use crate::config_error::ConfigProblem;
 
-/// Names are compared as decoded text, case-sensitively.
+/// Rules under names and patterns. Names are compared as decoded text, case-sensitively.
 #[derive(Debug)]
 pub(crate) struct NamedRules<R> {
     syntax: Syntax,
     exact: BTreeMap<String, R>,
     patterns: Vec<(Pattern, R)>,
-    /// Of the patterns that are all prefix.
+    /// The patterns that are a prefix and a `*`.
     prefixes: Prefixes,
-    /// The other patterns, the most literal first.
+    /// All other patterns, sorted by the length of their literal text, longest first.
     others: Vec<usize>,
 }
 
-/// A rule, and the pattern that led to it if it was not the very name.
+/// A rule, and the pattern that led to it; `None` for an exact name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Match<'r, R> {
     pub(crate) rule: &'r R,
@@ -69,7 +70,7 @@ impl<R> NamedRules<R> {
         })
     }
 
-    /// The rule that was written for this name or pattern.
+    /// Finds the rule that was written for exactly this name or pattern.
     pub(crate) fn of(&self, written: &str) -> Option<&R> {
         self.exact.get(written).or_else(|| {
             self.patterns
@@ -79,7 +80,7 @@ impl<R> NamedRules<R> {
         })
     }
 
-    /// Every name and pattern as it was written, in no order.
+    /// Every name and pattern as it was written, unordered.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &R)> {
         let patterns = self
             .patterns
@@ -95,7 +96,7 @@ impl<R> NamedRules<R> {
         self.exact.is_empty() && self.patterns.is_empty()
     }
 
-    /// Fails with what is wrong with the name, which is written in this field.
+    /// Adds a rule. Fails with the problem of a name, which is written in this field.
     pub(crate) fn insert(&mut self, field: &str, name: &str, rule: R) -> Result<(), ConfigProblem> {
         let not_allowed = |fix| ConfigProblem::not_allowed(field, fix).showing(name);
         let twice = || {
@@ -119,7 +120,7 @@ impl<R> NamedRules<R> {
             .iter()
             .filter(|(held, _)| held.literal_length() == length);
         if rivals.into_iter().any(|(held, _)| held.overlaps(&pattern)) {
-            let fix = "another pattern with as much literal text may match the same name: make one say more";
+            let fix = "another pattern with as much literal text may match the same name: make one longer";
             return Err(ConfigProblem::conflict(field, fix).showing(name));
         }
         let index = self.patterns.len();

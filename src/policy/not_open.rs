@@ -1,11 +1,11 @@
-//! Why a request without a token is told to get one, although something is open: for the log.
+//! Why a request without a token gets a 401 although some operations are open. For the log only.
 
 use crate::call::{Call, Target};
 use crate::refusal::{Reason, Refusal};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotOpen {
-    /// A call, by its method and the first name in it.
+    /// A call that is not open: its method and the first name in it.
     #[error("not open without a token: {0}")]
     Call(String),
     #[error("not open without a token: a response to the server")]

@@ -1,4 +1,4 @@
-//! Open to anyone? What those may call who come without a token.
+//! Decides which calls need no token.
 
 use std::fmt;
 
@@ -12,12 +12,12 @@ use crate::config_error::{ConfigProblem, Flawed, Problems};
 use crate::refusal::Refusal;
 
 impl Policy {
-    /// Whether anything may be called without a token. If not, a request without one is refused unread.
+    /// Whether any call is open without a token. If none is, a request without one is refused before its body is read.
     pub(crate) fn opens_anything(&self) -> bool {
         self.opens_anything
     }
 
-    /// Every one of the calls must be open. What else they need is not told to callers without a token.
+    /// Requires every call to be open. The refusal of one that is not names no scopes of rules.
     pub(super) fn authorize_without_token(&self, calls: &Calls<'_>) -> Result<(), Refusal> {
         calls.iter().try_for_each(|call| {
             if call.kind == MessageKind::Response {
@@ -33,7 +33,7 @@ impl Policy {
         })
     }
 
-    /// Each rule that opens something, in the operator's own words.
+    /// Formats each rule that opens something, as the operator wrote it.
     pub(crate) fn opened(&self) -> impl fmt::Display {
         let opens =
             |(_, requirement): &(&str, &Requirement)| **requirement == Requirement::Anonymous;
@@ -48,7 +48,7 @@ impl Policy {
 }
 
 impl ScopeMap {
-    /// Whether a rule opens something to those who have no token.
+    /// Whether a rule opens something without a token.
     pub(crate) fn opens_anything(&self) -> bool {
         self.rules_by_name().any(|(_, _, rule)| is_open(rule))
     }
@@ -72,7 +72,7 @@ fn is_open(rule: &Rule) -> bool {
     rule.0 == Need::Anonymous
 }
 
-/// What is open must have been meant: by name, and where a name of nothing else could be meant.
+/// Refuses rules that open more than the operator may have meant: every request, or every name.
 pub(super) fn check(map: &ScopeMap, problems: &mut Problems) -> Result<(), Flawed> {
     let mut sound = Ok(());
     if map.every_request.iter().any(is_open) {

@@ -1,12 +1,12 @@
-//! What a rule is for, where that is no single name: `files_*`, or `db://{table}/rows/*`.
+//! The pattern of a rule that is for several names: `files_*`, or `db://{table}/rows/*`.
 
-/// A pattern, cut where it stops being literal.
+/// A pattern, cut into its literal texts and placeholders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pattern {
-    /// As it was written.
+    /// The text that the operator wrote.
     written: String,
     prefix: String,
-    /// Each placeholder, and the literal text behind it.
+    /// Each placeholder, with the literal text behind it.
     placeholders: Vec<Placeholder>,
     /// Whether it ends in `*`.
     open_ended: bool,
@@ -18,18 +18,18 @@ struct Placeholder {
     then: String,
 }
 
-/// How a name is written: only in URIs braces are placeholders (RFC 6570).
+/// How braces in a name are read: only in URIs they are placeholders (RFC 6570).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Syntax {
     UriTemplate,
     Plain,
 }
 
-/// What ends that which stands for a placeholder: between two slashes there is one thing, to a server too.
+/// The characters that end the value of a placeholder. Servers, too, take the text between two slashes as one value.
 const ENDS: [char; 3] = ['/', '?', '#'];
 
 impl Pattern {
-    /// Reads a pattern; `None` for a single name.
+    /// Reads a pattern; `None` for an exact name.
     pub(crate) fn read(written: &str, syntax: Syntax) -> Result<Option<Self>, &'static str> {
         let (literal, open_ended) = match written.split_once('*') {
             None => (written, false),
@@ -55,7 +55,7 @@ impl Pattern {
         &self.written
     }
 
-    /// What stands before the `*`, where that is all there is to it.
+    /// The text before the `*`, if the pattern has no placeholder.
     pub(crate) fn as_prefix(&self) -> Option<&str> {
         self.placeholders.is_empty().then_some(&self.prefix)
     }
@@ -67,7 +67,7 @@ impl Pattern {
         self.fill(rest, &mut |_, _| {})
     }
 
-    /// What stands for a placeholder in a name that matches.
+    /// The value of a placeholder in a name that matches.
     pub(crate) fn filled<'n>(&self, name: &'n str, placeholder: &str) -> Option<&'n str> {
         let mut found = None;
         let rest = name.strip_prefix(self.prefix.as_str())?;
@@ -83,7 +83,7 @@ impl Pattern {
         self.placeholders.iter().any(|own| own.name == placeholder)
     }
 
-    /// The more of it is literal, the more it says.
+    /// The length of the literal text, by which the more specific pattern is found.
     pub(crate) fn literal_length(&self) -> usize {
         self.prefix.len()
             + self
@@ -93,7 +93,7 @@ impl Pattern {
                 .sum::<usize>()
     }
 
-    /// Whether some name matches both, as far as can be told piece by piece: in doubt, yes.
+    /// Whether some name may match both patterns. Compares them piece by piece, and is true in doubt.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         let (mut own, mut others) = (self.pieces(), other.pieces());
         loop {
@@ -144,7 +144,7 @@ fn may_be_equal(one: &str, another: &str) -> bool {
     }
 }
 
-/// The literal text before the first placeholder, and each with the text behind it.
+/// Splits a pattern into the literal text before the first placeholder, and each placeholder with the text behind it.
 fn placeholders(literal: &str, open_ended: bool) -> Result<(&str, Vec<Placeholder>), &'static str> {
     let mut pieces = literal.split('{');
     let prefix = pieces.next().unwrap_or_default();

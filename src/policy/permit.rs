@@ -1,16 +1,16 @@
-//! What lets a request go on, and what lets it through. Only policy makes either.
+//! Proofs of authorization: values that only policy can make.
 
 use crate::grant::Grant;
 
-/// The base rule held for the caller of this request. So nothing after it need hold it again.
+/// Proof that the caller of this request meets the base rule, so that it is not checked again.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Admitted(pub(super) ());
 
-/// What a caller may do who is admitted.
+/// The grant of a caller that meets the base rule.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AdmittedGrant<'p>(pub(super) Grant<'p>);
 
-/// The permission to hand a request over. Nothing else reaches the service.
+/// The permission to hand a request over. No request reaches the inner service without one.
 #[derive(Debug)]
 pub(crate) struct Permit(pub(super) ());
 

@@ -1,13 +1,13 @@
-//! The longest of many prefixes that a name begins with, found without trying them all.
+//! Finds the longest of many prefixes of a name, without trying all of them.
 
-/// Prefixes in order. Each knows the longest other one that it begins with itself.
+/// Prefixes in order. Each knows the longest other prefix of its own text.
 #[derive(Debug, Default)]
 pub(crate) struct Prefixes(Vec<Prefix>);
 
 #[derive(Debug)]
 struct Prefix {
     text: String,
-    /// Whose it is.
+    /// The index of the rule that it belongs to.
     owner: usize,
     parent: Option<usize>,
 }
@@ -40,8 +40,8 @@ impl Prefixes {
         }
     }
 
-    /// The owner of the longest one. In order, all that `name` begins with stand before it; and whatever stands
-    /// between them and it begins with the longest of them, or the search ends at once.
+    /// The owner of the longest prefix. All prefixes of `name` are sorted before it. An entry between the longest of
+    /// them and `name` begins with that longest one, so going from parent to parent reaches it.
     pub(crate) fn longest(&self, name: &str) -> Option<usize> {
         let behind = self.0.partition_point(|held| held.text.as_str() <= name);
         let mut candidate = self.0.get(behind.checked_sub(1)?)?;

@@ -1,27 +1,27 @@
-//! What one tool, resource, prompt, method or request needs: a rule, parsed.
+//! The parsed rule of one tool, resource, prompt, method or request.
 
 use super::pattern::Pattern;
 use super::template::Template;
 use crate::scope::{Scope, Scopes};
 
-/// A rule, parsed.
+/// A parsed rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Requirement {
-    /// Not even a token.
+    /// The operation is open without a token.
     Anonymous,
-    /// Nothing of its own: another requirement of the same call decides.
+    /// The rule adds nothing: another requirement of the same call decides.
     NoOpinion,
-    /// Nothing besides the base scopes.
+    /// The base scopes are enough.
     Nothing,
     All(Scopes),
     Any(Scopes),
-    /// Scopes that follow the name.
+    /// Scopes that contain the name, or a part of it.
     Templated(Template),
     Denied,
 }
 
 impl Requirement {
-    /// What a template demands for this name. `None` where no scope can be made of it.
+    /// The requirement that a template makes for this name. `None` if it yields no valid scope.
     pub(super) fn filled(
         template: &Template,
         name: &str,
@@ -35,12 +35,12 @@ impl Requirement {
         })
     }
 
-    /// Whether a request without a token meets it.
+    /// Whether a request without a token meets the requirement.
     pub(super) fn is_open(&self) -> bool {
         matches!(self, Self::Anonymous | Self::NoOpinion)
     }
 
-    /// What a challenge names: of alternatives the first, always, so that clients see one answer.
+    /// The scopes that a challenge names. Of alternatives it is always the first, so that clients get a stable answer.
     pub(super) fn rendered(&self) -> &[Scope] {
         match self {
             Self::Anonymous

@@ -1,17 +1,17 @@
-//! What an operation needs: the raw rule as an operator writes it.
+//! The rule for an operation, as an operator writes it.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
-/// What one tool, resource, prompt or method needs, besides the scopes of every request.
+/// The requirement of a tool, resource, prompt or method, besides the scopes of every request.
 ///
-/// A plain string is one scope; [`all_of`], [`any_of`], [`base_only`], [`without_token`] and [`deny`] make the
-/// others.
+/// A plain string is one scope. [`all_of`], [`any_of`], [`base_only`], [`without_token`] and [`deny`] make the other
+/// rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule(pub(crate) Need, pub(crate) Visibility);
 
-/// Scopes are raw text until `build()` has parsed them.
+/// The requirement in a rule. Scopes are raw text until `build()` parses them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Need {
     Anonymous,
@@ -21,7 +21,7 @@ pub(crate) enum Need {
     Denied,
 }
 
-/// Whether a filtered list shows what the caller may not call yet.
+/// Whether a filtered list shows the target of a rule to callers that may not use it yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Visibility {
     WhenCallable,
@@ -29,8 +29,9 @@ pub(crate) enum Visibility {
 }
 
 impl Rule {
-    /// Shows what the rule is about even where [`ScopeMap::list_callable`](crate::ScopeMap::list_callable)
-    /// would hide it, so that a client can find it, call it, and be told which scopes to ask for.
+    /// Lists the target of this rule even to callers that may not use it yet, where
+    /// [`ScopeMap::list_callable`](crate::ScopeMap::list_callable) would hide it. A client can then find it, call it,
+    /// and learn from the challenge which scopes to request.
     ///
     /// ```
     /// use toolgate::{Rule, ScopeMap};
@@ -49,24 +50,25 @@ impl Rule {
     }
 }
 
-/// Every one of these scopes is needed.
+/// Requires every one of these scopes.
 pub fn all_of<S: Into<String>>(scopes: impl IntoIterator<Item = S>) -> Rule {
     Rule::needing(Need::All(scopes.into_iter().map(Into::into).collect()))
 }
 
-/// One of these scopes is enough. A challenge names the first, so put the one clients should ask for there.
+/// Requires one of these scopes. A challenge names the first, so put the one there that clients should request.
 pub fn any_of<S: Into<String>>(scopes: impl IntoIterator<Item = S>) -> Rule {
     Rule::needing(Need::Any(scopes.into_iter().map(Into::into).collect()))
 }
 
-/// Nothing beyond the scopes of every request.
+/// Requires no scopes beyond those of every request.
 pub fn base_only() -> Rule {
     Rule::needing(Need::Nothing)
 }
 
-/// Open to anyone who reaches the server, **without a token**, and so without the scopes of every request.
+/// Opens an operation to requests **without a token**, and so without the scopes of every request. Anyone who reaches
+/// the server can use it.
 ///
-/// It is for a first contact, before anybody has logged in. Who sends a token is checked all the same.
+/// It is for a first contact, before a login. A request that does carry a token is checked as usual.
 ///
 /// ```
 /// use toolgate::{ScopeMap, without_token};
@@ -80,17 +82,17 @@ pub fn base_only() -> Rule {
 ///     .tool("book_table", "tables:book");
 /// ```
 ///
-/// A tool is called, a prompt got and a resource read without a token where their own rule says so; whatever else
-/// is done with them needs its method opened too. A request is let in if all of its calls are open; any other
-/// without a token is told to get one, with the same 401 as everybody.
+/// A `tools/call`, `prompts/get` or `resources/read` is open if the rule of its tool, prompt or resource says so. Any
+/// other operation on them also needs a rule that opens its method. A request without a token is admitted only if all
+/// of its calls are open; otherwise it gets the usual 401.
 ///
-/// An open `initialize` lets strangers create sessions. The gate does not limit how many: what each costs, and for how
-/// long, is up to the service.
+/// An open `initialize` lets strangers create sessions. The gate does not limit how many: the inner service must bound
+/// what each costs, and for how long.
 pub fn without_token() -> Rule {
     Rule::needing(Need::Anonymous)
 }
 
-/// Nobody may: no scope opens it.
+/// Refuses the operation to every caller. No scope opens it.
 pub fn deny() -> Rule {
     Rule::needing(Need::Denied)
 }
@@ -107,8 +109,9 @@ impl From<String> for Rule {
     }
 }
 
-/// `"scope"`, `{ all = […] }`, `{ any = […] }`, `{ deny = true }`, `{ without_token = true }` or `{}`, of which the
-/// tables may also have `listed = true`. By hand, because an untagged enum would answer every mistake with "did not match any variant".
+/// Reads `"scope"`, `{ all = […] }`, `{ any = […] }`, `{ deny = true }`, `{ without_token = true }` or `{}`; a table
+/// may also have `listed = true`. It is written by hand because an untagged enum would answer every mistake with "did
+/// not match any variant".
 impl<'de> Deserialize<'de> for Rule {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct RuleVisitor;
@@ -136,13 +139,13 @@ impl<'de> Deserialize<'de> for Rule {
                         "deny" if map.next_value::<bool>()? => deny(),
                         "deny" => {
                             return Err(A::Error::custom(
-                                "`deny = false` says nothing: write {} instead",
+                                "`deny = false` has no effect: write {} instead",
                             ));
                         }
                         "without_token" if map.next_value::<bool>()? => without_token(),
                         "without_token" => {
                             return Err(A::Error::custom(
-                                "`without_token = false` says nothing: leave it out",
+                                "`without_token = false` has no effect: leave it out",
                             ));
                         }
                         "listed" if map.next_value::<bool>()? => {
@@ -151,7 +154,7 @@ impl<'de> Deserialize<'de> for Rule {
                         }
                         "listed" => {
                             return Err(A::Error::custom(
-                                "`listed = false` says nothing: leave it out",
+                                "`listed = false` has no effect: leave it out",
                             ));
                         }
                         other => {
@@ -160,8 +163,8 @@ impl<'de> Deserialize<'de> for Rule {
                         }
                     };
                     if rule.replace(read).is_some() {
-                        let mend = "a rule has one of `all`, `any`, `deny` and `without_token`, not several";
-                        return Err(A::Error::custom(mend));
+                        let fix = "a rule has one of `all`, `any`, `deny` and `without_token`, not several";
+                        return Err(A::Error::custom(fix));
                     }
                 }
                 let Rule(need, _) = rule.unwrap_or_else(base_only);

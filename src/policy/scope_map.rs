@@ -1,4 +1,4 @@
-//! The scope map as an operator writes it: raw text, until `build()` has parsed and checked all of it.
+//! The scope map as an operator writes it: raw text, until `build()` parses and checks it.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use serde::Deserialize;
 
 use super::rule::Rule;
 
-/// Which scopes which tool, resource, prompt and method needs.
+/// The scopes that each tool, resource, prompt and method needs. [`docs::scopes`](crate::docs::scopes) has more.
 ///
-/// There is no silent default: say what happens to names that no rule mentions by the constructor you
-/// start from. An exact name beats a pattern; a pattern ends in `*`, and of several the longest wins.
+/// There is no silent default: the constructor says what happens to names without a rule. An exact name takes
+/// precedence over a pattern. A pattern ends in `*`; of several that match, the one with the most literal text counts.
 ///
 /// ```
 /// use toolgate::{ScopeMap, all_of, any_of, base_only, deny};
@@ -27,7 +27,7 @@ use super::rule::Rule;
 ///     .implies("files:write", ["files:read"]);
 /// ```
 ///
-/// Its methods cannot fail: a scope that is none, a name given twice or a circle of implications is a
+/// No method fails. An invalid scope, a name that is given twice and scopes that imply each other are a
 /// [`ConfigError`](crate::ConfigError) of `build()`.
 #[derive(Debug, Clone)]
 pub struct ScopeMap {
@@ -44,7 +44,7 @@ pub struct ScopeMap {
     pub(crate) listing: Listing,
 }
 
-/// What happens to a tool, resource, prompt or method that no rule names.
+/// What happens to a tool, resource, prompt or method without a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Unlisted {
@@ -52,18 +52,18 @@ pub(crate) enum Unlisted {
     Allow,
 }
 
-/// Which scopes an `insufficient_scope` challenge names.
+/// The scopes that an `insufficient_scope` challenge names.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ChallengeScopes {
-    /// Those of the operation refused.
+    /// The scopes of the refused operation.
     #[default]
     Operation,
-    /// Those and the granted ones, for clients that replace their scopes instead of adding to them.
+    /// These and the granted scopes, for clients that replace their scopes instead of adding to them.
     Accumulate,
 }
 
-/// What a list shows.
+/// The elements that a list shows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Listing {
@@ -73,64 +73,64 @@ pub(crate) enum Listing {
 }
 
 impl ScopeMap {
-    /// Refuses every tool, resource, prompt and extension method that no rule names.
+    /// Starts a scope map that refuses every tool, resource, prompt and extension method without a rule.
     pub fn deny_unlisted() -> Self {
         Self::new(Some(Unlisted::Deny))
     }
 
-    /// What no rule names needs the scopes of every request only. Without any rule this says
-    /// "authenticated is enough", which is a decision to be seen in review.
+    /// Starts a scope map in which a name without a rule needs only the scopes of every request. Without any rule it
+    /// means that a valid token is enough, which a review of the configuration can see.
     pub fn allow_unlisted() -> Self {
         Self::new(Some(Unlisted::Allow))
     }
 
-    /// Needed by every request, whatever it asks for. May be said several times.
+    /// Requires these scopes of every request, whatever it asks for. May be called repeatedly: all rules must be met.
     pub fn every_request(mut self, rule: impl Into<Rule>) -> Self {
         self.every_request.push(rule.into());
         self
     }
 
-    /// The scopes a first challenge asks for and the metadata document advertises; by default those
-    /// of [`every_request`](Self::every_request). Clients ask for all of them at the first login.
+    /// Sets the scopes that a first challenge names and the metadata document advertises. By default they are those of
+    /// [`every_request`](Self::every_request). Clients request all of them at the first login.
     pub fn initial<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
         self.initial = Some(scopes.into_iter().map(Into::into).collect());
         self
     }
 
-    /// What calling a tool needs. In a scope `{name}` stands for the tool's name, as it does for prompts and
+    /// Sets what a call of this tool needs. In a scope, `{name}` stands for the tool's name, as it does for prompts and
     /// methods: `.tool("*", "tool:{name}")`.
     ///
-    /// What is filled in has at most 128 bytes of `[A-Za-z0-9_.:/@~+-]`, since it stands in a header that clients read
-    /// with crude patterns. No scope opens a call of any other name.
+    /// A name is filled in only if it has at most 128 bytes of `[A-Za-z0-9_.:/@~+-]`, since the scope is sent in a
+    /// header that clients read with crude patterns. With any other name the call is refused, whatever was granted.
     pub fn tool(mut self, name: impl Into<String>, rule: impl Into<Rule>) -> Self {
         self.tools.push((name.into(), rule.into()));
         self
     }
 
-    /// What reading, subscribing to and completing a resource needs. A URI is judged as the client
-    /// wrote it and in its normal form, and both must pass, as must every rule for a name that a server
-    /// could take it for.
+    /// Sets what it needs to read, complete or subscribe to this resource. The URI is checked as the client wrote it
+    /// and in its normal form. Both must be allowed, as must every other name that a server could take it for, if a
+    /// rule is about that name.
     ///
-    /// A word in braces stands for what is between two slashes, in the URI and then in its scopes:
+    /// A word in braces stands for the text between two slashes, in the URI and then in its scopes:
     /// `.resource("db://{table}/rows/*", "db:{table}")`.
     pub fn resource(mut self, uri: impl Into<String>, rule: impl Into<Rule>) -> Self {
         self.resources.push((uri.into(), rule.into()));
         self
     }
 
-    /// What getting and completing a prompt needs.
+    /// Sets what it needs to get or complete this prompt.
     pub fn prompt(mut self, name: impl Into<String>, rule: impl Into<Rule>) -> Self {
         self.prompts.push((name.into(), rule.into()));
         self
     }
 
-    /// What a JSON-RPC method needs, besides what it names.
+    /// Sets what a JSON-RPC method needs, besides what its tool, prompt or resource needs.
     pub fn method(mut self, name: impl Into<String>, rule: impl Into<Rule>) -> Self {
         self.methods.push((name.into(), rule.into()));
         self
     }
 
-    /// Who has `scope` has these too, and what they imply.
+    /// Includes these scopes in `scope`: a token that grants it needs none of them, nor of those that they include.
     pub fn implies<S: Into<String>>(
         mut self,
         scope: impl Into<String>,
@@ -141,22 +141,22 @@ impl ScopeMap {
         self
     }
 
-    /// Lets a granted `a:b:*` stand for `a:b:c` and deeper. Only what is granted may be a wildcard;
-    /// a rule's scope never is.
+    /// Accepts a granted `a:b:*` as `a:b:c` and deeper. Only a granted scope can be a wildcard; a scope in a rule
+    /// cannot.
     pub fn wildcard_grants(mut self) -> Self {
         self.wildcard_grants = true;
         self
     }
 
-    /// Names the granted scopes too when it asks for more, for clients older than SEP-2350: they
-    /// replace the scopes they have by those of the challenge.
+    /// Adds the granted scopes to challenges that ask for more. It is for clients older than SEP-2350, which replace
+    /// their scopes by those of the challenge.
     pub fn accumulate_in_challenges(mut self) -> Self {
         self.challenge = ChallengeScopes::Accumulate;
         self
     }
 
-    /// Shows in lists only what the caller may call, and what [`Rule::listed`] shows all the same. By default
-    /// lists are passed on as they are, so that clients see what more scopes would open.
+    /// Filters lists: they show only what the caller may call, and the targets of [`Rule::listed`]. By default lists
+    /// are passed on unchanged, so that clients see what more scopes would open.
     pub fn list_callable(mut self) -> Self {
         self.listing = Listing::Callable;
         self

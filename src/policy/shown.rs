@@ -1,4 +1,4 @@
-//! Which rules show what they are about even where a filtered list would hide it.
+//! The rules whose targets a filtered list always shows.
 
 use std::fmt;
 
@@ -10,16 +10,16 @@ use crate::call::Target;
 use crate::config_error::{ConfigProblem, Flawed, Problems};
 use crate::resource_name::ResourceName;
 
-/// Which rules show what they are about to those, too, who may not call it yet.
+/// Rules whose targets are listed even to callers that may not use them yet.
 #[derive(Debug)]
-pub(crate) struct Shown {
+pub(crate) struct AlwaysListed {
     pub(super) tools: NamedRules<Visibility>,
     pub(super) resources: NamedRules<Visibility>,
     pub(super) prompts: NamedRules<Visibility>,
 }
 
-impl Shown {
-    /// `None` where lists are not filtered. What is wrong with a rule's visibility is found in any case.
+impl AlwaysListed {
+    /// Compiles the visibility of rules; `None` if lists are not filtered. Mistakes are found in both cases.
     pub(super) fn compile(map: &ScopeMap, problems: &mut Problems) -> Result<Option<Self>, Flawed> {
         let base = map
             .every_request
@@ -80,7 +80,7 @@ fn visibilities(
     for (name, Rule(need, visibility)) in rules {
         let field = format!("{table}.{name}");
         if *need == Need::Denied && *visibility == Visibility::Always {
-            let fix = "what nobody may call is not listed: leave out `listed`, or name the scopes that open it";
+            let fix = "a denied name is never listed: leave out `listed`, or name the scopes that open it";
             sound = Err(problems.add(ConfigProblem::conflict(&field, fix)));
         }
         if let Err(problem) = names.insert(&field, name, *visibility) {
@@ -90,8 +90,8 @@ fn visibilities(
     sound.map(|()| names)
 }
 
-/// As the start-up event shows it.
-impl fmt::Display for Shown {
+/// Formats the targets for the start-up event.
+impl fmt::Display for AlwaysListed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("; lists show what is callable")?;
         for (kind, names) in [

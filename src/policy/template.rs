@@ -1,14 +1,14 @@
-//! Scopes that follow the name they are for: `tool:{name}`.
+//! Scopes that contain the name they are for: `tool:{name}`.
 
 use std::fmt;
 
 use super::pattern::Pattern;
 use crate::scope::{Scope, Scopes, is_plain};
 
-/// Scopes with placeholders in them.
+/// Scopes with placeholders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Template {
-    /// Whether one of them is enough.
+    /// Whether one of the scopes is enough.
     any: bool,
     scopes: Vec<Vec<TemplatePart>>,
 }
@@ -18,27 +18,27 @@ enum TemplatePart {
     Literal(String),
     /// The whole name.
     Name,
-    /// What stands for a placeholder in the pattern that led here.
-    Of(String),
+    /// The value of a placeholder in the pattern that led to the rule.
+    Placeholder(String),
 }
 
-/// What the scopes of a rule may be filled with.
+/// The values with which the scopes of a rule can be filled.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fillers<'a> {
     None,
-    /// `{name}`: the tool, prompt or method asked for.
+    /// `{name}`: the name of the tool, prompt or method.
     Name,
-    /// The placeholders of a URI's pattern, if it is one.
-    Of(Option<&'a Pattern>),
+    /// The placeholders of a URI's pattern; `None` if the rule is for an exact URI.
+    Placeholders(Option<&'a Pattern>),
 }
 
 impl Template {
-    /// Whether a scope is to be filled at all.
+    /// Whether a scope has a placeholder to fill.
     pub(crate) fn is_one(text: &str) -> bool {
         text.contains(['{', '}'])
     }
 
-    /// Whether one of its scopes is enough.
+    /// Whether one of the scopes is enough.
     pub(crate) fn is_any(&self) -> bool {
         self.any
     }
@@ -51,8 +51,8 @@ impl Template {
         Ok(Self { any, scopes })
     }
 
-    /// What the rule demands for this name. `None` where no scope can be made of it, or only one that does not belong
-    /// into a challenge.
+    /// The scopes for this name. `None` if one of them would not be a scope, or not one that may be sent in a
+    /// challenge.
     pub(crate) fn fill(&self, name: &str, pattern: Option<&Pattern>) -> Option<Scopes> {
         let fill = |pieces: &Vec<TemplatePart>| {
             let mut text = String::new();
@@ -63,7 +63,7 @@ impl Template {
                         continue;
                     }
                     TemplatePart::Name => name,
-                    TemplatePart::Of(placeholder) => pattern?.filled(name, placeholder)?,
+                    TemplatePart::Placeholder(placeholder) => pattern?.filled(name, placeholder)?,
                 };
                 text.push_str(Some(filler).filter(|filler| is_plain(filler))?);
             }
@@ -81,21 +81,21 @@ fn pieces(text: &str, fillers: Fillers<'_>) -> Result<Vec<TemplatePart>, String>
         pieces.push(TemplatePart::Literal(literal.to_owned()));
         pieces.push(match fillers {
             Fillers::Name if placeholder == "name" => TemplatePart::Name,
-            Fillers::Of(Some(pattern)) if pattern.has(placeholder) => {
-                TemplatePart::Of(placeholder.to_owned())
+            Fillers::Placeholders(Some(pattern)) if pattern.has(placeholder) => {
+                TemplatePart::Placeholder(placeholder.to_owned())
             }
             Fillers::Name => {
                 return Err(format!(
-                    "{{{placeholder}}} stands for nothing here: {{name}} does"
+                    "{{{placeholder}}} has no value here: {{name}} has one"
                 ));
             }
-            Fillers::Of(_) => {
+            Fillers::Placeholders(_) => {
                 return Err(format!(
-                    "{{{placeholder}}} stands for nothing: the URI has no such placeholder"
+                    "{{{placeholder}}} has no value: the URI has no such placeholder"
                 ));
             }
             Fillers::None => {
-                return Err("there is no name here to fill a placeholder with".to_owned());
+                return Err("no name fills a placeholder here".to_owned());
             }
         });
         rest = behind;
@@ -103,12 +103,12 @@ fn pieces(text: &str, fillers: Fillers<'_>) -> Result<Vec<TemplatePart>, String>
     pieces.push(TemplatePart::Literal(rest.to_owned()));
     let literal = |piece: &TemplatePart| match piece {
         TemplatePart::Literal(literal) => literal.clone(),
-        TemplatePart::Name | TemplatePart::Of(_) => "x".to_owned(),
+        TemplatePart::Name | TemplatePart::Placeholder(_) => "x".to_owned(),
     };
     let filled: String = pieces.iter().map(literal).collect();
     if filled.contains('}') || Scope::parse(&filled).is_err() {
         return Err(
-            "around its placeholders it is no scope: printable ASCII without space, '\"', '\\' and braces"
+            "the text around its placeholders is not a scope: printable ASCII without space, '\"', '\\' and braces"
                 .to_owned(),
         );
     }
@@ -128,7 +128,7 @@ impl fmt::Display for Template {
                 match piece {
                     TemplatePart::Literal(literal) => f.write_str(literal)?,
                     TemplatePart::Name => f.write_str("{name}")?,
-                    TemplatePart::Of(placeholder) => write!(f, "{{{placeholder}}}")?,
+                    TemplatePart::Placeholder(placeholder) => write!(f, "{{{placeholder}}}")?,
                 }
             }
         }

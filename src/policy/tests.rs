@@ -42,7 +42,7 @@ enum Asked {
     List,
 }
 
-/// What comes of a request; of missing scopes all that must be named.
+/// The outcome of a request. If scopes are missing, it has all that must be named.
 #[derive(Debug, PartialEq)]
 enum Outcome {
     Allowed,
@@ -250,7 +250,7 @@ fn rules(names: &'static [&'static str]) -> impl Strategy<Value = Vec<(String, N
     names.prop_flat_map(|names| {
         let needs = proptest::collection::vec(need(), names.len());
         let meant = |(name, need)| match (name, need) {
-            // Nobody can open everything.
+            // A rule cannot open everything.
             ("*", Need::Anonymous) => ("*".to_owned(), Need::Nothing),
             (name, need) => (name.to_owned(), need),
         };
@@ -339,7 +339,7 @@ fn calls(body: &str) -> Calls<'_> {
     Calls::read(&Head::read(&parts.headers), body.as_bytes()).unwrap()
 }
 
-/// What the policy says of a batch of these. Nothing is said of the calls before the base rule holds.
+/// The policy's outcome for a batch of these. The calls do not count until the base rule is met.
 fn outcome(policy: &Policy, granted: &[String], asked: &[Asked]) -> Outcome {
     let scopes = Scopes::from_claim(&granted.join(" "));
     let grant = Grant { scopes: &scopes };

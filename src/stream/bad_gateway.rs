@@ -1,4 +1,4 @@
-//! The response that is sent instead of one of the inner service that must not be passed on.
+//! The response that replaces one of the inner service that must not be passed on.
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -6,8 +6,8 @@ use http::{HeaderValue, Response, StatusCode};
 
 use crate::events::ResponseWithheld;
 
-/// An answer that carries a session id which cannot be bound to its caller: several, or characters that MCP does
-/// not allow. Passed on as it is, everybody could use it.
+/// Replaces a response with a session id that cannot be bound to its caller: several lines, or characters that MCP does
+/// not allow. Any caller could use the session if it were passed on.
 pub(crate) fn without_session() -> Response<Bytes> {
     ResponseWithheld {
         reason: "session_id_unusable",
@@ -18,7 +18,7 @@ pub(crate) fn without_session() -> Response<Bytes> {
     response(error("null", "The server's session cannot be used"))
 }
 
-/// A 502 with this JSON-RPC error.
+/// A 502 with this JSON-RPC error as its body.
 pub(super) fn response(error: String) -> Response<Bytes> {
     let mut answer = Response::new(Bytes::from(error));
     *answer.status_mut() = StatusCode::BAD_GATEWAY;
@@ -31,7 +31,7 @@ pub(super) fn response(error: String) -> Response<Bytes> {
     answer
 }
 
-/// A JSON-RPC error; `id` is JSON text.
+/// The text of a JSON-RPC error; `id` is JSON text.
 pub(super) fn error(id: &str, message: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32603,"message":"{message}"}}}}"#)
 }

@@ -1,4 +1,4 @@
-//! The body of an answer: the gate's own, or the inner service's.
+//! The body of a response: the gate's own, or the inner service's.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -14,8 +14,10 @@ use super::ending::Ending;
 use super::listing::{FilteredEvents, LongAnswer};
 
 pin_project! {
-    /// The body of every response: what the inner service sent, untouched but for lists that are filtered, or
-    /// what the gate answered itself.
+    /// The body of a response: the one that the inner service sent, or an answer of the gate itself.
+    ///
+    /// The inner service's body is passed on unchanged, except that lists may be filtered and that a stream of events
+    /// may end early.
     pub struct ResponseBody<R> {
         #[pin]
         source: BodySource<R>,
@@ -27,7 +29,7 @@ pin_project! {
     enum BodySource<R> {
         Ours { #[pin] body: Full<Bytes> },
         Theirs { #[pin] body: R },
-        // In a box, so that no other body pays for its size.
+        // It is boxed, so that the other variants need no room for it.
         Filtered { body: Pin<Box<FilteredEvents<R>>> },
         Long { body: Pin<Box<LongAnswer<R>>> },
         Ending { body: Pin<Box<Ending<ResponseBody<R>>>> },

@@ -1,4 +1,4 @@
-//! A stream of events that ends when it must, with the end of an event.
+//! A stream of events that ends on demand, at the end of an event.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,15 +13,15 @@ use tokio::time::{Sleep, sleep};
 
 use super::lines::{Lines, Piece};
 
-/// How long the rest of an event may take that was begun before the stream had to end.
+/// The longest time in which an event may be completed that was begun before the stream had to end.
 pub(super) const COMPLETION_TIME: Duration = Duration::from_secs(5);
 
 pin_project! {
-    /// A stream of events with an end to it.
+    /// A stream of events that ends once `over` completes.
     pub(super) struct Ending<B> {
         #[pin]
         body: B,
-        // It is never locked: it makes the body one that threads may share, as the service's own may be.
+        // The mutex is never locked. It makes the body `Sync`, as the inner service's own may be.
         over: Mutex<Pin<Box<dyn Future<Output = ()> + Send>>>,
         state: EndingState,
         place: StreamPosition,
@@ -30,7 +30,7 @@ pin_project! {
 }
 
 impl<B> Ending<B> {
-    /// Ends `body` once `over` is. The ends of events are not found in a body that `is_encoded`.
+    /// Ends `body` once `over` completes. In a body that `is_encoded`, the ends of events are not found.
     pub(super) fn new(
         body: B,
         over: impl Future<Output = ()> + Send + 'static,
@@ -54,20 +54,20 @@ impl<B> Ending<B> {
 
 enum EndingState {
     Open,
-    /// Over, but for the rest of an event, which has until then.
+    /// The stream ends with this event, or at this time.
     Completing(Pin<Box<Sleep>>),
     Ended,
 }
 
-/// Where in the stream the last byte was that was passed on.
+/// The position in the stream behind the last byte that was passed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum StreamPosition {
     /// Between two events.
     Between,
-    /// Inside an event, at the beginning of a line.
+    /// Inside an event, at the start of a line.
     LineStart,
     InLine,
-    /// In something compressed, which is not looked into.
+    /// In a compressed stream, which is not read.
     Unknown,
 }
 
@@ -129,7 +129,7 @@ impl StreamPosition {
         }
     }
 
-    /// How many bytes of the data belong to the event that was begun.
+    /// The number of bytes that belong to the event that was begun.
     fn move_to_end_of_event(&mut self, lines: &mut Lines, data: &[u8]) -> usize {
         let mut rest = data;
         while let Some(piece) = lines.next(&mut rest) {

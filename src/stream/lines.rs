@@ -1,25 +1,25 @@
-//! The lines of a stream of server-sent events, however the stream is cut into chunks (HTML standard, §9.2.5).
+//! Splits a stream of server-sent events into lines, however it is cut into chunks (HTML standard, §9.2.5).
 
-/// Takes chunks apart at ends of lines: CR, LF, or both.
+/// Splits chunks at the ends of lines: CR, LF, or both.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
-    /// Whether the last byte was a CR, to which an LF still belongs.
+    /// Whether the last byte was a CR. An LF behind it belongs to it.
     after_cr: bool,
 }
 
-/// What comes next.
+/// The next piece of a stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Piece<'c> {
-    /// The rest of a line, and what ends it.
+    /// The end of a line: its last text, and the characters that end it.
     End { text: &'c [u8], end: &'c [u8] },
-    /// A part of a line that goes on.
+    /// A part of a line that has not ended.
     Part(&'c [u8]),
-    /// The LF that belongs to the line before it.
+    /// The LF of a CRLF that came in two chunks.
     LateLineFeed,
 }
 
 impl Lines {
-    /// Cuts the next piece off the chunk, until that is used up.
+    /// Takes the next piece off the chunk; `None` once it is used up.
     pub(super) fn next<'c>(&mut self, chunk: &mut &'c [u8]) -> Option<Piece<'c>> {
         if chunk.is_empty() {
             return None;

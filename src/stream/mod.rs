@@ -1,8 +1,8 @@
 //! What becomes of the bodies of responses?
 //!
-//! `body` is the body of every response. `listing` takes out of lists what may not be shown, and `streams` ends streams
-//! of events with the token they were opened with (`ending` is the body that does it; both read streams by their
-//! `lines`). `bad_gateway` is sent instead of a response of the inner service that must not be passed on.
+//! `body` is the body of every response. `listing` filters lists, and `streams` ends streams of events with the token
+//! that opened them (`ending` is the body that does it; both read streams by their `lines`). `bad_gateway` replaces a
+//! response of the inner service that must not be passed on.
 
 mod bad_gateway;
 mod body;

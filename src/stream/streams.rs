@@ -1,4 +1,4 @@
-//! When streams of events end.
+//! The policy for the end of streams of events.
 
 use std::future::Future;
 use std::time::Duration;
@@ -12,26 +12,27 @@ use super::body::ResponseBody;
 use super::ending::Ending;
 use crate::media_type::{self, MediaType};
 
-/// When a stream of events ends whose token is not good any more: expired, revoked, or whatever else would have a
-/// request with it refused.
+/// The end of a stream of events whose token is no longer valid, because it expired, was revoked, or would be refused
+/// for another reason.
 ///
-/// Requests are judged when they come, and a stream may go on for days after.
+/// A request is checked when it arrives, but a stream may stay open for days. So the token of an open stream is checked
+/// again: see [`docs::sessions`](crate::docs::sessions).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Streams {
-    /// At once, whatever it was opened for. A call that takes longer than its token lives is not answered, unless the
-    /// client takes the stream up again.
+    /// Every stream ends at once. A call that takes longer than its token is valid gets no answer, unless the client
+    /// resumes the stream.
     EndWithToken,
-    /// At once, where the client listens (GET, and `subscriptions/listen`). The answer to any other call may finish,
-    /// for as long as [`Sessions::grace_seconds`](crate::Sessions::grace_seconds) says. This is the default.
+    /// A stream that the client listens on (`GET`, `subscriptions/listen`) ends at once. The response to any other call
+    /// may continue for [`Sessions::grace_seconds`](crate::Sessions::grace_seconds). This is the default.
     #[default]
     FinishCalls,
-    /// When the client or the service inside ends it. A client that listens goes on listening, revoked or not.
+    /// Every stream goes on until the client or the inner service ends it, even after a revocation.
     OutliveToken,
 }
 
-/// When streams end.
+/// The policy for streams, with the grace for calls.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StreamPolicy {
     pub(crate) streams: Streams,
@@ -39,7 +40,7 @@ pub(crate) struct StreamPolicy {
 }
 
 impl StreamPolicy {
-    /// How long a stream goes on after its token is not good any more; `None` if it may outlive it.
+    /// How long a stream goes on after its token ceased to be valid; `None` if it may outlive its token.
     pub(crate) fn grace(self, is_listening: bool) -> Option<Duration> {
         match self.streams {
             Streams::OutliveToken => None,
@@ -47,7 +48,7 @@ impl StreamPolicy {
         }
     }
 
-    /// How long a stream goes on while all are closed.
+    /// How long a stream goes on while all streams are being closed.
     pub(crate) fn closing_grace(self, is_listening: bool) -> Duration {
         match self.streams {
             Streams::EndWithToken => Duration::ZERO,
@@ -57,19 +58,20 @@ impl StreamPolicy {
     }
 }
 
-/// Whether the answer is a stream of events.
+/// Whether the response is a stream of events.
 pub(crate) fn is_stream(headers: &HeaderMap) -> bool {
     let mut lines = headers.get_all(CONTENT_TYPE).iter();
     lines.any(|line| MediaType::of(line).is(media_type::EVENT_STREAM))
 }
 
-/// Ends the answer's stream once `over` is: at the end of an event, and none is lost that ended before.
+/// Ends the stream of a response once `over` completes, at the end of an event. Events that ended before are all passed
+/// on.
 pub(crate) fn end<R>(
     answer: Response<ResponseBody<R>>,
     over: impl Future<Output = ()> + Send + 'static,
 ) -> Response<ResponseBody<R>> {
     let over = async move {
-        // Without a runtime there is no time to wait for, and no stream may stay for ever.
+        // Without a runtime there is no timer, and a stream must not stay open for ever.
         if Handle::try_current().is_ok() {
             over.await;
         }
@@ -80,7 +82,7 @@ pub(crate) fn end<R>(
     Response::from_parts(head, ResponseBody::ending(body))
 }
 
-/// Waits for the grace after `over`.
+/// Waits for `over`, and then for the grace.
 pub(crate) async fn with_grace(over: impl Future<Output = ()>, grace: Duration) {
     over.await;
     if !grace.is_zero() {

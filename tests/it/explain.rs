@@ -441,7 +441,7 @@ async fn where_nothing_depends_on_the_body_it_stays_unread() {
     assert!(explanation.is_allowed());
     assert_eq!(
         named(&explanation, "body").got(),
-        "unread: nothing depends on it"
+        "not read: no rule depends on it"
     );
     assert!(
         !explanation

@@ -267,8 +267,12 @@ fn every_slip_is_named_with_its_field_and_how_to_mend_it_and_no_secret_is_shown(
     let (key, empty_path) = (key.replace('\n', "\\n"), empty.0.display().to_string());
     let by_key = r#"auth = "private_key_jwt", client_id = "rs", private_key ="#;
     for (table, field, mend) in [
-        ("".to_owned(), "client_id", "as which client"),
-        (r#"client_id = """#.into(), "client_id", "as which client"),
+        ("".to_owned(), "client_id", "client id of this server"),
+        (
+            r#"client_id = """#.into(),
+            "client_id",
+            "client id of this server",
+        ),
         (r#"client_id = "rs""#.into(), "client_secret", "needed"),
         (
             r#"client_id = "rs", client_secret = """#.into(),
@@ -313,7 +317,7 @@ fn every_slip_is_named_with_its_field_and_how_to_mend_it_and_no_secret_is_shown(
         (
             r#"auth = "post", client_secret = "t0psecret""#.into(),
             "client_id",
-            "as which client",
+            "client id of this server",
         ),
         (r#"auth = "bearer""#.into(), "client_secret", "needed"),
         (

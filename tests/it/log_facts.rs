@@ -421,9 +421,9 @@ async fn what_is_wrong_with_a_body_is_said() {
     let token = world.token().mint();
     let long = format!("[{}0]", "0,".repeat(1500));
     for (body, reason, expected, got) in [
-        ("{", "body_not_json", None, "no JSON at line 1, column 1"),
+        ("{", "body_not_json", None, "not JSON at line 1, column 1"),
         ("[]", "body_unparsable", None, "an empty batch"),
-        ("7", "body_unparsable", None, "no object"),
+        ("7", "body_unparsable", None, "not an object"),
         (
             "{\"jsonrpc\":\"1.0\"}",
             "body_unparsable",
@@ -434,25 +434,25 @@ async fn what_is_wrong_with_a_body_is_said() {
             "{\"jsonrpc\":\"2.0\",\"id\":1.5}",
             "body_unparsable",
             None,
-            "a number that is no 64-bit integer",
+            "a number that is not a 64-bit integer",
         ),
         (
             "{\"jsonrpc\":\"2.0\",\"method\":7}",
             "body_unparsable",
             None,
-            "method: no text",
+            "method: not a string",
         ),
         (
             "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{}}",
             "body_unparsable",
             None,
-            "params: nothing is named",
+            "params: no target",
         ),
         (
             "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":7}}",
             "body_unparsable",
             None,
-            "name: of another type",
+            "name: of the wrong type",
         ),
         (
             "{\"method\":\"a\",\"method\":\"b\"}",

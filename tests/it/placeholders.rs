@@ -173,10 +173,10 @@ fn a_placeholder_that_stands_for_nothing_is_a_slip() {
     };
     let map = ScopeMap::deny_unlisted;
     for (map, mend) in [
-        (map().tool("*", "tool:{tool}"), "{name} does"),
+        (map().tool("*", "tool:{tool}"), "{name} has one"),
         (map().tool("*", "tool:{name"), "ends in `}`"),
-        (map().tool("*", "tool:name}"), "no scope"),
-        (map().tool("*", "to ol:{name}"), "no scope"),
+        (map().tool("*", "tool:name}"), "not a scope"),
+        (map().tool("*", "to ol:{name}"), "not a scope"),
         (
             map().resource("db://{table}/*", "db:{name}"),
             "no such placeholder",
@@ -192,14 +192,14 @@ fn a_placeholder_that_stands_for_nothing_is_a_slip() {
         ),
         (
             map().resource("a://{x}/b", "x").resource("a://b/{y}", "y"),
-            "make one say more",
+            "make one longer",
         ),
-        (map().every_request("use:{name}"), "no name here"),
-        (map().initial(["tool:{name}"]), "no name here"),
-        (map().initial(["tool:}"]), "no name here"),
-        (map().implies("tool:{name}", ["a"]), "no name here"),
-        (map().implies("a", ["tool:{name}"]), "no name here"),
-        (map().implies("a", ["b", "{"]), "no name here"),
+        (map().every_request("use:{name}"), "no name fills"),
+        (map().initial(["tool:{name}"]), "no name fills"),
+        (map().initial(["tool:}"]), "no name fills"),
+        (map().implies("tool:{name}", ["a"]), "no name fills"),
+        (map().implies("a", ["tool:{name}"]), "no name fills"),
+        (map().implies("a", ["b", "{"]), "no name fills"),
     ] {
         let why = build(map).expect_err(mend);
         assert!(why.contains(mend), "{why}");
@@ -235,7 +235,10 @@ fn a_scope_that_is_advertised_or_requested_has_no_placeholder() {
         ),
     ] {
         let why = build(builder).expect_err(field);
-        assert!(why.contains(field) && why.contains("no name here"), "{why}");
+        assert!(
+            why.contains(field) && why.contains("no name fills"),
+            "{why}"
+        );
     }
     assert_eq!(
         build(gate().issuer(issuer()).metadata(metadata("tool:name"))),

@@ -1,17 +1,16 @@
-//! What bodies that are still arriving hold, each and all together.
+//! Counts the bytes that arriving bodies hold, each and all together.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::refusal::{Reason, Refusal};
 
-/// The bytes of bodies that have not arrived in full. A reload changes the limit, and not what is held.
+/// The bytes held by bodies that have not arrived in full. A reload changes the limit, and keeps the count.
 #[derive(Debug, Default)]
 pub(crate) struct Arriving {
     bytes: AtomicUsize,
 }
 
-/// What one body holds while more of it is awaited. It is given back when the body has arrived, is refused or is
-/// given up.
+/// The bytes that one body holds while more of it is awaited. They are given back when this is dropped.
 pub(super) struct Held<'a> {
     arriving: &'a Arriving,
     limit: usize,
@@ -27,7 +26,7 @@ impl<'a> Held<'a> {
         }
     }
 
-    /// Counts so many bytes, which are held from now on.
+    /// Counts this many bytes as held from now on.
     pub(super) fn hold(&mut self, bytes: usize) -> Result<(), Refusal> {
         let more = bytes.saturating_sub(self.bytes);
         if more == 0 {
@@ -39,7 +38,10 @@ impl<'a> Held<'a> {
             .bytes
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits);
         held.map_err(|_| {
-            let expected = format!("at most {} bytes that wait for more", self.limit);
+            let expected = format!(
+                "at most {} bytes in bodies that are still arriving",
+                self.limit
+            );
             Refusal::from(Reason::BodiesBusy).expected(expected)
         })?;
         self.bytes += more;

@@ -1,4 +1,4 @@
-//! How much of bodies is read and held: of each, and of all that are still arriving.
+//! Bounds how much of bodies is read and held: of each, and of all that are still arriving.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use super::arriving::{Arriving, Held};
 use super::collect::collect;
 use crate::refusal::{Reason, Refusal};
 
-/// The limits of bodies that are read to judge the calls in them.
+/// The limits of bodies that are read for the calls in them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BodyLimits {
-    /// The longest one.
+    /// The longest body.
     pub(crate) max_bytes: usize,
-    /// The longest one of a caller without a token.
+    /// The longest body of a request without a token.
     pub(crate) anonymous_bytes: usize,
-    /// For the whole of one to arrive.
+    /// The time within which the whole body must arrive.
     pub(crate) time: Duration,
-    /// What all that are still arriving may hold together.
+    /// The bytes that all arriving bodies may hold together.
     pub(crate) arriving_bytes: usize,
 }
 
@@ -36,7 +36,7 @@ impl Bodies {
         Self { limits, arriving }
     }
 
-    /// Reads the whole body. What comes in one piece with its head is never held, and counts nowhere.
+    /// Reads the whole body. One that comes in one piece with its head is never held, and so not counted.
     pub(crate) fn collect<B>(
         &self,
         body: B,
@@ -48,7 +48,7 @@ impl Bodies {
         let (max_bytes, limit) = if is_known {
             (self.limits.max_bytes, self.limits.arriving_bytes)
         } else {
-            // Half is for those with a token: strangers must not lock them out.
+            // Half of the memory is for requests with a token, so that strangers cannot lock them out.
             (
                 self.limits.anonymous_bytes,
                 (self.limits.arriving_bytes / 2).max(self.limits.anonymous_bytes),

@@ -1,4 +1,4 @@
-//! From a body to its bytes.
+//! Collects the bytes of a body.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -23,7 +23,7 @@ where
     B: Body<Data = Bytes>,
 {
     let mut reading = pin!(read_whole(body, max_bytes, held));
-    // Most bodies came along with their head; these cost no timer, and no room for one.
+    // Most bodies come with their head. They need no timer, and no room for one.
     if let Poll::Ready(whole) = poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await
     {
         return whole;
@@ -50,7 +50,7 @@ where
     loop {
         let next = poll_fn(|context| match body.as_mut().poll_frame(context) {
             Poll::Ready(next) => Poll::Ready(Ok(next)),
-            // What came so far is held as long as this takes.
+            // The bytes that came so far are held until the rest arrives.
             Poll::Pending => match held.hold(whole.len()) {
                 Ok(()) => Poll::Pending,
                 Err(refusal) => Poll::Ready(Err(refusal)),
@@ -71,7 +71,7 @@ where
         if body.is_end_stream() {
             break;
         }
-        // A body that is always ready would never let the time-out be looked at.
+        // Without this, a body that is always ready would keep the timeout from being checked.
         tokio::task::coop::consume_budget().await;
     }
     Ok(whole.into_bytes())
@@ -81,7 +81,7 @@ fn too_large(max_bytes: usize) -> Refusal {
     Refusal::from(Reason::BodyTooLarge).expected(format!("at most {max_bytes} bytes"))
 }
 
-/// Copies only what came in several pieces.
+/// The bytes of a body. They are copied only if they came in several pieces.
 enum Whole {
     One(Bytes),
     Several(BytesMut),

@@ -1,4 +1,4 @@
-//! What is done with the rest of a body whose request is refused.
+//! Discards the rest of a body whose request is refused.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -10,17 +10,17 @@ use http_body_util::BodyExt;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-/// How much of a refused request's body is read and dropped, so that the client sees the answer.
+/// The most bytes of a refused request's body that are read and dropped, so that the client sees the answer.
 const DISCARD_BODY_BYTES: usize = 1024 * 1024;
 
-/// How long that may take.
+/// The longest time for that.
 pub(super) const DISCARD_BODY_TIME: Duration = Duration::from_secs(5);
 
-/// Reads the rest of a body for a while, beside the answer, and drops it: hyper resets a stream, or closes a connection,
-/// whose body is left unfinished, and some clients then never see the answer.
+/// Reads the rest of a body and drops it, beside the answer and within limits. If a body is left unfinished, hyper
+/// resets the stream or closes the connection, and some clients then never see the answer.
 pub(crate) fn discard_body<B: Body + Send + 'static>(body: B) {
     let mut body = Box::pin(body);
-    // Most bodies came along with their head, and cost no task.
+    // Most bodies come with their head, and need no task.
     let first = body
         .as_mut()
         .poll_frame(&mut Context::from_waker(Waker::noop()));
@@ -42,7 +42,7 @@ pub(super) async fn rest<B: Body>(body: B) {
             Some(Ok(frame)) => frame.data_ref().map_or(0, Buf::remaining),
             Some(Err(_)) | None => return,
         };
-        // An empty frame counts as well, or a body of nothing else would have no end.
+        // An empty frame counts as a byte, or a body of empty frames would never end.
         match left.checked_sub(bytes.max(1)) {
             Some(rest) => left = rest,
             None => return,

@@ -1,7 +1,7 @@
-//! Bodies of requests. [`Bodies`] reads one whole (`collect`) within its limits, and within what all that are still
-//! `arriving` may hold; `discard` sees to the rest of a refused one; [`RequestBody`] is what the inner service gets.
+//! Bodies of requests. [`Bodies`] reads them whole (`collect`), within the limits of each and of all that are still
+//! `arriving`. `discard` drops the rest of a refused one, and [`RequestBody`] is what the inner service gets.
 //!
-//! Nothing else in the room is generic over the body.
+//! Nothing else in this room is generic over the body.
 
 mod arriving;
 mod bodies;

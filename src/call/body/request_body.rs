@@ -9,17 +9,16 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use pin_project_lite::pin_project;
 
-/// A body that is all there.
+/// Makes a body of bytes that are all there.
 pub(crate) fn whole(bytes: Bytes) -> impl Body<Data = Bytes> + Send + 'static {
     Full::new(bytes)
 }
 
 pin_project! {
-    /// The body that the service inside the gate gets.
+    /// The body of the request that the inner service gets.
     ///
-    /// Either the request's own body, untouched, when no rule depended on it; or exactly the bytes that
-    /// were judged. Nothing that the gate has not seen can reach the service in the second case:
-    /// trailers are dropped.
+    /// It is the request's own body, untouched, if no rule depends on it. Otherwise it is exactly the bytes that the
+    /// gate has checked, and trailers are dropped: the inner service gets nothing that the gate has not seen.
     pub struct RequestBody<B> {
         #[pin]
         body: Inner<B>,
@@ -82,7 +81,7 @@ impl<B: Body<Data = Bytes>> Body for RequestBody<B> {
     }
 }
 
-/// Without contents: arguments of calls are the caller's.
+/// Shows the length only: the arguments of calls are the caller's.
 impl<B> fmt::Debug for RequestBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.body {

@@ -48,7 +48,7 @@ fn data(text: &'static str) -> Result<Frame<Bytes>, io::Error> {
     Ok(Frame::data(Bytes::from_static(text.as_bytes())))
 }
 
-/// Where what is held has no limit.
+/// Reads bodies without a limit on what is held.
 async fn collect<B: Body<Data = Bytes>>(
     body: B,
     max_bytes: usize,

@@ -1,5 +1,5 @@
-//! The headers that repeat parts of the body (SEP-2243): they are believed by proxies that do not read
-//! bodies, so they must be right wherever they are present. Nothing is ever allowed because of them.
+//! The headers that repeat parts of the body (SEP-2243). Proxies that do not read bodies believe them, so each must be
+//! right if it is present. Nothing is ever allowed because of them.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ use super::target::{Target, UriRoom};
 use crate::mcp::{self, Presence, is_modern};
 use crate::refusal::{Reason, Refusal};
 
-/// The mirrored headers as they came, without the white space around them.
+/// The mirrored headers of a request, without surrounding white space.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mirrored<'h> {
     protocol_version: Option<&'h [u8]>,
@@ -37,7 +37,7 @@ impl<'h> Mirrored<'h> {
         mcp::has_batches(self.protocol_version)
     }
 
-    /// Says of a batch by which header it may not be one.
+    /// Adds to the refusal of a batch the header by which it may not be one.
     pub(super) fn name_revision(&self, refusal: Refusal) -> Refusal {
         match self.protocol_version {
             Some(line) if refusal.reason() == Reason::BatchNotAllowed => {
@@ -63,8 +63,8 @@ impl<'h> Mirrored<'h> {
             }
             _ => {}
         }
-        // The handshake negotiates the version, so its client may not know yet that headers are wanted;
-        // for notifications and responses the revision defines none.
+        // The handshake negotiates the version, so its client may not know yet that headers are required. For
+        // notifications and responses the revision defines none.
         let required = version.is_some_and(is_modern)
             && call.kind == MessageKind::Request
             && call.method != mcp::INITIALIZE;
@@ -91,8 +91,8 @@ impl<'h> Mirrored<'h> {
     }
 }
 
-/// What `Mcp-Name` must say. It must say so only for the methods that the revision names: of others, clients cannot
-/// know.
+/// The value that `Mcp-Name` must have. It is required only for the methods that the revision names: for others,
+/// clients cannot know.
 struct MirroredName<'c> {
     name: &'c str,
     is_required: bool,
@@ -114,8 +114,8 @@ fn mirrored_name<'c>(call: &'c Call<'_>) -> Option<MirroredName<'c>> {
     })
 }
 
-/// The headers that a right client sends with this body: those that the revision demands which the body names. What
-/// cannot be read has none, and what no header can say is left out.
+/// The headers that a correct client sends with this body: those that its revision requires. There are none for a body
+/// that cannot be read, and a value that no header can hold is left out.
 pub(crate) fn mirroring(body: &[u8]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let room = UriRoom::default();
@@ -144,7 +144,8 @@ pub(crate) fn mirroring(body: &[u8]) -> HeaderMap {
     headers
 }
 
-/// As [`decoded`] reads it: in base64 where a header cannot hold the text as it is, or it would be read as another one.
+/// Encodes a name for [`decoded`]: in base64 if a header cannot hold it as it is, or if it would be decoded to another
+/// one.
 fn encoded(name: &str) -> Cow<'_, str> {
     let is_plain =
         name.bytes().all(|byte| matches!(byte, b' '..=b'~')) && name.trim_ascii() == name;
@@ -158,7 +159,7 @@ fn visible_ascii<'h>(
     name: &HeaderName,
     line: Option<&'h [u8]>,
 ) -> Result<Option<&'h [u8]>, Refusal> {
-    // Without a way out of the loop it is done for many bytes at a time.
+    // Without an early exit, the compiler checks many bytes at a time.
     let is_visible = line
         .unwrap_or_default()
         .iter()
@@ -170,7 +171,7 @@ fn visible_ascii<'h>(
     }
 }
 
-/// The value inside `=?base64?…?=`; one that is not decodable is not taken literally.
+/// The value inside `=?base64?…?=`. `None` if it cannot be decoded, so that it is not taken literally.
 fn decoded(written: &[u8]) -> Option<Cow<'_, [u8]>> {
     match written
         .strip_prefix(b"=?base64?")
@@ -181,7 +182,7 @@ fn decoded(written: &[u8]) -> Option<Cow<'_, [u8]>> {
     }
 }
 
-/// The refusal of a header that contains something else than the body, or is missing.
+/// The refusal of a header that is missing or differs from the body.
 fn mismatch(name: &HeaderName, body: &str, line: Option<&[u8]>) -> Refusal {
     let name = mcp::written(name);
     Refusal::from(Reason::HeaderMismatch)

@@ -1,4 +1,4 @@
-//! Which keys of an object decide, and which others a server might take for one of them.
+//! The keys of an object that decide, and other keys that a server might take for one of them.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -9,22 +9,22 @@ use serde::de::{DeserializeSeed, Deserializer, Error, Visitor};
 use super::reading::Reading;
 use crate::refusal::Reason;
 
-/// The keys of an object that decide.
+/// The keys that decide in one kind of object.
 pub(super) trait Keys: Copy + 'static {
     const NAMES: &'static [&'static str];
-    /// Of all names together; see [`initials`].
+    /// The initials of all names; see [`initials`].
     const INITIALS: u32 = initials(Self::NAMES);
 
     fn named(name: &str) -> Option<Self>;
 
-    /// A bit of its own, to tell what was there before.
+    /// The bit by which a repeated key is noticed.
     fn bit(self) -> u32;
 
     fn name(self) -> &'static str;
 }
 
-/// Declares the keys of an object, and what they are called. Comparing with names that are known here is much quicker
-/// than going through a list of them.
+/// Declares the keys of an object, with their names. To compare with names that are known here is much quicker than to
+/// walk over a list.
 macro_rules! keys {
     ($visibility:vis enum $keys:ident { $($key:ident = $name:literal),* $(,)? }) => {
         #[derive(Debug, Clone, Copy)]
@@ -54,7 +54,7 @@ macro_rules! keys {
 }
 pub(super) use keys;
 
-/// Of an object in which no key decides.
+/// No key decides in this object.
 impl Keys for Infallible {
     const NAMES: &'static [&'static str] = &[];
 
@@ -71,7 +71,7 @@ impl Keys for Infallible {
     }
 }
 
-/// Reads a key: which of the deciding ones it is, if any.
+/// Reads a key, and tells which deciding one it is, if any.
 pub(super) struct KeySeed<'s, K> {
     reading: Reading<'s>,
     of: PhantomData<K>,
@@ -116,11 +116,11 @@ impl<K: Keys> Visitor<'_> for KeySeed<'_, K> {
     }
 }
 
-/// The one of these that a server might take the key for, though it is another: for its [`letters`], because Python's
-/// SDK takes `task_id` for `taskId`, or because what reads C strings ends them at a NUL.
+/// The deciding key for which a server might take this other key: because of its [`letters`], because Python's SDK
+/// takes `task_id` for `taskId`, or because readers of C strings end it at a NUL.
 fn could_be_taken_for<K: Keys>(key: &str) -> Option<&'static str> {
     let mut names = K::NAMES.iter().copied();
-    // Nearly every key is ASCII, for which both foldings say the same, and begins like none of the names.
+    // Nearly every key is ASCII, for which both foldings agree, and has another initial than all names.
     if key.is_ascii() && !key.contains('\0') {
         if initial(key.as_bytes()) & K::INITIALS == 0 {
             return None;
@@ -131,7 +131,7 @@ fn could_be_taken_for<K: Keys>(key: &str) -> Option<&'static str> {
     }
 }
 
-/// The first letters of names, each as the bit of its own.
+/// The first letters of names, each as one bit.
 const fn initials(mut names: &[&str]) -> u32 {
     let mut initials = 0;
     while let [name, others @ ..] = names {
@@ -142,12 +142,12 @@ const fn initials(mut names: &[&str]) -> u32 {
 }
 
 const fn initial(mut text: &[u8]) -> u32 {
-    // Not by recursion: the caller chooses how long a key is.
+    // A loop rather than recursion: the caller chooses how long a key is.
     while let [b'_' | b'-', rest @ ..] = text {
         text = rest;
     }
     match text {
-        // The five bits that the cases of a letter have in common.
+        // These five bits are the same in both cases of a letter.
         [first, ..] => 1 << (*first & 0x1f),
         [] => 0,
     }
@@ -159,14 +159,14 @@ fn fold_ascii(text: &str) -> impl Iterator<Item = u8> {
         .map(|byte| byte.to_ascii_uppercase())
 }
 
-/// The letters, of which what joins words is none.
+/// The [`letters`] of a key without the characters that join words.
 fn fold(text: &str) -> impl Iterator<Item = char> {
     letters(text).filter(|character| !matches!(character, '_' | '-'))
 }
 
-/// A key without what some readers of JSON do not tell apart: Go compares without regard to case (`ſ` is an `s`, the
-/// Kelvin sign a `k`), Java also without regard to the dots of İ and ı. Upper case of lower case is where all spellings
-/// of a letter meet; `İ` is an `i` and a dot.
+/// The letters of a key, folded as readers of JSON fold them. Go ignores case (`ſ` is an `s`, the Kelvin sign a `k`),
+/// and Java also the dots of İ and ı. All spellings of a letter meet in the upper case of its lower case, where `İ` is
+/// an `i` and a dot.
 pub(crate) fn letters(text: &str) -> impl Iterator<Item = char> {
     text.chars()
         .flat_map(char::to_lowercase)

@@ -1,4 +1,4 @@
-//! The shapes of MCP's messages, down to what names the thing asked for.
+//! The shapes of MCP's messages, as far as they name a target.
 
 use std::borrow::Cow;
 
@@ -12,18 +12,18 @@ use crate::refusal::Reason;
 /// The most resources that one `subscriptions/listen` may name.
 pub(crate) const MAX_SUBSCRIPTIONS: usize = 256;
 
-/// The longest JSON text of an id that an error repeats; to a longer one it answers `null`.
+/// The longest id, as JSON text, that an error repeats. The error for a longer one has an id of null.
 const MAX_QUOTED_ID: usize = 256;
 
-/// One JSON-RPC message, as it was written.
+/// A JSON-RPC message as it was written.
 #[derive(Debug, Default)]
 pub(crate) struct Message<'a> {
     pub(crate) jsonrpc: Field<Cow<'a, str>>,
-    /// `None` when there is no `id` at all: a notification.
+    /// The id; `None` for a notification, which has no `id`.
     pub(crate) id: Option<Field<Id<'a>>>,
     pub(crate) method: Option<Cow<'a, str>>,
     pub(crate) params: Params<'a>,
-    /// Whether there is a `result` or an `error`.
+    /// Whether the message has a `result` or an `error`.
     pub(crate) answers: bool,
 }
 
@@ -53,13 +53,13 @@ impl<'de> Members<'de> for Message<'de> {
             MessageKey::Method => match map.next_value_seed(reading.value(Text))? {
                 Field::Value(method) => self.method = Some(method),
                 Field::Absent | Field::WrongType => {
-                    return Err(reading.refuse(Reason::BodyUnparsable, "method: no text"));
+                    return Err(reading.refuse(Reason::BodyUnparsable, "method: not a string"));
                 }
             },
             MessageKey::Params => match map.next_value_seed(reading.value(&mut self.params))? {
                 Field::Value(()) | Field::Absent => {}
                 Field::WrongType => {
-                    return Err(reading.refuse(Reason::BodyUnparsable, "params: no object"));
+                    return Err(reading.refuse(Reason::BodyUnparsable, "params: not an object"));
                 }
             },
             MessageKey::Result | MessageKey::Error => {
@@ -93,7 +93,7 @@ impl<'de> Wanted<'de> for WantedId {
 }
 
 impl Id<'_> {
-    /// The id as JSON text, unless it is too long to repeat.
+    /// The id as JSON text; `None` if it is too long to repeat.
     pub(crate) fn quoted(&self) -> Option<String> {
         match self {
             Self::Text(text) if text.len() > MAX_QUOTED_ID => None,
@@ -109,7 +109,7 @@ impl Id<'_> {
     }
 }
 
-/// The params that name what is asked for, in any method: `method` may come after them.
+/// The params that name a target, for all methods: `method` may come after them.
 #[derive(Debug, Default)]
 pub(crate) struct Params<'a> {
     pub(crate) name: Field<Cow<'a, str>>,
@@ -157,7 +157,7 @@ impl<'de> Members<'de> for Params<'de> {
             ParamsKey::Meta => match map.next_value_seed(reading.value(&mut self.meta))? {
                 Field::Value(()) | Field::Absent => {}
                 Field::WrongType => {
-                    return Err(reading.refuse(Reason::BodyUnparsable, "_meta: no object"));
+                    return Err(reading.refuse(Reason::BodyUnparsable, "_meta: not an object"));
                 }
             },
         }
@@ -165,7 +165,7 @@ impl<'de> Members<'de> for Params<'de> {
     }
 }
 
-/// What `completion/complete` wants completed.
+/// The prompt or resource whose arguments `completion/complete` completes.
 #[derive(Debug, Default)]
 pub(crate) struct Reference<'a> {
     pub(crate) kind: Field<Cow<'a, str>>,
@@ -199,7 +199,7 @@ impl<'de> Members<'de> for Reference<'de> {
     }
 }
 
-/// What `subscriptions/listen` listens to.
+/// The notifications that `subscriptions/listen` subscribes to.
 #[derive(Debug, Default)]
 pub(crate) struct Notifications<'a> {
     pub(crate) resource_subscriptions: Field<Vec<Cow<'a, str>>>,
@@ -226,7 +226,7 @@ impl<'de> Members<'de> for Notifications<'de> {
     }
 }
 
-/// The part of `_meta` that a header mirrors.
+/// The member of `_meta` that a header mirrors.
 #[derive(Debug, Default)]
 pub(crate) struct Meta<'a> {
     pub(crate) protocol_version: Option<Cow<'a, str>>,
@@ -251,7 +251,7 @@ impl<'de> Members<'de> for Meta<'de> {
             Field::Value(version) => self.protocol_version = Some(version),
             Field::Absent => {}
             Field::WrongType => {
-                return Err(reading.refuse(Reason::BodyUnparsable, "protocolVersion: no text"));
+                return Err(reading.refuse(Reason::BodyUnparsable, "protocolVersion: not a string"));
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
-//! JSON-RPC, read far enough to judge it, and refused wherever two readers could differ.
+//! Reads JSON-RPC as far as rules depend on it, and refuses it wherever two readers could differ.
 //!
-//! The visitors are written by hand because derived ones accept arrays for objects. The bytes are
-//! checked to be UTF-8 first because serde_json does not check the strings it skips.
+//! The visitors are written by hand because derived ones accept arrays for objects. The bytes are checked to be UTF-8
+//! first because serde_json does not check the strings that it skips.
 
 mod keys;
 mod message;
@@ -24,12 +24,12 @@ pub(super) use message::{Id, Message, Params, Reference};
 use reading::Reading;
 pub(super) use value::Field;
 
-/// The longest batch that is judged.
+/// The longest batch that is read.
 pub(super) const MAX_BATCH: usize = 64;
 
 const TOO_LONG: &str = "more than 64 messages";
 
-/// What a body holds.
+/// The messages of a body.
 #[derive(Debug)]
 pub(super) enum Messages<M> {
     Single(M),
@@ -45,14 +45,14 @@ impl<M> Messages<M> {
     }
 }
 
-/// Makes something of each message where it was read, since moving one costs more than reading it.
+/// Converts each message where it was read, since to move one costs more than to read it.
 pub(super) fn read<'a, M>(
     body: &'a [u8],
     may_batch: bool,
     of: impl Fn(Message<'a>) -> Result<M, Refusal>,
 ) -> Result<Messages<M>, Refusal> {
     let text = std::str::from_utf8(body)
-        .map_err(|_| Refusal::from(Reason::BodyNotJson).got("no UTF-8"))?;
+        .map_err(|_| Refusal::from(Reason::BodyNotJson).got("not UTF-8"))?;
     let is_batch = text
         .trim_start_matches([' ', '\t', '\n', '\r'])
         .starts_with('[');
@@ -66,7 +66,7 @@ pub(super) fn read<'a, M>(
     let mut json = serde_json::Deserializer::from_str(text);
     let explained = |error: serde_json::Error| match refused.get() {
         Some(refused) => Refusal::from(refused),
-        None if error.is_data() => unparsable("JSON of another shape"),
+        None if error.is_data() => unparsable("JSON of the wrong shape"),
         None => Refusal::from(Reason::BodyNotJson).got(place(&error)),
     };
     if is_batch {
@@ -84,7 +84,7 @@ pub(super) fn read<'a, M>(
         .deserialize(&mut json)
         .map_err(explained)?;
     if given != Field::Value(()) {
-        return Err(unparsable("no object"));
+        return Err(unparsable("not an object"));
     }
     json.end().map_err(explained)?;
     of(message).map(Messages::Single)
@@ -94,10 +94,10 @@ fn unparsable(got: &str) -> Refusal {
     Refusal::from(Reason::BodyUnparsable).got(got)
 }
 
-/// Where the JSON ends to be JSON. The error's own text may quote what the caller wrote.
+/// The place where the text ceases to be JSON. The error's own text is not used: it may quote what the caller wrote.
 fn place(error: &serde_json::Error) -> String {
     format!(
-        "no JSON at line {}, column {}",
+        "not JSON at line {}, column {}",
         error.line(),
         error.column()
     )
@@ -123,7 +123,7 @@ impl<'de> Visitor<'de> for Batch<'_> {
                 }
                 Some(Field::Value(())) => messages.push(message),
                 Some(Field::Absent | Field::WrongType) => {
-                    let got = "a batch with a member that is no object";
+                    let got = "a batch with a member that is not an object";
                     return Err(self.0.refuse(Reason::BodyUnparsable, got));
                 }
             }

@@ -1,4 +1,4 @@
-//! How a refusal leaves serde, whose errors are only text.
+//! Carries a refusal out of serde, whose errors are only text.
 
 use std::cell::Cell;
 
@@ -6,13 +6,13 @@ use serde::de::Error;
 
 use crate::refusal::{Reason, Refusal};
 
-/// Takes a refusal past serde's errors, which are only text.
+/// The way for a refusal out of serde's visitors.
 #[derive(Clone, Copy)]
 pub(super) struct Reading<'s> {
     refused: &'s Cell<Option<Refused>>,
 }
 
-/// Why the reading ended, and what was read there, for the log.
+/// The reason of a refusal, and what was read, for the log.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Refused {
     reason: Reason,

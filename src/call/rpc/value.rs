@@ -1,10 +1,10 @@
-//! How a value is read: objects by the keys that decide, everything else skipped.
+//! Reads values: objects by the keys that decide, and skips everything else.
 //!
-//! Another crate in the tree may turn on any feature of serde_json, and nothing may be read differently
-//! for that. No `RawValue` or `Value` is read (`raw_value`, `preserve_order`). What is looked at is at most
-//! five levels deep, and what is not is skipped by `IgnoredAny`, which does not recurse (`unbounded_depth`).
-//! A number that is no 64-bit integer arrives as a float, or not at all where it is too large for one, or
-//! with `arbitrary_precision` as a map with one private key: as the value of a deciding key, all are refused.
+//! Another crate in the tree may turn on any feature of serde_json, and that must not change how anything is read. So
+//! no `RawValue` or `Value` is read (`raw_value`, `preserve_order`). Values that are read are at most five levels deep,
+//! and all others are skipped by `IgnoredAny`, which does not recurse (`unbounded_depth`). A number that is not a
+//! 64-bit integer arrives as a float, or not at all if it is too large for one, or with `arbitrary_precision` as a map
+//! with one private key. As the value of a deciding key, each of these is refused.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -19,11 +19,11 @@ use crate::refusal::Reason;
 /// The value of a deciding key.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) enum Field<T> {
-    /// Absent or `null`.
+    /// The key is absent, or its value is `null`.
     #[default]
     Absent,
     Value(T),
-    /// Something else than the key stands for in the methods that MCP defines.
+    /// The value is of another type than MCP defines for the key.
     WrongType,
 }
 
@@ -82,7 +82,7 @@ impl<'s> Reading<'s> {
     }
 }
 
-/// What a deciding key stands for. The defaults are for what it does not.
+/// A value that a deciding key may have. The defaults refuse the other types.
 pub(super) trait Wanted<'de>: Sized {
     type Read;
 
@@ -118,7 +118,7 @@ pub(super) trait Wanted<'de>: Sized {
     }
 }
 
-/// An object is read into its place, since moving it costs more than reading it.
+/// An object is read in place, since to move it costs more than to read it.
 impl<'de, T: Members<'de>> Wanted<'de> for &mut T {
     type Read = ();
 
@@ -141,7 +141,7 @@ impl<'de> Wanted<'de> for Text {
     }
 }
 
-/// At most so many texts in an array.
+/// An array of strings, with the most that it may have.
 pub(super) struct Texts(pub(super) usize);
 
 impl<'de> Wanted<'de> for Texts {
@@ -156,7 +156,9 @@ impl<'de> Wanted<'de> for Texts {
         while let Some(member) = members.next_element_seed(reading.value(Text))? {
             match (member, &mut texts) {
                 (_, Some(texts)) if texts.len() == self.0 => {
-                    return Err(reading.refuse(Reason::BodyUnparsable, "too many texts in a list"));
+                    return Err(
+                        reading.refuse(Reason::BodyUnparsable, "too many strings in a list")
+                    );
                 }
                 (Field::Value(text), Some(texts)) => texts.push(text),
                 _ => texts = None,
@@ -204,9 +206,10 @@ impl<'de, W: Wanted<'de>> Visitor<'de> for ValueReader<'_, W> {
     }
 
     fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
-        Err(self
-            .reading
-            .refuse(Reason::BodyUnparsable, "a number that is no 64-bit integer"))
+        Err(self.reading.refuse(
+            Reason::BodyUnparsable,
+            "a number that is not a 64-bit integer",
+        ))
     }
 
     fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {

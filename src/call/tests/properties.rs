@@ -95,7 +95,7 @@ fn write_text(value: &str, text: &mut String, seed: &mut u64) {
 
 type Read = (MessageKind, String, String);
 
-/// How one would read a message who had never heard of attacks, after all that is ambiguous is gone.
+/// Reads a message as a reader would who knows of no attacks, once all that is ambiguous is gone.
 fn naive(json: &Json, value: &Value) -> Option<Read> {
     if ambiguous(json) || value.get("jsonrpc") != Some(&Value::from("2.0")) {
         return None;

@@ -1,4 +1,4 @@
-//! The filter on a whole answer: by its form, held or as a stream.
+//! Applies the filter to a whole response, by its format: held, or as a stream.
 
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
@@ -17,7 +17,7 @@ use crate::stream::bad_gateway;
 use crate::stream::body::ResponseBody;
 
 impl ListFilter {
-    /// The answer with the lists in it filtered. Errors pass: there is no list in them.
+    /// Filters the lists in a response. An error status is passed on, since there is no list in it.
     pub(crate) async fn apply<R: Body<Data = Bytes>>(
         self,
         answer: Response<R>,
@@ -37,9 +37,9 @@ impl ListFilter {
             }
             Ok(AnswerFormat::Json) => match self.json(&mut head.headers, body).await {
                 Ok(body) => Response::from_parts(head, body),
-                Err(kept) => self.bad_gateway(&kept),
+                Err(withheld) => self.bad_gateway(&withheld),
             },
-            // Pages and files that stand beside an MCP server. It sends messages in the two forms alone.
+            // Pages and files beside an MCP server are passed on. MCP sends messages only in the two other formats.
             Ok(AnswerFormat::Other) if !self.answers_calls() => {
                 Response::from_parts(head, ResponseBody::theirs(body))
             }
@@ -81,8 +81,8 @@ impl ListFilter {
         Ok(ResponseBody::ours(filtered))
     }
 
-    /// An answer that cannot be read as JSON or as events. Where there is no object in it, there is no list: older
-    /// transports say `Accepted`, in no form at all.
+    /// A response that is neither readable JSON nor events. It is passed on if it contains no object, and so no list:
+    /// older transports send `Accepted` without a type.
     async fn without_objects<R: Body<Data = Bytes>>(
         &self,
         head: http::response::Parts,
@@ -101,7 +101,7 @@ impl ListFilter {
         }
     }
 
-    fn bad_gateway<R>(&self, kept: &Withheld) -> Response<ResponseBody<R>> {
-        bad_gateway::response(self.error(kept)).map(ResponseBody::ours)
+    fn bad_gateway<R>(&self, withheld: &Withheld) -> Response<ResponseBody<R>> {
+        bad_gateway::response(self.error(withheld)).map(ResponseBody::ours)
     }
 }

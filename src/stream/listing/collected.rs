@@ -1,4 +1,4 @@
-//! A body that is held to be filtered, as far as it may be.
+//! Collects a body that is held to be filtered, up to a limit.
 
 use std::pin::Pin;
 
@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use super::error::FilterError;
 use super::filter::MAX_LIST_BYTES;
 
-/// A body, without trailers: what they say about it need not be true of what is passed on.
+/// A body without its trailers, which may be untrue of the filtered body.
 pub(super) enum Collected<R> {
     Whole(Bytes),
     TooLong { start: Bytes, rest: Pin<Box<R>> },
@@ -25,7 +25,7 @@ impl<R: Body<Data = Bytes>> Collected<R> {
                 .map_err(|_| FilterError::Incomplete)?
                 .into_data()
                 .unwrap_or_default();
-            // Most answers come in one piece, which is not copied.
+            // Most responses come in one piece, which is not copied.
             if several.is_empty() && whole.is_empty() {
                 whole = data;
             } else {

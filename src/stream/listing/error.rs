@@ -1,9 +1,9 @@
-//! Why an answer is kept back.
+//! The reasons to withhold a response.
 
 use crate::events;
 use crate::mcp::List;
 
-/// Why an answer cannot be filtered with certainty.
+/// Why a response cannot be filtered with certainty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FilterError {
     ContentType,
@@ -18,7 +18,7 @@ pub(super) enum FilterError {
     DuplicateKey,
 }
 
-/// What is kept back: the id of the request that it would have answered, and the list in it, where these are known.
+/// A message that is withheld: the id of the request that it answers, and the list in it, if these are known.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Withheld {
     pub(super) why: FilterError,
@@ -27,7 +27,7 @@ pub(super) struct Withheld {
 }
 
 impl FilterError {
-    /// The stable code that the event carries as `reason`.
+    /// The stable code, which the event carries as `reason`.
     pub(super) fn code(self) -> &'static str {
         match self {
             Self::ContentType => "list_content_type",
@@ -54,11 +54,11 @@ impl From<FilterError> for Withheld {
     }
 }
 
-/// Tells the operator what was kept back.
-pub(super) fn tell(kept: &Withheld) {
+/// Logs that a response was withheld.
+pub(super) fn log_withheld(withheld: &Withheld) {
     events::ResponseWithheld {
-        reason: kept.why.code(),
-        method: kept.list.map(List::method),
+        reason: withheld.why.code(),
+        method: withheld.list.map(List::method),
         why: "a response was withheld, since lists in it cannot be filtered with certainty",
     }
     .write();

@@ -1,4 +1,4 @@
-//! Lists in a stream of server-sent events, one event at a time.
+//! Filters the lists in a stream of server-sent events, one event at a time.
 
 use super::error::{FilterError, Withheld};
 use super::filter::{ListFilter, MAX_LIST_BYTES};
@@ -6,38 +6,38 @@ use super::message::Lists;
 use super::scan::{DATA, Scan, ScannedLine};
 use crate::stream::lines::{Lines, Piece};
 
-/// Takes a stream apart as the HTML standard does (§9.2.5 and 9.2.6). What may be part of a message is held until it is
-/// whole; everything else is passed on as it comes.
+/// Splits a stream into events as the HTML standard does (§9.2.5 and 9.2.6). Text that may be part of a message is held
+/// until the event is complete; everything else is passed on as it comes.
 #[derive(Debug, Default)]
 pub(super) struct EventFilter {
     reader: Lines,
-    /// The lines of an event from its first one that counts, and the line that has not ended yet.
+    /// The lines of an event, from the first that may belong to a message, and the line that has not ended yet.
     held: Vec<u8>,
-    /// The lines of `held` that have ended.
+    /// The complete lines in `held`.
     lines: Vec<Line>,
-    /// Past the first line, in front of which a byte order mark may stand.
+    /// Whether the first line is over. Only at its start there may be a byte order mark.
     begun: bool,
     state: Treatment,
 }
 
-/// What becomes of what comes next.
+/// How the next bytes are treated.
 #[derive(Debug, Default)]
 enum Treatment {
-    /// It is held.
+    /// They are held.
     #[default]
     Holding,
-    /// The rest of a line that no message depends on is passed on.
+    /// They are passed on: the rest of a line that belongs to no message.
     Passing,
-    /// The rest of an event that is too long to be held is passed on, as long as no list begins in it.
+    /// They are passed on until a list begins in them: the rest of an event that is too long to be held.
     Scanning { scan: Scan, line: ScannedLine },
-    /// The rest of an event that is too long goes. Whether nothing stands on this line so far.
+    /// They are dropped: the rest of an event in which a list begins. `blank` tells whether the line is empty so far.
     Dropping { blank: bool },
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Line {
     start: usize,
-    /// Where its end-of-line stands.
+    /// The index of the characters that end the line.
     end: usize,
     next: usize,
 }
@@ -45,7 +45,7 @@ struct Line {
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl EventFilter {
-    /// Adds to `out` what is certain now.
+    /// Appends to `out` all bytes that are certain by now.
     pub(super) fn feed(&mut self, mut chunk: &[u8], filter: &ListFilter, out: &mut Vec<u8>) {
         while let Some(piece) = self.reader.next(&mut chunk) {
             match piece {
@@ -59,7 +59,8 @@ impl EventFilter {
         }
     }
 
-    /// What the stream breaks off with is no event, though some readers may take it for one.
+    /// Ends the stream. An incomplete event at its end counts for nothing, but some readers may read it, so it is
+    /// filtered.
     pub(super) fn finish(&mut self, filter: &ListFilter, out: &mut Vec<u8>) {
         if !self.held.is_empty() {
             self.end_line(b"", filter, out);
@@ -69,7 +70,7 @@ impl EventFilter {
         }
     }
 
-    /// A part of a line.
+    /// Takes a part of a line.
     fn text(&mut self, bytes: &[u8], filter: &ListFilter, out: &mut Vec<u8>) {
         match &mut self.state {
             Treatment::Holding => {
@@ -85,7 +86,7 @@ impl EventFilter {
             Treatment::Scanning { scan, line } => match line.read(bytes, scan) {
                 Ok(()) => out.extend_from_slice(bytes),
                 Err(why) => {
-                    // What came of the event is closed, so that the error is one of its own.
+                    // The part that was passed on is closed as an event, so that the error is an event of its own.
                     out.extend_from_slice(b"\n\n");
                     self.drop_event(why, filter, out);
                 }
@@ -94,7 +95,7 @@ impl EventFilter {
         }
     }
 
-    /// Whether the first line that is held may be one of data, or say of what type they are.
+    /// Whether the first line that is held may be data, or the type of an event.
     fn may_count(&self) -> bool {
         let line = match self.held.strip_prefix(BYTE_ORDER_MARK) {
             Some(line) if !self.begun => line,
@@ -106,7 +107,7 @@ impl EventFilter {
             .any(|field| line.starts_with(field) || field.starts_with(line))
     }
 
-    /// Goes on without holding, where no list begins in what is held.
+    /// Stops holding an event that is too long, if no list begins in it so far.
     fn scan_held(&mut self, filter: &ListFilter, out: &mut Vec<u8>) {
         let mut scan = Scan::default();
         let mut line = ScannedLine::Beginning(0);
@@ -141,7 +142,7 @@ impl EventFilter {
         write_event(&filter.error(&why.into()), out);
     }
 
-    /// The LF that belongs to the line before it.
+    /// Takes the LF that belongs to the line before it.
     fn end_crlf(&mut self, out: &mut Vec<u8>) {
         match self.lines.last_mut() {
             Some(line) => {
@@ -166,7 +167,7 @@ impl EventFilter {
                 match line {
                     ScannedLine::Beginning(0) => self.state = Treatment::Holding,
                     _ => {
-                        // White space at most, but for a line that breaks a string: no reader takes that for JSON.
+                        // A line feed inside a string is not JSON to any reader, and elsewhere it is white space.
                         let _ = scan.read(b"\n");
                         *line = ScannedLine::Beginning(0);
                     }
@@ -203,7 +204,7 @@ impl EventFilter {
     }
 
     fn end_event(&mut self, filter: &ListFilter, out: &mut Vec<u8>) {
-        match self.judge(filter) {
+        match self.filtered_data(filter) {
             None => out.extend_from_slice(&self.held),
             Some(data) => self.write_with(&data, out),
         }
@@ -211,8 +212,8 @@ impl EventFilter {
         self.lines.clear();
     }
 
-    /// What the event's data is to be; `None` where it stays as it is.
-    fn judge(&self, filter: &ListFilter) -> Option<String> {
+    /// The text that replaces the data of the event; `None` if it stays.
+    fn filtered_data(&self, filter: &ListFilter) -> Option<String> {
         let mut data = Vec::new();
         let mut is_message = true;
         for (name, value) in self.lines.iter().map(|line| self.field(line)) {
@@ -229,16 +230,16 @@ impl EventFilter {
             return None;
         }
         let text = std::str::from_utf8(&data).map_err(|_| Withheld::from(FilterError::NotUtf8));
-        // Without the line feed behind the last line.
+        // The line feed behind the last line is not part of the data.
         match text.and_then(|text| filter.filtered(text.strip_suffix('\n').unwrap_or(text))) {
             Ok(Lists::Absent | Lists::Whole) => None,
             Ok(Lists::Cut(text)) => Some(text),
-            // An event of another type is no message, and readers who take it for one find none in it.
+            // An event of another type is not a message, and a reader that takes it for one finds none in it.
             Err(Withheld {
                 why: FilterError::NotJson | FilterError::NoMessage,
                 ..
             }) if !is_message => None,
-            Err(kept) => Some(filter.error(&kept)),
+            Err(withheld) => Some(filter.error(&withheld)),
         }
     }
 
@@ -254,8 +255,8 @@ impl EventFilter {
         }
     }
 
-    /// The event with other data, which stands where its last line stood: only there is it certain that what
-    /// follows does not begin with the second half of an end of line.
+    /// Writes the event with other data, in the place of its last line of data. Only there it is certain that the text
+    /// behind it does not begin with the second half of a CRLF.
     fn write_with(&self, data: &str, out: &mut Vec<u8>) {
         let last = self
             .lines

@@ -1,25 +1,25 @@
-//! The filter of the answer to one request, and what it sends instead of an answer that it cannot filter.
+//! The filter for the response to one request, and the error in place of a response that it cannot filter.
 
 use std::fmt;
 
-use super::error::{Withheld, tell};
+use super::error::{Withheld, log_withheld};
 use crate::mcp::List;
 use crate::stream::bad_gateway;
 
-/// The longest JSON answer and the longest event that are held to be filtered.
+/// The most bytes of a JSON response, or of an event, that are held to be filtered.
 pub(super) const MAX_LIST_BYTES: usize = 4 * 1024 * 1024;
 
-/// Filters the answer to one request.
+/// Filters the response to one request.
 pub(crate) struct ListFilter {
-    /// The JSON text of the id to answer to, where it is known.
+    /// The id of the request as JSON text; `None` if it is not known.
     id: Option<String>,
-    /// Whether calls are answered, and no `GET` or the like.
+    /// Whether the request makes calls, rather than being a `GET` or the like.
     calls: bool,
-    shown: Box<Shown>,
+    shown: Box<IsShown>,
 }
 
-/// Says whether a list may show what is called so.
-type Shown = dyn Fn(List, &str) -> bool + Send + Sync;
+/// Decides whether a list may show an element with this name.
+type IsShown = dyn Fn(List, &str) -> bool + Send + Sync;
 
 impl ListFilter {
     pub(crate) fn new(
@@ -34,20 +34,20 @@ impl ListFilter {
         }
     }
 
-    /// Whether calls are answered, and no `GET` or the like.
+    /// Whether the request makes calls, rather than being a `GET` or the like.
     pub(super) fn answers_calls(&self) -> bool {
         self.calls
     }
 
-    /// Whether a list may show what is called so.
+    /// Whether a list may show an element with this name.
     pub(super) fn is_shown(&self, list: List, name: &str) -> bool {
         (self.shown)(list, name)
     }
 
-    /// What is sent instead of what is kept back, once the operator has been told.
-    pub(super) fn error(&self, kept: &Withheld) -> String {
-        tell(kept);
-        let id = kept
+    /// Logs that a message is withheld, and makes the error that is sent in its place.
+    pub(super) fn error(&self, withheld: &Withheld) -> String {
+        log_withheld(withheld);
+        let id = withheld
             .id
             .as_ref()
             .or(self.id.as_ref())

@@ -11,7 +11,7 @@ use super::events::EventFilter;
 use super::filter::ListFilter;
 
 pin_project! {
-    /// A stream of events without what may not be shown.
+    /// A stream of events with its lists filtered.
     pub(in crate::stream) struct FilteredEvents<R> {
         #[pin]
         body: R,
@@ -48,7 +48,7 @@ impl<R: Body<Data = Bytes>> Body for FilteredEvents<R> {
         while !*this.ended {
             let mut out = Vec::new();
             match ready!(this.body.as_mut().poll_frame(cx)?) {
-                // Trailers go: what they say of the bytes need not be true any more.
+                // Trailers are dropped: they may be untrue of the filtered bytes.
                 Some(frame) => this.events.feed(
                     &frame.into_data().unwrap_or_default(),
                     this.filter,

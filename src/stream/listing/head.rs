@@ -1,4 +1,4 @@
-//! What the head of an answer says about its form, and about who may keep it.
+//! Reads the format of a response from its head, and keeps it out of shared caches.
 
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, EXPIRES, LAST_MODIFIED};
 use http::{HeaderMap, HeaderValue};
@@ -6,16 +6,16 @@ use http::{HeaderMap, HeaderValue};
 use super::error::FilterError;
 use crate::media_type::{self, MediaType};
 
-/// The two forms in which MCP answers come, and all others.
+/// The two formats of MCP responses, and all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AnswerFormat {
     Json,
     Events,
-    /// Neither, and nothing that could be taken for one of them.
+    /// A format that no reader could take for one of these.
     Other,
 }
 
-/// An error where the answer may be one of the two forms, but cannot be read.
+/// The format of a response. Fails if it may be one of MCP's, but cannot be read.
 pub(super) fn form(headers: &HeaderMap) -> Result<AnswerFormat, FilterError> {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let form = match (types.next(), types.next()) {
@@ -29,7 +29,7 @@ pub(super) fn form(headers: &HeaderMap) -> Result<AnswerFormat, FilterError> {
     }
 }
 
-/// Whether the body comes as it is.
+/// Whether the body has no content encoding.
 pub(super) fn is_plain(headers: &HeaderMap) -> bool {
     let is_plain = |coding: &HeaderValue| {
         coding
@@ -48,14 +48,14 @@ fn form_of(line: &HeaderValue) -> Option<AnswerFormat> {
         (media_type::EVENT_STREAM, AnswerFormat::Events),
     ] {
         if let Some(parameters) = media_type.parameters_of(name) {
-            // Only UTF-8 is read here, so no parameter may say otherwise.
+            // The gate reads only UTF-8, so no parameter may name another charset.
             return parameters.name_no_other_charset().then_some(form);
         }
     }
     media_type.is_single().then_some(AnswerFormat::Other)
 }
 
-/// Leaves the answer to its one reader, and takes away what was true of the whole of it.
+/// Marks the response as private, and removes headers that are untrue of a filtered body.
 pub(super) fn now_private(headers: &mut HeaderMap) {
     let directives = headers
         .get_all(CACHE_CONTROL)
@@ -73,7 +73,8 @@ pub(super) fn now_private(headers: &mut HeaderMap) {
     for name in [ETAG, LAST_MODIFIED, EXPIRES] {
         headers.remove(name);
     }
-    // RFC 9213 has caches heed these before `Cache-Control`; RFC 9530 and its forerunners sum up the bytes.
+    // Caches follow these before `Cache-Control` (RFC 9213), or they are digests of the body (RFC 9530 and its
+    // predecessors).
     for name in [
         "cdn-cache-control",
         "surrogate-control",

@@ -1,4 +1,5 @@
-//! Where what stands in a JSON text. serde_json says where a value ends; this finds its way between them.
+//! Locates values in JSON text without parsing the whole. serde_json finds the end of a value; this module finds its
+//! way between values.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -8,20 +9,20 @@ use serde_json::Deserializer;
 
 use super::error::FilterError;
 
-/// Where a value stands.
+/// The place of a value in its text.
 pub(super) type Span = Range<usize>;
 
-/// The bracket, quote, digit or letter that a text or value begins with, and its place.
+/// The first character of the next text or value that is not white space, and its place.
 pub(super) fn first(text: &str, from: usize) -> Result<(u8, usize), FilterError> {
     token(text, from).map(|(token, behind)| (token, behind - 1))
 }
 
-/// Where the value ends that begins here.
+/// The end of the value that begins here.
 pub(super) fn end(text: &str, from: usize) -> Result<usize, FilterError> {
     value(text, from).map(|value| value.end)
 }
 
-/// Holds where nothing but white space is left.
+/// Requires that only white space is left.
 pub(super) fn nothing(text: &str, from: usize) -> Result<(), FilterError> {
     let rest = text.get(from..).ok_or(FilterError::NotJson)?;
     if rest.trim_start_matches(WHITE_SPACE).is_empty() {
@@ -31,8 +32,8 @@ pub(super) fn nothing(text: &str, from: usize) -> Result<(), FilterError> {
     }
 }
 
-/// Reads the elements of the array that begins here, each from where it begins to where it ends. Returns where the
-/// array does.
+/// Calls `read` with the start of each element of the array that begins here; it returns the element's end. Returns the
+/// end of the array.
 pub(super) fn elements<E: From<FilterError>>(
     text: &str,
     array: usize,
@@ -54,8 +55,8 @@ pub(super) fn elements<E: From<FilterError>>(
     }
 }
 
-/// The members with these keys of the object that begins here, and where it ends. None may be there twice, in any
-/// spelling of escapes.
+/// The members with these keys of the object that begins here, and the object's end. Fails if one of the keys is there
+/// twice, in any spelling of escapes.
 pub(super) fn members<const N: usize>(
     text: &str,
     object: usize,
@@ -89,7 +90,7 @@ pub(super) fn members<const N: usize>(
     }
 }
 
-/// The text of a string, decoded; nothing where the value is another one.
+/// The decoded text of a string; `None` if the value is not a string.
 pub(super) fn string<'t>(text: &'t str, value: &Span) -> Option<Cow<'t, str>> {
     let quoted = text.get(value.clone())?;
     let inside = quoted.strip_prefix('"')?.strip_suffix('"')?;
@@ -109,7 +110,7 @@ fn value(text: &str, from: usize) -> Result<Span, FilterError> {
     }
 }
 
-/// The next byte that is no white space, and the place behind it.
+/// The next byte that is not white space, and the place behind it.
 fn token(text: &str, from: usize) -> Result<(u8, usize), FilterError> {
     let rest = text.get(from..).ok_or(FilterError::NotJson)?;
     let found = rest.trim_start_matches(WHITE_SPACE);
@@ -117,5 +118,5 @@ fn token(text: &str, from: usize) -> Result<(u8, usize), FilterError> {
     Ok((*token, from + rest.len() - found.len() + 1))
 }
 
-/// RFC 8259 §2.
+/// The white space of JSON (RFC 8259 §2).
 const WHITE_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];

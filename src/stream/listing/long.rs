@@ -1,4 +1,4 @@
-//! A JSON answer that is too long to be held. It is passed on as it comes, and breaks off where a list begins.
+//! A JSON response that is too long to be held. It is passed on as it comes, and ends early if a list begins in it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -6,10 +6,10 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame};
 
-use super::error::tell;
+use super::error::log_withheld;
 use super::scan::Scan;
 
-/// The rest of such an answer, behind a start in which no list begins.
+/// The response behind a start in which no list begins.
 pub(in crate::stream) struct LongAnswer<R> {
     start: Option<Bytes>,
     rest: Pin<Box<R>>,
@@ -46,7 +46,7 @@ impl<R: Body<Data = Bytes>> Body for LongAnswer<R> {
         if self.ended {
             return Poll::Ready(None);
         }
-        // Trailers go: they may sum up what is not passed on.
+        // Trailers are dropped: they may be digests of bytes that are not passed on.
         let data = match ready!(self.rest.as_mut().poll_frame(cx)?).map(Frame::into_data) {
             Some(Ok(data)) => data,
             Some(Err(_)) | None => {
@@ -55,7 +55,7 @@ impl<R: Body<Data = Bytes>> Body for LongAnswer<R> {
             }
         };
         if let Err(why) = self.scan.read(&data) {
-            tell(&why.into());
+            log_withheld(&why.into());
             self.ended = true;
             return Poll::Ready(None);
         }

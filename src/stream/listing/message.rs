@@ -1,25 +1,25 @@
-//! One JSON text: a message, or a batch of them, without what may not be shown.
+//! Filters one JSON text: a message, or a batch of them.
 
 use super::error::{FilterError, Withheld};
 use super::filter::ListFilter;
 use super::json::{self, Span};
 use crate::mcp::List;
 
-/// What a text is, as far as lists go.
+/// The outcome of filtering a text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Lists {
-    /// None is in it.
+    /// There is no list in the text.
     Absent,
-    /// Those in it may be shown as they are.
+    /// All lists in the text may be shown as they are.
     Whole,
-    /// The text without what may not be shown.
+    /// The text without the elements that may not be shown.
     Cut(String),
 }
 
 impl ListFilter {
-    /// Judges a text by what is in it.
+    /// Filters a text by what is in it.
     pub(super) fn filtered(&self, text: &str) -> Result<Lists, Withheld> {
-        // No object, no list, whatever the text is.
+        // A text without an object contains no list.
         if !text.contains('{') {
             return Ok(Lists::Absent);
         }
@@ -41,7 +41,7 @@ impl ListFilter {
         })
     }
 
-    /// Returns where the message ends that begins here.
+    /// Filters the message that begins here, and returns its end.
     fn message(
         &self,
         text: &str,
@@ -50,7 +50,7 @@ impl ListFilter {
     ) -> Result<usize, Withheld> {
         match json::first(text, message)?.0 {
             b'{' => {}
-            // A batch in a batch is none, and yet somebody could look for messages in it.
+            // A batch inside a batch is not valid, but some reader could look for messages in it.
             b'[' => {
                 json::end(text, message)?;
                 return Err(FilterError::NoMessage.into());
@@ -106,7 +106,7 @@ impl ListFilter {
         Ok(())
     }
 
-    /// What is left of a list, unless it is all of it.
+    /// Filters a list; `None` if all of it stays.
     fn cut(&self, text: &str, list: List, array: usize) -> Result<Option<Edit>, FilterError> {
         if json::first(text, array)?.0 != b'[' {
             return Err(FilterError::NoList);
@@ -116,7 +116,7 @@ impl ListFilter {
         let mut from = inside;
         let end = json::elements(text, array, |element| -> Result<usize, FilterError> {
             let (shown, end) = self.shows(text, list, element)?;
-            // Each with the white space around it, from comma to comma.
+            // Each element is taken with the white space around it, from comma to comma.
             let (_, next) = json::first(text, end)?;
             if shown {
                 kept.push(text.get(from..next).ok_or(FilterError::NotJson)?);
@@ -131,7 +131,7 @@ impl ListFilter {
         Ok((kept.len() < all).then(left))
     }
 
-    /// Whether the element that begins here is shown, and where it ends.
+    /// Whether the element that begins here is shown, and its end.
     fn shows(&self, text: &str, list: List, element: usize) -> Result<(bool, usize), FilterError> {
         if json::first(text, element)?.0 != b'{' {
             return Err(FilterError::NoName);
@@ -144,7 +144,7 @@ impl ListFilter {
     }
 }
 
-/// What an element is called by.
+/// The member that names an element of the list.
 fn naming(list: List) -> &'static str {
     match list {
         List::Tools | List::Prompts => "name",
@@ -153,7 +153,7 @@ fn naming(list: List) -> &'static str {
     }
 }
 
-/// The id as requests' ids are written.
+/// An id, written as the ids of requests are written.
 fn written(text: &str, id: &Span) -> Option<String> {
     match json::string(text, id) {
         Some(id) => Some(serde_json::Value::from(id).to_string()),
@@ -165,8 +165,8 @@ fn written(text: &str, id: &Span) -> Option<String> {
     }
 }
 
-/// Takes the list out of caches that serve several callers. Where a lifetime comes without a scope, readers
-/// may take it for public.
+/// Keeps a filtered list out of caches for several callers. If there is a lifetime and no scope, readers may take the
+/// list for public.
 fn for_one_caller(
     text: &str,
     result: usize,
@@ -190,13 +190,13 @@ fn for_one_caller(
     }
 }
 
-/// What was found in a text so far.
+/// The lists and edits that were found in a text so far.
 struct FoundLists {
     any: bool,
     edits: Vec<Edit>,
 }
 
-/// What stands at one place from now on.
+/// A text that replaces the one at this place.
 struct Edit {
     at: Span,
     text: String,

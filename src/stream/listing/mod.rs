@@ -1,12 +1,13 @@
-//! Lists, cut down to what may be shown. Whether something may is for a predicate to say.
+//! Filters lists in responses, by a predicate that says whether an element may be shown.
 //!
-//! Answers are judged by what is in them and not by what was asked: servers route answers by ids that callers choose,
-//! so that a list may come as the answer to anything, or on a stream that only listens.
+//! Responses are filtered by what is in them, and not by what was asked: servers route answers by ids that callers
+//! choose, so a list may come as the answer to any request, or on a stream that only listens.
 //!
-//! `apply` has the `filter` of a request work on its answer. `message` cuts one JSON text, `json` finds what to cut, and
-//! `events` does it in a stream of server-sent events, of which `filtered_events` is the body. Nothing is parsed and written anew: what may be shown keeps its
-//! bytes. What cannot be filtered with certainty (`error`) is not passed on. What is too long to be held (`collected`) is
-//! passed on as it comes, and breaks off where a list begins (`scan`, `long`).
+//! `apply` applies the `filter` of a request to its response: it reads the format from the `head`, and holds a JSON
+//! body (`collected`). `message` filters one JSON text, in which `json` locates values. `events` does it in a stream of
+//! server-sent events, and `filtered_events` is its body. No text is parsed and written anew: elements that may be
+//! shown keep their bytes. A text that cannot be filtered with certainty (`error`) is withheld. One that is too long to
+//! be held is passed on as it comes, and ends early if a list begins in it (`scan`, `long`).
 
 mod apply;
 mod collected;

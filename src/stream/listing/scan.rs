@@ -1,29 +1,29 @@
-//! Whether a list begins in a JSON text that is too long to be held, found out as the text comes: a body, or the data
-//! of an event.
+//! Finds out whether a list begins in a JSON text that is too long to be held, as the text comes. The text is a body,
+//! or the data of an event.
 
 use super::error::FilterError;
 use crate::mcp::List;
 
-/// The longest text of a key that is looked at: the longest name of a list, each letter written as an escape.
+/// The longest text of a key that is compared: the longest name of a list, with each letter as an escape.
 const MAX_KEY_BYTES: usize = 128;
 
-/// Follows a JSON text and knows, at every byte, whether a list may begin here. It does not check that the text is
-/// JSON: only how its brackets and strings are nested, as every reader of it has to.
+/// Follows a JSON text, and knows at every byte whether a list may begin here. It does not check that the text is JSON,
+/// only how its brackets and strings are nested, as every reader of it must.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     depth: usize,
-    /// How deep the members of a message are: in a batch one deeper.
+    /// The depth of the members of a message: 1, or 2 in a batch.
     message: Option<usize>,
     in_result: bool,
     in_string: bool,
     escaped: bool,
-    /// The last string, with its escapes; `None` where a colon would not be behind a key.
+    /// The last string, with its escapes; `None` if it cannot be a key that matters.
     key: Option<Vec<u8>>,
     of_result: bool,
 }
 
 impl Scan {
-    /// Reads on. An error where a list begins, or where that cannot be told; then the bytes must not be passed on.
+    /// Reads on. Fails if a list begins in the text, or if that cannot be told: then the text must not be passed on.
     pub(super) fn read(&mut self, text: &[u8]) -> Result<(), FilterError> {
         let mut rest = text;
         while let Some((byte, behind)) = rest.split_first() {
@@ -37,7 +37,7 @@ impl Scan {
         Ok(())
     }
 
-    /// Reads this byte of a string and those behind it that only go on with it.
+    /// Reads this byte of a string, and the following ones up to the next quote or escape.
     fn string<'t>(&mut self, byte: u8, behind: &'t [u8]) -> &'t [u8] {
         match byte {
             _ if std::mem::take(&mut self.escaped) => {}
@@ -77,7 +77,7 @@ impl Scan {
         match byte {
             b' ' | b'\t' | b'\n' | b'\r' => return Ok(()),
             b'"' => {
-                // Only keys of a message and of its result are looked at.
+                // Only the keys of a message and of its result matter.
                 let is_near = self.message.is_none_or(|message| self.depth <= message + 1);
                 self.key = is_near.then(Vec::new);
                 self.in_string = true;
@@ -104,7 +104,7 @@ impl Scan {
         self.depth += 1;
         match (bracket, self.message) {
             (b'{', None) => self.message = Some(self.depth),
-            // A batch in a batch is none.
+            // A batch inside a batch is not valid.
             (_, None) if at > 0 => return Err(FilterError::NoMessage),
             (_, None) => {}
             (b'{', Some(message)) if at == message => self.in_result = self.of_result,
@@ -137,25 +137,25 @@ impl Scan {
     }
 }
 
-/// The text of a key with escapes in it.
+/// Decodes the escapes in a key.
 fn decoded(key: &[u8]) -> Option<String> {
     serde_json::from_slice(&[b"\"", key, b"\""].concat()).ok()
 }
 
-/// What every line of data begins with that is more than its name.
+/// The start of every line of data that has a value.
 pub(super) const DATA: &[u8] = b"data:";
 
 /// A line of an event whose data are scanned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ScannedLine {
-    /// So much of what it may begin with has come.
+    /// This many bytes of [`DATA`] have been read.
     Beginning(usize),
     Data,
     Other,
 }
 
 impl ScannedLine {
-    /// Reads on in a line: what it says, where it is one of data.
+    /// Reads on in a line, and scans its value if it is data.
     pub(super) fn read(&mut self, bytes: &[u8], scan: &mut Scan) -> Result<(), FilterError> {
         let mut rest = bytes;
         while let Self::Beginning(came) = self {

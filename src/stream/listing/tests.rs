@@ -434,7 +434,7 @@ fn an_event_is_passed_on_with_its_last_byte_and_not_before() {
     for end in ["\n", "\r", "\r\n"] {
         let (mut events, mut out) = (EventFilter::default(), Vec::new());
         let event = format!("data: {TOOLS}{end}{end}");
-        // After a CR nobody waits for an LF.
+        // After a CR, no LF is awaited.
         let waits = event.len() - usize::from(end == "\r\n");
         for (position, byte) in event.bytes().enumerate() {
             assert_eq!(out.is_empty(), position < waits, "{end:?} {position}");

@@ -50,7 +50,7 @@ fn stream(
 }
 
 fn send(chunks: &Chunks, bytes: &[u8]) {
-    // Nobody may be there any more to take it.
+    // The reader may be gone by now.
     let _ = chunks.send(Ok(Frame::data(Bytes::copy_from_slice(bytes))));
 }
 
