@@ -1,11 +1,11 @@
-//! Time as an argument: every judgement takes `now`, so that no test sleeps to reach an expiry.
+//! Time as an argument: every check takes `now`, so that no test sleeps to reach an expiry.
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Where `now` comes from.
+/// The source of `now`: the system, or a clock that a test sets.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum Clock {
     #[default]
@@ -29,10 +29,10 @@ impl Clock {
 pub(crate) struct Timestamp(f64);
 
 impl Timestamp {
-    /// Later than any other, whatever is added to it.
+    /// The latest time: adding a duration leaves it as it is.
     pub(crate) const END_OF_TIME: Self = Self(f64::MAX);
 
-    /// No clock shows an earlier time.
+    /// The earliest time that a clock shows.
     pub(crate) const EPOCH: Self = Self(0.0);
 
     pub(crate) fn from_seconds(seconds: f64) -> Option<Self> {
@@ -47,17 +47,18 @@ impl Timestamp {
         Self(self.0 - duration.as_secs_f64())
     }
 
-    /// The later of two.
+    /// Returns the later of two times.
     pub(crate) fn max(self, other: Self) -> Self {
         Self(self.0.max(other.0))
     }
 
-    /// How long from `earlier` until `self`; nothing when it lies behind.
+    /// The time from `earlier` until `self`; zero if `self` is the earlier one.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::try_from_secs_f64(self.0 - earlier.0).unwrap_or_default()
     }
 
-    /// Whole seconds from `earlier` until `self`, however many; nothing when it lies behind.
+    /// The whole seconds from `earlier` until `self`; zero if `self` is the earlier one. Unlike [`since`](Self::since), it
+    /// can express a span that is too long for a `Duration`.
     pub(crate) fn seconds_since(self, earlier: Self) -> u64 {
         (self.0 - earlier.0) as u64
     }
@@ -70,16 +71,18 @@ impl Timestamp {
         self.0
     }
 
-    /// What a `SystemTime` cannot hold becomes the nearest time it surely can.
+    /// Converts to a `SystemTime`. A time before 1970 or after 9999 becomes the nearest one between: not every platform can
+    /// hold more.
     pub(crate) fn to_system_time(self) -> SystemTime {
         UNIX_EPOCH + Duration::try_from_secs_f64(self.0.min(END_OF_9999)).unwrap_or_default()
     }
 }
 
-/// The last second that RFC 3339 can write.
+/// The last second that RFC 3339 can express.
 const END_OF_9999: f64 = 253_402_300_799.0;
 
-/// As RFC 3339 writes it, in UTC and whole seconds. A time before 1970 or after 9999 is shown as the nearest one between.
+/// Shows the time in the format of RFC 3339, in UTC and whole seconds. A time before 1970 or after 9999 is shown as the
+/// nearest one between.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.clamp(0.0, END_OF_9999) as u64;
@@ -95,10 +98,10 @@ impl fmt::Display for Timestamp {
 
 const SECONDS_OF_A_DAY: u64 = 24 * 60 * 60;
 
-/// Year, month and day of the Gregorian calendar, so many days after the epoch.
+/// The year, month and day of the Gregorian calendar, given the number of days since the epoch.
 ///
-/// The year is taken to begin in March, so that the day a leap year adds is its last one; then the months' lengths follow
-/// one formula (Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+/// The calculation lets a year begin in March, so that a leap day is the last day of its year; then the lengths of the months
+/// follow one formula (Hinnant, "chrono-Compatible Low-Level Date Algorithms").
 fn civil_date(days: u64) -> (u64, u64, u64) {
     const DAYS_OF_4_YEARS: u64 = 4 * 365 + 1;
     const DAYS_OF_100_YEARS: u64 = 25 * DAYS_OF_4_YEARS - 1;
@@ -128,10 +131,10 @@ impl From<SystemTime> for Timestamp {
     }
 }
 
-/// A stretch of time, set by one thread and looked into by others, without a lock.
+/// A span of time that one thread sets and others read, without a lock.
 ///
-/// A reader racing with `set` may see one old and one new bound, so that times between
-/// the two stretches may be in it, and none outside of them.
+/// A reader that races with `set` may see one old and one new bound. Then a time between the two spans may count as
+/// covered; a time before both or after both never does.
 #[derive(Debug)]
 pub(crate) struct Span {
     from: AtomicU64,
@@ -150,13 +153,13 @@ impl Span {
     }
 }
 
-/// Covers no time at all.
+/// Makes a span that covers no time at all.
 impl Default for Span {
     fn default() -> Self {
-        let nothing = || AtomicU64::new(0_f64.to_bits());
+        let epoch = || AtomicU64::new(0_f64.to_bits());
         Self {
-            from: nothing(),
-            until: nothing(),
+            from: epoch(),
+            until: epoch(),
         }
     }
 }

@@ -1,13 +1,13 @@
-//! Why no gate could be built: every value that is wrong, and how to fix it.
+//! The error of a failed build: every value that is wrong, and how to fix it.
 
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-/// All the values that no gate can be made from.
+/// Every value of a configuration that a gate cannot be built from.
 ///
-/// Its text, and its `Debug` alike, has a line for each of them: the field as the configuration file names it, the
-/// value, and how to fix it. It never shows a secret.
+/// Returned by [`Builder::build`](crate::Builder::build) and its relatives. `Display` and `Debug` show the same text, one
+/// line for each problem: the field as the configuration file names it, the value, and how to fix it. No secret is shown.
 ///
 /// ```
 /// use toolgate::{ScopeMap, Toolgate};
@@ -22,10 +22,10 @@ pub struct ConfigError {
     problems: Vec<ConfigProblem>,
 }
 
-/// One value that no gate can be made from.
+/// One value of a configuration that a gate cannot be built from.
 ///
-/// Its [`source`](Error::source) is the error behind it, where there is one: of a file that cannot be read, of an HTTP
-/// client that cannot be built.
+/// Its [`source`](Error::source) is the underlying error, if there is one: a file could not be read, say, or an HTTP client
+/// could not be built.
 #[derive(Clone)]
 pub struct ConfigProblem {
     field: String,
@@ -35,46 +35,46 @@ pub struct ConfigProblem {
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
-/// What is wrong with a value.
+/// The way in which a value is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ConfigProblemKind {
-    /// It is needed, and is not there.
+    /// The value is required and absent.
     Missing,
-    /// No gate can have this value.
+    /// The value is not one of those allowed here.
     NotAllowed,
-    /// It is there twice.
+    /// The value is given twice.
     Duplicate,
-    /// It contradicts another value.
+    /// The value contradicts another one.
     Conflict,
-    /// What it refers to cannot be read: a file, a variable, the system's randomness.
+    /// The value refers to something that cannot be read: a file, a variable, the system's source of randomness.
     Unreadable,
 }
 
 impl ConfigError {
-    /// Every value that is wrong, at least one.
+    /// Every value that is wrong: always at least one, in the order in which they were found.
     pub fn problems(&self) -> &[ConfigProblem] {
         &self.problems
     }
 }
 
 impl ConfigProblem {
-    /// The field, as `issuers[0].algorithms` or `scopes.tools.delete_file`.
+    /// The path of the field in a configuration, such as `issuers[0].algorithms` or `scopes.tools.delete_file`.
     pub fn field(&self) -> &str {
         &self.field
     }
 
-    /// The value, without a password in it. `None` where there is none, or where it must not be shown.
+    /// The value, with any password of a URL left out. `None` if no value was given, or if it is a secret.
     pub fn value(&self) -> Option<&str> {
         self.value.as_deref()
     }
 
-    /// What is wrong with it.
+    /// The way in which the value is wrong.
     pub fn kind(&self) -> ConfigProblemKind {
         self.kind
     }
 
-    /// How to fix it, in a sentence for the operator.
+    /// The way to fix the value, as a sentence for the operator.
     pub fn fix(&self) -> &str {
         &self.fix
     }
@@ -109,7 +109,7 @@ impl ConfigProblem {
         }
     }
 
-    /// Shows the value. Not for secrets.
+    /// Adds the value to the text. Not for secrets.
     pub(crate) fn showing(self, value: impl Into<String>) -> Self {
         Self {
             value: Some(without_password(value.into())),
@@ -117,7 +117,7 @@ impl ConfigProblem {
         }
     }
 
-    /// Keeps the error behind it. Its text is shown too, and its `Debug` can be: neither may have a secret in it.
+    /// Adds the underlying error. Its text is shown too, and its `Debug` can be, so neither may contain a secret.
     pub(crate) fn because(self, source: impl Error + Send + Sync + 'static) -> Self {
         Self {
             source: Some(Arc::new(source)),
@@ -125,7 +125,7 @@ impl ConfigProblem {
         }
     }
 
-    fn says_the_same_as(&self, other: &Self) -> bool {
+    fn is_same_as(&self, other: &Self) -> bool {
         (&self.field, &self.value, self.kind, &self.fix)
             == (&other.field, &other.value, other.kind, &other.fix)
     }
@@ -143,14 +143,14 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// As [`Display`](fmt::Display): it is what a `main` that returns this error prints.
+/// Shows the same as [`Display`](fmt::Display), because a `main` that returns this error prints its `Debug`.
 impl fmt::Debug for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-/// It has no `source()`: what is behind each of the problems is in the text already, and in their own `source()`.
+/// Has no `source()`: the text contains the underlying errors already, and each problem has its own `source()`.
 impl Error for ConfigError {}
 
 impl fmt::Display for ConfigProblem {
@@ -168,7 +168,7 @@ impl fmt::Display for ConfigProblem {
     }
 }
 
-/// As [`Display`](fmt::Display).
+/// Shows the same as [`Display`](fmt::Display).
 impl fmt::Debug for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -183,29 +183,30 @@ impl Error for ConfigProblem {
     }
 }
 
-/// The problems found so far, while the rest is still looked at.
+/// Collects the problems of a configuration while the rest of it is still being read.
 #[derive(Default)]
 pub(crate) struct Problems(Vec<ConfigProblem>);
 
-/// Stands for a value that could not be read, and whose problem is among the [`Problems`]. Only they make one.
+/// Takes the place of a value that could not be read. It proves that the problem was added to [`Problems`], which alone
+/// can make one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Flawed(());
 
 impl Problems {
-    /// Keeps a problem. One that is found in two places is told once.
+    /// Adds a problem, unless the same one was found already.
     pub(crate) fn add(&mut self, problem: ConfigProblem) -> Flawed {
-        if !self.0.iter().any(|held| held.says_the_same_as(&problem)) {
+        if !self.0.iter().any(|held| held.is_same_as(&problem)) {
             self.0.push(problem);
         }
         Flawed(())
     }
 
-    /// Keeps what is wrong, or hands on what was read.
+    /// Adds the problem of a failed read; passes a successful one on.
     pub(crate) fn keep<T>(&mut self, read: Result<T, ConfigProblem>) -> Result<T, Flawed> {
         read.map_err(|problem| self.add(problem))
     }
 
-    /// The value that everything was read for, if nothing at all was wrong.
+    /// Returns the value if no problem was found, and otherwise all of the problems.
     pub(crate) fn finish<T>(self, value: Result<T, Flawed>) -> Result<T, ConfigError> {
         match value {
             Ok(value) if self.0.is_empty() => Ok(value),
@@ -214,7 +215,8 @@ impl Problems {
     }
 }
 
-/// All of them, each read whether or not the ones before could be.
+/// Collects the values if all of them could be read. It reads every one of them even after a failure, so that all problems
+/// are found.
 pub(crate) fn all<T, C: Default + Extend<T>>(
     read: impl Iterator<Item = Result<T, Flawed>>,
 ) -> Result<C, Flawed> {
@@ -243,7 +245,7 @@ fn on_one_line(text: &str) -> String {
     line
 }
 
-/// The value without what may be the user and the password of a URL (RFC 3986 §3.2.1).
+/// Replaces the user and the password of a URL (RFC 3986 §3.2.1) by an ellipsis.
 fn without_password(value: String) -> String {
     let (scheme, rest) = match value.split_once("://") {
         Some((scheme, rest)) => (format!("{scheme}://"), rest),

@@ -1,4 +1,4 @@
-//! A value that is replaced as a whole while others use it.
+//! A shared value that is replaced as a whole while it is in use.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use arc_swap::{ArcSwap, Guard};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-/// The value of now. A reader keeps the one it took, however often it is replaced.
+/// Holds the current value. A reader keeps the value that it got, even after a replacement.
 #[derive(Debug)]
 pub(crate) struct Current<T> {
     value: ArcSwap<T>,
@@ -25,7 +25,8 @@ impl<T> Current<T> {
         self.value.load_full()
     }
 
-    /// Borrows the value without counting a reference: for a moment only, and never across an await.
+    /// Borrows the value without counting a reference. Drop the guard soon, and never hold it across an await: each thread has
+    /// few of them.
     pub(crate) fn look(&self) -> Guard<Arc<T>> {
         self.value.load()
     }
@@ -35,7 +36,7 @@ impl<T> Current<T> {
         self.replaced.notify_waiters();
     }
 
-    /// Completes with the next replacement after this call, whenever it is polled first.
+    /// Completes at the first replacement after this call, even if that happens before the future is first polled.
     pub(crate) fn replaced(&self) -> Notified<'_> {
         self.replaced.notified()
     }

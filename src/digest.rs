@@ -1,4 +1,4 @@
-//! SHA-256.
+//! SHA-256, for the rooms that may not name a cryptographic crate.
 
 use aws_lc_rs::digest::{SHA256, digest};
 

@@ -1,15 +1,15 @@
-//! Noun: what a caller may do, as policy is told of it.
+//! Nouns: the rights of a caller, as policy sees them, and the rights that it lacks.
 
 use crate::refusal::{Reason, Refusal};
 use crate::scope::Scopes;
 
-/// What a verified token grants.
+/// The rights that a verified token grants.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Grant<'p> {
     pub(crate) scopes: &'p Scopes,
 }
 
-/// What a caller lacks, and could get: everything the operation needs.
+/// The answer of policy to a caller that could get the rights it lacks: all scopes that the operation needs, held or not.
 #[derive(Debug)]
 pub(crate) struct Shortfall {
     pub(crate) scopes: Scopes,

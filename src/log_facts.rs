@@ -1,6 +1,6 @@
-//! Noun: what a refusal knows that only the log says.
+//! Noun: the facts of a refusal that go to the log and never to the caller.
 
-/// The facts of one refusal. They are text as it came: the log escapes and cuts it.
+/// The facts of one refusal. The text is raw and may come from an attacker; the log escapes and truncates it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LogFacts {
     pub(crate) expected: Option<String>,
@@ -11,7 +11,7 @@ pub(crate) struct LogFacts {
     pub(crate) token_id: Option<String>,
 }
 
-/// One of them.
+/// Names one field of [`LogFacts`].
 #[derive(Clone, Copy)]
 pub(crate) enum Fact {
     Expected,
@@ -35,7 +35,7 @@ impl LogFacts {
         .as_deref()
     }
 
-    /// Names a caller, as far as that is not said yet.
+    /// Names the caller. Fields that are set already stay as they are.
     pub(crate) fn name_caller(
         &mut self,
         issuer: &str,
@@ -51,7 +51,7 @@ impl LogFacts {
         }
     }
 
-    /// Cuts what is longer, so that the facts can be remembered.
+    /// Truncates every fact to about `max_bytes`, so that the facts can be kept in a cache.
     pub(crate) fn shorten(&mut self, max_bytes: usize) {
         let Self {
             expected,

@@ -1,4 +1,4 @@
-//! Noun: the vocabulary of MCP. One table says what its methods are, in all revisions; no other file spells one.
+//! Noun: the vocabulary of MCP. One table describes its methods in all revisions; no other file spells a method's name.
 
 use http::HeaderName;
 
@@ -8,7 +8,7 @@ use Subject::{Nothing, Prompt, Reference, Resource, Subscriptions, Task, Tool};
 /// The method that opens a session. It negotiates the revision.
 pub(crate) const INITIALIZE: &str = "initialize";
 
-/// The one method that asks for a stream to listen to.
+/// The one method whose response is a stream of notifications.
 pub(crate) const LISTEN: &str = "subscriptions/listen";
 
 const CALL_TOOL: &str = "tools/call";
@@ -23,7 +23,7 @@ const LIST_TEMPLATES: &str = "resources/templates/list";
 pub(crate) const PROMPT_REFERENCE: &str = "ref/prompt";
 pub(crate) const RESOURCE_REFERENCE: &str = "ref/resource";
 
-/// The methods that a client may call. Requests come to the first ones most often.
+/// The methods that a client may call, the most frequent ones first.
 const METHODS: &[(&str, Method)] = &[
     //                             is about       named in params  in `Mcp-Name`
     (CALL_TOOL, Method::own(Tool, Required, Required)),
@@ -75,8 +75,8 @@ const METHODS: &[(&str, Method)] = &[
     ),
 ];
 
-/// Methods that MCP does not define, by what their names begin with. They are judged like their family where they name
-/// something: `resources/directory/read` of a `uri` is no way around the rules for that resource.
+/// Methods that MCP does not define, by the prefix of their names. If such a method names a subject, the rules for that
+/// subject apply: `resources/directory/read` of a `uri` is no way around the rules for that resource.
 const FAMILIES: &[(&str, Method)] = &[
     ("tools/", Method::foreign(Tool, Optional, Never)),
     ("prompts/", Method::foreign(Prompt, Optional, Never)),
@@ -91,7 +91,7 @@ const FAMILIES: &[(&str, Method)] = &[
 
 const UNKNOWN: &Method = &Method::foreign(Nothing, Never, Never);
 
-/// What MCP says about a method.
+/// The properties of a method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Method {
     pub(crate) subject: Subject,
@@ -103,7 +103,7 @@ pub(crate) struct Method {
     pub(crate) is_mcps_own: bool,
 }
 
-/// What a request is about, and the member of its params that names it.
+/// The kind of thing that a request is about. Each variant says which member of the params names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Subject {
     Nothing,
@@ -117,11 +117,11 @@ pub(crate) enum Subject {
     Reference,
     /// Resources: `notifications`, and in it `resourceSubscriptions`.
     Subscriptions,
-    /// A task: `taskId`. No rule is about one.
+    /// A task: `taskId`. No rule can name one.
     Task,
 }
 
-/// Whether a place holds the name of a request's subject.
+/// Whether the params, or a header, contain the name of a request's subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Presence {
     Never,
@@ -148,20 +148,20 @@ impl Method {
         }
     }
 
-    /// Looks a method up. Names are compared whole, and case counts.
+    /// Finds a method by its exact, case-sensitive name. A method that MCP does not define gets the properties of its family.
     pub(crate) fn named(name: &str) -> &'static Self {
         let own = METHODS.iter().find(|(own, _)| *own == name);
         let family = || FAMILIES.iter().find(|(start, _)| name.starts_with(start));
         own.or_else(family).map_or(UNKNOWN, |(_, method)| method)
     }
 
-    /// Whether the method is about what it names and nothing else.
+    /// Whether the method concerns the one tool, prompt or resource that its params name, and nothing else.
     pub(crate) fn is_for_its_subject(&self) -> bool {
         self.in_params == Required && matches!(self.subject, Tool | Prompt | Resource)
     }
 }
 
-/// The lists that a server gives of what it offers.
+/// The lists in which a server offers its tools, prompts and resources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum List {
     Tools,
@@ -178,7 +178,7 @@ impl List {
         Self::ResourceTemplates,
     ];
 
-    /// The method that asks for the list.
+    /// The method that requests the list.
     pub(crate) fn method(self) -> &'static str {
         match self {
             Self::Tools => LIST_TOOLS,
@@ -188,7 +188,7 @@ impl List {
         }
     }
 
-    /// The method that calls what the list shows.
+    /// The method that uses an entry of the list.
     pub(crate) fn entry_method(self) -> &'static str {
         match self {
             Self::Tools => CALL_TOOL,
@@ -227,11 +227,11 @@ pub(crate) fn written(name: &HeaderName) -> &'static str {
 /// The revision from which requests must carry the mirrored headers.
 const FIRST_MODERN_REVISION: &[u8] = b"2026-07-28";
 
-/// The one revision with batches, and the one that requests without a version header are read as.
+/// The only revision with batches. A request without a version header is read as one of this revision.
 const REVISION_WITH_BATCHES: &[u8] = b"2025-03-26";
 
-/// Whether this is a revision whose requests must carry the mirrored headers. Dates compare as text. What is not a date
-/// is for the inner service to refuse.
+/// Whether requests of this revision must carry the mirrored headers. Dates compare as text. Text that is not a date is
+/// `false` here, and left to the inner service to refuse.
 pub(crate) fn is_modern(revision: &[u8]) -> bool {
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = revision else {
         return false;
@@ -242,7 +242,7 @@ pub(crate) fn is_modern(revision: &[u8]) -> bool {
     is_date && revision >= FIRST_MODERN_REVISION
 }
 
-/// Whether a body may be a batch, given the version header.
+/// Whether the revision in the version header allows a body to be a batch.
 pub(crate) fn has_batches(revision: Option<&[u8]>) -> bool {
     revision.is_none_or(|revision| revision == REVISION_WITH_BATCHES)
 }

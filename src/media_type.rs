@@ -1,20 +1,21 @@
 //! Noun: the media type in a `Content-Type` (RFC 9110 §8.3.1).
 //!
-//! This is the one reader of the header. Each room chooses how strict it is: the body of a request is read again behind the
-//! gate, so that its media type must leave no doubt; what an issuer or the inner service sends is read here last.
+//! This is the only reader of the header. Each room chooses how strict it is. The inner service reads the body of a request
+//! once more, so its media type must leave no doubt. No other server reads the response of an issuer or of the inner service,
+//! so a looser check is enough there.
 
 use http::HeaderValue;
 
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const EVENT_STREAM: &str = "text/event-stream";
 
-/// One line of `Content-Type`.
+/// One `Content-Type` field line.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MediaType<'a> {
     line: &'a [u8],
 }
 
-/// What stands behind a media type in its line.
+/// The parameters that follow the media type in its line.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Parameters<'a> {
     text: &'a [u8],
@@ -27,7 +28,7 @@ impl<'a> MediaType<'a> {
         }
     }
 
-    /// The parameters, if the line names this type, in any case.
+    /// Returns the parameters if the line names this type. Case does not matter.
     pub(crate) fn parameters_of(self, name: &str) -> Option<Parameters<'a>> {
         let (start, rest) = self.line.split_at_checked(name.len())?;
         let rest = rest.trim_ascii_start();
@@ -39,15 +40,15 @@ impl<'a> MediaType<'a> {
         self.parameters_of(name).is_some()
     }
 
-    /// Whether the line could stand for one type only: it is no two lines that a proxy joined (RFC 9110 §5.3), and it
-    /// names something.
+    /// Whether the line names exactly one type: it is not empty, and not two lines that a proxy joined by a comma (RFC 9110
+    /// §5.3).
     pub(crate) fn is_single(self) -> bool {
         !self.line.contains(&b',') && !matches!(self.line.first(), None | Some(b';'))
     }
 }
 
 impl Parameters<'_> {
-    /// Whether no parameter names another charset. What cannot be read as a parameter counts for none.
+    /// Whether no parameter names a charset other than UTF-8. Parts that cannot be parsed as a parameter are ignored.
     pub(crate) fn name_no_other_charset(self) -> bool {
         self.text
             .split(|byte| *byte == b';')
@@ -63,7 +64,7 @@ impl Parameters<'_> {
             })
     }
 
-    /// Whether every parameter can be read, and none names another charset.
+    /// Whether every parameter can be parsed, and none names a charset other than UTF-8.
     pub(crate) fn are_surely_utf_8(self) -> bool {
         let mut rest = self.text;
         loop {
@@ -73,7 +74,7 @@ impl Parameters<'_> {
                 Some((b';', after)) => rest = after.trim_ascii_start(),
                 Some(_) => return false,
             }
-            // RFC 9110 §5.6.6 allows a semicolon with nothing behind it.
+            // RFC 9110 §5.6.6 allows a semicolon with nothing after it.
             if matches!(rest.first(), None | Some(b';')) {
                 continue;
             }
@@ -109,13 +110,13 @@ fn parameter(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     Some((name, value, rest)).filter(|_| !name.is_empty() && !value.is_empty())
 }
 
-/// How many bytes at the front are RFC 9110 §5.6.2 `tchar`s.
+/// The number of leading bytes that are `tchar`s (RFC 9110 §5.6.2).
 fn token_length(text: &[u8]) -> usize {
     let is_tchar = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     text.iter().take_while(|byte| is_tchar(byte)).count()
 }
 
-/// Where the closing quote is.
+/// The number of bytes before the closing quote.
 fn quoted_length(text: &[u8]) -> Option<usize> {
     let mut escaped = false;
     text.iter().position(|byte| {

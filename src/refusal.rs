@@ -1,4 +1,4 @@
-//! Why a request was refused: a kind for the wire, a reason and facts for the log.
+//! A refusal of a request: a kind for the wire, a reason and facts for the log.
 
 use std::error::Error;
 use std::fmt;
@@ -8,18 +8,28 @@ use std::time::Duration;
 use crate::log_facts::{Fact, LogFacts};
 use crate::scope::Scopes;
 
-/// Why the gate refused a request.
+/// The reason why the gate refused a request.
 ///
-/// It sits in the extensions of every response the gate refuses with, so that an outer layer can log
-/// or restyle the answer. What it knows beyond [`kind`](Self::kind) is for the operator, never for the
-/// caller: a caller who learns which check failed learns how to get past the others.
+/// The gate puts it into the extensions of every response with which it refuses a request, so that an outer layer can log or
+/// restyle the response. Only [`kind`](Self::kind) may be shown to the caller. The rest is for the operator: a caller that
+/// learns which check failed learns how to pass the others. [`source`](Error::source) is the underlying error, if there is
+/// one, such as the failed fetch behind an outage.
+///
+/// ```
+/// use toolgate::{Refusal, RefusalKind};
+///
+/// fn is_outage(response: &http::Response<()>) -> bool {
+///     let refusal = response.extensions().get::<Refusal>();
+///     refusal.is_some_and(|refusal| refusal.kind() == RefusalKind::Unavailable)
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Refusal {
     reason: Reason,
     facts: Option<Box<RefusalFacts>>,
 }
 
-/// What the log may say, and what the answer needs, beyond the reason.
+/// Facts beyond the reason: for the log, and for the response.
 #[derive(Clone, Default)]
 struct RefusalFacts {
     log: LogFacts,
@@ -30,12 +40,13 @@ struct RefusalFacts {
 }
 
 impl Refusal {
-    /// What the refusal is on the wire; see the table in [`docs::answers`](crate::docs::answers).
+    /// The class of the refusal, which decides its status and its challenge: see the table in
+    /// [`docs::answers`](crate::docs::answers).
     pub fn kind(&self) -> RefusalKind {
         self.reason.kind()
     }
 
-    /// The stable snake_case code that the decision event carries as `reason`.
+    /// The stable snake_case code of the reason, as the decision event has it in its field `reason`. For the operator only.
     pub fn code(&self) -> &'static str {
         self.reason.code()
     }
@@ -44,20 +55,20 @@ impl Refusal {
         self.reason
     }
 
-    /// What the gate would have accepted. For the log alone.
+    /// Adds the value that the gate would have accepted. For the log alone.
     pub(crate) fn expected(mut self, expected: impl Into<String>) -> Self {
         self.facts_mut().log.expected = Some(expected.into());
         self
     }
 
-    /// What it was given instead. For the log alone, which escapes and cuts it; never a token.
+    /// Adds the value that it got instead. For the log alone, which escapes and truncates it; never a token.
     pub(crate) fn got(mut self, got: impl Into<String>) -> Self {
         self.facts_mut().log.got = Some(got.into());
         self
     }
 
-    /// Names whose token it is, as far as nothing nearer to it has. Only once its signature held, or its issuer said that it
-    /// is active: a refusal that has this is never rationed.
+    /// Names the caller; names that are set already stay. Only for a token whose signature held or whose issuer said that it
+    /// is active, since a refusal with a named issuer is never rationed.
     pub(crate) fn of(
         mut self,
         issuer: &str,
@@ -69,13 +80,13 @@ impl Refusal {
         self
     }
 
-    /// The `jti`, or the beginning of the token's hash.
+    /// Adds the id of the token, unless one is set already: its `jti`, or the beginning of its hash.
     pub(crate) fn token_id(mut self, id: impl Into<String>) -> Self {
         self.facts_mut().log.token_id.get_or_insert(id.into());
         self
     }
 
-    /// Everything the operation needs; the challenge names it.
+    /// Adds all scopes that the operation needs, for the challenge.
     pub(crate) fn requiring(mut self, scopes: Scopes) -> Self {
         self.facts_mut().required = scopes;
         self
@@ -86,7 +97,7 @@ impl Refusal {
         self
     }
 
-    /// The JSON text of the JSON-RPC id to answer to.
+    /// Adds the id of the JSON-RPC request that the response answers, as JSON text.
     pub(crate) fn answering(mut self, request_id: Option<String>) -> Self {
         if request_id.is_some() {
             self.facts_mut().request_id = request_id;
@@ -99,7 +110,7 @@ impl Refusal {
         self
     }
 
-    /// Cuts the facts for the log that are longer, so that the refusal can be remembered.
+    /// Truncates the facts for the log, so that the refusal can be kept in a cache.
     pub(crate) fn shortened(mut self, max_bytes: usize) -> Self {
         if let Some(facts) = &mut self.facts {
             facts.log.shorten(max_bytes);
@@ -107,7 +118,7 @@ impl Refusal {
         self
     }
 
-    /// Whether it is about a token that was proved to be its issuer's.
+    /// Whether the refused token was proved to come from its issuer.
     pub(crate) fn names_issuer(&self) -> bool {
         self.log_fact(Fact::Issuer).is_some()
     }
@@ -152,7 +163,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Redacted: facts may hold text an attacker chose.
+/// Leaves the facts out: they may contain text that an attacker chose.
 impl fmt::Debug for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Refusal")
@@ -168,27 +179,27 @@ impl Error for Refusal {
     }
 }
 
-/// The classes of refusal, one per row of the wire table.
+/// The classes of refusal. Each has one status and one form of response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RefusalKind {
     /// No bearer token was presented: 401, a challenge without `error`.
     NoToken,
-    /// The `Authorization` header cannot be read as one bearer token: 400 `invalid_request`.
+    /// The `Authorization` header does not contain exactly one well-formed bearer token: 400 `invalid_request`.
     MalformedCredentials,
-    /// The token is not good for this server: 401 `invalid_token`.
+    /// The token is not valid at this server: 401 `invalid_token`.
     InvalidToken,
-    /// The token is good, but lacks scopes: 403 `insufficient_scope`.
+    /// The token is valid, but lacks scopes: 403 `insufficient_scope`.
     InsufficientScope,
-    /// The token is good, and no scope would help: 403, a challenge without `error`.
+    /// The token is valid, and no scope would help: 403, a challenge without `error`.
     Forbidden,
     /// The `Origin` is not allowed: 403 without a challenge.
     OriginNotAllowed,
-    /// The request cannot be judged right now, and its token may well be good: 503 with `Retry-After`.
+    /// The request cannot be decided right now, and its token may be valid: 503 with `Retry-After`.
     Unavailable,
-    /// The body or the request around it cannot be judged: 400 with a JSON-RPC error.
+    /// The body, or the request around it, cannot be read with certainty: 400 with a JSON-RPC error.
     UnreadableCall,
-    /// The session is none of this caller's, if it is one at all: 404 with a JSON-RPC error.
+    /// The session does not exist, or belongs to another caller: 404 with a JSON-RPC error.
     SessionNotFound,
     /// The mirrored headers disagree with the body: 400 with JSON-RPC error −32020.
     HeaderMismatch,
@@ -200,12 +211,12 @@ pub enum RefusalKind {
     BodyTooSlow,
 }
 
-/// How grave it is for the operator.
+/// The urgency of a refusal for the operator. It decides the level of the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Severity {
-    /// Everyday life: expiry, missing scopes, no token yet.
+    /// Normal operation: expiry, missing scopes, no token yet.
     Routine,
-    /// Smells of misconfiguration or of an attack.
+    /// A sign of misconfiguration or of an attack.
     Suspicious,
     /// The operator must act.
     Outage,
@@ -214,7 +225,7 @@ pub(crate) enum Severity {
 /// Declares the reasons: variant, stable code, kind, severity.
 macro_rules! reasons {
     ($($reason:ident $code:literal $kind:ident $severity:ident)*) => {
-        /// What exactly failed: the log's vocabulary. Codes are stable.
+        /// The exact check that failed, for the log. Codes are stable.
         // As wide as a pointer, so that a `Result` with a refusal in it is moved in whole words, which is quicker.
         #[repr(usize)]
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,27 +1,26 @@
-//! Noun: what a resource is called, as it was written and in the spellings that servers may take it for.
+//! Noun: the URI of a resource, as written and in the other spellings under which a server may read it.
 //!
-//! A server that takes `file:///public/../secret/plan` or `FILE:///%73ecret/plan` apart finds the file of
-//! `file:///secret/plan`. So a name is judged in every spelling, and all must pass: as written, in the normal
-//! one, and as one path behind its scheme. What this brings together can only take access away, never give
-//! any, so it may go further than RFC 3986 §6.2 does. Of looser readings (`aliases`) only rules count: that
-//! there is none for them says nothing. A rule's URI must be in the normal spelling; `build()` sees to it.
+//! A server that parses `file:///public/../secret/plan` or `FILE:///%73ecret/plan` finds the file of
+//! `file:///secret/plan`. So policy checks a name in every spelling, and all must pass: as written, in the normal
+//! spelling, and as one path after its scheme. An additional spelling can only take access away and never give
+//! any, so normalisation may go further than RFC 3986 §6.2 does. Looser readings (`aliases`) count only where a rule
+//! names one: without such a rule they change nothing. A rule's URI must be in the normal spelling; `build()` checks it.
 //!
-//! Normal is: the scheme and the host in lower case; every visible character as itself and every other
-//! byte as an upper-case escape, whichever was written, except that an escaped `%`, `?` or `#` stays
-//! escaped (so a double escape loses nothing); `\`, `%5C` and `%2F` as `/`, and a run of slashes as one;
-//! no dot segments; no fragment; and where URL parsers overlook more, overlooked too: white space around
-//! a name and line breaks inside it, missing or superfluous slashes, user and default port of a web
-//! address, host `localhost` and query of a file.
+//! The normal spelling has the scheme and the host in lower case; every visible character as itself and every other
+//! byte as an upper-case escape, except that an escaped `%`, `?` or `#` stays escaped (so a double escape
+//! loses nothing); `\`, `%5C` and `%2F` as `/`, and a run of slashes as one; no dot segments; no fragment.
+//! URL parsers ignore more than that, and so does this: white space around a name and line breaks inside it,
+//! missing or superfluous slashes, user and default port of a web address, host `localhost` and query of a file.
 //!
-//! Paths keep their case. On a file system that does not, the service inside has to see to it.
+//! Paths keep their case. On a file system that ignores case, the inner service has to compare them itself.
 
 use std::borrow::Cow;
 
-/// The URI of a resource as a call names it.
+/// The URI of a resource that a call names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ResourceName<'a> {
     pub(crate) written: Cow<'a, str>,
-    /// `None` when it is what was written.
+    /// The normal spelling; `None` if it equals the written one.
     pub(crate) normalised: Option<String>,
 }
 
@@ -29,7 +28,7 @@ pub(crate) struct ResourceName<'a> {
 const MAX_URI_BYTES: usize = 8 * 1024;
 
 impl<'a> ResourceName<'a> {
-    /// Respells a URI, unless it is too long: that costs time with every byte.
+    /// Normalises a URI. Fails if it is too long, since the work grows with its length.
     pub(crate) fn parse(written: Cow<'a, str>) -> Result<Self, UriTooLong> {
         if written.len() > MAX_URI_BYTES {
             Err(UriTooLong(written.len()))
@@ -46,8 +45,8 @@ impl<'a> ResourceName<'a> {
         }
     }
 
-    /// The spellings that must each be allowed: as written, in the normal form, and as a server reads it
-    /// that takes everything behind the scheme for a path, `?` and `#` too.
+    /// The spellings that must all be allowed: as written, in the normal form, and as a server reads it that takes
+    /// everything after the scheme for a path, including `?` and `#`.
     pub(crate) fn spellings(&self) -> impl Iterator<Item = Cow<'_, str>> {
         let normal = self.normal();
         let as_path =
@@ -58,8 +57,8 @@ impl<'a> ResourceName<'a> {
         own.map(Cow::Borrowed).chain(as_path.map(Cow::Owned))
     }
 
-    /// Names that some servers would take it for, by dropping a part: the host of a file, the query, a
-    /// trailing slash, slashes in front. A rule for one of them counts; that there is none says nothing.
+    /// Names under which some servers would read it, because they drop a part: the host of a file, the query, a
+    /// trailing slash, leading slashes. A rule for one of them applies; without such a rule an alias changes nothing.
     pub(crate) fn aliases(&self) -> Vec<String> {
         let mut aliases = Vec::new();
         for spelling in self.spellings() {
@@ -67,7 +66,7 @@ impl<'a> ResourceName<'a> {
                 .split_once('?')
                 .map_or(spelling.as_ref(), |(before, _)| before);
             for name in [spelling.as_ref(), without_query] {
-                aliases.extend(looser(name));
+                aliases.extend(looser_readings(name));
             }
         }
         aliases.sort_unstable();
@@ -80,12 +79,12 @@ impl<'a> ResourceName<'a> {
     }
 }
 
-/// The URI has so many bytes, which are too many.
+/// The error of a URI that is too long; it holds its length in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a URI has at most {MAX_URI_BYTES} bytes, and this one has {0}")]
 pub(crate) struct UriTooLong(usize);
 
-/// The scheme, and everything behind it as one path from the root.
+/// Reads everything after the scheme as one path from the root.
 fn as_path(uri: &str) -> String {
     let Some((scheme, rest)) = split_scheme(uri) else {
         return without_dots(&respelled_bytes(uri, Slashes::OneKind));
@@ -101,8 +100,8 @@ fn as_path(uri: &str) -> String {
     }
 }
 
-/// The name without a trailing slash, and with its authority read otherwise.
-fn looser(name: &str) -> Vec<String> {
+/// Lists the name without a trailing slash, and with other readings of its authority.
+fn looser_readings(name: &str) -> Vec<String> {
     let trimmed = name.trim_end_matches('/');
     let mut names = vec![name.to_owned(), trimmed.to_owned()];
     let Some((scheme, rest)) = split_scheme(trimmed) else {
@@ -111,7 +110,7 @@ fn looser(name: &str) -> Vec<String> {
     let bare = rest.trim_start_matches('/');
     let (authority, path) = split_authority(bare);
     if scheme == "file" {
-        // `file://host/path` to whoever looks at the path alone.
+        // A server that looks at the path alone ignores the host of `file://host/path`.
         if rest.starts_with("//") && !rest.starts_with("///") {
             names.push(format!("file://{path}"));
         }
@@ -129,16 +128,16 @@ fn looser(name: &str) -> Vec<String> {
     names
 }
 
-/// The normal spelling; itself when it is normal already.
+/// Returns the normal spelling; a normal URI stays as it is.
 pub(crate) fn normalised(uri: &str) -> String {
-    // What the WHATWG URL parser does not even see.
+    // The WHATWG URL parser removes these characters first.
     let seen: String = uri
         .trim_matches(|character: char| character <= ' ')
         .chars()
         .filter(|character| !matches!(character, '\t' | '\n' | '\r'))
         .collect();
     let respelled = respell(&seen);
-    // Without its escapes and dots, a name may turn out to have a scheme.
+    // Once its escapes and dots are resolved, a name may turn out to have a scheme.
     match (split_scheme(&seen), split_scheme(&respelled)) {
         (None, Some(_)) => respell(&respelled),
         _ => respelled,
@@ -186,7 +185,7 @@ fn respell(uri: &str) -> String {
     }
 }
 
-/// RFC 3986 §3.1.
+/// Splits a URI into the scheme (RFC 3986 §3.1) and the rest.
 fn split_scheme(uri: &str) -> Option<(&str, &str)> {
     uri.split_once(':').filter(|(scheme, _)| {
         scheme.starts_with(|first: char| first.is_ascii_alphabetic())
@@ -210,7 +209,7 @@ fn split_authority(rest: &str) -> (&str, &str) {
     rest.split_at(rest.find('/').unwrap_or(rest.len()))
 }
 
-/// The authority without user and default port, unless no host would be left.
+/// Removes the user and the default port from an authority, unless no host would be left.
 fn web_host<'a>(scheme: &str, authority: &'a str) -> &'a str {
     let host = match authority.rsplit_once('@') {
         Some((_, host)) if !host.is_empty() => host,
@@ -230,7 +229,7 @@ fn web_host<'a>(scheme: &str, authority: &'a str) -> &'a str {
         _ => return host,
     };
     let is_default = port.is_empty() || port.parse() == Ok::<u16, _>(default_port);
-    // A colon inside an address without brackets is no port.
+    // A colon inside an address without brackets does not begin a port.
     if is_default && (name.ends_with(']') || !name.contains(':')) {
         name
     } else {
@@ -240,7 +239,7 @@ fn web_host<'a>(scheme: &str, authority: &'a str) -> &'a str {
 
 #[derive(Clone, Copy, PartialEq)]
 enum Slashes {
-    /// As in a path, where Windows and web servers take both for separators.
+    /// `\` becomes `/`: in a path, Windows and web servers take both for separators.
     OneKind,
     BothKinds,
 }
@@ -281,7 +280,7 @@ fn push_escaped(text: &mut String, byte: u8) {
     text.extend([byte >> 4, byte & 0xf].into_iter().filter_map(digit));
 }
 
-/// Lower case but for the digits of escapes.
+/// Converts to lower case, except for the digits of escapes.
 fn lower_case(host: &str) -> String {
     let mut digits_left = 0_u8;
     host.chars()
@@ -302,7 +301,7 @@ fn rooted(path: &str) -> String {
     without_dots(&format!("/{path}"))
 }
 
-/// RFC 3986 §5.2.4, over runs of slashes as over one.
+/// Removes dot segments (RFC 3986 §5.2.4), and reduces a run of slashes to one.
 fn without_dots(path: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
     let mut names_a_directory = false;

@@ -1,7 +1,7 @@
-//! This server's identifier, and the well-known URLs that follow from it.
+//! The identifier of this server, and the well-known URLs derived from it.
 //!
-//! Text in, text out: the identifier is compared and published byte for byte (RFC 9728 §3.3), so it is
-//! never parsed into a URL type and written out again, which would add a slash here and fold a case there.
+//! The identifier is compared and published byte for byte (RFC 9728 §3.3), so it is kept as text. A URL type would add a
+//! slash or change the case when it writes the URL out again.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use std::net::IpAddr;
 const METADATA: &str = "/.well-known/oauth-protected-resource";
 const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
 
-/// The resource identifier of RFC 8707 and RFC 9728: the URL clients are given.
+/// The resource identifier (RFC 8707, RFC 9728): the URL that clients connect to.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct ResourceUri {
     text: String,
@@ -47,7 +47,8 @@ impl ResourceUri {
         &self.text
     }
 
-    /// RFC 9068 audience comparison: the same text, with one trailing slash forgiven on either side.
+    /// Whether an audience (RFC 9068 §4) names this resource: the texts are equal, except that either may have one more slash
+    /// at its end.
     pub(crate) fn is_named_by(&self, audience: &str) -> bool {
         let trimmed = |text: &str| text.len() - usize::from(text.ends_with('/'));
         audience == self.text
@@ -55,7 +56,7 @@ impl ResourceUri {
                 == self.text.as_bytes().get(..trimmed(&self.text))
     }
 
-    /// Scheme, host and port as a browser writes them in `Origin`: without a default port.
+    /// The scheme, host and port as a browser writes them in `Origin`: without a default port.
     pub(crate) fn browser_origin(&self) -> String {
         let origin = self.origin();
         let default_port = if origin.starts_with("https:") {
@@ -69,7 +70,7 @@ impl ResourceUri {
             .to_owned()
     }
 
-    /// Where the metadata document lives (RFC 9728 §3.1): the well-known path before the resource's own.
+    /// The path of the metadata document (RFC 9728 §3.1): the well-known path, followed by the resource's own.
     pub(crate) fn metadata_path(&self) -> String {
         self.inserted(METADATA)
     }
@@ -84,12 +85,12 @@ impl ResourceUri {
         format!("{}{}{query}", self.origin(), self.metadata_path())
     }
 
-    /// The copy at the root of the origin, which some MCP clients fall back to.
+    /// The path of a copy at the root of the origin, to which some MCP clients fall back.
     pub(crate) fn root_metadata_path() -> &'static str {
         METADATA
     }
 
-    /// Where clients of the 2025-03-26 revision look for the authorization server.
+    /// The paths at which clients of the 2025-03-26 revision look for the authorization server.
     pub(crate) fn legacy_paths(&self) -> [String; 2] {
         [
             AUTHORIZATION_SERVER.to_owned(),
@@ -115,7 +116,7 @@ impl fmt::Debug for ResourceUri {
     }
 }
 
-/// The parts of an http(s) URL, cut out of its text and not changed.
+/// The parts of an `http` or `https` URL: slices of its text, unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HttpUrl<'a> {
     /// Scheme, host and port.
@@ -126,8 +127,8 @@ pub(crate) struct HttpUrl<'a> {
 }
 
 impl<'a> HttpUrl<'a> {
-    /// Reads an absolute `https` URL, or an `http` one whose host is loopback: nothing else is
-    /// trusted with keys or tokens (RFC 9728 §7.1).
+    /// Parses an absolute `https` URL, or an `http` one whose host is loopback: no other URL is trusted with keys or tokens
+    /// (RFC 9728 §7.1). An error says how to write it instead.
     pub(crate) fn parse(text: &'a str) -> Result<Self, &'static str> {
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err("write it without spaces, control characters and letters outside ASCII");
@@ -157,7 +158,7 @@ impl<'a> HttpUrl<'a> {
         })
     }
 
-    /// Whether the URL is `https`; if not, it is an `http` one of this machine.
+    /// Whether the URL is `https`. If not, it is an `http` URL of this machine.
     pub(crate) fn is_https(&self) -> bool {
         self.origin.starts_with("https:")
     }

@@ -1,7 +1,9 @@
-//! Noun: which tokens are revoked.
+//! Noun: the tokens that a revocation covers.
 
-/// Tokens to be refused from now on, whatever their signature or their issuer says. For
-/// [`Toolgate::revoke`](crate::Toolgate::revoke).
+/// Names tokens that a gate is to refuse from now on, even though their signature holds or their issuer says that they are
+/// active. For [`Toolgate::revoke`](crate::Toolgate::revoke).
+///
+/// The issuer must be written exactly as configured. Making a `Revocation` has no effect by itself.
 ///
 /// ```
 /// use toolgate::Revocation;
@@ -17,7 +19,7 @@ pub struct Revocation {
     pub(crate) name: String,
 }
 
-/// What the name of a revocation is the name of.
+/// The kind of name in a revocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum RevocationKind {
     Token,
@@ -26,7 +28,7 @@ pub(crate) enum RevocationKind {
 }
 
 impl Revocation {
-    /// One token: its `jti`, or the `token_id` that the decision events have for it.
+    /// Covers one token, by its `jti` or by the `token_id` that decision events show for it.
     pub fn token(issuer: impl Into<String>, token_id: impl Into<String>) -> Self {
         Self {
             issuer: issuer.into(),
@@ -35,7 +37,8 @@ impl Revocation {
         }
     }
 
-    /// All tokens of a subject that were issued until now.
+    /// Covers all tokens of a subject that are issued until [`Toolgate::revoke`](crate::Toolgate::revoke) is called. Newer
+    /// ones are accepted.
     pub fn subject(issuer: impl Into<String>, subject: impl Into<String>) -> Self {
         Self {
             issuer: issuer.into(),
@@ -44,7 +47,8 @@ impl Revocation {
         }
     }
 
-    /// All tokens of a client that were issued until now, for any of its users.
+    /// Covers all tokens of a client, for any of its users, that are issued until
+    /// [`Toolgate::revoke`](crate::Toolgate::revoke) is called. Newer ones are accepted.
     pub fn client(issuer: impl Into<String>, client_id: impl Into<String>) -> Self {
         Self {
             issuer: issuer.into(),

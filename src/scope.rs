@@ -1,4 +1,4 @@
-//! Scopes: what a token grants, what a rule needs, what a challenge asks for.
+//! Scopes: a token grants them, a rule needs them, a challenge names them.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -18,7 +18,7 @@ impl Scope {
         }
     }
 
-    /// Reads a scope that a caller's text may be part of.
+    /// Parses a scope that contains text which a caller chose. It allows fewer characters: see [`is_plain`].
     pub(crate) fn parse_plain(text: &str) -> Result<Self, NotAScope> {
         if is_plain(text) {
             Self::parse(text)
@@ -27,7 +27,7 @@ impl Scope {
         }
     }
 
-    /// Whether a challenge may repeat a scope that only the token names: it is plain, but for the stars of a wildcard.
+    /// Whether a challenge may repeat a scope that comes from the token alone: it is plain, except that it may contain `*`.
     pub(crate) fn is_repeatable(&self) -> bool {
         self.0.len() <= MAX_PLAIN_BYTES
             && self
@@ -41,16 +41,16 @@ impl Scope {
     }
 }
 
-/// The most bytes of a caller's text that stand in a scope.
-/// What [`Scope::parse_plain`] reads, for the log.
+/// The form that [`Scope::parse_plain`] accepts, for the log.
 pub(crate) const PLAIN_SCOPE: &str = "1 to 128 bytes of [A-Za-z0-9_.:/@~+-]";
 
+/// The longest text of a caller's that may become part of a scope.
 const MAX_PLAIN_BYTES: usize = 128;
 
-/// Whether a text that a caller chose may stand in a scope, and so in a challenge.
+/// Whether a text that a caller chose may become part of a scope, and so of a challenge.
 ///
-/// RFC 6749 §3.3 allows more. But clients search a challenge for `resource_metadata=` and the like without regard to
-/// quotes, so a text with `=` or `,` could pass for a parameter of ours.
+/// RFC 6749 §3.3 allows more. But some clients search a challenge for `resource_metadata=` without regard to quotes, so a text
+/// with `=` or `,` could pass for a parameter of the challenge.
 pub(crate) fn is_plain(text: &str) -> bool {
     text.len() <= MAX_PLAIN_BYTES && text.bytes().all(is_plain_byte)
 }
@@ -66,36 +66,36 @@ impl fmt::Debug for Scope {
     }
 }
 
-/// The text has characters that RFC 6749 §3.3 does not allow in a scope, or none at all.
+/// The error of a text that is empty, or has characters that RFC 6749 §3.3 does not allow in a scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a scope is one or more printable ASCII characters without space, '\"' and '\\'")]
 pub(crate) struct NotAScope;
 
-/// A set of scopes that keeps the order they were named in.
+/// A set of scopes, in the order in which they were named.
 ///
-/// Scopes are compared byte for byte: case matters, and no scope contains another
-/// unless the [`ScopeMap`](crate::ScopeMap) says so with `implies`.
+/// Scopes are compared byte for byte: case matters, and no scope includes another one. In a
+/// [`ScopeMap`](crate::ScopeMap), `implies` declares that one scope includes others.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Scopes(Vec<Scope>);
 
 impl Scopes {
-    /// Whether exactly this scope is in the set.
+    /// Whether the set contains exactly this scope. `implies` is not considered.
     pub fn contains(&self, scope: &str) -> bool {
         self.0.iter().any(|held| held.as_str() == scope)
     }
 
-    /// The scopes as text, in order.
+    /// Iterates over the scopes as text, in their order. No scope occurs twice.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(Scope::as_str)
     }
 
-    /// Whether there is no scope at all.
+    /// Whether the set contains no scope.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Reads a space-separated list as tokens carry it. A word that is no scope token can match
-    /// no rule and must reach no header, so it is left out.
+    /// Parses the space-separated list of a claim. A word that is not a valid scope is left out: it can match no rule, and must
+    /// not reach a header.
     pub(crate) fn from_claim(text: &str) -> Self {
         text.split(' ')
             .filter_map(|word| Scope::parse(word).ok())
@@ -113,14 +113,14 @@ impl Scopes {
     }
 }
 
-/// So many are compared quicker than hashed; a token may carry thousands.
-const FEW: usize = 16;
+/// Up to this number, comparing scopes is faster than hashing them. A token may contain thousands.
+const MAX_COMPARED: usize = 16;
 
 impl FromIterator<Scope> for Scopes {
     fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
         let (mut set, mut seen) = (Self::default(), HashSet::new());
         for scope in scopes {
-            if set.0.len() < FEW {
+            if set.0.len() < MAX_COMPARED {
                 set.insert(scope);
                 continue;
             }
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn no_scope_is_kept_twice_be_they_few_or_many() {
-        for count in [1, FEW - 1, FEW, FEW + 1, 100] {
+        for count in [1, MAX_COMPARED - 1, MAX_COMPARED, MAX_COMPARED + 1, 100] {
             let once = (0..count)
                 .map(|number| format!("s{number}"))
                 .collect::<Vec<_>>();

@@ -1,4 +1,4 @@
-//! Seals: what leaves the gate is bound to its owner by a MAC behind it, so that nobody need remember whose it is.
+//! Stateless ownership: a seal is an HMAC appended to a text, which ties the text to its owner.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,33 +11,33 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::resource_uri::ResourceUri;
 
-/// How much longer a text is with its seal: a dot, and HMAC-SHA-256 in base64url.
+/// The length of a seal: a dot, and an HMAC-SHA-256 in base64url.
 const SEAL_BYTES: usize = 44;
 
-/// A key is as long as the MAC it makes (RFC 2104 §3).
+/// The shortest key allowed: a key should be as long as the MAC (RFC 2104 §3).
 const MIN_KEY_BYTES: usize = 32;
 
-/// Seals for one resource, and opens what it has sealed.
+/// Seals texts of one resource, and opens them again.
 pub(crate) struct Seal {
     resource: Arc<ResourceUri>,
     key: Arc<SealingKey>,
-    /// They open what was sealed with them, and seal no more.
+    /// Former keys. They still open texts, and seal none.
     older: Vec<Arc<SealingKey>>,
 }
 
-/// A key to seal with.
+/// A secret key for sealing.
 pub(crate) struct SealingKey(Key);
 
-/// What is sealed. Nothing that was sealed for one opens for another.
+/// The purpose of a sealed text. A text that was sealed for one purpose does not open for another.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Purpose<'a> {
-    /// The ids of MCP sessions.
+    /// The id of an MCP session.
     Session,
-    /// A purpose of the service inside.
+    /// A purpose that the inner service names.
     Inner(&'a str),
 }
 
-/// For whom something is sealed.
+/// The owner of a sealed text.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Owner<'a> {
     pub(crate) kind: OwnerKind,
@@ -47,10 +47,11 @@ pub(crate) struct Owner<'a> {
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum OwnerKind {
-    Nobody,
+    /// The sealed text was given to a request without a token.
+    None,
     User,
     Machine,
-    /// Somebody of whom nothing is known but the token.
+    /// The owner is known by the token alone: it names neither a subject nor a client.
     Token,
 }
 
@@ -67,57 +68,59 @@ impl Seal {
         }
     }
 
-    /// The seal to put behind the text.
+    /// Makes the seal to append to the text.
     pub(crate) fn seal_on(&self, purpose: Purpose<'_>, owner: Owner<'_>, text: &[u8]) -> String {
-        self.made_with(&self.key, purpose, owner, text)
+        self.seal_with(&self.key, purpose, owner, text)
     }
 
-    /// The text in front of its seal, if it was sealed for this owner.
+    /// Returns the text before the seal, if it was sealed for this purpose and owner.
     pub(crate) fn open<'s>(
         &self,
         purpose: Purpose<'_>,
         owner: Owner<'_>,
         sealed: &'s [u8],
-    ) -> Result<&'s [u8], Unopened> {
+    ) -> Result<&'s [u8], SealError> {
         let cut = sealed
             .len()
             .checked_sub(SEAL_BYTES)
             .and_then(|at| sealed.split_at_checked(at));
         let (text, seal) = cut
             .filter(|(_, seal)| seal.starts_with(b"."))
-            .ok_or(Unopened::Unsealed)?;
-        // Compared as text: of two spellings of one MAC only ours is good.
+            .ok_or(SealError::NoSeal)?;
+        // Compared as text: base64 has several spellings of one MAC, and only ours is accepted.
         let fits = |key: &Arc<SealingKey>| {
-            let made = self.made_with(key, purpose, owner, text);
+            let made = self.seal_with(key, purpose, owner, text);
             verify_slices_are_equal(made.as_bytes(), seal).is_ok()
         };
         if std::iter::once(&self.key).chain(&self.older).any(fits) {
             Ok(text)
         } else {
-            Err(Unopened::NotOwned)
+            Err(SealError::NotOwned)
         }
     }
 
-    fn made_with(
+    fn seal_with(
         &self,
         key: &SealingKey,
         purpose: Purpose<'_>,
         owner: Owner<'_>,
         text: &[u8],
     ) -> String {
-        let (room, purpose) = match purpose {
+        let (domain, purpose) = match purpose {
             Purpose::Session => ("session", ""),
             Purpose::Inner(purpose) => ("inner", purpose),
         };
         let kind = match owner.kind {
-            OwnerKind::Nobody => "nobody",
+            // The text is part of every seal in use, so it stays.
+            OwnerKind::None => "nobody",
             OwnerKind::User => "user",
             OwnerKind::Machine => "machine",
             OwnerKind::Token => "token",
         };
-        let texts = [room, purpose, self.resource.as_str(), owner.issuer, kind].map(str::as_bytes);
+        let texts =
+            [domain, purpose, self.resource.as_str(), owner.issuer, kind].map(str::as_bytes);
         let mut mac = Context::with_key(&key.0);
-        // Each part has its length before it, so that no two lists of parts are the same bytes.
+        // The length of each part comes before it, so that two different lists of parts never make the same bytes.
         for part in texts.into_iter().chain([owner.name, text]) {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part);
@@ -129,17 +132,17 @@ impl Seal {
     }
 }
 
-/// Why something was not opened. Only the log may know.
+/// The reason why a text was not opened. For the log alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unopened {
-    /// No seal is behind it.
-    Unsealed,
-    /// The seal is another owner's, or another key's, or made up.
+pub(crate) enum SealError {
+    /// The text has no seal.
+    NoSeal,
+    /// The seal was made for another owner, with another key, or is forged.
     NotOwned,
 }
 
 impl SealingKey {
-    /// Nothing only where the system has no randomness to give.
+    /// Makes a random key. `None` only if the system has no randomness to give.
     pub(crate) fn random() -> Option<Self> {
         let mut key = [0; MIN_KEY_BYTES];
         rand::fill(&mut key).ok()?;
@@ -155,9 +158,9 @@ impl SealingKey {
 }
 
 impl Owner<'_> {
-    /// Of what was given to a request without a token.
+    /// The owner of a text that was given to a request without a token.
     pub(crate) const NONE: Self = Self {
-        kind: OwnerKind::Nobody,
+        kind: OwnerKind::None,
         issuer: "",
         name: b"",
     };
@@ -208,7 +211,7 @@ mod tests {
         let seal = seal();
         let purposes = ["", "session", "task", "tas"].map(Purpose::Inner);
         let kinds = [
-            OwnerKind::Nobody,
+            OwnerKind::None,
             OwnerKind::User,
             OwnerKind::Machine,
             OwnerKind::Token,
@@ -255,7 +258,7 @@ mod tests {
             let by = owner(OwnerKind::User, "issuer", name);
             assert_eq!(
                 seal.open(Purpose::Inner("task"), by, &forged),
-                Err(Unopened::NotOwned)
+                Err(SealError::NotOwned)
             );
         }
     }
@@ -272,12 +275,12 @@ mod tests {
         let elsewhere = seal_with(&keys[..1], "https://mcp.example.com/other");
         assert_eq!(
             elsewhere.open(Purpose::Session, alice, &sealed),
-            Err(Unopened::NotOwned)
+            Err(SealError::NotOwned)
         );
         let new = seal_with(&keys[1..], "https://mcp.example.com/mcp");
         assert_eq!(
             new.open(Purpose::Session, alice, &sealed),
-            Err(Unopened::NotOwned)
+            Err(SealError::NotOwned)
         );
 
         // Between the two a gate seals with the new one, and opens both.
@@ -296,7 +299,7 @@ mod tests {
         for bare in bare {
             assert_eq!(
                 seal.open(Purpose::Session, alice, bare),
-                Err(Unopened::Unsealed)
+                Err(SealError::NoSeal)
             );
         }
     }

@@ -1,4 +1,4 @@
-//! Secrets that an operator gave as text or in a file, and that show themselves nowhere.
+//! Secrets from a configuration, as text or in a file. They are never shown.
 
 use std::fmt;
 use std::fs::File;
@@ -13,38 +13,38 @@ use tokio::time::timeout;
 
 use crate::events;
 
-/// A secret, or what was made of one: read once, or followed where it is in a file.
+/// A secret, or a value made from one. One in a file is read again for each use.
 pub(crate) enum SecretSource<T> {
     Given(Arc<T>),
     InFile(Arc<FileSecret<T>>),
 }
 
-/// The longest file that is read for a secret.
+/// The longest file that may contain a secret.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
 
-/// How long a file may take. One that takes longer is on no disk that a server should wait for.
+/// The time limit for reading the file. A disk that takes longer is not worth waiting for.
 const READ_TIME: Duration = Duration::from_secs(1);
 
-/// A file with a secret in it, which may be replaced at any time.
+/// A file that contains a secret, and may be replaced at any time.
 pub(crate) struct FileSecret<T> {
     path: PathBuf,
-    /// Whether somebody is reading it. If it never ends, nobody else begins.
+    /// Whether a thread is reading the file. If that never ends, at least no other thread begins.
     is_being_read: Arc<AtomicBool>,
     make: Box<Maker<T>>,
     last: Mutex<LastGood<T>>,
 }
 
-/// What makes a secret of a file's text.
+/// Makes a secret from the text of a file.
 type Maker<T> = dyn Fn(&str) -> Result<T, &'static str> + Send + Sync;
 
 struct LastGood<T> {
     text: String,
     secret: Arc<T>,
-    /// So that a file that stays bad is warned of once.
+    /// Whether the file has this text. It keeps a bad file from being logged more than once.
     is_current: bool,
 }
 
-/// Why a file gives no secret.
+/// The reason why a file gives no secret.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoSecret {
     #[error("it cannot be read ({0})")]
@@ -54,7 +54,7 @@ pub(crate) enum NoSecret {
 }
 
 impl<T: Send + Sync + 'static> SecretSource<T> {
-    /// The secret as it is now.
+    /// Returns the current secret. The last good one stays in use while a file cannot be used.
     pub(super) async fn current(&self) -> Arc<T> {
         if let Self::InFile(file) = self
             && let Some(text) = file.text().await
@@ -64,7 +64,7 @@ impl<T: Send + Sync + 'static> SecretSource<T> {
         self.last_read()
     }
 
-    /// The secret as it was read last.
+    /// Returns the secret as it was read last, without I/O.
     pub(crate) fn last_read(&self) -> Arc<T> {
         match self {
             Self::Given(secret) => secret.clone(),
@@ -93,13 +93,16 @@ impl<T> FileSecret<T> {
         })
     }
 
-    /// What the file has now; nothing, where somebody else is reading it.
+    /// Reads the file. `None` if another thread is reading it already.
     async fn text(&self) -> Option<std::io::Result<String>> {
         if self.is_being_read.swap(true, Ordering::AcqRel) {
             return None;
         }
-        let (path, reading) = (self.path.clone(), BeingRead(self.is_being_read.clone()));
-        // Files block, if only for microseconds.
+        let (path, reading) = (
+            self.path.clone(),
+            ReadInProgress(self.is_being_read.clone()),
+        );
+        // Reading a file blocks, if only for microseconds.
         let text = spawn_blocking(move || {
             let _until_it_ends = reading;
             read(&path)
@@ -113,8 +116,8 @@ impl<T> FileSecret<T> {
         )
     }
 
-    /// Takes over what the file has now. While it cannot be used the last good secret stays: whoever replaces
-    /// a file may leave it empty for a moment.
+    /// Takes over the text of the file. If it cannot be used, the last good secret stays: a program that replaces a file may
+    /// leave it empty for a moment.
     fn follow(&self, text: std::io::Result<String>) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         match text {
@@ -148,10 +151,10 @@ impl<T> FileSecret<T> {
     }
 }
 
-/// Somebody reads the file, until this is dropped.
-struct BeingRead(Arc<AtomicBool>);
+/// Marks that the file is being read, until it is dropped.
+struct ReadInProgress(Arc<AtomicBool>);
 
-impl Drop for BeingRead {
+impl Drop for ReadInProgress {
     fn drop(&mut self) {
         self.0.store(false, Ordering::Release);
     }

@@ -15,7 +15,7 @@ pub(crate) struct Events {
     rations: Rations,
 }
 
-/// A decision about a request, as it is logged. Text that a caller chose is [cleaned](super::clean) already.
+/// A decision about a request, as it is logged. Text that a caller chose was [cleaned](super::clean) before.
 #[derive(Debug, Default)]
 pub(crate) struct Decided<'e> {
     /// The code of a refusal; `None` for a request that was allowed.
@@ -42,13 +42,14 @@ pub(crate) struct Decided<'e> {
 #[derive(Debug, Clone, Copy)]
 struct EventLevel {
     level: Level,
-    /// Whether it is at DEBUG for the many others like it.
+    /// Whether the event was lowered to DEBUG because others like it came shortly before.
     is_rationed: bool,
-    /// How many others like it were put down before it.
+    /// How many events like it were lowered since the last one.
     suppressed: Option<u64>,
 }
 
-/// Gives a macro of `tracing` a level. These fix it where they are written, so there is one such place for each.
+/// Calls a macro of `tracing` with a level that is known at run time only. Those macros need a constant one, so there is one
+/// call for each level.
 macro_rules! at {
     ($level:expr, $of_tracing:ident $(, $($field:tt)+)?) => {
         match $level {
@@ -72,7 +73,7 @@ impl Events {
         self.clock.now()
     }
 
-    /// Whether an event would show what is asked.
+    /// Whether an event will show the names in the call. If not, they need not be collected.
     pub(crate) fn shows_what_is_asked(&self, is_allowed: bool) -> bool {
         is_logged(if is_allowed {
             Level::DEBUG
@@ -81,14 +82,14 @@ impl Events {
         })
     }
 
-    /// A request was allowed. The event is made only where a sink takes it.
+    /// Records an allowed request. The event is made only if a sink takes it.
     pub(crate) fn allowed<'e>(&self, decided: impl FnOnce() -> Decided<'e>) {
         if is_logged(Level::DEBUG) {
             decided().write(EventLevel::own(Level::DEBUG));
         }
     }
 
-    /// A request was refused. The event is made only where a sink takes it.
+    /// Records a refused request. The event is made only if a sink takes it.
     pub(crate) fn refused<'e>(
         &self,
         reason: Reason,
@@ -100,15 +101,15 @@ impl Events {
         }
     }
 
-    /// `None` for a refusal that is not logged. Only what strangers can cause at will is rationed: once a signature held,
-    /// no denial is.
+    /// The level of the event of a refused request; `None` if it is not logged. Only refusals that anyone can cause at will
+    /// are rationed, and none once a signature held.
     fn level_of_refused(&self, reason: Reason, is_strangers: bool) -> Option<EventLevel> {
         let own = EventLevel::own(match reason.severity() {
             Severity::Outage => Level::ERROR,
             Severity::Suspicious => Level::WARN,
             Severity::Routine => Level::INFO,
         });
-        // What is not logged takes no turn, and no lock.
+        // An event that is not logged uses up no ration, and takes no lock.
         if !is_logged(own.level) {
             return None;
         }

@@ -1,4 +1,4 @@
-//! What becomes of the documents, keys and secrets that go with issuers.
+//! Events about the documents, keys and secrets of issuers.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::text::with_causes;
 
-/// A document of an issuer's was fetched, or was not.
+/// The outcome of fetching a document of an issuer.
 pub(crate) struct DocumentFetch<'e> {
     pub(crate) issuer: &'e str,
-    /// What the document is called.
+    /// The name of the document in the log.
     pub(crate) what: &'static str,
 }
 
@@ -27,12 +27,12 @@ impl DocumentFetch<'_> {
     }
 }
 
-/// A key of a set cannot be used, and is left out.
+/// Logs that a key of a key set cannot be used, and is left out.
 pub(crate) fn key_skipped(position: usize, why: &str) {
     tracing::info!(target: "toolgate", position, why, "key skipped");
 }
 
-/// A file with a secret was replaced by one that cannot be used.
+/// Logs that a file with a secret was replaced by one that cannot be used.
 pub(crate) fn secret_not_replaced(path: &Path, why: &dyn Display) {
     let path = path.display();
     tracing::warn!(target: "toolgate", %path, error = %why, "a secret is not replaced: the last good one stays");

@@ -1,11 +1,11 @@
-//! Events that are no decision about a request: of a gate, its streams, and responses that are not passed on.
+//! Events other than decisions: about a gate, its streams, and responses that are not passed on.
 
 use std::fmt::{Debug, Display};
 use std::time::Duration;
 
 use crate::revocation::Revocation;
 
-/// A gate was built, at start-up or at a reload: everything that an operator should check against what they meant.
+/// A gate was built, at start-up or at a reload. The event shows the effective configuration, for the operator to check.
 pub(crate) struct GateBuilt<'e> {
     pub(crate) resource: &'e str,
     pub(crate) metadata_url: &'e str,
@@ -38,7 +38,7 @@ impl GateBuilt<'_> {
     }
 }
 
-/// A configuration weakens what a gate protects.
+/// A configuration weakens the protection by a gate.
 pub(crate) enum Weakened<'e> {
     OpenWithoutToken {
         resource: &'e str,
@@ -91,13 +91,13 @@ impl TokensRevoked<'_> {
     }
 }
 
-/// All streams are closed by [`Toolgate::close_streams`](crate::Toolgate::close_streams).
+/// Records that all streams were closed by [`Toolgate::close_streams`](crate::Toolgate::close_streams).
 pub(crate) fn streams_closed() {
     tracing::info!(target: "toolgate", "streams are closed");
 }
 
-/// A stream ended, since a new request with its token would be refused. Text that a caller chose is
-/// [cleaned](super::clean) already.
+/// A stream ended because a new request with its token would be refused. Text that a caller chose was
+/// [cleaned](super::clean) before.
 pub(crate) struct StreamEnded<'e> {
     pub(crate) reason: &'static str,
     pub(crate) issuer: &'e str,
@@ -123,7 +123,7 @@ impl StreamEnded<'_> {
 /// A response of the inner service was not passed on.
 pub(crate) struct ResponseWithheld {
     pub(crate) reason: &'static str,
-    /// The method that asks for the list in it, where that is known.
+    /// The method that requests the list in the response; `None` if it is not known.
     pub(crate) method: Option<&'static str>,
     pub(crate) why: &'static str,
 }

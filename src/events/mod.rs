@@ -1,8 +1,8 @@
-//! What the operator sees: typed events with stable fields, and nothing secret in any of them.
+//! The log: typed events with stable fields, none of which contains a secret.
 //!
-//! An event is made by the room that knows its facts, and written here. `decided` is the event of every decision, and
-//! `ration` says which of them are put down to DEBUG; `text` is how text that a caller chose is written.
-//! `lifecycle` and `issuers` have the events that are no decision about a request.
+//! The room that knows the facts makes the event, and this room writes it. `decided` is the event of every decision about a
+//! request, and `ration` determines which of these are lowered to DEBUG. `text` escapes text that a caller chose.
+//! `lifecycle` and `issuers` have the other events.
 
 mod decided;
 mod issuers;

@@ -1,4 +1,4 @@
-//! How often a refusal that anyone can cause at will is logged at its own level.
+//! Rationing: it limits how often a refusal that anyone can cause at will is logged at its own level.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 
-/// Between two events with one reason at their own level. The others go to DEBUG, so that strangers cannot fill the log.
+/// The time between two events with the same reason at their own level. Events in between are lowered to DEBUG, so that
+/// strangers cannot fill the log.
 const REPEAT_INTERVAL: Duration = Duration::from_secs(10);
 
-/// For each reason, when it was last logged at its own level, and how many events were put down since.
+/// For each reason: when it was last logged at its own level, and how many events were lowered since.
 #[derive(Debug, Default)]
 pub(super) struct Rations(Mutex<HashMap<&'static str, Ration>>);
 
@@ -20,11 +21,12 @@ struct Ration {
 }
 
 impl Rations {
-    /// Takes a turn to be logged: how many were put down since the last one; or `None`, where this one is put down too.
+    /// Asks to log an event at its own level. Returns how many were lowered since the last such event, or `None` if this one
+    /// is lowered too.
     pub(super) fn take_turn(&self, code: &'static str, now: Timestamp) -> Option<u64> {
         let mut rations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match rations.get_mut(code) {
-            // A clock that was set back holds nothing up.
+            // After the clock was set back, the next event is logged at once.
             Some(ration) if ration.since <= now && now.since(ration.since) < REPEAT_INTERVAL => {
                 ration.suppressed += 1;
                 None

@@ -1,14 +1,15 @@
-//! Text that an attacker may have chosen, made fit for a log.
+//! Escapes and truncates text that an attacker may have chosen, for the log.
 
 use std::error::Error;
 
-/// Such text is cut here.
+/// The length at which such text is truncated.
 const MAX_LOGGED_BYTES: usize = 128;
 
-/// An error and its causes are cut here. They are texts of ours and of libraries, and the last cause is the most telling.
+/// The length at which the texts of an error and its causes are truncated. It is longer, because these texts come from this
+/// crate and from libraries, and the last cause says most.
 const MAX_CAUSES_BYTES: usize = 512;
 
-/// Names of what is asked for, as far as the log shows them.
+/// Collects the names in a call, up to the length that the log shows.
 #[derive(Debug, Default)]
 pub(crate) struct Names(String);
 
@@ -22,29 +23,29 @@ impl Names {
         }
     }
 
-    /// `None` where there are none.
+    /// Returns the names, escaped and truncated; `None` if there are none.
     pub(crate) fn cleaned(&self) -> Option<String> {
         (!self.0.is_empty()).then(|| clean(&self.0))
     }
 }
 
-/// Escapes text, so that no line can be forged, and cuts it.
+/// Escapes text, so that it cannot forge a line of the log, and truncates it.
 pub(crate) fn clean(text: &str) -> String {
     clean_to(text, MAX_LOGGED_BYTES)
 }
 
-/// An error and all of its causes, cleaned.
+/// Joins the texts of an error and all of its causes, escaped and truncated.
 pub(crate) fn clean_causes(error: &(dyn Error + 'static)) -> String {
     clean_to(&with_causes(error), MAX_CAUSES_BYTES)
 }
 
-/// The texts of all [causes] in one.
+/// Joins the texts of an error and all of its [causes].
 pub(crate) fn with_causes(error: &(dyn Error + 'static)) -> String {
     let texts: Vec<String> = causes(error).map(ToString::to_string).collect();
     texts.join(": ")
 }
 
-/// An error and what is behind it, from the outermost to the root.
+/// Iterates over an error and its sources, from the outermost to the root.
 pub(crate) fn causes<'e>(
     error: &'e (dyn Error + 'static),
 ) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
@@ -59,7 +60,7 @@ fn clean_to(text: &str, max_bytes: usize) -> String {
             break;
         }
         match character {
-            // It ends nothing in a line of the log.
+            // `escape_debug` would escape it, but it ends no field in a line of the log.
             '\'' => cleaned.push(character),
             _ => cleaned.extend(character.escape_debug()),
         }

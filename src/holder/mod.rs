@@ -1,12 +1,12 @@
-//! Is it theirs to use? A bound token is not a bearer token: each request with it must prove possession.
+//! Is it theirs to use? A bound token is not a bearer token: each request must prove possession of the key or certificate.
 //!
-//! Nothing of this is ever remembered, since a proof is of one request. No proof is verified yet, so bound tokens are
-//! refused.
+//! A proof belongs to one request, so its outcome is never cached. This version verifies no proofs yet, and refuses bound
+//! tokens.
 
 use crate::binding::Binding;
 use crate::refusal::{Reason, Refusal};
 
-/// Holds where the request may use a token that is bound so (RFC 8705 §3, RFC 9449 §7).
+/// Succeeds if the request may use a token with this binding (RFC 8705 §3, RFC 9449 §7).
 pub(crate) fn prove(binding: Binding) -> Result<(), Refusal> {
     match binding {
         Binding::None => Ok(()),

@@ -1,11 +1,11 @@
-//! What was wrong at a URL, for the operator.
+//! Adds the URL to an error, for the operator.
 
 use std::error::Error;
 use std::fmt;
 
 use crate::resource_uri::HttpUrl;
 
-/// A URL, and what was wrong there. It is shown without its query, which may hold a secret.
+/// An error with the URL at which it occurred. The URL is shown without its query, which may contain a secret.
 #[derive(Debug)]
 pub(crate) struct AtUrl<W> {
     url: String,
@@ -21,7 +21,7 @@ impl<W> AtUrl<W> {
     }
 }
 
-/// Cut where it is long. A URL that cannot be read is not shown: it may hold anything.
+/// Truncates a long URL. One that cannot be parsed is not shown, since it may contain anything.
 fn shown(url: &str) -> String {
     const LONGEST: usize = 200;
     let parsed = HttpUrl::parse(url);
@@ -40,7 +40,7 @@ impl<W: fmt::Display> fmt::Display for AtUrl<W> {
     }
 }
 
-/// What was wrong is in the text already, so what is behind that is next.
+/// Skips the inner error, whose text is part of this one already, and continues with its source.
 impl<W: Error> Error for AtUrl<W> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.why.source()

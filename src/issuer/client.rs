@@ -1,4 +1,4 @@
-//! Who we are at the introspection endpoint, and how we prove it (RFC 7662 §2.1).
+//! The client that this resource server is at the introspection endpoint, and its authentication there (RFC 7662 §2.1).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::jose::{SigningKey, unique_id};
 use crate::secret_source::SecretSource;
 
-/// The ways of RFC 6749 §2.3, RFC 6750 and RFC 7523.
+/// A client, with one of the authentication methods of RFC 6749 §2.3, RFC 6750 and RFC 7523.
 pub(crate) enum Client {
     Basic {
         id: String,
@@ -31,18 +31,18 @@ pub(crate) enum Client {
     },
 }
 
-/// What a client assertion is made from.
+/// Signs client assertions for `private_key_jwt`.
 pub(crate) struct AssertionSigner {
     pub(crate) client_id: String,
     pub(crate) audience: String,
     pub(crate) key: SecretSource<SigningKey>,
 }
 
-/// How long an assertion is good for: it is used at once, and clocks differ.
+/// The lifetime of an assertion: it is used at once, but clocks differ.
 const ASSERTION_SECONDS: i64 = 60;
 
 impl AssertionSigner {
-    /// A new assertion (RFC 7523 §3); `None` only where the cryptography fails.
+    /// Makes a new assertion (RFC 7523 §3). `None` only if the cryptography fails.
     async fn assertion(&self, now: Timestamp) -> Option<String> {
         let now = now.seconds() as i64;
         self.key.current().await.jwt(&json!({
@@ -56,11 +56,11 @@ impl AssertionSigner {
     }
 }
 
-/// RFC 7523 §2.2.
+/// The value of `client_assertion_type` (RFC 7523 §2.2).
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 impl Client {
-    /// The question about a token, with the proof of who asks it.
+    /// Makes an introspection request for a token, with the authentication of this client.
     pub(super) async fn form(
         &self,
         token: &str,
@@ -106,7 +106,8 @@ impl Client {
     }
 }
 
-/// RFC 6749 §2.3.1: both are form-encoded before they are joined, so that a colon or an umlaut survives.
+/// Makes Basic credentials. Id and secret are form-encoded before they are joined (RFC 6749 §2.3.1), so that a colon or an
+/// umlaut survives.
 fn basic(id: &str, secret: &str) -> Result<HeaderValue, IntrospectionFailure> {
     let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
     sensitive(format!(

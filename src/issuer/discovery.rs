@@ -1,4 +1,4 @@
-//! Where an issuer publishes its metadata, and what of the document we believe.
+//! Discovery: the URLs at which an issuer may publish its metadata, and the checks of the document.
 
 use std::sync::Arc;
 
@@ -10,16 +10,17 @@ use crate::clock::Timestamp;
 use crate::jose::Object;
 use crate::resource_uri::HttpUrl;
 
-/// Where something of an issuer's is.
+/// The place of a key set or an endpoint of an issuer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Location {
-    /// Named by the first of these metadata documents that is the issuer's.
+    /// Named in the issuer's metadata, which is at the first of these URLs that serves it.
     Discovered(Vec<String>),
+    /// At this URL.
     At(String),
 }
 
-/// The three forms, in the order MCP clients try them: RFC 8414 with the path behind the well-known
-/// part, OpenID Connect likewise, OpenID Connect with the well-known part behind the path.
+/// Lists the well-known URLs of an issuer's metadata, in the order in which MCP clients try them: RFC 8414 with the path of the
+/// issuer after the well-known part, OpenID Connect likewise, and OpenID Connect with the well-known part after the path.
 pub(crate) fn metadata_urls(issuer: &str) -> Result<Vec<String>, &'static str> {
     let url = HttpUrl::parse(issuer)?;
     if url.query.is_some() || url.fragment.is_some() {
@@ -35,7 +36,8 @@ pub(crate) fn metadata_urls(issuer: &str) -> Result<Vec<String>, &'static str> {
     Ok(urls)
 }
 
-/// The URL that this member of the issuer's metadata names. Any failure of one form moves on to the next.
+/// Fetches the issuer's metadata and returns the URL in one of its members. After any failure it tries the next URL of the
+/// metadata; the error contains all failures.
 pub(crate) async fn discover(
     urls: &[String],
     issuer: &str,
@@ -61,10 +63,10 @@ pub(crate) async fn discover(
     Err(Unavailable::NoMetadata(Arc::new(NoMetadata(failures))))
 }
 
-/// Reads the document of `issuer` and takes the URL that the member names.
+/// Parses the metadata of `issuer` and returns the URL in the member.
 fn endpoint(document: &[u8], issuer: &str, member: &'static str) -> Result<String, MetadataError> {
     let document = Object::read(document)?;
-    // RFC 8414 §3.3: identical, or someone else's keys would verify this issuer's tokens.
+    // RFC 8414 §3.3: it must be identical, or the keys of another issuer would verify tokens of this one.
     match document.text_of("issuer") {
         Some(named) if named == issuer => {}
         Some(named) => return Err(MetadataError::OtherIssuer(on_one_line(named))),
@@ -74,7 +76,7 @@ fn endpoint(document: &[u8], issuer: &str, member: &'static str) -> Result<Strin
         .text_of(member)
         .ok_or(MetadataError::Lacks(member))?;
     let parsed = HttpUrl::parse(url).map_err(|why| MetadataError::Unfit(member, why))?;
-    // Something else on this machine may listen there, and would get tokens and our secret.
+    // Another program on this machine may listen there, and would receive tokens and our secret.
     if !parsed.is_https() && HttpUrl::parse(issuer).map_or(true, |issuer| issuer.is_https()) {
         return Err(MetadataError::Unfit(
             member,
@@ -84,7 +86,7 @@ fn endpoint(document: &[u8], issuer: &str, member: &'static str) -> Result<Strin
     Ok(url.to_owned())
 }
 
-/// The text comes from the network.
+/// Escapes and truncates text from the network.
 fn on_one_line(text: &str) -> String {
     const LONGEST: usize = 200;
     text.chars()

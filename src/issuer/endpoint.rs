@@ -1,4 +1,4 @@
-//! Where an issuer introspects, as its metadata says.
+//! The introspection endpoint of an issuer, from its metadata.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use super::unavailable::Unavailable;
 use crate::clock::Timestamp;
 use crate::refusal::Reason;
 
-/// The URL to ask at.
+/// The URL of the introspection endpoint.
 pub(crate) struct Endpoint(pub(crate) String);
 
-/// Everything its discovery needs.
+/// Everything that a fetch of the endpoint needs.
 pub(crate) struct EndpointFetch {
     pub(crate) issuer: Arc<str>,
     pub(crate) metadata_urls: Vec<String>,

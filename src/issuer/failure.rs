@@ -1,4 +1,4 @@
-//! Why a question about a token had no answer. None of this says anything about the token.
+//! The failure of an introspection. It tells nothing about the token.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::fetch_failure::FetchFailure;
 use crate::jose::Unreadable;
 use crate::refusal::{Reason, Refusal};
 
-/// Why the authorization server did not tell, for the operator.
+/// The reason why an introspection gave no usable response, for the operator.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum IntrospectionFailure {
     #[error("the introspection endpoint could not be reached")]
@@ -15,22 +15,25 @@ pub(crate) enum IntrospectionFailure {
     Unauthorized(u16),
     #[error("the introspection endpoint answered {0}")]
     Status(u16),
-    #[error("the introspection endpoint's answer cannot be used: {0}")]
+    #[error("the response of the introspection endpoint cannot be used: {0}")]
     Unusable(&'static str),
-    #[error("the introspection endpoint's answer cannot be read")]
+    #[error("the response of the introspection endpoint cannot be read")]
     Unreadable(#[source] Arc<Unreadable>),
     #[error("no client assertion could be signed")]
     Unsigned,
-    #[error("too many questions are under way, or the answer took too long")]
+    #[error("too many introspections are under way, or the response took too long")]
     Busy,
-    #[error("the question ended without an answer: its runtime was shut down, or it panicked")]
+    #[error(
+        "the introspection ended without an outcome: its runtime was shut down, or it panicked"
+    )]
     Lost,
-    #[error("there is no Tokio runtime here to ask on")]
+    #[error("there is no Tokio runtime here to introspect on")]
     NoRuntime,
 }
 
 impl IntrospectionFailure {
-    /// Whether it says that the issuer answers nobody: a token that it chokes on does not, whoever sent it.
+    /// Whether introspection fails for every token. A response that cannot be used may be caused by the one token in the
+    /// request, which anyone could have sent.
     pub(super) fn is_an_outage(&self) -> bool {
         match self {
             Self::Unreached(_) | Self::Unauthorized(_) | Self::Unsigned => true,
@@ -53,7 +56,7 @@ impl IntrospectionFailure {
     }
 }
 
-/// Never a verdict: the token may well be good.
+/// Makes a 503, and never a 401: the token may be valid.
 impl From<IntrospectionFailure> for Refusal {
     fn from(why: IntrospectionFailure) -> Self {
         Refusal::from(why.reason()).because(why)

@@ -1,4 +1,5 @@
-//! The one place that speaks HTTP to authorization servers. Every fetch is bounded in time, size and reach.
+//! The HTTP client for authorization servers; no other file speaks HTTP to them. Every request is bounded in time and in size,
+//! and follows no redirect.
 
 use std::error::Error;
 use std::io::ErrorKind;
@@ -15,46 +16,47 @@ use crate::events::causes;
 use crate::media_type::{self, MediaType};
 use crate::resource_uri::HttpUrl;
 
-/// For one document, from connecting to its last byte.
+/// The time limit for one document, from connecting to its last byte.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// No key set or metadata document comes near this.
+/// The longest document or response. No real key set or metadata document comes near this.
 const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
 
-/// The one name that [`HttpUrl`] takes for this machine.
+/// The only host name that [`HttpUrl`] accepts for this machine.
 const LOCALHOST: &str = "localhost";
 
-/// In an address that a name is resolved to, reqwest puts the URL's port in the place of this.
+/// A placeholder: in an address to which a name resolves, reqwest replaces this by the port of the URL.
 const PORT_OF_THE_URL: u16 = 0;
 
 /// The user's own settings for the HTTP client.
 pub(crate) use reqwest::ClientBuilder as HttpClientBuilder;
 
-/// Fetches small documents, and asks questions with small answers.
+/// Fetches small documents, and posts forms to which the response is small.
 #[derive(Debug, Clone)]
 pub(crate) struct Fetcher {
-    /// Has the user's own settings, and fetches by https only.
+    /// The client for https, with the user's own settings.
     remote: reqwest::Client,
-    /// Fetches by plain http, which must not leave this machine: no proxy and no resolver can divert it.
+    /// The client for plain http, which must not leave this machine: no proxy and no resolver can divert it.
     loopback: reqwest::Client,
 }
 
-/// What was fetched, and how long its server lets us keep it.
+/// A fetched document, and how long it may be kept.
 #[derive(Debug)]
 pub(crate) struct Document {
     pub(crate) bytes: Vec<u8>,
+    /// The lifetime that its headers allow; `None` if they have none.
     pub(crate) lifetime: Option<Duration>,
-    /// How long ago its server said it, where a cache in between repeats it.
+    /// How long the document was in a cache on the way.
     pub(crate) age: Duration,
 }
 
-/// A question: a form, which says nothing of itself, and who asks it.
+/// A form to post, and its `Authorization`. It has no `Debug`, since it contains a token.
 pub(crate) struct Form {
     pub(crate) body: String,
     pub(crate) authorization: Option<HeaderValue>,
 }
 
-/// What was answered, whatever it was.
+/// The response to a form, of any status.
 pub(crate) struct Answered {
     pub(crate) status: u16,
     pub(crate) is_json: bool,
@@ -62,10 +64,10 @@ pub(crate) struct Answered {
 }
 
 impl Fetcher {
-    /// Takes the user's own client settings (custom CA, proxy, client certificate) for https. Redirects stay
-    /// off and the time stays bounded: a redirect would let a compromised path choose whose keys we trust.
+    /// Makes a fetcher with the user's own settings (custom CA, proxy, client certificate) for https. Redirects stay off and
+    /// the time limit stays: with redirects, one compromised path of a server could choose whose keys are trusted.
     pub(crate) fn new(client: HttpClientBuilder) -> Result<Self, NoClient> {
-        // A proxy would see tokens and our secret in the clear, and any name can be resolved to anywhere.
+        // A proxy would see tokens and our secret in plain text, and a resolver can map any name to any address.
         let this_machine = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
         let this_machine = this_machine.map(|address| SocketAddr::new(address, PORT_OF_THE_URL));
         let loopback = HttpClientBuilder::new()
@@ -82,7 +84,7 @@ impl Fetcher {
         document.map_err(|why| FetchFailure::new(url, why))
     }
 
-    /// The token is in the body: a URL is logged all over the place (RFC 7662 §4).
+    /// Posts a form. The token is in the body, because URLs end up in logs (RFC 7662 §4).
     pub(crate) async fn post(&self, url: &str, form: Form) -> Result<Answered, FetchFailure> {
         let answered = self.answer(url, form).await;
         answered.map_err(|why| FetchFailure::new(url, why))
@@ -157,13 +159,13 @@ fn is_json(headers: &HeaderMap) -> bool {
     line.is_some_and(|line| MediaType::of(line).is(media_type::JSON))
 }
 
-/// The HTTP client could not be built from the settings given.
+/// The error of client settings from which no HTTP client can be built.
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTP client cannot be built from the settings given")]
 pub(crate) struct NoClient(#[source] reqwest::Error);
 
-/// Hyper and rustls keep their error types to themselves or are no dependency of ours, so some are told by their text,
-/// which stays in the chain of causes in any case.
+/// Classifies an error of the HTTP client. Some are recognised by their text, because the error types of hyper and rustls are
+/// private or not a dependency of this crate. The text stays in the chain of sources in any case.
 fn classified(error: reqwest::Error) -> NotFetched {
     let error = error.without_url();
     let tells = |text: &str| causes(&error).any(|cause| cause.to_string().contains(text));

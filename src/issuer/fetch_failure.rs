@@ -1,14 +1,14 @@
-//! Why a document did not arrive, in words that an operator can act on.
+//! The failure of a fetch, in words that an operator can act on.
 
 use std::error::Error;
 use std::time::Duration;
 
 use super::at_url::AtUrl;
 
-/// A URL that gave no document, and why.
+/// The failure of a fetch, with its URL.
 pub(crate) type FetchFailure = AtUrl<NotFetched>;
 
-/// Why a URL gave no document.
+/// The reason why a URL gave no document.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotFetched {
     #[error("the URL is unfit: {0}")]
@@ -35,5 +35,5 @@ pub(crate) enum NotFetched {
     Other(#[source] Transport),
 }
 
-/// What the HTTP client says of it.
+/// The error of the HTTP client.
 pub(super) type Transport = Box<dyn Error + Send + Sync>;

@@ -1,7 +1,7 @@
-//! Work in a task of its own, and its outcome for all that wait for it.
+//! A flight: work in a task of its own, with an outcome that several callers can wait for.
 //!
-//! The task belongs to no caller: one that hangs up cancels nothing. `single_flight` has many under way, one for each key;
-//! a `source` has one at most.
+//! The task belongs to no caller, so a caller that hangs up cancels nothing. `single_flight` has many flights under way, one
+//! for each key; a `source` has one at most.
 
 use std::future::Future;
 use std::sync::OnceLock;
@@ -11,12 +11,13 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// Longer than any work takes. Work that is still under way then was left on a runtime that no thread drives.
+/// The time after which a flight is given up. It is longer than any work takes: work that is still under way then is on a
+/// runtime that no thread drives.
 const MAX_FLIGHT: Duration = Duration::from_secs(30);
 
-/// Work that is under way, or will be.
+/// Work that is under way, or waits to begin.
 ///
-/// It is compared by its address: the outcome of a flight that was given up must not undo what came after it.
+/// Flights are compared by address: the outcome of one that was given up must not affect the one that replaced it.
 pub(super) struct Flight<T> {
     began: OnceLock<Instant>,
     outcome: watch::Sender<Option<T>>,
@@ -34,7 +35,7 @@ impl<T> Flight<T> {
         }
     }
 
-    /// Lets its time run.
+    /// Starts the time after which the flight is given up.
     pub(super) fn begin(&self) {
         self.began.get_or_init(Instant::now);
     }
@@ -43,7 +44,7 @@ impl<T> Flight<T> {
         self.began.get().is_some()
     }
 
-    /// Whether it is worth waiting for. If not, it is given up, and another may begin.
+    /// Whether the flight may still end. If not, it is given up, and another one may begin.
     pub(super) fn may_end(&self) -> bool {
         let in_time = |began: &Instant| began.elapsed() < MAX_FLIGHT;
         self.began.get().is_none_or(in_time)
@@ -64,17 +65,17 @@ impl<T> Flight<T> {
 }
 
 impl<T: Clone> Awaited<T> {
-    /// `None` where the flight is lost: its task panicked, or its runtime was shut down.
+    /// Waits for the outcome. `None` if the flight is lost: its task panicked, or its runtime was shut down.
     pub(crate) async fn outcome(mut self) -> Option<T> {
         let outcome = self.0.wait_for(Option::is_some).await.ok()?;
         outcome.clone()
     }
 }
 
-/// Runs work in a task of its own. Whatever becomes of the task, `ended` is called: with `None` where it panicked, or its
-/// runtime was shut down.
+/// Runs work in a task of its own, and calls `ended` with its outcome in any case. The outcome is `None` if the task
+/// panicked or its runtime was shut down.
 ///
-/// To be called without any lock that `ended` takes: a runtime that is shutting down drops the task right here.
+/// The caller must not hold a lock that `ended` takes: a runtime that is shutting down drops the task during this call.
 pub(super) fn spawn<T: Send + 'static>(
     runtime: &Handle,
     work: impl Future<Output = T> + Send + 'static,
@@ -87,7 +88,7 @@ pub(super) fn spawn<T: Send + 'static>(
     runtime.spawn(task.run(work));
 }
 
-/// Spawns a task when it is dropped: declared behind a guard, it does so when the lock is free again.
+/// Spawns a task when it is dropped. As the last field after a lock guard it spawns once the lock is free again.
 #[derive(Default)]
 pub(super) struct SpawnOnDrop(Option<Box<dyn FnOnce()>>);
 

@@ -1,4 +1,4 @@
-//! How long a fetched document may be kept, by its own headers (RFC 9111 §4.2.1).
+//! The lifetime of a fetched document, from its headers (RFC 9111 §4.2.1).
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use http::header::{AGE, CACHE_CONTROL, EXPIRES};
 
 use crate::clock::Timestamp;
 
-/// The remaining lifetime; `None` when the headers say nothing that we can read.
+/// Returns the remaining lifetime; `None` if the headers have none that can be parsed.
 pub(crate) fn lifetime(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let texts = |name| {
         headers
@@ -44,7 +44,7 @@ pub(crate) fn lifetime(headers: &HeaderMap, now: Timestamp) -> Option<Duration> 
     )
 }
 
-/// How long the document has been in a cache on the way (RFC 9111 §5.1).
+/// Returns how long the document has been in a cache on the way (RFC 9111 §5.1).
 pub(crate) fn age(headers: &HeaderMap) -> Duration {
     let seconds = headers
         .get(AGE)

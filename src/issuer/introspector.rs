@@ -1,4 +1,4 @@
-//! Asks the authorization server whether a token is active (RFC 7662).
+//! Introspects tokens at the authorization server (RFC 7662).
 
 use std::error::Error;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::source::Source;
 use crate::clock::{Clock, Timestamp};
 use crate::refusal::Refusal;
 
-/// Where and how one issuer is asked, and how that went last.
+/// Introspects the tokens of one issuer, and keeps the last outcome.
 pub(crate) struct Introspector {
     endpoint: Arc<Source<EndpointFetch>>,
     client: Client,
@@ -43,7 +43,7 @@ impl Introspector {
         &self.endpoint
     }
 
-    /// Asks about a token. Fails where nothing is learnt about it: then the failure says nothing about it either.
+    /// Introspects a token. A failure tells nothing about the token, which may be valid.
     pub(crate) async fn introspect(
         &self,
         token: &str,
@@ -58,12 +58,12 @@ impl Introspector {
         Ok(response?)
     }
 
-    /// Finds out where to ask, where it is time to. What is returned is to be waited for.
+    /// Discovers the endpoint if that is due. Returns the fetch if tokens have to wait for it, and otherwise `None`.
     pub(crate) fn warm_up(&self) -> Option<Awaited<()>> {
         self.endpoint.warm_up()
     }
 
-    /// Whether questions are answered, as far as any were asked; if not, why.
+    /// Returns whether introspection works as far as is known, and the last failure.
     pub(crate) fn condition(&self) -> (bool, Option<Arc<dyn Error + Send + Sync>>) {
         let (knows_where, unknown) = self.endpoint.condition();
         let unanswered = self.last.problem(self.clock.now());

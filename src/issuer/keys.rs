@@ -1,4 +1,4 @@
-//! One issuer's keys: where they are, and which of them signed.
+//! The keys of one issuer: fetching them, and finding the one that signed a token.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +13,13 @@ use crate::clock::Timestamp;
 use crate::jose::{Algorithms, Header, Key, KeySet, NotSigned};
 use crate::refusal::{Reason, Refusal};
 
-/// How much later than its `iat` a token may have been signed: clocks differ, seconds are whole, and some
-/// issuers date tokens back.
+/// How long after its `iat` a token may have been signed: clocks differ, seconds are whole, and some issuers backdate
+/// tokens.
 const ISSUED_AT_DOUBT: Duration = Duration::from_secs(60);
 
 pub(crate) type KeySource = Source<KeyFetch>;
 
-/// Everything a fetch of keys needs.
+/// Everything that a fetch of keys needs.
 #[derive(Debug)]
 pub(crate) struct KeyFetch {
     pub(crate) issuer: Arc<str>,
@@ -42,7 +42,7 @@ impl Fetch for KeyFetch {
             == (&other.issuer, &other.location, &other.algorithms)
     }
 
-    /// Metadata is read anew each time: an issuer may move its keys.
+    /// Fetches the metadata first, each time: an issuer may move its keys.
     async fn fetch(&self, now: Timestamp) -> Result<Fetched<KeySet>, Unavailable> {
         let discovered;
         let uri = match &self.location {
@@ -70,7 +70,7 @@ impl Refresh for KeySet {
 }
 
 impl KeySource {
-    /// The issuer's key that signed, fetching the set when that is what it takes to know.
+    /// Returns the key of the issuer that signed the message. Fetches the key set again if a newer one may contain the key.
     pub(crate) async fn prove(
         self: &Arc<Self>,
         header: &Header<'_>,
@@ -85,15 +85,15 @@ impl KeySource {
                 Ok(key) => return Ok(key),
                 Err(why) => why,
             };
-            // Without a `kid` a new key looks like a bad signature of the old one.
+            // Without a `kid`, the signature of a new key looks like a bad signature of an old one.
             let may_be_new = why == NotSigned::UnknownKey
                 || (why == NotSigned::BadSignature && header.kid.is_none());
             let would_have_it = |issued: Timestamp| loaded.known_at >= issued.plus(ISSUED_AT_DOUBT);
             if !may_be_new || loaded.known_at >= arrived || issued_at.is_some_and(would_have_it) {
                 return Err(refused(why, header, self.issuer()));
             }
-            // Whether this key exists we cannot tell from a set older than the token. A 401 now would
-            // make honest clients throw good tokens away whenever an attacker keeps the cooldown burnt.
+            // A set older than the token does not tell whether this key exists. With a 401, an attacker who keeps the
+            // cooldown running would make honest clients throw valid tokens away.
             match self.newer().await {
                 Some(newer) if newer.asked_at > loaded.asked_at => loaded = newer,
                 _ => {
@@ -115,7 +115,7 @@ fn refused(why: NotSigned, header: &Header<'_>, issuer: &str) -> Refusal {
     with_kid(reason, header, issuer)
 }
 
-/// Names the key that was looked for, and where.
+/// A refusal that names the missing key and its issuer.
 fn with_kid(reason: Reason, header: &Header<'_>, issuer: &str) -> Refusal {
     let algorithm = header.algorithm.name();
     Refusal::from(reason)

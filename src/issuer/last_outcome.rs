@@ -1,4 +1,4 @@
-//! How questions to an issuer went, for whoever asks without a token in hand.
+//! The outcome of the last introspection, for the health of an issuer.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -6,32 +6,32 @@ use std::time::Duration;
 use super::failure::IntrospectionFailure;
 use crate::clock::Timestamp;
 
-/// A question that had no answer says something for this long: who takes a server out of traffic because of it
-/// also takes away the questions that would tell of its recovery.
+/// How long a failed introspection counts. It must end by itself: a server that is taken out of traffic because of it gets no
+/// requests whose introspection could show that the issuer works again.
 const OUTCOME_TTL: Duration = Duration::from_secs(60);
 
-/// How the last question went.
+/// The outcome of the last introspection.
 #[derive(Debug, Default)]
 pub(super) struct LastOutcome(Mutex<Last>);
 
 #[derive(Debug, Default)]
 struct Last {
-    /// How many have been asked.
-    asked: u64,
-    /// The newest of them whose outcome is known.
+    /// The number of introspections that have begun.
+    begun: u64,
+    /// The number of the newest one whose outcome is known.
     known: u64,
     problem: Option<(IntrospectionFailure, Timestamp)>,
 }
 
 impl LastOutcome {
-    /// The number of a question that is asked now.
+    /// Returns the number of an introspection that begins now.
     pub(super) fn begin(&self) -> u64 {
         let mut last = self.lock();
-        last.asked += 1;
-        last.asked
+        last.begun += 1;
+        last.begun
     }
 
-    /// Questions that were asked later tell more, whenever they are answered.
+    /// Records the outcome of an introspection, unless one that began later has ended already.
     pub(super) fn end(&self, number: u64, problem: Option<IntrospectionFailure>, now: Timestamp) {
         let mut last = self.lock();
         if number > last.known {

@@ -1,10 +1,11 @@
 //! The authorization server at the other end of the wire.
 //!
-//! `fetch` speaks HTTP to it, and alone does; `discovery` finds what it publishes, and a `source` keeps that as new as it
-//! need be: its `keys`, and the `endpoint` where it introspects. `introspector` introspects a token there, as a `client` with
-//! a secret; `single_flight` makes one request of many. Fetches and introspections run in a task of their own: a `flight`.
+//! `fetch` alone speaks HTTP to it. `discovery` finds the URLs in its metadata. A `source` fetches a document and keeps it as
+//! fresh as needed: the issuer's `keys`, or the `endpoint` for introspection. `introspector` introspects a token at that
+//! endpoint, authenticated as a `client` with a secret, and `single_flight` shares one introspection among concurrent
+//! requests. Fetches and introspections run in tasks of their own: a `flight` each.
 //!
-//! What is fetched here is not judged here: whose token it is, and whether it is good, is for `token` to say.
+//! This room fetches and does not decide: `token` validates the claims.
 
 mod at_url;
 mod client;

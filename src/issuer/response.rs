@@ -1,12 +1,12 @@
-//! The introspection response (RFC 7662 §2.2), read and not judged.
+//! Parses the introspection response (RFC 7662 §2.2). Its claims are validated elsewhere.
 
 use super::failure::IntrospectionFailure;
 use super::fetch::Answered;
 use crate::jose::{Json, Object};
 
-/// A response that says whether the token is active.
+/// A response with a member `active`.
 pub(crate) struct IntrospectionResponse {
-    /// Its members, and the text that they were read from.
+    /// The members of the response, of which `text` is the source.
     pub(crate) claims: Object<'static>,
     pub(crate) text: String,
     pub(crate) is_active: bool,
@@ -16,9 +16,9 @@ impl IntrospectionResponse {
     pub(super) fn read(answered: &Answered) -> Result<Self, IntrospectionFailure> {
         match answered.status {
             200 => {}
-            // RFC 7662 §2.3. Some say it like RFC 6749 §5.2.
+            // RFC 7662 §2.3. Some servers answer as in RFC 6749 §5.2 instead.
             status @ (401 | 403) => return Err(IntrospectionFailure::Unauthorized(status)),
-            status if is_about_us(&answered.bytes) => {
+            status if rejects_client(&answered.bytes) => {
                 return Err(IntrospectionFailure::Unauthorized(status));
             }
             status => return Err(IntrospectionFailure::Status(status)),
@@ -27,7 +27,7 @@ impl IntrospectionResponse {
             return Err(IntrospectionFailure::Unusable("it is not application/json"));
         }
         let claims = Object::read(&answered.bytes)?;
-        // The JSON value, and nothing that looks like it.
+        // The JSON value `true`, and no text or number that resembles it.
         let is_active = match claims.get("active") {
             Some(value) => *value == Json::Bool(true),
             None => return Err(IntrospectionFailure::Unusable("it has no `active`")),
@@ -41,8 +41,8 @@ impl IntrospectionResponse {
     }
 }
 
-/// Whether an error is about the client that asked, and not about the question.
-fn is_about_us(body: &[u8]) -> bool {
+/// Whether an error response rejects the client, and not the request.
+fn rejects_client(body: &[u8]) -> bool {
     let body = Object::read(body).ok();
     let error = body.as_ref().and_then(|body| body.text_of("error"));
     matches!(error, Some("invalid_client" | "unauthorized_client"))
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_is_about_us_only_where_it_says_so_once() {
+    fn an_error_rejects_the_client_only_if_it_says_so_once() {
         for (body, expected) in [
             (r#"{"error":"invalid_client"}"#, true),
             (r#"{"error":"unauthorized_client","x":[]}"#, true),
@@ -65,7 +65,7 @@ mod tests {
             (r#"["invalid_client"]"#, false),
             ("invalid_client", false),
         ] {
-            assert_eq!(is_about_us(body.as_bytes()), expected, "{body}");
+            assert_eq!(rejects_client(body.as_bytes()), expected, "{body}");
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Work for tokens: one [`Flight`] for each token, however many requests wait for it, no more of them at once than there is
-//! room for, and a bounded queue behind them.
+//! Shares work among requests: one [`Flight`] for each token, however many requests wait for it. The number of flights is
+//! bounded, and so is the queue of work that waits to begin.
 //!
-//! Work that still waits for room is dropped once no caller waits for it.
+//! Work in the queue is dropped once no caller waits for it.
 //!
-//! Anyone can present strings that no issuer issued. So half of the room is kept for tokens that are known: strangers must
+//! Anyone can present strings that no issuer issued. So half of the flights are reserved for known tokens: strangers must
 //! not lock out callers.
 
 use std::collections::{HashMap, VecDeque};
@@ -16,34 +16,35 @@ use tokio::runtime::Handle;
 
 use super::flight::{self, Awaited, Flight};
 
-/// Introspections at one issuer at once.
+/// The most flights at once, all of them at one issuer.
 const MAX_AT_ONCE: usize = 64;
 
-/// Of these for strangers.
+/// The most of them for unknown tokens.
 const MAX_OF_STRANGERS: usize = MAX_AT_ONCE / 2;
 
-/// Tokens that may wait for room, known ones and strangers' each. Requests with further ones are refused at once.
+/// The most tokens that may wait in the queue of each lane. Requests with further ones are refused at once.
 const MAX_WAITING: usize = 256;
 
-/// What the work is for.
+/// A key that identifies the work.
 pub(crate) trait FlightKey: Copy + Eq + Hash + Send + Sync + 'static {}
 
 impl<K: Copy + Eq + Hash + Send + Sync + 'static> FlightKey for K {}
 
-/// Whose room a token takes.
+/// The lane of a token: known and unknown tokens queue apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lane {
-    /// Of tokens that were good lately, or whose signature held: no stranger can make one.
+    /// For tokens that were valid lately, or whose signature held: no stranger can make one.
     Known,
+    /// For tokens that anyone may have made up.
     Strangers,
 }
 
-/// Why there is no outcome.
+/// The reason why there is no outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoOutcome {
     /// Too many tokens wait already.
     Full,
-    /// The task ended without one: it panicked, or its runtime was shut down.
+    /// The task ended without an outcome: it panicked, or its runtime was shut down.
     Lost,
 }
 
@@ -53,12 +54,12 @@ struct SharedFlights<K, T>(Mutex<UnderWay<K, T>>);
 
 struct UnderWay<K, T> {
     flights: HashMap<K, (Lane, Arc<Flight<T>>)>,
-    /// The flights that have not begun, in the order they came.
+    /// The work that has not begun, in the order of its arrival.
     known: VecDeque<Waiting<K, T>>,
     strangers: VecDeque<Waiting<K, T>>,
 }
 
-/// Work that waits for room.
+/// Work that waits to begin.
 struct Waiting<K, T> {
     key: K,
     flight: Arc<Flight<T>>,
@@ -68,8 +69,8 @@ struct Waiting<K, T> {
 
 type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// What comes of asking for an outcome.
-enum Way<T> {
+/// The outcome if it is known already, or else the flight to wait for.
+enum Joined<T> {
     Known(T),
     Awaited(Awaited<T>),
 }
@@ -84,11 +85,11 @@ impl<K: FlightKey, T: Clone + Send + Sync + 'static> SingleFlight<K, T> {
         }))))
     }
 
-    /// The outcome for this token: of the work under way, or of work that begins when there is room. Waits as long as
-    /// that takes; a caller that waits less drops it, and cancels nothing.
+    /// Returns the outcome for this key: that of the flight under way, or of one that begins as soon as the bounds allow. It
+    /// has no time limit of its own. Dropping the future cancels nothing.
     ///
-    /// `known` returns what earlier work has left behind. It is called where nothing is under way any more, and before
-    /// anything begins, so that no work is ever done twice because a caller looked in between.
+    /// `known` returns the outcome that earlier work left behind, such as a cache entry. It is called after the search for a
+    /// flight under way and before new work begins, so work that ends just before this call is never done again.
     pub(crate) async fn share<W>(
         &self,
         runtime: &Handle,
@@ -110,8 +111,8 @@ impl<K: FlightKey, T: Clone + Send + Sync + 'static> SingleFlight<K, T> {
                 work: Box::pin(work()),
             })?;
         let awaited = match way {
-            Way::Known(outcome) => return Ok(outcome),
-            Way::Awaited(awaited) => awaited,
+            Joined::Known(outcome) => return Ok(outcome),
+            Joined::Awaited(awaited) => awaited,
         };
         self.0.begin_waiting();
         awaited.outcome().await.ok_or(NoOutcome::Lost)
@@ -119,7 +120,8 @@ impl<K: FlightKey, T: Clone + Send + Sync + 'static> SingleFlight<K, T> {
 }
 
 impl<K: FlightKey, T: Clone + Send + Sync + 'static> SharedFlights<K, T> {
-    /// Begins what waits, as far as there is room. Tasks are spawned without the lock: the end of one takes it.
+    /// Begins work from the queues, as far as the bounds allow. Tasks are spawned without the lock, because their end takes
+    /// it.
     fn begin_waiting(self: &Arc<Self>) {
         loop {
             let next = self.lock().next_to_begin();
@@ -155,12 +157,12 @@ impl<K: FlightKey, T: Clone> UnderWay<K, T> {
         lane: Lane,
         known: impl FnOnce() -> Option<T>,
         waiting: impl FnOnce(Arc<Flight<T>>) -> Waiting<K, T>,
-    ) -> Result<Way<T>, NoOutcome> {
+    ) -> Result<Joined<T>, NoOutcome> {
         if let Some((_, flight)) = self.flights.get(&key).filter(|(_, it)| it.may_end()) {
-            return Ok(Way::Awaited(flight.awaited()));
+            return Ok(Joined::Awaited(flight.awaited()));
         }
         if let Some(outcome) = known() {
-            return Ok(Way::Known(outcome));
+            return Ok(Joined::Known(outcome));
         }
         if self.queue(lane).len() >= MAX_WAITING {
             self.forget_abandoned(lane);
@@ -172,7 +174,7 @@ impl<K: FlightKey, T: Clone> UnderWay<K, T> {
         let awaited = flight.awaited();
         self.flights.insert(key, (lane, flight.clone()));
         self.queue(lane).push_back(waiting(flight));
-        Ok(Way::Awaited(awaited))
+        Ok(Joined::Awaited(awaited))
     }
 
     fn next_to_begin(&mut self) -> Option<Waiting<K, T>> {
@@ -190,7 +192,7 @@ impl<K: FlightKey, T: Clone> UnderWay<K, T> {
     }
 
     fn has_room(&mut self, lane: Lane) -> bool {
-        // A flight that will not end takes no room.
+        // A flight that was given up does not count.
         self.flights.retain(|_, (_, flight)| flight.may_end());
         let (mut all, mut of_strangers) = (0, 0);
         for (lane, _) in self.flights.values().filter(|(_, it)| it.has_begun()) {
@@ -211,7 +213,7 @@ impl<K: FlightKey, T: Clone> UnderWay<K, T> {
         }
     }
 
-    /// A flight that was given up must not end the one that came after it.
+    /// Removes a flight. One that was given up must not remove the one that replaced it.
     fn forget(&mut self, key: K, flight: &Arc<Flight<T>>) {
         let is_current = |(_, current): &(Lane, Arc<Flight<T>>)| Arc::ptr_eq(current, flight);
         if self.flights.get(&key).is_some_and(is_current) {

@@ -1,9 +1,7 @@
-//! What an issuer publishes, over time: fetched when needed, refreshed ahead, kept through an outage, and
+//! A document of an issuer over time: it is fetched when needed, refreshed before it expires, kept during an outage, and
 //! never fetched as often as an attacker would like.
 //!
-//! `state` tells what to do at a moment, and a fetch is a [`Flight`].
-//!
-//! No request holds the lock across I/O.
+//! `state` decides when to fetch, and a fetch is a [`Flight`]. No request holds the lock across I/O.
 
 use std::fmt;
 use std::future::Future;
@@ -20,21 +18,21 @@ use crate::clock::{Clock, Span, Timestamp};
 use crate::events::DocumentFetch;
 use crate::refusal::{Reason, Refusal};
 
-/// How long a request waits for a fetch under way before it is told to come back.
+/// How long a request waits for a fetch or an introspection. After that it is answered with 503.
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(10);
 
-/// How to get a newer one.
+/// Fetches a document of one kind.
 pub(crate) trait Fetch: Send + Sync + 'static {
     type Item: Refresh + Send + Sync;
 
-    /// What it is called in the log.
+    /// The name of the document in the log.
     const WHAT: &str;
-    /// For a request that cannot do without it.
+    /// The reason for refusing a request that needs the document.
     const MISSING: Reason;
 
     fn issuer(&self) -> &str;
 
-    /// Whether it fetches the same from the same place.
+    /// Whether both fetch the same document from the same place.
     fn is_same(&self, other: &Self) -> bool;
 
     fn fetch(
@@ -43,13 +41,13 @@ pub(crate) trait Fetch: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Fetched<Self::Item>, Unavailable>> + Send;
 }
 
-/// Something of one issuer's, as new as it need be.
+/// A document of one issuer, kept as fresh as needed.
 pub(crate) struct Source<F: Fetch> {
-    /// `None` for a source that was given once and for all.
+    /// `None` for a fixed document.
     fetch: Option<Arc<F>>,
     pub(super) clock: Clock,
     shared: Mutex<SharedState<F::Item>>,
-    /// While now is in it no fetch is needed, and no lock to know that.
+    /// The time during which no fetch is due. Reading it needs no lock.
     fresh: Span,
 }
 
@@ -64,7 +62,7 @@ impl<F: Fetch> Source<F> {
         Self::new(Some(Arc::new(fetch)), SourceState::new(lifetimes), clock)
     }
 
-    /// Of what no fetch could make newer.
+    /// Makes a source of a fixed document, which is never fetched.
     pub(crate) fn fixed(item: F::Item, lifetimes: Lifetimes, clock: Clock) -> Self {
         Self::new(None, SourceState::fixed(item, lifetimes), clock)
     }
@@ -83,8 +81,8 @@ impl<F: Fetch> Source<F> {
         }
     }
 
-    /// What this source has, for a configuration in which nothing about it has changed. A newer one is fetched with
-    /// its next use, in the background: an issuer that is down meanwhile costs no good keys.
+    /// Returns this source for a new configuration, if nothing about it has changed. The document is fetched again in the
+    /// background at its next use. It stays in use until then, so a reload during an outage loses no keys.
     pub(crate) fn reused_for(
         self: &Arc<Self>,
         fetch: &F,
@@ -101,8 +99,8 @@ impl<F: Fetch> Source<F> {
         Some(self.clone())
     }
 
-    /// Whether what this once proved may be taken as proved still: not when the last good one is too old
-    /// to know of what was withdrawn. Asking keeps it fresh in the background.
+    /// Succeeds if the document is recent enough to rely on proofs made with it. Fails if it is so old that a key may have been
+    /// withdrawn since. Starts a fetch in the background if one is due.
     pub(crate) fn still_serving(self: &Arc<Self>, now: Timestamp) -> Result<(), Refusal> {
         if self.fresh.covers(now) {
             return Ok(());
@@ -116,7 +114,7 @@ impl<F: Fetch> Source<F> {
         }
     }
 
-    /// Whether requests can be served now, and why the last fetch failed if it did.
+    /// Returns whether requests can be served now, and the failure of the last fetch.
     pub(crate) fn condition(&self) -> (bool, Option<Unavailable>) {
         let locked = self.lock();
         (
@@ -125,19 +123,19 @@ impl<F: Fetch> Source<F> {
         )
     }
 
-    /// Fetches where it is time to. The fetch is to be waited for: `None`, where requests are served meanwhile.
+    /// Starts a fetch if one is due. Returns the fetch if requests have to wait for it, and otherwise `None`.
     pub(crate) fn warm_up(self: &Arc<Self>) -> Option<Awaited<()>> {
         let mut locked = self.lock();
         let fetch = self.refresh(&mut locked);
         fetch.filter(|_| locked.at_once().is_none())
     }
 
-    /// What to look in first.
+    /// Returns the current document. Waits for a fetch only if there is no document that can be used meanwhile.
     pub(super) async fn current(self: &Arc<Self>) -> Result<Loaded<F::Item>, Refusal> {
         let fetch = {
             let mut locked = self.lock();
             let fetch = self.refresh(&mut locked);
-            // While an issuer is down no request waits for it that can be served without it.
+            // While an issuer is down, a request that can be served without it does not wait for it.
             if let Some(loaded) = locked.at_once() {
                 return Ok(loaded.clone());
             }
@@ -153,14 +151,14 @@ impl<F: Fetch> Source<F> {
             .ok_or_else(|| self.unavailable(&locked))
     }
 
-    /// Refetches for the sake of what is missing from the current one; `None` while the cooldown forbids asking again.
+    /// Fetches again because the current document lacks something. `None` during the cooldown.
     pub(super) async fn newer(self: &Arc<Self>) -> Option<Loaded<F::Item>> {
         let fetch = self.join_or_start(&mut self.lock(), Pause::AfterEveryAttempt)?;
         let _ = timeout(MAX_WAIT, fetch.outcome()).await;
         self.lock().serving().cloned()
     }
 
-    /// How long until [`newer`](Self::newer) may fetch.
+    /// The time until [`newer`](Self::newer) may fetch again.
     pub(super) fn cooldown_left(&self) -> Duration {
         self.lock().cooldown_left()
     }
@@ -172,7 +170,7 @@ impl<F: Fetch> Source<F> {
         self.join_or_start(locked, Pause::AfterFailures)
     }
 
-    /// The fetch under way, or a new one if the last attempt lies far enough back.
+    /// Returns the fetch under way, or starts one if the last attempt is long enough ago.
     fn join_or_start(
         self: &Arc<Self>,
         locked: &mut Locked<'_, F>,
@@ -180,7 +178,7 @@ impl<F: Fetch> Source<F> {
     ) -> Option<Awaited<()>> {
         let (shared, asked_at) = (&mut *locked.shared, locked.now);
         let Ok(runtime) = Handle::try_current() else {
-            shared.state.remark(Unavailable::NoRuntime);
+            shared.state.could_not_begin(Unavailable::NoRuntime);
             return None;
         };
         if let Some(flight) = shared.flight.as_ref().filter(|flight| flight.may_end()) {
@@ -216,7 +214,7 @@ impl<F: Fetch> Source<F> {
         self.log(&outcome);
         let mut locked = self.lock();
         let shared = &mut *locked.shared;
-        // One that was given up must not undo what came after it.
+        // A flight that was given up must not affect the one that replaced it.
         let is_current = |current: &mut Arc<Flight<()>>| Arc::ptr_eq(current, flight);
         if shared.flight.take_if(is_current).is_none() {
             return;
@@ -267,12 +265,12 @@ impl<F: Fetch> Source<F> {
     }
 }
 
-/// What is shared, for one moment.
+/// The shared state under the lock, and the time at which it was taken.
 struct Locked<'a, F: Fetch> {
     shared: MutexGuard<'a, SharedState<F::Item>>,
-    /// Read under the lock, so that it is later than every time in the state unless the clock was set back.
+    /// Read under the lock, so that no time in the state is later, unless the clock was set back.
     now: Timestamp,
-    /// Dropped last, when the lock is free again: the end of a task takes it, and may come at once.
+    /// Dropped last, when the lock is free again: a task takes it when it ends, which may be at once.
     spawns: SpawnOnDrop,
 }
 

@@ -1,5 +1,5 @@
-//! What a source has at a moment, and when it is time for more. Pure on time: every turn can be tested
-//! without a server.
+//! The state of a source, and the rules for when to fetch. Time is an argument, so every rule can be tested without a
+//! server.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,49 +8,49 @@ use std::time::Duration;
 use super::unavailable::Unavailable;
 use crate::clock::Timestamp;
 
-/// After a failed fetch the next one waits this long, then twice as long, up to the cooldown.
+/// The pause after a failed fetch. It doubles with each further failure, up to the cooldown.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
-/// The part of its life after which what was fetched is refreshed in the background.
+/// The fraction of its lifetime after which a document is refreshed in the background.
 const REFRESH_AT: f64 = 0.8;
 
-/// How long what was fetched lives.
+/// The limits on how long a document lives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Lifetimes {
     pub(crate) min: Duration,
     pub(crate) default: Duration,
     pub(crate) max: Duration,
-    /// How long the last good one serves on when no newer one can be had.
+    /// How long the last document stays in use while no newer one can be fetched.
     pub(crate) stale: Duration,
-    /// Between two fetches that callers may cause who ask for what may not exist.
+    /// The time between two fetches for the sake of a key that may not exist.
     pub(crate) cooldown: Duration,
 }
 
-/// What a source has: several may follow one another.
+/// A document that is fetched repeatedly.
 pub(crate) trait Refresh {
-    /// Takes the place of an older one.
+    /// Replaces an older one.
     fn replace(&mut self, older: &Self);
 }
 
-/// Just fetched.
+/// A document that was just fetched.
 pub(crate) struct Fetched<T> {
     pub(crate) item: T,
-    /// How long its server lets us keep it.
+    /// The lifetime that its headers allow; `None` if they have none.
     pub(crate) lifetime: Option<Duration>,
-    /// How old it was already when it came.
+    /// Its age on arrival, if it comes from a cache.
     pub(crate) age: Duration,
 }
 
-/// What another attempt must keep its distance from.
+/// The attempts after which another one has to wait.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Pause {
-    /// For what is due anyhow.
+    /// For a fetch that is due.
     AfterFailures,
-    /// For the sake of what may not exist: a caller that makes up keys must not make us fetch.
+    /// For a fetch because of a key that may not exist: callers that make up keys must not cause many fetches.
     AfterEveryAttempt,
 }
 
-/// The last good one, and how it went since.
+/// The last document, and the attempts to fetch a newer one.
 #[derive(Debug)]
 pub(super) struct SourceState<T> {
     lifetimes: Lifetimes,
@@ -59,18 +59,18 @@ pub(super) struct SourceState<T> {
     /// Failed attempts since the last success.
     failures: u32,
     last_failure: Option<Unavailable>,
-    /// Whether a newer one is due before its time.
+    /// Whether a fetch is due although the document is fresh.
     is_due: bool,
 }
 
-/// What was fetched, and how old it is.
+/// A document in use, and its age.
 #[derive(Debug)]
 pub(crate) struct Loaded<T> {
     pub(crate) item: Arc<T>,
     /// When the fetch began.
     pub(crate) asked_at: Timestamp,
-    /// When the issuer said this: earlier, where a cache in between answered. What it published later
-    /// is not in it.
+    /// When the issuer sent the document: earlier than the fetch if a cache answered. It does not contain what the issuer
+    /// published later.
     pub(crate) known_at: Timestamp,
     lifetime: Duration,
 }
@@ -87,7 +87,7 @@ impl<T: Refresh> SourceState<T> {
         }
     }
 
-    /// One that no fetch could make newer.
+    /// The state of a fixed document, which never expires.
     pub(super) fn fixed(item: T, lifetimes: Lifetimes) -> Self {
         let loaded = Loaded {
             item: Arc::new(item),
@@ -101,21 +101,21 @@ impl<T: Refresh> SourceState<T> {
         }
     }
 
-    /// The one that may be believed.
+    /// Returns the document if it is not too old to rely on.
     pub(super) fn serving(&self, now: Timestamp) -> Option<&Loaded<T>> {
         self.loaded
             .as_ref()
             .filter(|loaded| now < self.stale_from(loaded))
     }
 
-    /// The same, if whoever needs it need not wait for a newer one: before its time is up, or while its
+    /// Returns the document if a request can use it without waiting for a newer one: while it has not expired, or while its
     /// issuer is down.
     pub(super) fn at_once(&self, now: Timestamp) -> Option<&Loaded<T>> {
         self.serving(now)
             .filter(|loaded| now < loaded.fresh_until() || self.failures > 0)
     }
 
-    /// While nobody need ask for a newer one.
+    /// The time during which no fetch is due.
     pub(super) fn fresh(&self) -> Range<Timestamp> {
         let loaded = self.loaded.as_ref().filter(|_| !self.is_due);
         loaded.map_or(Timestamp::EPOCH..Timestamp::EPOCH, |loaded| {
@@ -123,7 +123,7 @@ impl<T: Refresh> SourceState<T> {
         })
     }
 
-    /// Has a newer one fetched with the next use, in the background.
+    /// Makes a fetch due at the next use, in the background.
     pub(super) fn make_due(&mut self) {
         self.is_due = true;
     }
@@ -136,7 +136,7 @@ impl<T: Refresh> SourceState<T> {
         self.last_failure.as_ref()
     }
 
-    /// How long until another attempt may begin. A clock that was set back must not hold it up.
+    /// The time until another attempt may begin. It is zero after the clock was set back.
     pub(super) fn wait_left(&self, now: Timestamp, pause: Pause) -> Duration {
         let Some(last) = self.last_attempt.filter(|last| *last <= now) else {
             return Duration::ZERO;
@@ -152,7 +152,7 @@ impl<T: Refresh> SourceState<T> {
         last.plus(pause).since(now)
     }
 
-    /// Counted when it begins: an attempt that fails, or never ends, is one too.
+    /// Records an attempt when it begins, so that one that fails or never ends counts too.
     pub(super) fn attempt(&mut self, now: Timestamp) {
         self.last_attempt = Some(now);
     }
@@ -185,13 +185,13 @@ impl<T: Refresh> SourceState<T> {
         self.last_failure = Some(why);
     }
 
-    /// What kept a fetch from beginning. It holds up nobody else's.
-    pub(super) fn remark(&mut self, why: Unavailable) {
+    /// Records the reason why a fetch could not begin. It does not delay the next attempt.
+    pub(super) fn could_not_begin(&mut self, why: Unavailable) {
         self.last_failure = Some(why);
     }
 
-    /// What comes from the future was fetched before the clock was set back: how old it is nobody knows, so
-    /// its life is over, but it serves on until there is a newer one.
+    /// Notices if the clock was set back since the fetch: the document then seems to come from the future. Its age is unknown,
+    /// so it counts as expired, but stays in use until there is a newer one.
     pub(super) fn notices_clock_set_back(&mut self, now: Timestamp) -> bool {
         let Some(loaded) = self.loaded.as_mut().filter(|loaded| loaded.asked_at > now) else {
             return false;
@@ -291,7 +291,7 @@ mod tests {
         state.failed(Unavailable::Lost);
         assert!(
             state.at_once(at(1600)).is_some(),
-            "nobody waits for an issuer that is down"
+            "no request waits for an issuer that is down"
         );
         assert!(state.serving(at(22_599)).is_some() && state.serving(at(22_600)).is_none());
         assert!(state.at_once(at(22_600)).is_none());

@@ -1,4 +1,4 @@
-//! Why something of an issuer's could not be had.
+//! The failure of a fetch from an issuer.
 
 use std::error::Error;
 use std::fmt;
@@ -10,10 +10,10 @@ use crate::events::causes;
 use crate::jose::{NoUsableKeys, Unreadable};
 use crate::refusal::Reason;
 
-/// Why an issuer's keys, or the place where it introspects, could not be had.
+/// The reason why the keys of an issuer, or its introspection endpoint, could not be fetched.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum Unavailable {
-    #[error("its metadata could not be had")]
+    #[error("its metadata could not be fetched")]
     NoMetadata(#[source] Arc<NoMetadata>),
     #[error("its key set could not be fetched")]
     FetchFailed(#[source] Arc<FetchFailure>),
@@ -26,7 +26,8 @@ pub(crate) enum Unavailable {
 }
 
 impl Unavailable {
-    /// `missing` is for what says nothing about what is missing.
+    /// The reason of a refusal because of this failure. `missing` is the reason for a failure that is the same for keys and
+    /// endpoints.
     pub(crate) fn reason(&self, missing: Reason) -> Reason {
         match self {
             Self::NoMetadata(why) if why.is_of_another_issuer() => Reason::DiscoveryIssuerMismatch,
@@ -43,11 +44,11 @@ impl From<FetchFailure> for Unavailable {
     }
 }
 
-/// Each URL at which metadata was looked for, and why it gave none.
+/// Each URL that was tried for metadata, with the reason why it gave none.
 #[derive(Debug)]
 pub(crate) struct NoMetadata(pub(super) Vec<AtUrl<MetadataError>>);
 
-/// Why a well-known URL does not say where something of the issuer's is.
+/// The reason why a well-known URL gave no usable metadata.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MetadataError {
     #[error(transparent)]
@@ -76,7 +77,7 @@ impl NoMetadata {
     }
 }
 
-/// With the root of each: only one of them could be the `source()`.
+/// Shows the root cause of each failure too, since only one of them could be the `source()`.
 impl fmt::Display for NoMetadata {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (position, url) in self.0.iter().enumerate() {

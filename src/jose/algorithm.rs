@@ -1,4 +1,4 @@
-//! The signature algorithms there are: asymmetric ones only, so that HMAC and `none` cannot be configured.
+//! The supported signature algorithms: asymmetric ones only, so that HMAC and `none` cannot be configured.
 
 use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
@@ -18,7 +18,7 @@ pub(crate) enum Algorithm {
     EdDsa,
 }
 
-/// The key an algorithm works with (RFC 7518 §6): `kty` and `crv` in one.
+/// The type of key that an algorithm needs (RFC 7518 §6): `kty` and `crv` in one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeyType {
     Rsa,
@@ -42,7 +42,8 @@ impl Algorithm {
         Self::EdDsa,
     ];
 
-    /// Case matters (RFC 7515 §4.1.1). `Ed25519` is the fully specified name of what `EdDSA` means here.
+    /// Finds an algorithm by its name; case matters (RFC 7515 §4.1.1). `Ed25519` is the fully specified name of `EdDSA` with
+    /// that curve (RFC 9864), the only one supported.
     pub(crate) fn named(name: &str) -> Option<Self> {
         if name == "Ed25519" {
             return Some(Self::EdDsa);
@@ -77,7 +78,8 @@ impl Algorithm {
         }
     }
 
-    /// Builds the verifier once; verifying with it parses nothing.
+    /// Builds the verifier for a key, so that verifying with it need not parse the key again. `None` if the key is invalid or
+    /// of another type.
     pub(crate) fn verifier(self, material: &Material) -> Option<ParsedPublicKey> {
         match (material, self.rsa_parameters()) {
             (Material::Rsa { n, e }, Some(parameters)) => PublicKeyComponents { n, e }
@@ -113,7 +115,7 @@ impl Algorithm {
     }
 }
 
-/// The public numbers of a key, as the verifiers want them.
+/// The public numbers of a key, in the form that the verifiers need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Material {
     /// Big-endian, without leading zeros.
@@ -122,7 +124,7 @@ pub(crate) enum Material {
     Point(Vec<u8>),
 }
 
-/// An issuer's allow-list, in the order it was written.
+/// The algorithms that an issuer may use, in the order in which they were configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Algorithms(Vec<Algorithm>);
 

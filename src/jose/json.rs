@@ -1,6 +1,6 @@
-//! JSON as a token may carry it: any object with a member named twice, at any depth, is refused.
+//! Strict JSON, for tokens and fetched documents: an object that has a member twice is refused, at any depth.
 //!
-//! Two readers that pick different twins see two different tokens (RFC 7519 §4, RFC 8725bis §2.6).
+//! Two parsers that pick different ones of two such members see two different tokens (RFC 7519 §4, RFC 8725bis §2.6).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 
-/// A value of signed or fetched JSON, borrowed from its text where no escape forbids it.
+/// A JSON value. Texts without escapes are borrowed from the parsed text.
 #[derive(Clone, PartialEq)]
 pub(crate) enum Json<'a> {
     Null,
@@ -22,7 +22,7 @@ pub(crate) enum Json<'a> {
     Object(Object<'a>),
 }
 
-/// Members in the order they were written, no name twice.
+/// A JSON object: its members in the order in which they were written, none of them twice.
 #[derive(Clone, Default, PartialEq)]
 pub(crate) struct Object<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
 
@@ -31,12 +31,12 @@ impl<'a> Object<'a> {
         let text = std::str::from_utf8(bytes).map_err(Unreadable::Encoding)?;
         let mut json = serde_json::Deserializer::from_str(text);
         let read = json.deserialize_any(JsonVisitor {
-            room: USUAL_MEMBERS,
+            capacity: USUAL_MEMBERS,
         });
         match read.and_then(|value| json.end().map(|()| value)) {
             Ok(Json::Object(object)) => Ok(object),
             Ok(_) => Err(Unreadable::NotAnObject),
-            // serde_json hands a visitor's own error back as text only.
+            // serde_json returns the error of a visitor as text only.
             Err(error) if error.is_data() && error.to_string().starts_with(DUPLICATE) => {
                 Err(Unreadable::Duplicate(error))
             }
@@ -51,7 +51,7 @@ impl<'a> Object<'a> {
             .map(|(_, value)| value)
     }
 
-    /// The member as text, as far as it is one.
+    /// Returns a member if it is present and a text.
     pub(crate) fn text_of(&self, name: &str) -> Option<&str> {
         self.text(name).ok().flatten()
     }
@@ -60,7 +60,7 @@ impl<'a> Object<'a> {
         self.get(name).is_some()
     }
 
-    /// The member as text; a member of another type is an error, an absent one is not.
+    /// Returns a member as text. Fails if it is of another type; an absent one is `None`.
     pub(crate) fn text(&self, name: &str) -> Result<Option<&str>, WrongType> {
         match self.get(name) {
             None => Ok(None),
@@ -82,12 +82,12 @@ impl<'a> Object<'a> {
         self.0.retain(|(name, _)| keep(name));
     }
 
-    /// Adds members under names that are not there yet.
+    /// Adds members. The caller makes sure that their names are not present yet.
     pub(crate) fn extend(&mut self, others: Self) {
         self.0.extend(others.0);
     }
 
-    /// The same, borrowed from nothing.
+    /// Converts to an object that borrows nothing.
     pub(crate) fn into_owned(self) -> Object<'static> {
         let owned = |(name, value): (Cow<'a, str>, Json<'a>)| {
             (name.into_owned().into(), value.into_owned())
@@ -110,7 +110,7 @@ impl Json<'_> {
     }
 }
 
-/// As JSON text.
+/// Shows the object as JSON text.
 impl fmt::Display for Object<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
@@ -137,7 +137,7 @@ impl Serialize for Json<'_> {
     }
 }
 
-/// Why a text is not an object to be believed. The causes name lines and columns, and nothing of the text.
+/// The reason why a text is not accepted as an object. The sources name lines and columns, and quote nothing of the text.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unreadable {
     #[error("it is not UTF-8")]
@@ -150,31 +150,31 @@ pub(crate) enum Unreadable {
     Duplicate(#[source] serde_json::Error),
 }
 
-/// The member is there, but of another type.
+/// The error of a member that is present, but of another type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WrongType;
 
-/// Most tokens have no more claims than these. Objects inside get no room before they need it, or a token of many
-/// small ones would take a hundred times its length.
+/// The capacity for the members of the outermost object: most tokens have no more claims. Inner objects begin without
+/// capacity, or a token of many small ones would take a hundred times its length in memory.
 const USUAL_MEMBERS: usize = 16;
 
 const DUPLICATE: &str = "member named twice";
 
-/// serde_json's private names for numbers and raw values. With its feature `arbitrary_precision`,
-/// which any crate in the user's tree may turn on, numbers arrive as a map with the first of them; an
-/// issuer that signs such a map then signs that number, which it could have written plainly.
+/// The prefix of serde_json's private names for numbers and raw values. With its feature `arbitrary_precision`, which any
+/// crate in the user's dependency tree may enable, a number arrives as a map with `PRIVATE_NUMBER` as its first member. A token
+/// that contains such a map is then read as if it had the number, which its issuer could as well have written.
 const PRIVATE: &str = "$serde_json::private::";
 const PRIVATE_NUMBER: &str = "$serde_json::private::Number";
 
 impl<'de: 'a, 'a> Deserialize<'de> for Json<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(JsonVisitor { room: 0 })
+        deserializer.deserialize_any(JsonVisitor { capacity: 0 })
     }
 }
 
 struct JsonVisitor {
-    /// For so many members at first.
-    room: usize,
+    /// The initial capacity for members.
+    capacity: usize,
 }
 
 impl<'de> Visitor<'de> for JsonVisitor {
@@ -225,7 +225,7 @@ impl<'de> Visitor<'de> for JsonVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json<'de>, A::Error> {
-        let mut members: Vec<(Cow<'de, str>, Json<'de>)> = Vec::with_capacity(self.room);
+        let mut members: Vec<(Cow<'de, str>, Json<'de>)> = Vec::with_capacity(self.capacity);
         while let Some(Name(name)) = map.next_key()? {
             if name.starts_with(PRIVATE) {
                 if name == PRIVATE_NUMBER && members.is_empty() && *NUMBERS_ARRIVE_AS_MAPS {
@@ -243,20 +243,20 @@ impl<'de> Visitor<'de> for JsonVisitor {
             }
             members.push((name, map.next_value()?));
         }
-        if has_twins(&members) {
+        if has_duplicates(&members) {
             return Err(A::Error::custom(DUPLICATE));
         }
         Ok(Json::Object(Object(members)))
     }
 }
 
-/// Whether two members have one name. Comparing few with each other is quicker than sorting them.
-fn has_twins(members: &[(Cow<'_, str>, Json<'_>)]) -> bool {
-    const FEW: usize = 16;
+/// Whether two members have the same name. A few names are compared with each other, which is faster than sorting them.
+fn has_duplicates(members: &[(Cow<'_, str>, Json<'_>)]) -> bool {
+    const MAX_COMPARED: usize = 16;
     let names = members.iter().map(|(name, _)| name.as_ref());
-    if members.len() <= FEW {
-        let is_twin = |(before, name)| names.clone().take(before).any(|other| other == name);
-        return names.clone().enumerate().any(is_twin);
+    if members.len() <= MAX_COMPARED {
+        let is_duplicate = |(before, name)| names.clone().take(before).any(|other| other == name);
+        return names.clone().enumerate().any(is_duplicate);
     }
     let mut sorted: Vec<&str> = names.collect();
     sorted.sort_unstable();
@@ -265,7 +265,7 @@ fn has_twins(members: &[(Cow<'_, str>, Json<'_>)]) -> bool {
         .any(|pair| matches!(pair, [left, right] if left == right))
 }
 
-/// A member's name, borrowed where it can be: `Cow` alone always copies.
+/// The name of a member, borrowed if it has no escapes. `Cow`'s own `Deserialize` always copies.
 struct Name<'a>(Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
@@ -277,7 +277,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
     }
 }
 
-/// Whether `arbitrary_precision` is on, found out by looking: a feature of a dependency is not visible here.
+/// Whether `arbitrary_precision` is enabled. It is found by parsing a number, since a feature of a dependency is not visible
+/// here.
 static NUMBERS_ARRIVE_AS_MAPS: LazyLock<bool> = LazyLock::new(|| {
     struct Probe;
     impl<'de> Visitor<'de> for Probe {

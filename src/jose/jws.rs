@@ -1,4 +1,4 @@
-//! The compact form of a signed token: three parts, strictly encoded (RFC 7515 §7.1).
+//! The compact serialisation of a signed token: three parts, strictly encoded (RFC 7515 §7.1).
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,17 +7,18 @@ use super::algorithm::{Algorithm, Algorithms};
 use super::json::{Object, Unreadable};
 use crate::refusal::{Reason, Refusal};
 
-/// A token in three parts, the first of them decoded.
+/// A token that was split into its three parts, with the first one decoded.
 pub(crate) struct Jws<'a> {
     header: Vec<u8>,
-    /// What the signature covers: header and payload as they came.
+    /// The text that the signature covers: encoded header and payload.
     pub(crate) signed: &'a str,
     payload: &'a str,
     signature: &'a str,
 }
 
 impl<'a> Jws<'a> {
-    /// `None` means opaque: not a JWT at all, so that only its issuer could tell what it is.
+    /// Splits a token into its parts. `None` means opaque: it is not a JWT, so only its issuer can read it. Fails for an
+    /// encrypted JWT.
     pub(crate) fn cut(token: &'a str) -> Result<Option<Self>, Refusal> {
         let mut parts = token.splitn(MAX_PARTS + 1, '.');
         let (Some(first), Some(payload), Some(signature)) =
@@ -44,22 +45,25 @@ impl<'a> Jws<'a> {
         }))
     }
 
-    /// Whether the token is a JWT, so that every defect from here on is final; if not, it is opaque. A header that looks
-    /// like an object and cannot be read is one to another reader, and only a JWT begins with one.
+    /// Whether the token is a JWT, so that every defect in it is a reason to refuse it; if not, it is opaque. The header only
+    /// has to look like an object: another parser may accept one that this crate cannot parse.
     pub(crate) fn is_jwt(&self) -> bool {
         let text = std::str::from_utf8(&self.header).unwrap_or_default().trim();
         text.starts_with('{') && text.ends_with('}')
     }
 
-    /// `None` means opaque.
+    /// Parses the header. `None` means opaque.
     pub(crate) fn header(&self) -> Result<Option<Object<'_>>, Refusal> {
         if !self.is_jwt() {
             return Ok(None);
         }
         let header = Object::read(&self.header);
-        header
-            .map(Some)
-            .map_err(|why| why.refusal("a header that is no JSON object", "header: a member twice"))
+        header.map(Some).map_err(|why| {
+            why.refusal(
+                "a header that is not a JSON object",
+                "header: a member twice",
+            )
+        })
     }
 
     pub(crate) fn header_bytes(&self) -> &[u8] {
@@ -76,7 +80,7 @@ impl<'a> Jws<'a> {
 }
 
 impl Unreadable {
-    /// The refusal of a token whose header or claims are such, and what the log says of it.
+    /// The refusal of a token whose header or claims cannot be read. The texts are the facts for the log.
     pub(crate) fn refusal(self, no_object: &'static str, twice: &'static str) -> Refusal {
         let (reason, got) = match self {
             Self::Duplicate(_) => (Reason::DuplicateClaim, twice),
@@ -87,19 +91,19 @@ impl Unreadable {
 }
 
 const JWS_PARTS: usize = 3;
-/// RFC 7516 §7.1: an encrypted token has five.
+/// The parts of an encrypted token (RFC 7516 §7.1).
 const JWE_PARTS: usize = 5;
 const MAX_PARTS: usize = JWE_PARTS;
 
-/// Strict: no padding, no stray bits, or one token would have several spellings (RFC 8725bis §3.14).
+/// Decodes base64url strictly: with padding or stray bits one token would have several spellings (RFC 8725bis §3.14).
 fn decode(part: &str, what: &str) -> Result<Vec<u8>, Refusal> {
     URL_SAFE_NO_PAD
         .decode(part)
         .map_err(|_| Refusal::from(Reason::BadBase64).got(what))
 }
 
-/// What the header says, as far as we let it say anything: `jku`, `jwk`, `x5u` and `x5c` are not read,
-/// so they can neither cause a request nor supply a key (RFC 8725bis §3.10).
+/// The members of a header that are used. `jku`, `jwk`, `x5u` and `x5c` are never read, so they can neither cause a request nor
+/// supply a key (RFC 8725bis §3.10).
 #[derive(Debug)]
 pub(crate) struct Header<'h> {
     pub(crate) algorithm: Algorithm,
@@ -118,18 +122,18 @@ impl<'h> Header<'h> {
                     .got(format!("alg: {name}")));
             }
         };
-        // RFC 7515 §4.1.11: an extension we do not understand must be refused; we understand none.
+        // RFC 7515 §4.1.11: an extension that is not understood must be refused, and none is understood here.
         if let Some(name) = ["crit", "b64"].into_iter().find(|name| header.has(name)) {
             return Err(Refusal::from(Reason::CritUnsupported).got(name));
         }
         let kid = header
             .text("kid")
-            .map_err(|_| Refusal::from(Reason::KeyUnusable).got("kid: no text"))?;
+            .map_err(|_| Refusal::from(Reason::KeyUnusable).got("kid: not a text"))?;
         Ok(Self { algorithm, kid })
     }
 }
 
-/// Whether a `typ` is this media type. `application/` may be left out (RFC 7515 §4.1.9), and media types have no case.
+/// Whether a `typ` is this media type. `application/` may be left out (RFC 7515 §4.1.9), and case does not matter.
 pub(crate) fn is_type(typ: &str, name: &str) -> bool {
     let (start, end) = typ
         .split_at_checked("application/".len())

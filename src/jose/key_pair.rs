@@ -1,4 +1,4 @@
-//! Private keys of every kind that signs, and how each is read and used.
+//! Key pairs of every supported type: parsing them, and signing with them.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPairComponents, PublicKeyComponents};
@@ -39,7 +39,7 @@ impl KeyPair {
                 let rsa = || RsaKeyPair::from_pkcs8(der).ok().map(Self::Rsa);
                 let curve =
                     || Self::of_curve(|algorithm| EcdsaKeyPair::from_pkcs8(algorithm, der).ok());
-                // OpenSSL leaves the public half out.
+                // OpenSSL leaves out the public half.
                 let ed25519 = || {
                     Ed25519KeyPair::from_pkcs8_maybe_unchecked(der)
                         .ok()
@@ -51,7 +51,7 @@ impl KeyPair {
         }
     }
 
-    /// RFC 7518 §6, RFC 8037 §2.
+    /// Parses a private JWK (RFC 7518 §6, RFC 8037 §2). `None` if it is not one of a supported type.
     pub(super) fn of_jwk(jwk: &Object<'_>) -> Option<Self> {
         let number = |name| URL_SAFE_NO_PAD.decode(jwk.text_of(name)?).ok();
         match jwk.text_of("kty")? {
@@ -84,8 +84,8 @@ impl KeyPair {
         }
     }
 
-    /// The signature in the form that JWS wants; `None` where the algorithm is not for this key, or the cryptography
-    /// fails.
+    /// Signs a message, with the signature in the form of JWS. `None` if the algorithm does not fit the key, or if the
+    /// cryptography fails.
     pub(crate) fn sign(&self, algorithm: Algorithm, message: &[u8]) -> Option<Vec<u8>> {
         let random = SystemRandom::new();
         match self {
@@ -100,7 +100,7 @@ impl KeyPair {
         }
     }
 
-    /// The curve is the one that the key lies on.
+    /// Parses an EC key, trying every curve: the right one is that on which the key lies.
     fn of_curve(
         read: impl Fn(&'static EcdsaSigningAlgorithm) -> Option<EcdsaKeyPair>,
     ) -> Option<Self> {

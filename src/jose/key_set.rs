@@ -1,4 +1,4 @@
-//! A published key set: which of its keys we can use, and which of them fits a token.
+//! A published key set (RFC 7517 §5): finds its usable keys, and the key that signed a token.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,51 +13,51 @@ use super::json::{Json, Object, Unreadable};
 use super::jws::Header;
 use crate::events;
 
-/// More keys than any real issuer publishes; the rest of a longer set is not looked at.
+/// The most usable keys of a set. It is more than any real issuer publishes; further keys are ignored.
 pub(crate) const MAX_KEYS: usize = 64;
 
-/// Of these, usable or not, no more are looked at.
+/// The most keys of a set that are parsed, usable or not.
 const MAX_LISTED_KEYS: usize = 4 * MAX_KEYS;
 
-/// RFC 7518 §3.3 asks for 2048 bits at least; beyond 8192 a verification becomes an attack.
+/// The allowed lengths of an RSA key. RFC 7518 §3.3 demands 2048 bits at least; with more than 8192, verifying takes so long
+/// that it is an attack.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
-/// The usable keys of one issuer, as published at one moment.
+/// The usable keys of one issuer, from one fetch.
 #[derive(Debug, Default)]
 pub(crate) struct KeySet {
-    keys: Vec<Named>,
+    keys: Vec<PublishedKey>,
 }
 
-/// A key under the name it is published by. The name may change; the key is its material.
+/// A key and the `kid` under which it is published. The `kid` may change; the key is identified by its material.
 #[derive(Debug)]
-struct Named {
+struct PublishedKey {
     kid: Option<String>,
     key: Arc<Key>,
 }
 
-/// A key with its verifiers prebuilt, one for each algorithm it may be used with.
+/// A key with prebuilt verifiers, one for each algorithm that it may be used with.
 pub(crate) struct Key {
     material: Material,
     verifiers: Vec<(Algorithm, ParsedPublicKey)>,
     retired: AtomicBool,
 }
 
-/// Why no key of the set stands for a signature.
+/// The reason why no key of the set verifies a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotSigned {
-    /// No key has this `kid`, or none at all fits a token without one: a newer set may have it.
+    /// No key has this `kid`, or no key fits a token without `kid`. A newer set may have one.
     UnknownKey,
-    /// The named key is there, but is not for this algorithm.
+    /// The key with this `kid` is not for the algorithm of the token.
     UnfitKey,
-    /// Without a `kid` there must be exactly one key to choose.
+    /// The token has no `kid`, and more than one key fits.
     Ambiguous,
     BadSignature,
 }
 
 impl KeySet {
-    /// Reads a JWK set. Keys we cannot use are left out one by one, and said so in the log: one
-    /// exotic key must not take the others with it. A member named twice is not exotic, but leaves open which keys were
-    /// meant: the whole document is refused.
+    /// Parses a JWK set. Each key that cannot be used is left out and logged, so that one exotic key does not disable the
+    /// others. A member that occurs twice makes the whole document unusable, since it leaves open which keys are meant.
     pub(crate) fn read(bytes: &[u8], allowed: &Algorithms) -> Result<Self, NoUsableKeys> {
         let document = Object::read(bytes)?;
         let Some(Json::List(listed)) = document.get("keys") else {
@@ -65,7 +65,7 @@ impl KeySet {
         };
         let mut keys = Vec::new();
         for (position, jwk) in listed.iter().enumerate().take(MAX_LISTED_KEYS) {
-            match Named::read(jwk, allowed) {
+            match PublishedKey::read(jwk, allowed) {
                 Ok(key) => keys.push(key),
                 Err(why) => events::key_skipped(position, why),
             }
@@ -80,14 +80,14 @@ impl KeySet {
         }
     }
 
-    /// The key that signed the message.
+    /// Finds the key that signed the message.
     pub(crate) fn verify(
         &self,
         header: &Header<'_>,
         message: &[u8],
         signature: &[u8],
     ) -> Result<Arc<Key>, NotSigned> {
-        let named = |key: &&Named| header.kid.is_none() || key.kid.as_deref() == header.kid;
+        let named = |key: &&PublishedKey| header.kid.is_none() || key.kid.as_deref() == header.kid;
         let candidates = || self.keys.iter().filter(named);
         let fitting = || {
             candidates()
@@ -109,8 +109,8 @@ impl KeySet {
 }
 
 impl KeySet {
-    /// Takes the place of an older set. Keys that are in both stay the same object, those that are gone are marked, and
-    /// what was remembered under them dies with them.
+    /// Replaces an older set. A key that is in both stays the same object. A key that is gone is marked as retired, which ends
+    /// the cache entries of tokens that it signed.
     pub(crate) fn replace(&mut self, older: &Self) {
         for new in &mut self.keys {
             if let Some(old) = older.keys.iter().find(|old| old.key.is_same(&new.key)) {
@@ -125,8 +125,8 @@ impl KeySet {
     }
 }
 
-impl Named {
-    /// RFC 7517. `alg` is read as text, because the key reader's own type does not know `Ed25519` and `ES512`.
+impl PublishedKey {
+    /// Parses a JWK (RFC 7517). `alg` is read as text, because the type in `jsonwebtoken` does not know `Ed25519` and `ES512`.
     fn read(jwk: &Json<'_>, allowed: &Algorithms) -> Result<Self, &'static str> {
         let Json::Object(jwk) = jwk else {
             return Err("not an object");
@@ -152,7 +152,7 @@ impl Named {
             parameters.map_err(|_| "key type or parameters unknown")?;
         let (key_type, material) = material(&parameters)?;
         let only = match text("alg")? {
-            Some(name) => Some(Algorithm::named(name).ok_or("for an algorithm we do not know")?),
+            Some(name) => Some(Algorithm::named(name).ok_or("for an unknown algorithm")?),
             None => None,
         };
         let verifiers: Vec<_> = allowed
@@ -178,7 +178,7 @@ impl Named {
 }
 
 impl Key {
-    /// Whether it has left its issuer's set.
+    /// Whether the key has left its issuer's key set.
     pub(crate) fn is_retired(&self) -> bool {
         self.retired.load(Ordering::Acquire)
     }
@@ -209,14 +209,14 @@ impl std::fmt::Debug for Key {
     }
 }
 
-/// Why a fetched set is as good as none.
+/// The reason why a fetched document gives no keys.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoUsableKeys {
     #[error("the key set cannot be read")]
     Unreadable(#[from] Unreadable),
     #[error("the document has no `keys` array")]
     NotAKeySet,
-    #[error("the key set has no key we can use")]
+    #[error("the key set has no usable key")]
     NoneUsable,
 }
 
@@ -230,7 +230,7 @@ fn material(parameters: &AlgorithmParameters) -> Result<(KeyType, Material), &'s
             );
             let bits = n.len() * 8 - n.first().map_or(0, |byte| byte.leading_zeros() as usize);
             if !RSA_BITS.contains(&bits) {
-                return Err("an RSA key of a length we do not trust");
+                return Err("an RSA key shorter than 2048 or longer than 8192 bits");
             }
             Ok((KeyType::Rsa, Material::Rsa { n, e }))
         }
@@ -239,7 +239,7 @@ fn material(parameters: &AlgorithmParameters) -> Result<(KeyType, Material), &'s
                 EllipticCurve::P256 => (KeyType::P256, 32),
                 EllipticCurve::P384 => (KeyType::P384, 48),
                 EllipticCurve::P521 => (KeyType::P521, 66),
-                _ => return Err("a curve we do not know"),
+                _ => return Err("an unknown curve"),
             };
             let (x, y) = (number(&curve.x)?, number(&curve.y)?);
             if x.len() != width || y.len() != width {
@@ -255,14 +255,14 @@ fn material(parameters: &AlgorithmParameters) -> Result<(KeyType, Material), &'s
             x,
             ..
         }) => Ok((KeyType::Ed25519, Material::Point(number(x)?))),
-        _ => Err("a key type we do not use"),
+        _ => Err("an unsupported key type"),
     }
 }
 
-/// SEC 1 §2.3.3.
+/// The first byte of an uncompressed point (SEC 1 §2.3.3).
 const UNCOMPRESSED: u8 = 4;
 
-/// Some servers write the sign byte of a DER integer into `n`; the verifier refuses it.
+/// Removes leading zeros: some servers write the sign byte of a DER integer into `n`, and the verifier refuses that.
 fn without_leading_zeros(number: Vec<u8>) -> Vec<u8> {
     let zeros = number.iter().take_while(|&&byte| byte == 0).count();
     number.get(zeros..).unwrap_or_default().to_vec()

@@ -1,11 +1,11 @@
-//! Signed JSON, whatever it says (RFC 7515 to 7519, RFC 8037): this room knows no access token.
+//! Signed JSON of any type (RFC 7515 to 7519, RFC 8037). This room does not know access tokens.
 //!
-//! `jws` cuts a compact form, `json` reads its parts strictly, `key_set` checks a signature by an `algorithm`, and
-//! `signing_key` signs for us with a `key_pair`.
+//! `jws` splits the compact form, `json` parses its parts strictly, `key_set` verifies a signature by an `algorithm`, and
+//! `signing_key` signs with a `key_pair`.
 //!
-//! Signatures are checked by aws-lc-rs directly. The crate `jsonwebtoken` reads keys for us, but its `decode` would pass
-//! a token whose `iss` or `aud` is absent or of the wrong type, and its backend features are not ours to turn on: two of
-//! them in one dependency tree make every use panic.
+//! Signatures are verified by aws-lc-rs directly. The crate `jsonwebtoken` only parses public keys: its `decode` would accept
+//! a token whose `iss` or `aud` is absent or of the wrong type, and a library must not enable one of its backend features,
+//! since two of them in one dependency tree make every use panic.
 
 mod algorithm;
 mod json;

@@ -1,4 +1,4 @@
-//! A private key of ours, and what it signs.
+//! A private key of this resource server, which signs client assertions.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use super::algorithm::Algorithm;
 use super::json::Object;
 use super::key_pair::KeyPair;
 
-/// A private key, and how it signs.
+/// A private key, with its algorithm and `kid`.
 pub(crate) struct SigningKey {
     pair: KeyPair,
     algorithm: Algorithm,
@@ -21,7 +21,8 @@ pub(crate) struct SigningKey {
 }
 
 impl SigningKey {
-    /// Reads PEM (PKCS#8, PKCS#1 or SEC 1) or a private JWK. What is named wins over what a JWK says itself.
+    /// Parses PEM (PKCS#8, PKCS#1 or SEC 1) or a private JWK. A given `algorithm` or `key_id` takes precedence over that in the
+    /// JWK. The error says what is wrong with the text.
     pub(crate) fn read(
         text: &str,
         algorithm: Option<Algorithm>,
@@ -31,13 +32,13 @@ impl SigningKey {
             let jwk = Object::read(text.as_bytes()).map_err(|_| "it is neither PEM nor a JWK")?;
             let named = match jwk.text_of("alg") {
                 Some(name) => {
-                    Some(Algorithm::named(name).ok_or("its alg is none we can sign with")?)
+                    Some(Algorithm::named(name).ok_or("its alg is not supported for signing")?)
                 }
                 None => None,
             };
             let own_id = jwk.text_of("kid").map(str::to_owned);
             (
-                KeyPair::of_jwk(&jwk).ok_or("it is no private JWK we can sign with")?,
+                KeyPair::of_jwk(&jwk).ok_or("it is not a private JWK of a supported type")?,
                 named,
                 own_id,
             )
@@ -45,7 +46,7 @@ impl SigningKey {
             let der = PrivateKeyDer::from_pem_slice(text.as_bytes());
             let der = der.map_err(|_| "it is neither a private key in PEM nor a JWK")?;
             (
-                KeyPair::of_der(&der).ok_or("it is no RSA, EC or Ed25519 key we can sign with")?,
+                KeyPair::of_der(&der).ok_or("it is not a supported RSA, EC or Ed25519 key")?,
                 None,
                 None,
             )
@@ -54,7 +55,7 @@ impl SigningKey {
             .or(named)
             .unwrap_or_else(|| pair.usual_algorithm());
         if algorithm.key_type() != pair.key_type() {
-            return Err("the algorithm is not for such a key");
+            return Err("the algorithm does not fit this type of key");
         }
         Ok(Self {
             pair,
@@ -63,7 +64,7 @@ impl SigningKey {
         })
     }
 
-    /// A JWT with these claims; `None` only where the cryptography fails.
+    /// Signs a JWT with these claims. `None` only if the cryptography fails.
     pub(crate) fn jwt(&self, claims: &Value) -> Option<String> {
         let mut header = json!({ "alg": self.algorithm.name(), "typ": "JWT" });
         if let (Some(key_id), Some(members)) = (&self.key_id, header.as_object_mut()) {
@@ -76,7 +77,7 @@ impl SigningKey {
     }
 }
 
-/// A `jti` that no other JWT has: 128 random bits.
+/// Makes a unique `jti`: 128 random bits. `None` only if the system has no randomness to give.
 pub(crate) fn unique_id() -> Option<String> {
     let mut unique = [0; 16];
     rand::fill(&mut unique).ok()?;
@@ -203,7 +204,7 @@ mod tests {
         jwk.as_object_mut().unwrap().remove("qi");
         assert_eq!(
             algorithm_of(&jwk.to_string()),
-            Err("it is no private JWK we can sign with")
+            Err("it is not a private JWK of a supported type")
         );
     }
 

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::call::Head;
 use crate::refusal::{Reason, Refusal};
 use crate::resource_uri::ResourceUri;
-use crate::seal::{Owner, Purpose, Seal, SealingKey, Unopened};
+use crate::seal::{Owner, Purpose, Seal, SealError, SealingKey};
 use crate::token::Principal;
 
 static SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -98,7 +98,7 @@ impl SessionIds {
             .seal
             .open(Purpose::Session, owner_of(caller), sealed.as_bytes())
             .map_err(refused)?;
-        let id = HeaderValue::from_bytes(id).map_err(|_| refused(Unopened::Unsealed))?;
+        let id = HeaderValue::from_bytes(id).map_err(|_| refused(SealError::NoSeal))?;
         Ok(OpenedSession(Some(id)))
     }
 
@@ -144,10 +144,10 @@ fn is_session_id(id: &[u8]) -> bool {
 }
 
 /// Makes a refusal without the id: a reader of the log could use the session with it.
-fn refused(why: Unopened) -> Refusal {
+fn refused(why: SealError) -> Refusal {
     let (reason, got) = match why {
-        Unopened::Unsealed => (Reason::SessionUnknown, "Mcp-Session-Id: without a seal"),
-        Unopened::NotOwned => (
+        SealError::NoSeal => (Reason::SessionUnknown, "Mcp-Session-Id: without a seal"),
+        SealError::NotOwned => (
             Reason::SessionNotOwned,
             "Mcp-Session-Id: sealed for another caller, or by another key",
         ),

@@ -7,8 +7,8 @@ use super::verbs::{Appending, Store};
 use crate::clock::Timestamp;
 use crate::revocation::Revocation;
 
-/// Keeps nothing: the gate remembers its revocations by itself, and no other follows them. It spawns no task, so it
-/// needs no runtime.
+/// A store that does nothing: a gate remembers its own revocations, and here no replica follows them. It spawns no task, so
+/// it needs no runtime.
 pub(crate) struct LocalStore;
 
 impl Store for LocalStore {

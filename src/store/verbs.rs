@@ -1,4 +1,4 @@
-//! The verbs of a store.
+//! The operations of a store.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,12 +7,12 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::revocation::Revocation;
 
-/// What the replicas of a server share.
+/// The state that the replicas of a server share.
 pub(crate) trait Store: Send + Sync {
-    /// Appends a revocation to the log that all replicas follow. The entry is needed for the longest life of the tokens
-    /// concerned, and says when they were revoked: a replica that reads it late must not refuse newer tokens.
+    /// Appends a revocation to the log that all replicas follow. The entry is kept for `longest_life`, the longest life of
+    /// the tokens that it covers. It contains `revoked_at`, since a replica that reads it late must not refuse newer tokens.
     ///
-    /// Appending begins with the call, and the future only waits for the outcome: dropping it cancels nothing. A store
+    /// Appending begins with the call; the future only waits for the outcome, and dropping it cancels nothing. A store
     /// that has to wait for a network does so in a task of its own.
     fn append(
         &self,
@@ -24,6 +24,6 @@ pub(crate) trait Store: Send + Sync {
 
 pub(crate) type Appending = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
 
-/// Why the other replicas were not told. The local store tells none, so it cannot fail.
+/// The reason why the other replicas were not told. The local store tells none, so it cannot fail.
 #[derive(Debug)]
 pub(crate) enum StoreError {}

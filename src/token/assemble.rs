@@ -1,4 +1,4 @@
-//! From what is configured to the verifier at work.
+//! Makes the verifier from its specs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,21 +19,21 @@ use crate::jose::KeySet;
 use crate::resource_uri::ResourceUri;
 use crate::seal::Seal;
 
-/// What a configuration says of tokens and their issuers.
+/// The part of a configuration that is about tokens and their issuers.
 pub(crate) struct VerifierSpec {
     pub(crate) resource: Arc<ResourceUri>,
     pub(crate) issuers: Vec<IssuerSpec>,
-    /// How long what issuers publish lives.
+    /// How long documents of issuers live.
     pub(crate) lifetimes: Lifetimes,
-    /// What the good tokens that are remembered may weigh, and for how long they are.
+    /// How much memory the cache of valid tokens may take, and how long it keeps one.
     pub(crate) verified_bytes: u64,
     pub(crate) verified_for: Duration,
-    /// For how long an introspection response is believed that says a token is active, and one that says it is not.
+    /// How long the cache keeps an introspection response: with an active token, and with an inactive one.
     pub(crate) active_for: Duration,
     pub(crate) inactive_for: Duration,
 }
 
-/// What a configuration says of one issuer.
+/// The part of a configuration that is about one issuer.
 pub(crate) struct IssuerSpec {
     pub(crate) name: Arc<str>,
     pub(crate) rules: TokenRules,
@@ -41,13 +41,13 @@ pub(crate) struct IssuerSpec {
     pub(crate) introspection: Option<IntrospectionSpec>,
 }
 
-/// Keys that are here already, or where to fetch them.
+/// A fixed key set, or the place to fetch it from.
 pub(crate) enum KeysSpec {
     Fixed(KeySet),
     Fetched(Location),
 }
 
-/// Where and how an issuer's tokens are introspected.
+/// The part of a configuration that is about introspection at one issuer.
 pub(crate) struct IntrospectionSpec {
     pub(crate) token_prefix: Option<String>,
     pub(crate) when: When,
@@ -55,7 +55,7 @@ pub(crate) struct IntrospectionSpec {
     pub(crate) client: Client,
 }
 
-/// What outlives a configuration.
+/// State that outlives a configuration.
 pub(crate) struct VerifierState {
     fetcher: Fetcher,
     pub(crate) clock: Clock,
@@ -75,8 +75,8 @@ impl VerifierState {
 }
 
 impl Verifier {
-    /// Makes a verifier, which keeps what issuers published for an earlier one where nothing about them has changed. `None`
-    /// only where the system has no randomness to give.
+    /// Makes a verifier. It takes over the documents that an `earlier` verifier fetched, if their issuer is configured as
+    /// before. `None` only if the system has no randomness to give.
     pub(crate) fn assemble(
         spec: VerifierSpec,
         state: &VerifierState,
@@ -114,7 +114,7 @@ impl Verifier {
     }
 }
 
-/// What all issuers share.
+/// The parts that all issuers share.
 struct Assembly<'a> {
     resource: Arc<ResourceUri>,
     lifetimes: Lifetimes,
@@ -184,7 +184,7 @@ impl<'a> Assembly<'a> {
         Arc::new(Source::fixed(item, self.lifetimes.clone(), clock))
     }
 
-    /// What the earlier configuration fetched from the same place, or what will be fetched.
+    /// Returns the source of the earlier configuration if it fetches from the same place, and otherwise a new one.
     fn fetched<F: Fetch>(
         &self,
         fetch: F,

@@ -1,8 +1,7 @@
-//! Tokens looked at before, so that a token seen twice costs one hash and one look-up.
+//! Caches of tokens that were verified before, so that a known token costs one MAC and one look-up.
 //!
-//! Good ones and refused ones are remembered apart, so that no garbage displaces what is good. What is
-//! remembered is judged at every hit by the same clock as a fresh token, and dies at once with the key that
-//! proved it.
+//! Valid and rejected tokens have a cache each, so that garbage cannot displace valid tokens. Every hit checks the expiry of
+//! its entry by the same clock as for a new token, and an entry ends at once with the key that proved its token.
 
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
@@ -20,23 +19,23 @@ use super::token_hash::TokenHash;
 use crate::clock::Timestamp;
 use crate::refusal::Refusal;
 
-/// What an entry costs besides the claims: the principal's parts, and moka's own bookkeeping. Measured.
+/// The memory that an entry takes besides its principal, mostly for moka's own bookkeeping. Measured.
 const ENTRY_OVERHEAD_BYTES: usize = 704;
 
-/// Tokens that were introspected and are not good; some 5 MiB, and 15 where all facts about them are long. More than these
+/// The most rejected tokens in the cache. That many take some 5 MiB, or 15 MiB if all facts about them are long. Further ones
 /// are introspected again.
 const MAX_REJECTED: u64 = 10_000;
 
-/// Of each fact about such a token. The log shows less.
+/// The most bytes of each fact about a rejected token. The log shows fewer.
 const MAX_FACT_BYTES: usize = 160;
 
-/// Tokens that are remembered to have been good; some 8 MiB.
+/// The most tokens in [`RecentlyGood`]. That many take some 8 MiB.
 const MAX_RECENTLY_GOOD: u64 = 50_000;
 
-/// A token that was good within this time is no stranger's.
+/// How long a token counts as known after it was valid.
 const RECENTLY: Duration = Duration::from_secs(60 * 60);
 
-/// The good tokens of one gate.
+/// The valid tokens of one gate.
 #[derive(Debug)]
 pub(crate) struct VerifiedCache {
     entries: Cache<Fingerprint, Arc<CacheEntry>, BuildHasherDefault<AlreadyHashed>>,
@@ -57,8 +56,8 @@ impl VerifiedCache {
         Self { entries, max_age }
     }
 
-    /// Who the token stands for, if that is still known. Fails when its keys are too old to tell, or it was
-    /// revoked.
+    /// Returns the principal of a cached token. Fails if the token was revoked, or if the keys of its issuer are too old to
+    /// be relied on.
     pub(super) fn get(
         &self,
         Fingerprinted { token, fingerprint }: Fingerprinted<'_>,
@@ -99,8 +98,8 @@ impl VerifiedCache {
     }
 }
 
-/// Tokens that were introspected and are not good, for a moment: each with its refusal, so that the log says the same of
-/// it again.
+/// Tokens that were introspected and rejected, for a short time. Each entry keeps its refusal, so that the log shows the same
+/// facts every time.
 #[derive(Debug)]
 pub(crate) struct RejectedCache {
     entries: Cache<Fingerprint, Rejected, BuildHasherDefault<AlreadyHashed>>,
@@ -142,8 +141,8 @@ impl RejectedCache {
     }
 }
 
-/// Introspected tokens that were good lately, by their hash. Nothing is allowed because of it: they only need not queue
-/// behind strangers' when they are introspected again.
+/// Introspected tokens that were valid lately, by their hash. An entry allows nothing: it only saves its token from queueing
+/// behind unknown ones when it is introspected again.
 #[derive(Debug)]
 pub(crate) struct RecentlyGood(Cache<TokenHash, Timestamp>);
 

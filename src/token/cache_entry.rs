@@ -1,4 +1,4 @@
-//! What is remembered of a good token, and how long that counts.
+//! The cache entry of a valid token, and the checks that every hit repeats.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,19 +11,19 @@ use crate::issuer::KeySource;
 use crate::jose::Key;
 use crate::refusal::Refusal;
 
-/// A token's verdict, and what it depends on.
+/// The principal of a verified token, and everything that ends its validity.
 #[derive(Debug)]
 pub(crate) struct CacheEntry {
     pub(crate) principal: Principal,
-    /// When the token itself is over, leeway included, or is to be introspected again.
+    /// When the token expires, leeway included, or must be introspected again.
     pub(crate) dies_at: Timestamp,
-    /// `None` for a token that was introspected instead.
+    /// `None` for an opaque token, which has no signature.
     pub(crate) proof: Option<KeyProof>,
-    /// The generation of revocations that it was last checked in.
+    /// The generation of revocations against which the token was last checked.
     pub(crate) revocation_generation: AtomicU64,
 }
 
-/// The key that signed.
+/// The key that signed a token, and the source of that key.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyProof {
     pub(crate) key: Arc<Key>,
@@ -31,13 +31,13 @@ pub(crate) struct KeyProof {
 }
 
 impl CacheEntry {
-    /// Whether it counts no more: its time is over, or its key has left the issuer's set.
+    /// Whether the entry is no longer valid: its time is over, or its key has left the issuer's key set.
     pub(super) fn is_over(&self, now: Timestamp) -> bool {
         let key = self.proof.as_ref().map(|proof| &proof.key);
         now >= self.dies_at || key.is_some_and(|key| key.is_retired())
     }
 
-    /// Fails when the issuer's keys are too old to tell whether it still counts.
+    /// Fails if the last key set of the issuer is so old that the key may have been withdrawn since.
     pub(super) fn check_keys(&self, now: Timestamp) -> Result<(), Refusal> {
         let Some(proof) = &self.proof else {
             return Ok(());
@@ -52,7 +52,7 @@ impl CacheEntry {
         })
     }
 
-    /// Fails when the token was revoked here since it was looked at last.
+    /// Fails if the token was revoked here since it was last checked.
     pub(super) fn check_revocations(
         &self,
         token: PresentedToken<'_>,

@@ -1,4 +1,4 @@
-//! Takes the token from `Authorization`: none, malformed and several are three different answers.
+//! Takes the token from `Authorization`. No token, a malformed one and several tokens are three different outcomes.
 
 use std::fmt;
 
@@ -7,27 +7,27 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::refusal::{Reason, Refusal};
 
-/// Longest token looked at. Real ones stay below 4 KiB; a longer one is a cookie pasted by mistake
-/// or an attempt to make us work.
+/// The longest token that is accepted. Real ones stay below 4 KiB; a longer one is a cookie pasted by mistake, or an attempt
+/// to waste our time.
 pub(crate) const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
-/// What was presented, taken off the head of its request: from then on only this has it.
+/// The credentials of a request. They are taken off its head, so that nothing else holds them from then on.
 pub(crate) struct Credentials {
     line: HeaderValue,
-    /// Where in the line the token begins, and how long it is.
+    /// The position of the token in the line, and its length.
     start: usize,
     length: usize,
 }
 
-/// A bearer token as presented: cut out of its header, and of a bearable length.
+/// A bearer token as presented: a slice of its header, not longer than [`MAX_TOKEN_BYTES`].
 #[derive(Clone, Copy)]
 pub(crate) struct PresentedToken<'a>(&'a [u8]);
 
 impl Credentials {
-    /// RFC 6750 §2.1: exactly one `Authorization: Bearer <token68>`. Query, body, cookies and trailers are never looked
-    /// at (OAuth 2.1 §5.1). `None` is a request without any `Authorization`: an empty one is a refusal.
+    /// Takes exactly one `Authorization: Bearer <token68>` (RFC 6750 §2.1). Tokens in query, body, cookies and trailers are
+    /// ignored (OAuth 2.1 §5.1). `None` is a request without any `Authorization`; an empty one is a refusal.
     pub(crate) fn take(headers: &mut HeaderMap) -> Result<Option<Self>, Refusal> {
-        let is_several = {
+        let has_several = {
             let mut lines = headers.get_all(AUTHORIZATION).iter();
             if lines.next().is_none() {
                 return Ok(None);
@@ -37,7 +37,7 @@ impl Credentials {
         let Some(line) = headers.remove(AUTHORIZATION) else {
             return Ok(None);
         };
-        if is_several {
+        if has_several {
             return Err(Refusal::from(Reason::MultipleCredentials)
                 .expected("one Authorization line")
                 .got("several Authorization lines"));
@@ -73,8 +73,8 @@ impl fmt::Debug for Credentials {
 }
 
 impl<'a> PresentedToken<'a> {
-    /// A token that was presented, and found to be well-formed.
-    pub(super) fn again(text: &'a str) -> Self {
+    /// Wraps the text of a token that was presented and is [well-formed](Self::well_formed).
+    pub(super) fn of_well_formed(text: &'a str) -> Self {
         Self(text.as_bytes())
     }
 
@@ -82,12 +82,13 @@ impl<'a> PresentedToken<'a> {
         self.0
     }
 
-    /// The token, if it is written as one. Looking at every byte is for tokens that are not remembered.
+    /// Returns the token as text, if it is a `token68`. This looks at every byte, so it is done for tokens that are not in the
+    /// cache only.
     pub(crate) fn well_formed(self) -> Result<&'a str, Refusal> {
         match std::str::from_utf8(self.0) {
             Ok(text) if is_token68(self.0) => Ok(text),
             _ if self.0.contains(&b',') => Err(joined_by_a_comma()),
-            _ => Err(malformed("another text than one token behind Bearer")),
+            _ => Err(malformed("another text than one token after Bearer")),
         }
     }
 
@@ -103,7 +104,7 @@ impl<'a> PresentedToken<'a> {
             });
         };
         if credentials.first() == Some(&b'\t') {
-            return Err(malformed("a tab behind Bearer"));
+            return Err(malformed("a tab after Bearer"));
         }
         let spaces = credentials.iter().take_while(|&&byte| byte == b' ').count();
         let token = credentials
@@ -142,7 +143,8 @@ fn malformed(got: &str) -> Refusal {
         .got(format!("Authorization: {got}"))
 }
 
-/// Names the scheme only if it is known to be one: a client that leaves out `Bearer` writes its token there.
+/// The refusal of another scheme. It names the scheme only if it is a known one: a client that forgets `Bearer` writes its
+/// token in that place.
 fn wrong_scheme(line: &[u8]) -> Refusal {
     let is_boundary = |byte: Option<&u8>| byte.is_none_or(|byte| matches!(byte, b' ' | b'\t'));
     let scheme = SCHEMES.iter().find(|scheme| {
@@ -155,11 +157,11 @@ fn wrong_scheme(line: &[u8]) -> Refusal {
         .got(match scheme {
             Some(scheme) => format!("Authorization: {scheme}"),
             None if line.is_empty() => "Authorization: nothing".to_owned(),
-            None => "Authorization: no scheme that is known".to_owned(),
+            None => "Authorization: an unknown scheme".to_owned(),
         })
 }
 
-/// Schemes that clients send by mistake: some of IANA's registry, and what APIs without OAuth call theirs.
+/// Schemes that clients send by mistake: some of IANA's registry, and some that APIs without OAuth use.
 const SCHEMES: &[&str] = &[
     "ApiKey",
     "Basic",
@@ -173,19 +175,19 @@ const SCHEMES: &[&str] = &[
     "Token",
 ];
 
-/// What follows the scheme, where that is `Bearer`. It ends at the first blank. A tab is no separator (RFC 9110 §11.4
-/// has `1*SP`), but it must end the scheme here, or `Bearer<TAB>token` would read as a scheme that is not ours.
+/// Returns the text after the scheme if that is `Bearer`. The scheme ends at the first blank. A tab is no valid separator (RFC
+/// 9110 §11.4 has `1*SP`), but it must end the scheme here, or `Bearer<TAB>token` would read as another scheme.
 fn behind_bearer(line: &[u8]) -> Option<&[u8]> {
     let (scheme, credentials) = line.split_at_checked(b"bearer".len())?;
     let ends_there = matches!(credentials.first(), None | Some(b' ' | b'\t'));
     (ends_there && scheme.eq_ignore_ascii_case(b"bearer")).then_some(credentials)
 }
 
-/// RFC 9110 §11.2: `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.
+/// Whether the bytes are a `token68` (RFC 9110 §11.2): `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.
 fn is_token68(token: &[u8]) -> bool {
     let padding = token.iter().rev().take_while(|&&byte| byte == b'=').count();
     let body = token.get(..token.len() - padding).unwrap_or_default();
-    // Without a way out of the loop it is done for many bytes at a time.
+    // Without an early exit the compiler can check many bytes at a time.
     !body.is_empty()
         && body
             .iter()
@@ -193,7 +195,7 @@ fn is_token68(token: &[u8]) -> bool {
 }
 
 fn is_of_token68(byte: u8) -> bool {
-    // `+`, `-`, `.`, `/` and the digits stand in one row, but for the comma.
+    // The ASCII range from `+` to `9` contains `+`, `-`, `.`, `/`, the digits, and the comma, which is left out.
     let in_row = (byte.wrapping_sub(b'+') <= b'9' - b'+') & (byte != b',');
     let letter = (byte | 0x20).wrapping_sub(b'a') <= b'z' - b'a';
     in_row | letter | (byte == b'_') | (byte == b'~')

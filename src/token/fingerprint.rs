@@ -1,7 +1,7 @@
-//! What this process remembers a token by: a MAC of it, under a key that exists nowhere else.
+//! The cache key of a token: a MAC of it, under a random key that never leaves the process.
 //!
-//! A hit costs one MAC, and AES-GMAC takes a quarter of the time of SHA-256 where the processor helps with both, a
-//! twelfth where it helps with AES alone. What the log and revocations call a token is `token_hash`.
+//! A cache hit costs one MAC. AES-GMAC takes a quarter of the time of SHA-256 on a processor with instructions for both, and a
+//! twelfth on one with instructions for AES alone. The log and revocations know a token by its `token_hash` instead.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -13,16 +13,17 @@ use aws_lc_rs::rand;
 use super::credentials::PresentedToken;
 use crate::refusal::{Reason, Refusal};
 
-/// A token's MAC under the key of one configuration of one gate. Two tokens have the same with a chance below 2⁻¹¹⁰.
+/// The MAC of a token under the key of one configuration of one gate. Two tokens have the same MAC with a probability below
+/// 2⁻¹¹⁰.
 ///
-/// It can be compared and hashed, and nothing else: two MACs that someone knows give away the hash key, and with it a
-/// token that would hit another's entry.
+/// It can only be compared and hashed. An attacker who sees two MACs can compute the hash key, and then a token that hits the
+/// cache entry of another one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fingerprint([u8; FINGERPRINT_BYTES]);
 
 const FINGERPRINT_BYTES: usize = 16;
 
-/// A presented token, and what it is remembered by.
+/// A presented token, and its cache key.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fingerprinted<'a> {
     pub(super) token: PresentedToken<'a>,
@@ -34,12 +35,12 @@ pub(crate) struct FingerprintKey(Mac);
 
 enum Mac {
     Gmac(LessSafeKey),
-    /// In a FIPS build, where no IV may repeat under one key.
+    /// For a FIPS build: there, no IV may repeat under one key.
     Sha256(Context),
 }
 
 impl FingerprintKey {
-    /// A new key; `None` only where the system has no randomness to give.
+    /// Makes a random key. `None` only if the system has no randomness to give.
     pub(crate) fn random() -> Option<Self> {
         let mut key = [0; 16];
         rand::fill(&mut key).ok()?;
@@ -57,14 +58,15 @@ impl FingerprintKey {
         ))))
     }
 
-    /// Fails with a refusal, and never with some default: two tokens with one fingerprint would be one caller.
+    /// Computes the fingerprint of a token. A failure is a refusal and never a default value: two tokens with one fingerprint
+    /// would be taken for one caller.
     pub(crate) fn fingerprint<'a>(
         &self,
         token: PresentedToken<'a>,
     ) -> Result<Fingerprinted<'a>, Refusal> {
         let mac = match &self.0 {
             Mac::Gmac(key) => {
-                // Nothing is encrypted, and no MAC leaves the process: one nonce under one random key is enough.
+                // Nothing is encrypted, and no MAC leaves the process, so one nonce under one random key is safe.
                 let nonce = Nonce::assume_unique_for_key([0; NONCE_LEN]);
                 let tag =
                     key.seal_in_place_separate_tag(nonce, Aad::from(token.as_bytes()), &mut []);
@@ -93,7 +95,7 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// A part of a MAC under a secret key is as good a hash as any made of it.
+/// Hashes to a part of the MAC: under a secret key that is already a good hash.
 impl Hash for Fingerprint {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
@@ -101,7 +103,7 @@ impl Hash for Fingerprint {
     }
 }
 
-/// Takes the one number it is given for the hash.
+/// A hasher that returns the number it is given.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct AlreadyHashed(u64);
 
@@ -122,7 +124,7 @@ mod tests {
     use super::*;
 
     fn fingerprint(key: &FingerprintKey, token: &str) -> Fingerprint {
-        key.fingerprint(PresentedToken::again(token))
+        key.fingerprint(PresentedToken::of_well_formed(token))
             .unwrap()
             .fingerprint
     }

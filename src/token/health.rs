@@ -1,4 +1,4 @@
-//! Whether an issuer's tokens can be judged, for whoever asks without a token in hand.
+//! The health of a trusted issuer: can its tokens be verified?
 
 use std::error::Error;
 use std::sync::Arc;
@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::lookup::{Lookups, When};
 use super::profile::TrustedIssuer;
 
-/// How it stands with one trusted issuer. [`Toolgate::health`](crate::Toolgate::health) reports one for each.
+/// The health of one trusted issuer, at the time of the call. [`Toolgate::health`](crate::Toolgate::health) returns one for
+/// each.
 #[derive(Debug, Clone)]
 pub struct IssuerHealth {
     issuer: Arc<str>,
@@ -42,20 +43,20 @@ impl IssuerHealth {
         &self.issuer
     }
 
-    /// Whether its tokens can be judged: its keys are here, and not too old to be believed. If not, its tokens
-    /// wait for a fetch, and are answered with 503 where it fails.
+    /// Whether tokens of this issuer can be verified: its keys are known, and not too old to be relied on. If not, a
+    /// request with one of its tokens waits for a fetch, and is answered with 503 if that fails.
     ///
-    /// Of an issuer with introspection one way must be open, keys or introspection, and both where every token
-    /// is introspected. That introspection works is believed as soon as it is known where to ask, but for a
-    /// minute after a question that had no answer.
+    /// If the issuer's opaque tokens are introspected, keys or introspection must work; if all of its tokens are
+    /// introspected, both must. Introspection counts as working once its endpoint is known, except for a minute after an
+    /// introspection that had no answer.
     pub fn is_serving(&self) -> bool {
         self.is_serving
     }
 
-    /// Why no newer keys came of the last attempt, or no answer to the last introspection, for the operator.
-    /// Its [`source`](Error::source)s name each URL that was tried and what was wrong there.
+    /// The error of the last fetch of keys, or of an introspection in the last minute, for the operator. `None` if there
+    /// was none. Its [`source`](Error::source)s name each URL that was tried and what was wrong there.
     ///
-    /// An issuer can have a problem and be served all the same: the last good keys serve on for a while.
+    /// An issuer that has a problem may still be [serving](Self::is_serving): the last good keys stay in use for a while.
     pub fn problem(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
         self.problem.as_deref()
     }

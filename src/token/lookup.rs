@@ -1,4 +1,4 @@
-//! Introspects tokens: concurrent requests with one token share a look-up, and its outcome is remembered for a while.
+//! Introspects tokens. Concurrent requests with the same token share one look-up, and its outcome is cached.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,31 +21,31 @@ use crate::issuer::{
 use crate::jose::Object;
 use crate::refusal::{Reason, Refusal};
 
-/// How one issuer's tokens are introspected, and which of them just now.
+/// Introspects the tokens of one issuer, and keeps track of the look-ups under way.
 pub(crate) struct Lookups {
     spec: LookupSpec,
     under_way: SingleFlight<Fingerprint, Result<Principal, Refusal>>,
 }
 
-/// All that look-ups at an issuer need.
+/// Everything that look-ups at one issuer need.
 pub(crate) struct LookupSpec {
     pub(crate) issuer: Arc<TrustedIssuer>,
-    /// Only opaque tokens that begin like this are the issuer's.
+    /// The prefix of the issuer's opaque tokens; `None` if it has none.
     pub(crate) token_prefix: Option<String>,
     pub(crate) when: When,
-    /// For how long a response is believed.
+    /// How long a response with an active token is cached.
     pub(crate) active_for: Duration,
     pub(crate) introspector: Introspector,
     pub(crate) memory: Arc<TokenCaches>,
     pub(crate) clock: Clock,
 }
 
-/// Which tokens are introspected.
+/// The tokens of an issuer that are introspected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum When {
-    /// Those that only their issuer can read.
+    /// Opaque tokens, which only their issuer can read.
     Opaque,
-    /// JWTs too, once their signature held: a revocation is noticed as soon as what is remembered ends.
+    /// JWTs too, once their signature held. A revocation at the issuer takes effect when the cache entry ends.
     Always,
 }
 
@@ -54,11 +54,11 @@ pub(crate) enum When {
 pub(super) struct SignedClaims {
     pub(super) claims: Arc<Object<'static>>,
     pub(super) proof: KeyProof,
-    /// When the token is over by its own claims, leeway included.
+    /// When the token expires by its own claims, leeway included.
     pub(super) dies_at: Timestamp,
 }
 
-/// A look-up, in a task of its own.
+/// One look-up, which runs in a task of its own.
 struct Lookup {
     lookups: Arc<Lookups>,
     text: String,
@@ -91,7 +91,7 @@ impl Lookups {
         self.spec.token_prefix.as_deref()
     }
 
-    /// Whether an opaque token can be the issuer's: it must never be shown to a server that did not issue it.
+    /// Whether the issuer may have issued this opaque token. A token must never be sent to a server that did not issue it.
     pub(super) fn may_have_issued(&self, token: &str) -> bool {
         self.spec
             .token_prefix
@@ -99,7 +99,7 @@ impl Lookups {
             .is_none_or(|prefix| token.starts_with(prefix.as_str()))
     }
 
-    /// Whose token it is, by its issuer's response. Waits a bounded time.
+    /// Introspects a token and returns its principal. Waits at most [`MAX_WAIT`].
     pub(super) async fn look_up(
         self: &Arc<Self>,
         text: &str,
@@ -116,7 +116,7 @@ impl Lookups {
             .revocations
             .check_unread(&issuer.name, token.token, clock.now())?;
         let runtime = Handle::try_current().map_err(|_| IntrospectionFailure::NoRuntime)?;
-        // A stranger cannot make a token whose signature holds, or one that was good a moment ago.
+        // A stranger cannot make a token whose signature holds, or one that was valid a moment ago.
         let is_known = signed.is_some() || memory.recently_good.has(token.token, clock.now());
         let known = || memory.recall(token, clock.now()).transpose();
         let work = || {
@@ -154,7 +154,7 @@ impl Lookups {
                 refusal
             }
         })?;
-        // A caller that joined late may have asked after a revocation that the look-up was too early for.
+        // A request that joined the look-up late may have come after a revocation that the look-up did not see.
         memory
             .revocations
             .check(&principal, token.token, clock.now())?;
@@ -172,7 +172,7 @@ impl Lookup {
             is_known,
         } = self;
         let token = Fingerprinted {
-            token: PresentedToken::again(&text),
+            token: PresentedToken::of_well_formed(&text),
             fingerprint,
         };
         let LookupSpec {
@@ -185,7 +185,7 @@ impl Lookup {
         } = &lookups.spec;
         let asked_at = clock.now();
         let response = introspector.introspect(&text, asked_at).await?;
-        let (tells_the_end, now) = (response.claims.has("exp"), clock.now());
+        let (response_has_exp, now) = (response.claims.has("exp"), clock.now());
         let remember = |refusal: &Refusal| memory.reject(fingerprint, refusal, asked_at);
         let claims = signed.as_ref().map(|signed| &*signed.claims);
         let named = |refusal: Refusal| match claims {
@@ -197,11 +197,11 @@ impl Lookup {
             None if is_known => refusal.of(&issuer.name, None, None),
             None => refusal,
         };
-        let principal = judge(response, issuer, claims, token.token, now)
+        let principal = validate(response, issuer, claims, token.token, now)
             .map_err(named)
             .inspect_err(remember)?;
-        // The response is as old as the question, and nothing outlives its own end (RFC 7662 §4).
-        let told = principal.expiry().filter(|_| tells_the_end);
+        // The response counts from when the request was sent, and no entry outlives the token (RFC 7662 §4).
+        let told = principal.expiry().filter(|_| response_has_exp);
         let ends = [told, signed.as_ref().map(|signed| signed.dies_at)];
         let dies_at = ends
             .into_iter()
@@ -216,9 +216,9 @@ impl Lookup {
     }
 }
 
-/// Judges a response. Where the token's own claims are signed, what the response is silent about they say, and where
-/// both speak, the response is newer.
-fn judge(
+/// Validates a response. For a token with signed claims of its own, those fill in claims that the response leaves out; where
+/// both have a claim, that of the response is newer and counts.
+fn validate(
     response: IntrospectionResponse,
     issuer: &TrustedIssuer,
     signed: Option<&Object<'static>>,
@@ -242,7 +242,7 @@ fn judge(
         .validate(ClaimSource::Introspection, issuer, token, now);
     };
     let source = ClaimSource::Merged {
-        end_is_told: claims.has("exp"),
+        response_has_exp: claims.has("exp"),
     };
     let object = merged(signed, claims, issuer);
     let text = object.to_string();
@@ -253,10 +253,11 @@ fn judge(
     .validate(source, issuer, token, now)
 }
 
-/// Of claims that say one thing under several names the first counts, so all of them give way together.
+/// Puts the claims of a response over the signed ones. Scopes and the client may each be in one of several claims, of which the
+/// first counts, so a response that has one of them replaces them all.
 fn merged(
     signed: &Object<'static>,
-    told: Object<'static>,
+    response: Object<'static>,
     issuer: &TrustedIssuer,
 ) -> Object<'static> {
     let scope_claims: Vec<&str> = issuer
@@ -267,11 +268,11 @@ fn merged(
         .collect();
     let mut all = signed.clone();
     for names in [&scope_claims, CLIENT_CLAIMS] {
-        if names.iter().any(|name| told.has(name)) {
+        if names.iter().any(|name| response.has(name)) {
             all.retain(|name| !names.contains(&name));
         }
     }
-    all.retain(|name| !told.has(name));
-    all.extend(told);
+    all.retain(|name| !response.has(name));
+    all.extend(response);
     all
 }

@@ -1,5 +1,5 @@
-//! What a gate remembers of tokens: who the good ones stand for, which were refused a moment ago, and which
-//! were revoked here.
+//! Everything that a gate remembers of tokens: the principals of valid ones, the refusals of rejected ones, and
+//! revocations.
 
 use std::sync::Arc;
 
@@ -11,17 +11,17 @@ use super::revocations::Revocations;
 use crate::clock::Timestamp;
 use crate::refusal::{Refusal, RefusalKind};
 
-/// Belongs to one gate, and is never shared across resources: what is good for one is not for the other.
+/// The caches of one gate. They are never shared across resources: a token that is valid for one is not valid for another.
 pub(crate) struct TokenCaches {
     pub(crate) verified: VerifiedCache,
     pub(crate) rejected: RejectedCache,
-    /// These two outlive the configuration.
+    /// Outlives the configuration, as the revocations do.
     pub(crate) recently_good: Arc<RecentlyGood>,
     pub(crate) revocations: Arc<Revocations>,
 }
 
 impl TokenCaches {
-    /// What is known of the token already: whose it is, or that it was refused, or nothing.
+    /// Looks a token up in the caches: the principal of a valid one, the refusal of a rejected one, or `None`.
     pub(crate) fn recall(
         &self,
         token: Fingerprinted<'_>,
@@ -35,7 +35,7 @@ impl TokenCaches {
             .map_or(Ok(None), Err)
     }
 
-    /// Remembers a token that was found good, unless it was revoked here meanwhile.
+    /// Caches a valid token. Fails if it was revoked here in the meantime.
     pub(crate) fn keep(
         &self,
         token: Fingerprinted<'_>,
@@ -55,7 +55,7 @@ impl TokenCaches {
         Ok(())
     }
 
-    /// Remembers for a moment that a token is not good, by its issuer's response. An outage is not remembered.
+    /// Caches the refusal of a token that was introspected. A refusal because of an outage is not cached.
     pub(crate) fn reject(&self, token: Fingerprint, refusal: &Refusal, now: Timestamp) {
         if refusal.kind() == RefusalKind::InvalidToken {
             self.rejected.insert(token, refusal.clone(), now);

@@ -1,13 +1,13 @@
 //! Whose token is it? From the `Authorization` header to a [`Principal`].
 //!
-//! `credentials` reads the header, and `memory` knows tokens that were seen before (`cache`, by their `fingerprint`, and
-//! `recent` in front of it) or are revoked (`revocations`). `verify` walks the path of a new one: a JWT is verified by its
-//! signature, any other token is looked up at its issuer (`lookup`), and `claims` validates what it is said to be, by the
-//! issuer's `profile`.
+//! `credentials` reads the header. `memory` recalls tokens that were seen before (`cache`, by their `fingerprint`, with
+//! `recent` in front of it) or that are revoked (`revocations`). `verify` takes a new token the whole way: a JWT is verified
+//! by its signature, any other token is introspected at its issuer (`lookup`), and `claims` validates the claims by the
+//! rules of the issuer's `profile`.
 //!
-//! `assemble` makes the verifier of what is configured. `standing` verifies the token of a stream again, `health` tells
-//! whether an issuer's tokens can be judged, `token_hash` is what the log calls a token, and `unverified` what a token
-//! says of itself, for explanations.
+//! `assemble` makes the verifier from a configuration. `standing` verifies the token of a stream again. `health` reports
+//! whether an issuer's tokens can be verified. `token_hash` is a token's name in the log, and `unverified` reads a token
+//! that was not verified, for explanations.
 
 mod assemble;
 mod cache;

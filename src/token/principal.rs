@@ -1,4 +1,4 @@
-//! Who is asking: the verified caller, as handlers see it.
+//! The verified caller, as handlers see it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,11 +15,15 @@ use crate::grant::Grant;
 use crate::scope::Scopes;
 use crate::seal::{Owner, OwnerKind, Purpose, Seal};
 
-/// The caller behind a request, verified.
+/// The verified caller of a request.
 ///
-/// It sits in the extensions of every request that reaches the inner service, and nobody but the
-/// gate can make one. The token itself is not in it: a server that passes its caller's token on to
-/// another one lets that server act as the caller (the MCP specification forbids it).
+/// The gate puts it into the extensions of every request with a token that reaches the inner service. A request that was let
+/// in [without a token](crate::without_token) has none. Only a gate can make one.
+///
+/// It does not contain the token. A server that passes its caller's token on to another server lets that server act as the
+/// caller, which the MCP specification forbids. `Debug` shows issuer, subject, client and scopes, and no other claim.
+///
+/// A clone is cheap.
 ///
 /// ```
 /// # use toolgate::Principal;
@@ -37,7 +41,7 @@ pub(crate) struct PrincipalParts {
     pub(crate) request_prefix: Arc<str>,
     pub(crate) seal: Arc<Seal>,
     pub(crate) binding: Binding,
-    /// Of the token, where its claims do not name its owner, or have no id that the log can show.
+    /// The hash of the token; only if its claims name no owner, or have no id that the log can show.
     pub(crate) hash: Option<Box<TokenHash>>,
     pub(crate) subject: Option<String>,
     pub(crate) client_id: Option<String>,
@@ -51,8 +55,8 @@ pub(crate) struct PrincipalParts {
     pub(crate) claims: String,
 }
 
-/// What a scope costs besides its text: two counters, its place in a list that grows by doubling, and what
-/// the allocator rounds up. Measured.
+/// The memory that a scope takes besides its text: two counters, its place in a list that grows by doubling, and rounding by
+/// the allocator. Measured.
 const SCOPE_OVERHEAD_BYTES: usize = 64;
 
 impl Principal {
@@ -60,8 +64,10 @@ impl Principal {
         Self(Arc::new(facts))
     }
 
-    /// Who this is, to compare and to store; nothing where the token names neither a subject nor a
-    /// client, so that two such callers are never taken for one.
+    /// The identity of the caller, for comparing and storing. It is the same for all tokens of one caller.
+    ///
+    /// `None` if the token names neither a subject nor a client: two such callers cannot be told apart, so they must not be
+    /// taken for one.
     pub fn identity(&self) -> Option<Identity> {
         let (kind, name) = self.name()?;
         Some(Identity {
@@ -76,63 +82,66 @@ impl Principal {
         &self.0.issuer
     }
 
-    /// The `sub` claim. It means nothing without the [`issuer`](Self::issuer): two issuers may both
-    /// have a `42`. To compare or store callers, take [`identity`](Self::identity).
+    /// The `sub` claim. It is unique only together with the [`issuer`](Self::issuer): two issuers may both have a `42`. To
+    /// compare or store callers, use [`identity`](Self::identity).
     pub fn subject(&self) -> Option<&str> {
         self.0.subject.as_deref()
     }
 
-    /// The OAuth client that holds the token.
+    /// The OAuth client to which the token was issued. `None` if no claim names it.
     pub fn client_id(&self) -> Option<&str> {
         self.0.client_id.as_deref()
     }
 
-    /// Whether the token stands for the client itself and no user: its subject is the client, or it
-    /// has no subject at all.
+    /// Whether the token represents the client itself and no user: its subject is the client, or it has no subject. `false`
+    /// for a token that names neither.
     pub fn is_machine(&self) -> bool {
         self.0.is_machine
     }
 
-    /// Who acts on the subject's behalf (RFC 8693 `act`): the outermost actor, the only one that counts.
+    /// The party that acts on behalf of the subject: the outermost actor of the `act` claim (RFC 8693 §4.1), the only one that
+    /// may be considered. `None` without delegation.
     pub fn actor(&self) -> Option<&str> {
         self.0.actor.as_deref()
     }
 
-    /// What the token grants, as its issuer wrote it.
+    /// The scopes that the token grants, as its issuer wrote them: without those that a [`ScopeMap`](crate::ScopeMap) derives by
+    /// `implies`.
     pub fn scopes(&self) -> &Scopes {
         &self.0.scopes
     }
 
-    /// Whom the token is for: never empty, but where the operator allowed tokens without audience.
+    /// The token's audiences. Empty only if the operator allows tokens without one.
     pub fn audience(&self) -> impl Iterator<Item = &str> {
         self.0.audience.iter().map(String::as_str)
     }
 
-    /// When the token expires. A JWT always says; an issuer that is asked about an opaque token need not.
+    /// When the token expires, without leeway. `None` only for an introspected opaque token whose issuer does not tell.
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.0.expires_at.map(Timestamp::to_system_time)
     }
 
-    /// The `jti` claim.
+    /// The `jti` claim: the id of the token, which not every issuer sets.
     pub fn token_id(&self) -> Option<&str> {
         self.0.token_id.as_deref()
     }
 
-    /// All claims, read as a type of yours: those of the JWT, or what the issuer said when it was asked. Members your type does not name are passed over.
+    /// Deserialises the claims: those of the JWT, of the introspection response, or of both, where that of the response
+    /// counts. Claims that the type does not name are ignored. Each call parses the claims anew.
     ///
     /// # Errors
-    /// When the claims do not fit the type.
+    /// If the claims do not fit the type: a required one is absent, or one is of another type.
     pub fn claims<T: DeserializeOwned>(&self) -> Result<T, ClaimsError> {
         serde_json::from_str(&self.0.claims).map_err(ClaimsError)
     }
 
-    /// Binds what a client is given to keep, and brings back, to this caller: a task's id, a `requestState`, a
-    /// subscription's id. [`open`](Self::open) takes it from the same caller alone, whichever of their tokens they
-    /// come with; of one whose token names neither a subject nor a client, with that token alone.
+    /// Seals a value that a client keeps and sends back, such as a task id, a `requestState` or a subscription id, so that only
+    /// this caller can use it. [`open`](Self::open) returns the payload for the same caller with any of its tokens; if the
+    /// token names neither a subject nor a client, with that token only.
     ///
-    /// What is sealed for one purpose does not open for another. The payload is not encrypted: whoever is given it can
-    /// read it, and nobody can change it. It does not expire: write into it what is to hold of it, such as a time.
-    /// It is as good as the key: see [`Sessions::key`](crate::Sessions::key).
+    /// A value that was sealed for one purpose does not open for another, nor at the gate of another resource. The payload is
+    /// authenticated and not encrypted: the client can read it, and cannot change it. It does not expire: put a time into the
+    /// payload if it should. It opens as long as the key is in use: see [`Sessions::key`](crate::Sessions::key).
     ///
     /// ```
     /// # use toolgate::Principal;
@@ -140,7 +149,7 @@ impl Principal {
     ///     principal.seal("task", &task.to_be_bytes())
     /// }
     ///
-    /// /// The task's number; nothing where it is not theirs.
+    /// /// The number of a task of this caller; `None` for any other id.
     /// fn find(principal: &Principal, id: &str) -> Option<u64> {
     ///     principal.open("task", id)?.try_into().ok().map(u64::from_be_bytes)
     /// }
@@ -155,8 +164,10 @@ impl Principal {
         sealed
     }
 
-    /// What was [sealed](Self::seal) for this caller and purpose. Nothing, where it is anything else: why is
-    /// nobody's business.
+    /// Returns the payload that was [sealed](Self::seal) for this caller and purpose.
+    ///
+    /// `None` for anything else: it was sealed for another caller, purpose or resource, with a key that is no longer in use, or
+    /// not at all. The reason is deliberately not told apart.
     pub fn open(&self, purpose: &str, sealed: &str) -> Option<Vec<u8>> {
         let text = self
             .0
@@ -172,7 +183,7 @@ impl Principal {
         }
     }
 
-    /// What the log calls the token: its `jti`, or else the beginning of its hash.
+    /// The token's id in the log: its `jti`, or else the beginning of its hash.
     pub(crate) fn logged_token_id(&self) -> String {
         let jti = self.token_id().filter(|jti| is_shown_whole(jti));
         match (jti, &self.0.hash) {
@@ -181,7 +192,7 @@ impl Principal {
         }
     }
 
-    /// For whom something of theirs is sealed.
+    /// The owner of values that are sealed for this caller.
     pub(crate) fn owner(&self) -> Owner<'_> {
         let (kind, name) = match self.name() {
             Some((Kind::User, name)) => (OwnerKind::User, name.as_bytes()),
@@ -217,7 +228,7 @@ impl Principal {
         self.0.issued_at
     }
 
-    /// Roughly how many bytes it holds on to.
+    /// The approximate memory that the principal takes, in bytes.
     pub(crate) fn weight(&self) -> usize {
         let facts = &*self.0;
         let texts = [
@@ -245,7 +256,7 @@ impl Principal {
     }
 }
 
-/// Names who it is, and shows no claim: claims are personal data, and logs are not the place for them.
+/// Shows the caller and no other claim: claims are personal data, and do not belong in logs.
 impl fmt::Debug for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Principal")
@@ -257,10 +268,10 @@ impl fmt::Debug for Principal {
     }
 }
 
-/// Who a caller is, across tokens: (issuer, subject) for a user, (issuer, client) for a machine.
+/// The identity of a caller across its tokens: issuer and subject of a user, issuer and client of a machine.
 ///
-/// Two issuers' subjects never collide, nor does a user with the client that happens to have its name.
-/// A refreshed token of the same caller has the same identity.
+/// Use it to compare callers, and as a key to store data under. Subjects of two issuers never collide, nor does a user with a
+/// client of the same name. A refreshed token of the same caller has the same identity.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identity {
     issuer: Arc<str>,
@@ -269,17 +280,18 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The issuer whose word it is.
+    /// The issuer that issued the tokens of this caller.
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// Whether it is a client on its own, and no user.
+    /// Whether the caller is a client itself and no user.
     pub fn is_machine(&self) -> bool {
         self.kind == Kind::Machine
     }
 
-    /// The subject, or for a machine the client id. To store an identity, store all three.
+    /// The subject of a user, or the client id of a machine. It is unique only together with [`issuer`](Self::issuer) and
+    /// [`is_machine`](Self::is_machine): store all three.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -291,7 +303,9 @@ enum Kind {
     Machine,
 }
 
-/// The claims do not fit the type they were asked for as.
+/// The error of [`Principal::claims`]: the claims do not fit the requested type.
+///
+/// Its [`source`](std::error::Error::source) says which claim does not fit, and may quote its value.
 #[derive(Debug, thiserror::Error)]
-#[error("the claims do not have the shape asked for")]
+#[error("the claims do not fit the requested type")]
 pub struct ClaimsError(#[source] serde_json::Error);

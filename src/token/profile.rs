@@ -1,4 +1,4 @@
-//! An authorization server we believe, with its quirks as data.
+//! A trusted authorization server, with its peculiarities as data.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,35 +8,35 @@ use crate::jose::Algorithms;
 use crate::resource_uri::ResourceUri;
 use crate::seal::Seal;
 
-/// One trusted issuer: what its tokens must look like, and where its keys are.
+/// One trusted issuer: the rules for its tokens, and the source of its keys.
 pub(crate) struct TrustedIssuer {
-    /// Compared with `iss` code point by code point.
+    /// The identifier of the issuer, which `iss` must equal code point by code point.
     pub(crate) name: Arc<str>,
     pub(crate) resource: Arc<ResourceUri>,
     pub(crate) rules: TokenRules,
     pub(crate) keys: Arc<KeySource>,
-    /// What its principals seal with.
+    /// The seal for its principals.
     pub(crate) seal: Arc<Seal>,
 }
 
-/// What an issuer's tokens must look like, and how they are read.
+/// The rules for the tokens of one issuer.
 pub(crate) struct TokenRules {
     pub(crate) algorithms: Algorithms,
-    /// Accepted besides the resource, exactly as written.
+    /// Audiences that are accepted besides the resource, exactly as written.
     pub(crate) audiences: Vec<String>,
     pub(crate) profile: Profile,
     pub(crate) scope_claims: Vec<String>,
     pub(crate) leeway: Duration,
-    /// What clients must put before a scope to ask for it.
+    /// The prefix that clients must add to a scope when they request it.
     pub(crate) request_prefix: Arc<str>,
-    /// Clients whose tokens may come without any audience: a weaker binding, named by the operator.
+    /// Clients whose tokens need no audience. That is weaker, so the operator has to name them.
     pub(crate) unbound_clients: Vec<String>,
-    /// What stands behind the client's id in the subject of a client on its own.
+    /// The suffix that follows the client id in the subject of a machine's token; empty if there is none.
     pub(crate) machine_suffix: &'static str,
 }
 
 impl TrustedIssuer {
-    /// Whether a token stands for the client itself: its subject is the client, or it has no subject at all.
+    /// Whether a token represents the client itself: its subject is the client, or it has no subject.
     pub(crate) fn is_machine(&self, subject: Option<&str>, client_id: Option<&str>) -> bool {
         let is_client =
             |subject: &str, client| subject.strip_suffix(self.rules.machine_suffix) == Some(client);
@@ -51,13 +51,13 @@ impl TrustedIssuer {
     }
 }
 
-/// How much of RFC 9068 a token must keep to.
+/// How strictly tokens must follow RFC 9068.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Profile {
-    /// `typ` may be `JWT` or absent, as many servers have it; ID tokens are recognised by their claims.
+    /// `typ` may be `JWT` or absent, as it is with many servers; ID tokens are recognised by their claims.
     Compatible,
-    /// `typ` says `at+jwt`, and nothing more is asked.
+    /// `typ` must be `at+jwt`; nothing else is required.
     Typed,
-    /// `typ` says `at+jwt`, and `sub`, `client_id`, `iat` and `jti` are there.
+    /// `typ` must be `at+jwt`, and `sub`, `client_id`, `iat` and `jti` must be present.
     Rfc9068,
 }

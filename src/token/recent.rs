@@ -1,7 +1,7 @@
-//! The good tokens that each thread saw last, in front of the cache that all threads share.
+//! A small cache for each thread, in front of the cache of valid tokens that all threads share.
 //!
-//! Every look-up in moka writes to one queue of all threads, which costs more than the look-up itself, and twice as much
-//! on a second core. Most requests present a token that their thread saw a moment ago, and need not go there.
+//! Every look-up in moka writes to one queue that all threads share. That costs more than the look-up itself, and twice as
+//! much with a second core. Most requests present a token that their thread saw a moment ago, and need no look-up there.
 
 use std::array;
 use std::cell::RefCell;
@@ -11,31 +11,32 @@ use std::sync::{Arc, Weak};
 use super::cache_entry::CacheEntry;
 use super::fingerprint::{AlreadyHashed, Fingerprint};
 
-/// Tokens of each thread.
+/// The number of tokens that each thread keeps.
 const SLOTS: usize = 64;
 
-/// Of so many look-ups one goes on to the cache, so that it knows which tokens are in use.
+/// One in this many look-ups goes on to the shared cache, so that it knows which tokens are in use.
 const PASSED_ON: u32 = 64;
 
 thread_local! {
     static RECENT: RefCell<Recent<CacheEntry>> = RefCell::new(Recent::new());
 }
 
-/// Holds entries weakly: what the cache has dropped is gone, so that its bound is the bound of both. Fingerprints are
-/// made under a key of each configuration, so no slot fits another gate or an earlier configuration.
+/// Holds entries of the shared cache weakly: an entry that the cache drops is gone here too, so the bound of the cache holds
+/// for both. Each configuration makes fingerprints with a key of its own, so a slot never fits another gate or an earlier
+/// configuration.
 struct Recent<T> {
     slots: [Option<(Fingerprint, Weak<T>)>; SLOTS],
     look_ups: u32,
 }
 
-/// The entry, if this thread saw it lately. It must be judged like one that comes from the cache.
+/// Returns the entry if this thread saw it lately. It needs the same checks as one from the shared cache.
 pub(super) fn get(token: &Fingerprint) -> Option<Arc<CacheEntry>> {
-    // A thread that ends has none.
+    // A thread that is ending has no storage any more.
     let entry = RECENT.try_with(|recent| recent.try_borrow_mut().ok()?.get(token));
     entry.ok().flatten()
 }
 
-/// Remembers an entry of the cache in the place of another one.
+/// Keeps an entry of the shared cache, in place of another one.
 pub(super) fn put(token: Fingerprint, entry: &Arc<CacheEntry>) {
     let _ = RECENT.try_with(|recent| {
         if let Ok(mut recent) = recent.try_borrow_mut() {
@@ -44,7 +45,7 @@ pub(super) fn put(token: Fingerprint, entry: &Arc<CacheEntry>) {
     });
 }
 
-/// Forgets an entry that counts no more. Other threads may still find it, and judge it as this one did.
+/// Drops an entry that is no longer valid. Other threads may still find it; their checks reject it too.
 pub(super) fn forget(token: &Fingerprint) {
     let _ = RECENT.try_with(|recent| {
         if let Ok(mut recent) = recent.try_borrow_mut() {
@@ -99,7 +100,7 @@ mod tests {
         let key = FingerprintKey::random().unwrap();
         let fingerprint = |number: usize| {
             let token = number.to_string();
-            key.fingerprint(PresentedToken::again(&token))
+            key.fingerprint(PresentedToken::of_well_formed(&token))
                 .unwrap()
                 .fingerprint
         };

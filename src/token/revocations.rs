@@ -1,4 +1,4 @@
-//! Refuses tokens that were revoked at this gate, although they are still good by their signature or their issuer.
+//! Refuses tokens that were revoked at this gate, although their signature holds or their issuer says that they are active.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,43 +17,44 @@ use crate::refusal::{Reason, Refusal};
 use crate::revocation::{Revocation, RevocationKind};
 use crate::store::{Appending, LocalStore, Store, StoreError};
 
-/// The revocations of one gate, in its own memory. The store is how its replicas are told of them.
+/// The revocations of one gate, in its own memory. The store tells its replicas.
 pub(crate) struct Revocations {
-    /// Counts the revocations: a token that was checked at this count need not be checked again.
+    /// The number of revocations so far. A token that was checked at this number need not be checked again.
     generation: AtomicU64,
     entries: RwLock<HashMap<Revocation, Revoked>>,
     /// Wakes the streams, so that each is checked against the new revocation.
     added: Notify,
-    /// How far ahead of our clock accepted tokens were dated at most, in milliseconds.
+    /// How far in the future the `iat` of an accepted token has been at most, in milliseconds.
     furthest_ahead: AtomicU64,
     store: Arc<dyn Store>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Revoked {
-    /// Tokens dated until then are concerned.
+    /// Tokens with an `iat` up to this time are covered.
     dated_until: Timestamp,
-    /// Every token concerned has expired by then.
+    /// The time by which every covered token has expired, so that the entry can be dropped.
     until: Timestamp,
 }
 
-/// Why a revocation failed. With either of these it is not in force, and the tokens concerned are accepted as before.
+/// The error of [`Toolgate::revoke`](crate::Toolgate::revoke). The revocation is not in force, and the tokens that it names are
+/// accepted as before.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RevocationError {
-    /// The gate does not trust the issuer in the first place, or its name is spelt otherwise.
-    #[error("{0} is none of the issuers this gate trusts: write it exactly as configured")]
+    /// The gate does not trust this issuer, or its name is written differently in the configuration.
+    #[error("this gate does not trust the issuer {0}: write it exactly as configured")]
     UnknownIssuer(String),
-    /// So many are remembered already, and none of them is over.
-    #[error("{MAX_REVOCATIONS} revocations are remembered, and none of them is over yet")]
+    /// The gate holds 100,000 revocations already, and none of them has ended.
+    #[error("there are {MAX_REVOCATIONS} revocations already, and none of them has ended")]
     Full,
 }
 
-/// Revocations that are remembered at once.
+/// The most revocations in force at once.
 const MAX_REVOCATIONS: usize = 100_000;
 
-/// How much later than the revocation a token may be dated and still be older than it: clocks differ, and
-/// seconds are whole. It is more where tokens were seen that were dated further ahead.
+/// How far after the revocation the `iat` of a covered token may be. Clocks differ and seconds are whole, so such a token may
+/// still be older than the revocation. The margin grows with the furthest future `iat` that was accepted.
 const REVOCATION_DOUBT: Duration = Duration::from_secs(60);
 
 impl Default for Revocations {
@@ -73,7 +74,8 @@ impl Revocations {
         }
     }
 
-    /// Puts a revocation in force here, before the first await, and then tells the replicas.
+    /// Puts a revocation in force here, before the first await, and then tells the replicas. Fails if it cannot be put in
+    /// force.
     pub(super) async fn revoke(
         &self,
         revocation: Revocation,
@@ -90,7 +92,7 @@ impl Revocations {
         telling.await.map_err(|why: StoreError| match why {})
     }
 
-    /// Completes with the next revocation after this call, whenever it is polled first.
+    /// Completes at the first revocation after this call, even if that happens before the future is first polled.
     pub(crate) fn next(&self) -> Notified<'_> {
         self.added.notified()
     }
@@ -99,7 +101,7 @@ impl Revocations {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Refuses a token that a revocation concerns, or returns the generation that it was checked in.
+    /// Refuses a token that a revocation covers. Otherwise returns the generation against which it was checked.
     pub(super) fn check(
         &self,
         principal: &Principal,
@@ -130,14 +132,14 @@ impl Revocations {
         let revoked = candidates
             .iter()
             .flatten()
-            .find(|candidate| self.concerns(candidate, principal.issued_at(), now));
+            .find(|candidate| self.covers(candidate, principal.issued_at(), now));
         match revoked {
             Some(Revocation { kind, .. }) => Err(named(refusal_of(*kind))),
             None => Ok(generation),
         }
     }
 
-    /// Refuses a token whose claims are not known yet, if it is revoked by its hash.
+    /// Refuses a token that is revoked by its hash. Its claims need not be known yet.
     pub(super) fn check_unread(
         &self,
         issuer: &str,
@@ -145,7 +147,7 @@ impl Revocations {
         now: Timestamp,
     ) -> Result<(), Refusal> {
         let by_hash = || Revocation::token(issuer, TokenHash::of(token.as_bytes()).to_string());
-        if self.generation() == 0 || !self.concerns(&by_hash(), None, now) {
+        if self.generation() == 0 || !self.covers(&by_hash(), None, now) {
             return Ok(());
         }
         // No stranger can cause this: it takes the token that was revoked.
@@ -171,7 +173,7 @@ impl Revocations {
             dated_until,
             until: now.plus(longest_life),
         };
-        // A clock that was set back must not make it concern less.
+        // A clock that was set back must not make a repeated revocation cover less.
         let entry = entries.entry(revocation).or_insert(revoked);
         entry.dated_until = entry.dated_until.max(revoked.dated_until);
         entry.until = entry.until.max(revoked.until);
@@ -181,15 +183,10 @@ impl Revocations {
         Ok(())
     }
 
-    fn concerns(
-        &self,
-        candidate: &Revocation,
-        issued_at: Option<Timestamp>,
-        now: Timestamp,
-    ) -> bool {
+    fn covers(&self, candidate: &Revocation, issued_at: Option<Timestamp>, now: Timestamp) -> bool {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         let revoked = entries.get(candidate).filter(|revoked| now < revoked.until);
-        // A token without `iat` may have been issued before.
+        // A token without `iat` may have been issued before the revocation.
         let is_older =
             |revoked: &Revoked| issued_at.is_none_or(|issued| issued <= revoked.dated_until);
         revoked.is_some_and(|revoked| candidate.kind == RevocationKind::Token || is_older(revoked))
@@ -252,11 +249,11 @@ mod tests {
         let alice = Revocation::subject("https://auth.example.com", "alice");
         {
             let mut revoking = pin!(revocations.revoke(alice.clone(), HOUR, now));
-            assert!(!revocations.concerns(&alice, None, now));
+            assert!(!revocations.covers(&alice, None, now));
             assert!(poll!(revoking.as_mut()).is_pending());
-            assert!(revocations.concerns(&alice, None, now));
+            assert!(revocations.covers(&alice, None, now));
         }
-        assert!(revocations.concerns(&alice, None, now));
+        assert!(revocations.covers(&alice, None, now));
         assert_eq!(*store.0.lock().unwrap(), [(alice, HOUR, now)]);
     }
 

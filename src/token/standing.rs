@@ -1,4 +1,4 @@
-//! The token of a stream, verified again while the stream goes on.
+//! Verifies the token of an open stream again.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::refusal::Refusal;
 
 impl Verifier {
-    /// Verifies the token as that of a new request. One that is over by its own claims is not introspected again.
+    /// Verifies the token as for a new request. A token that has expired by its own claims is not introspected again.
     pub(crate) async fn verify_again(
         &self,
         credentials: &Credentials,
@@ -23,7 +23,8 @@ impl Verifier {
         }
     }
 
-    /// The time left until the token ends by its own claims.
+    /// The time until the token expires by its own claims, or until the leeway after that is over. `None` if both are past, or
+    /// if it has no expiry.
     pub(crate) fn time_left(&self, principal: &Principal) -> Option<Duration> {
         let now = self.clock.now();
         let ends = self
@@ -34,8 +35,8 @@ impl Verifier {
         ends.filter(|time| !time.is_zero()).min()
     }
 
-    /// When a token expires, without the issuer's leeway and with it. Which of the two counts depends on the source of
-    /// its claims.
+    /// The times at which a token expires: without the issuer's leeway, and with it. Which one counts depends on the source
+    /// of its claims.
     fn ends_of(&self, principal: &Principal) -> [Option<Timestamp>; 2] {
         let issuer = self
             .issuers

@@ -1,18 +1,18 @@
-//! What the log, revocations and seals call a token that has no name of its own.
+//! The name of a token without a usable `jti`, for the log, revocations and seals.
 
 use std::fmt;
 
 use crate::digest::sha256;
 use crate::jose::Jws;
 
-/// The SHA-256 of a token; of a JWT without its signature.
+/// The SHA-256 of a token. That of a JWT leaves the signature out.
 ///
-/// An ECDSA signature has a second valid form, (r, n − s) beside (r, s), so one JWT has two texts. It must not come
-/// back with the other one once it is revoked.
+/// An ECDSA signature (r, s) has a second valid form (r, n − s), so one JWT has two texts. Both must have one hash, or a
+/// revoked token could return in its other form.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct TokenHash([u8; 32]);
 
-/// The longest id that the log shows whole.
+/// The longest id that the log shows untruncated.
 const MAX_SHOWN_ID_BYTES: usize = 128;
 
 impl TokenHash {
@@ -30,7 +30,7 @@ impl TokenHash {
     }
 }
 
-/// What the log calls a token, so that it can be revoked by that: its `jti`, or else the beginning of its hash.
+/// The id of a token in the log, by which it can be revoked: its `jti`, or else the beginning of its hash.
 pub(super) fn token_id(jti: Option<&str>, token: &[u8]) -> String {
     match jti.filter(|jti| is_shown_whole(jti)) {
         Some(jti) => jti.to_owned(),
@@ -38,13 +38,13 @@ pub(super) fn token_id(jti: Option<&str>, token: &[u8]) -> String {
     }
 }
 
-/// Whether the log need neither cut nor escape the `jti`.
+/// Whether the log shows the `jti` as it is, neither truncated nor escaped.
 pub(super) fn is_shown_whole(jti: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\');
     !jti.is_empty() && jti.len() <= MAX_SHOWN_ID_BYTES && jti.bytes().all(is_plain)
 }
 
-/// The first 8 bytes: enough to find a token's other events, nothing to attack it with.
+/// Shows the first 8 bytes: enough to find the other events of a token, and of no use to an attacker.
 impl fmt::Display for TokenHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0

@@ -1,18 +1,18 @@
-//! What a token says of itself: to be shown, and believed by nobody.
+//! The content of a token that was not verified: only for display, never for a decision.
 
 use serde_json::{Map, Value};
 
 use super::principal::Principal;
 use crate::jose::Jws;
 
-/// Header and claims of a JWT, as far as they can be read.
+/// The header and claims of a JWT, as far as they can be parsed.
 pub(crate) struct Unverified {
     header: Map<String, Value>,
     claims: Map<String, Value>,
 }
 
 impl Unverified {
-    /// `None` is an opaque token.
+    /// Parses a JWT without verifying it. `None` for an opaque token, or if the header cannot be parsed.
     pub(crate) fn read(token: &str) -> Option<Self> {
         let jws = Jws::cut(token).ok().flatten()?;
         let header = serde_json::from_slice(jws.header_bytes()).ok()?;
@@ -34,7 +34,7 @@ impl Unverified {
         self.claims.get(name).map(shown)
     }
 
-    /// The same of claims that are believed.
+    /// Returns a claim of a verified caller, in the same form.
     pub(crate) fn claim_of(principal: &Principal, name: &str) -> Option<String> {
         principal
             .claims::<Map<String, Value>>()

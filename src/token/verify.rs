@@ -1,4 +1,4 @@
-//! Token in, principal out: the one path on which a presented token becomes a believed one.
+//! Token in, principal out: the only way from a presented token to a verified caller.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,10 +23,10 @@ use crate::jose::{Header, Jws, Object};
 use crate::refusal::{Reason, Refusal, RefusalKind};
 use crate::revocation::Revocation;
 
-/// Believes the tokens of the issuers it was given, and no others.
+/// Verifies tokens of the configured issuers, and rejects all others.
 pub(crate) struct Verifier {
     pub(crate) issuers: Vec<Arc<TrustedIssuer>>,
-    /// Of those issuers whose tokens are introspected.
+    /// One for each issuer whose tokens are introspected.
     pub(crate) lookups: Vec<Arc<Lookups>>,
     pub(crate) memory: Arc<TokenCaches>,
     pub(crate) fingerprints: FingerprintKey,
@@ -41,7 +41,8 @@ pub(crate) struct Verified {
 }
 
 impl Verifier {
-    /// Three outcomes, never two: a caller, a refusal of the token (401), or "cannot tell right now" (503).
+    /// Verifies a token. There are three outcomes, never two: a caller, a rejected token (401), or a token that cannot be
+    /// verified right now (503).
     pub(crate) async fn verify(
         &self,
         token: PresentedToken<'_>,
@@ -56,17 +57,19 @@ impl Verifier {
                 from_cache: true,
             });
         }
-        // What was remembered was well-formed.
+        // A token in the cache is well-formed, so this check comes after the look-up.
         let text = token.token.well_formed()?;
-        // Boxed: what a new token needs is much, and room would have to be made for it on every request.
-        let principal = Box::pin(self.judge(text, token)).await.map_err(named)?;
+        // Boxed: the future for a new token is large, and would make that of every request as large.
+        let principal = Box::pin(self.verify_new(text, token))
+            .await
+            .map_err(named)?;
         Ok(Verified {
             principal,
             from_cache: false,
         })
     }
 
-    /// Fetches keys where it is time to, and waits where tokens would wait too.
+    /// Fetches the keys and endpoints that are due, and waits for those without which tokens would have to wait.
     pub(crate) async fn warm_up(&self) {
         let of_keys = self
             .issuers
@@ -113,11 +116,11 @@ impl Verifier {
             .await
     }
 
-    async fn judge(&self, text: &str, token: Fingerprinted<'_>) -> Result<Principal, Refusal> {
+    async fn verify_new(&self, text: &str, token: Fingerprinted<'_>) -> Result<Principal, Refusal> {
         if let Some(jws) = Jws::cut(text)?
             && let Some(header) = jws.header()?
         {
-            return self.judge_jwt(&jws, &header, text, token).await;
+            return self.verify_jwt(&jws, &header, text, token).await;
         }
         let lookups = self
             .lookups
@@ -129,7 +132,7 @@ impl Verifier {
             .await
     }
 
-    async fn judge_jwt(
+    async fn verify_jwt(
         &self,
         jws: &Jws<'_>,
         header: &Object<'_>,
@@ -139,7 +142,10 @@ impl Verifier {
         let payload = jws.payload()?;
         let claims = Claims {
             object: Object::read(&payload).map_err(|why| {
-                why.refusal("claims that are no JSON object", "claims: a member twice")
+                why.refusal(
+                    "claims that are not a JSON object",
+                    "claims: a member twice",
+                )
             })?,
             text: std::str::from_utf8(&payload).unwrap_or_default(),
         };
@@ -159,7 +165,7 @@ impl Verifier {
             )
             .await;
         let key = proved.map_err(|refusal| match refusal.kind() {
-            // Its client should get another token, and not be told to wait.
+            // The client of an expired token should get a new one, and not be told to wait.
             RefusalKind::Unavailable => claims
                 .refused_as_expired(issuer, self.clock.now())
                 .unwrap_or(refusal),
@@ -186,7 +192,7 @@ impl Verifier {
                 .revocations
                 .check(&principal, token.token, now)?;
             let claims = Arc::new(claims.object.into_owned());
-            let told = lookups
+            let looked_up = lookups
                 .look_up(
                     text,
                     token,
@@ -198,7 +204,7 @@ impl Verifier {
                 )
                 .await;
             // The signature held, so the log may name the caller, whatever the response contains.
-            return told.map_err(|refusal| {
+            return looked_up.map_err(|refusal| {
                 refusal.of(&issuer.name, principal.subject(), principal.client_id())
             });
         }
@@ -207,7 +213,7 @@ impl Verifier {
         Ok(principal)
     }
 
-    /// The refusal of an opaque token that no issuer introspects. It names the prefixes there are, and nothing of the token.
+    /// The refusal of an opaque token that no issuer introspects. It names the configured prefixes, and nothing of the token.
     fn not_a_jwt(&self, text: &str) -> Refusal {
         let mut expected = "a JWT".to_owned();
         for prefix in self.lookups.iter().filter_map(|one| one.token_prefix()) {
@@ -226,7 +232,7 @@ impl Verifier {
             .find(|lookups| Arc::ptr_eq(lookups.issuer(), issuer))
     }
 
-    /// By the unverified `iss`, among the issuers configured: an unknown one causes no fetch at all.
+    /// Finds the configured issuer that the unverified `iss` names. An unknown issuer never causes a fetch.
     fn issuer_of(&self, claims: &Claims<'_>) -> Result<&Arc<TrustedIssuer>, Refusal> {
         let named = claims.issuer();
         self.issuers

@@ -1,4 +1,4 @@
-//! Why an issuer's documents could not be had: each URL and what was wrong there, wherever an operator looks.
+//! Why an issuer's documents could not be fetched: each URL and what was wrong there, wherever an operator looks.
 
 mod self_signed;
 
@@ -69,7 +69,7 @@ async fn a_key_set_that_is_no_key_set_is_told_by_its_url_and_by_the_cause() {
             Fault::Body(r#"{"keys":[]}"#.into()),
             "jwks_unusable",
             "cannot be used: {}:",
-            "the key set has no key we can use",
+            "the key set has no usable key",
         ),
     ] {
         let world = World::new().await;
@@ -120,7 +120,8 @@ async fn metadata_that_cannot_be_had_is_told_by_each_url_and_by_the_cause_at_eac
         fail(&world, METADATA, Some(&own));
         let [first, second] =
             [Endpoint::Rfc8414, Endpoint::OidcInserted].map(|form| world.server.url(form));
-        let expected = format!("its metadata could not be had: {first}: {why}; {second}: {why}");
+        let expected =
+            format!("its metadata could not be fetched: {first}: {why}; {second}: {why}");
         seen(&world).await.assert_all_say(&expected, code);
     }
 }
@@ -138,7 +139,7 @@ async fn an_issuer_that_cannot_be_reached_is_told_so_at_each_of_its_metadata_url
         let well_known = format!("{issuer}/.well-known");
         let seen = seen_with(Issuer::new(issuer)).await;
         let first = format!(
-            "its metadata could not be had: {well_known}/oauth-authorization-server: {why}"
+            "its metadata could not be fetched: {well_known}/oauth-authorization-server: {why}"
         );
         seen.assert_all_say(&first, "discovery_failed");
         let second = format!("; {well_known}/openid-configuration: {why}");

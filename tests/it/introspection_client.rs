@@ -339,12 +339,12 @@ fn every_slip_is_named_with_its_field_and_how_to_mend_it_and_no_secret_is_shown(
         (
             format!(r#"{by_key} "{{}}""#),
             "private_key",
-            "no private JWK",
+            "not a private JWK",
         ),
         (
             format!(r#"{by_key} "{key}", algorithm = "RS256""#),
             "private_key",
-            "not for such a key",
+            "does not fit this type of key",
         ),
         (
             format!(r#"{by_key} "{key}", algorithm = "HS256""#),

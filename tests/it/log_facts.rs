@@ -181,7 +181,7 @@ async fn what_is_wrong_with_a_token_is_said_by_its_own_words() {
             format!("{}.{}=.{}", parts[0], parts[1], parts[2]),
             "malformed_header",
             Some("Authorization: Bearer, and one token"),
-            "Authorization: another text than one token behind Bearer",
+            "Authorization: another text than one token after Bearer",
         ),
         (
             format!("{}.{}~.{}", parts[0], parts[1], parts[2]),
@@ -193,7 +193,7 @@ async fn what_is_wrong_with_a_token_is_said_by_its_own_words() {
             world.token().payload(b"[]").mint(),
             "bad_json",
             None,
-            "claims that are no JSON object",
+            "claims that are not a JSON object",
         ),
         (
             world.token().payload(b"{\"a\":1,\"a\":2}").mint(),
@@ -246,13 +246,13 @@ async fn a_header_that_is_wrong_is_named() {
             &[("authorization", "c2VjcmV0")],
             "wrong_scheme",
             one_token,
-            "Authorization: no scheme that is known",
+            "Authorization: an unknown scheme",
         ),
         (
             &[("authorization", "c2VjcmV0 c2VjcmV0")],
             "wrong_scheme",
             one_token,
-            "Authorization: no scheme that is known",
+            "Authorization: an unknown scheme",
         ),
         (
             &[("authorization", "")],
@@ -270,7 +270,7 @@ async fn a_header_that_is_wrong_is_named() {
             &[("authorization", "Bearer\tc2VjcmV0")],
             "malformed_header",
             one_token,
-            "Authorization: a tab behind Bearer",
+            "Authorization: a tab after Bearer",
         ),
         (
             &[("authorization", "Bearer c2VjcmV0, Bearer c2VjcmV0")],

@@ -80,4 +80,5 @@ mod streams_model;
 mod tokens;
 mod transports;
 mod walls;
+mod words;
 mod world;

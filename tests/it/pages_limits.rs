@@ -14,10 +14,10 @@ const END: &str = "<!-- end -->\n";
 const NO_LIMITS: [&str; 15] = [
     "END_OF_9999",
     "ENTRY_OVERHEAD_BYTES",
-    "FEW",
     "FINGERPRINT_BYTES",
     "JWE_PARTS",
     "JWS_PARTS",
+    "MAX_COMPARED",
     "MAX_KEY_BYTES",
     "MAX_PARTS",
     "MIB",

@@ -1,4 +1,4 @@
-//! Whether a token is for this server.
+//! Validates the audience: is the token for this server?
 
 use super::read::{ClaimSource, Claims, bad_claim, texts};
 use crate::jose::Json;
@@ -6,7 +6,7 @@ use crate::refusal::{Reason, Refusal};
 use crate::token::profile::TrustedIssuer;
 
 impl Claims<'_> {
-    /// The token's audiences. Empty only if the operator allows tokens without one.
+    /// Returns the token's audiences if this server is one of them. Empty only if the token may come without an audience.
     pub(super) fn audience(
         &self,
         source: ClaimSource,
@@ -45,7 +45,8 @@ impl Claims<'_> {
         Ok(audience.into_iter().map(str::to_owned).collect())
     }
 
-    /// Some servers tell of refresh tokens too, and their having no audience is all that gives them away.
+    /// Requires a token type of a token without audience. Some servers introspect refresh tokens too, and often nothing but the
+    /// absent audience shows that it is one.
     fn require_type(&self, source: ClaimSource) -> Result<(), Refusal> {
         if source == ClaimSource::Introspection
             && !self.object.has("token_type")
@@ -59,7 +60,7 @@ impl Claims<'_> {
     }
 }
 
-/// Names every audience that would have been accepted.
+/// The refusal of an audience. It names every audience that would have been accepted.
 fn refused(reason: Reason, issuer: &TrustedIssuer) -> Refusal {
     let listed = issuer.rules.audiences.iter().map(String::as_str);
     let accepted: Vec<&str> = std::iter::once(issuer.resource.as_str())

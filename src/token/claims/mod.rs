@@ -1,7 +1,8 @@
-//! The claims of a token whose signature held: do they make an access token for this server, now?
+//! The claims of a token whose signature held, or that was introspected: are they those of an access token for this server,
+//! at this time?
 //!
-//! `validate` is the one way from [`Claims`] to a principal. `audience`, `time` and `usage` each validate what their name
-//! says, and `scopes` finds what is granted; `read` is how a claim is read at all.
+//! `validate` is the only way from [`Claims`] to a principal. `audience`, `time` and `usage` each validate the claims that
+//! their name says, `scopes` finds the granted scopes, and `read` reads a single claim.
 
 mod audience;
 mod read;

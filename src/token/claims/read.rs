@@ -1,34 +1,34 @@
-//! Claims as they were read, each by its name and of its type.
+//! Reads single claims, each by its name and as its type.
 
 use crate::clock::Timestamp;
 use crate::jose::{Json, Object};
 use crate::refusal::{Reason, Refusal};
 use crate::token::token_type::TokenType;
 
-/// Which claim names the client: the standard's, Keycloak's and Entra's, Okta's, Entra's older one.
+/// The claims that may name the client: that of RFC 9068, of Keycloak and Entra, of Okta, and of older Entra tokens.
 pub(crate) const CLIENT_CLAIMS: &[&str] = &["client_id", "azp", "cid", "appid"];
 
-/// Where claims come from.
+/// The source of claims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ClaimSource {
-    /// A signed token of this type.
+    /// A JWT of this type.
     Jwt(TokenType),
-    /// A signed token that is introspected as well, whose response may add an audience.
+    /// A JWT of this type that is introspected as well: the response may add an audience.
     JwtToIntrospect(TokenType),
     /// An introspection response (RFC 7662 §2.2); absent members are optional.
     Introspection,
-    /// A signed token's, with those of the introspection response put over them.
-    Merged { end_is_told: bool },
+    /// A JWT, with the claims of an introspection response put over its own.
+    Merged { response_has_exp: bool },
 }
 
-/// The claims as read, and as the text they were read from.
+/// The claims of a token, and the JSON text from which they were parsed.
 pub(crate) struct Claims<'a> {
     pub(crate) object: Object<'a>,
     pub(crate) text: &'a str,
 }
 
 impl Claims<'_> {
-    /// The issuer that the token names: nothing to be believed before its signature held.
+    /// The issuer that the token names. It is not to be relied on before the signature held.
     pub(crate) fn issuer(&self) -> Option<&str> {
         self.object.text("iss").ok().flatten()
     }
@@ -60,7 +60,7 @@ impl Claims<'_> {
     }
 }
 
-/// All items of a list, if they are texts.
+/// Returns the items of a list if all of them are texts.
 pub(super) fn texts<'a>(list: &'a [Json<'_>]) -> Option<Vec<&'a str>> {
     list.iter()
         .map(|item| match item {
@@ -70,7 +70,7 @@ pub(super) fn texts<'a>(list: &'a [Json<'_>]) -> Option<Vec<&'a str>> {
         .collect()
 }
 
-/// The refusal of a claim that is of another type than `wanted`.
+/// The refusal of a claim that is not of the `wanted` type.
 pub(super) fn bad_claim(name: &str, wanted: &str) -> Refusal {
     Refusal::from(Reason::BadClaim)
         .expected(format!("`{name}`: {wanted}"))

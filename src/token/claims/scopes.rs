@@ -1,4 +1,4 @@
-//! What a token grants.
+//! Reads the scopes that a token grants.
 
 use super::read::{Claims, bad_claim, texts};
 use crate::jose::Json;
@@ -6,12 +6,12 @@ use crate::refusal::{Reason, Refusal};
 use crate::scope::{Scope, Scopes};
 use crate::token::profile::TrustedIssuer;
 
-/// A longer list of scopes is refused: every request would have to search it.
+/// The longest list of scopes. A longer one is refused, since every request would have to search it.
 const MAX_SCOPE_BYTES: usize = 8 * 1024;
 
 impl Claims<'_> {
-    /// The scopes of the first claim present, never a union: Auth0's `permissions` lists what the user could have,
-    /// `scope` what was asked for. Without any such claim there are no scopes.
+    /// Returns the scopes of the first claim that is present, or none. It never unites several claims: Auth0's
+    /// `permissions` lists what the user could have, and `scope` what the client requested.
     pub(super) fn scopes(&self, issuer: &TrustedIssuer) -> Result<Scopes, Refusal> {
         let claims = issuer.rules.scope_claims.iter();
         let mut present = claims.filter_map(|name| Some((name, self.object.get(name)?)));

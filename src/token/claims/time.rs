@@ -1,4 +1,4 @@
-//! Whether a token is good at this time.
+//! Validates the times of a token: is it valid now?
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use crate::clock::Timestamp;
 use crate::refusal::{Reason, Refusal};
 use crate::token::profile::TrustedIssuer;
 
-/// How far ahead of our clock an issuer's may be before its `iat` is not believed.
+/// How far in the future an `iat` may be: the clock of the issuer may be ahead of ours.
 const MAX_ISSUED_AHEAD: Duration = Duration::from_secs(5 * 60);
 
 impl Claims<'_> {
-    /// The refusal of a token that is expired by its own claims. No signature need have held: either way it is good for
-    /// no caller.
+    /// The refusal of a token that has expired by its own claims; `None` if it has not. The signature need not have been
+    /// verified: an expired token is invalid in any case.
     pub(crate) fn refused_as_expired(
         &self,
         issuer: &TrustedIssuer,
@@ -22,8 +22,8 @@ impl Claims<'_> {
         (now >= end.plus(issuer.rules.leeway)).then(|| expired(end, now))
     }
 
-    /// When the token expires. Claims of a wrong type are refused before any comparison: they would be wrong in the past
-    /// too.
+    /// Validates `exp`, `nbf` and `iat`, and returns when the token expires. A claim of a wrong type is refused before any
+    /// comparison, so that the reason does not depend on the time.
     pub(super) fn validate_time(
         &self,
         source: ClaimSource,
@@ -34,12 +34,15 @@ impl Claims<'_> {
             (self.time("exp")?, self.time("nbf")?, self.time("iat")?);
         // The server checked expiry itself when it answered, so no leeway is added.
         let leeway = match source {
-            ClaimSource::Introspection | ClaimSource::Merged { end_is_told: true } => {
-                Duration::ZERO
-            }
+            ClaimSource::Introspection
+            | ClaimSource::Merged {
+                response_has_exp: true,
+            } => Duration::ZERO,
             ClaimSource::Jwt(_)
             | ClaimSource::JwtToIntrospect(_)
-            | ClaimSource::Merged { end_is_told: false } => issuer.rules.leeway,
+            | ClaimSource::Merged {
+                response_has_exp: false,
+            } => issuer.rules.leeway,
         };
         if source != ClaimSource::Introspection && expires_at.is_none() {
             return Err(Refusal::from(Reason::ExpMissing).got("no exp"));
@@ -61,7 +64,7 @@ impl Claims<'_> {
     }
 }
 
-/// The refusal of a token that is expired. The fact says how long ago that was without the leeway.
+/// The refusal of an expired token. The fact says how long ago it expired, without leeway.
 pub(crate) fn expired(end: Timestamp, now: Timestamp) -> Refusal {
     let ago = now.seconds_since(end);
     Refusal::from(Reason::Expired).got(format!("expired {ago} s ago, at {end}"))

@@ -1,4 +1,4 @@
-//! Whether a token is an access token, and not something else that its issuer signs or knows.
+//! Validates the usage of a token: is it an access token, and nothing else that its issuer signs or introspects?
 
 use super::read::{ClaimSource, Claims};
 use crate::jose::Json;
@@ -23,7 +23,7 @@ impl Claims<'_> {
         self.require_profile(source, issuer.rules.profile)
     }
 
-    /// Refresh tokens are active too, and some servers sign them (RFC 8725bis §3.12).
+    /// Refuses tokens of another `token_use`. Refresh tokens are active too, and some servers sign them (RFC 8725bis §3.12).
     fn refuse_other_uses(&self) -> Result<(), Refusal> {
         let got = match self.object.get("token_use") {
             None => return Ok(()),
@@ -31,14 +31,14 @@ impl Claims<'_> {
                 return Ok(());
             }
             Some(Json::Text(usage)) => usage.as_ref(),
-            Some(_) => "no text",
+            Some(_) => "not a text",
         };
         Err(Refusal::from(Reason::TokenUseNotAccess)
             .expected("token_use: access")
             .got(format!("token_use: {got}")))
     }
 
-    /// Logout tokens and security events (RFC 8417 §2.2) often have the type `JWT`, and the audience of a client.
+    /// Refuses logout tokens and security events (RFC 8417 §2.2). They often have the type `JWT` and a client as audience.
     fn refuse_events(&self) -> Result<(), Refusal> {
         if self.object.has("events") {
             Err(Refusal::from(Reason::SecurityEvent).got("a claim `events`"))
@@ -47,7 +47,8 @@ impl Claims<'_> {
         }
     }
 
-    /// RFC 7662 §2.2 means the type of RFC 6749 §7.1, and some servers name the kind of token instead.
+    /// Refuses other values of `token_type`. RFC 7662 §2.2 means the type of RFC 6749 §7.1; some servers name the kind of token
+    /// instead.
     fn refuse_other_types(&self) -> Result<(), Refusal> {
         let Some(kind) = self.text("token_type")? else {
             return Ok(());
@@ -62,7 +63,7 @@ impl Claims<'_> {
             .got(format!("token_type: {kind}")))
     }
 
-    /// An authorization server signs ID tokens with the same keys.
+    /// Refuses ID tokens, which an authorization server signs with the same keys.
     fn refuse_id_tokens(&self, kind: TokenType, issuer: &TrustedIssuer) -> Result<(), Refusal> {
         if kind == TokenType::AccessToken {
             return Ok(());
@@ -78,14 +79,14 @@ impl Claims<'_> {
         {
             format!("a claim `{hash}`")
         } else if self.object.has("nonce") && !has_scopes {
-            "a claim `nonce`, and none of scopes".to_owned()
+            "a claim `nonce`, and no claim of scopes".to_owned()
         } else {
             return Ok(());
         };
         Err(Refusal::from(Reason::IdToken).got(got))
     }
 
-    /// Profiles are about JWTs, and say nothing of introspection responses.
+    /// Requires what the profile demands of a JWT. Profiles do not apply to introspection responses.
     fn require_profile(&self, source: ClaimSource, profile: Profile) -> Result<(), Refusal> {
         let (ClaimSource::Jwt(kind) | ClaimSource::JwtToIntrospect(kind)) = source else {
             return Ok(());

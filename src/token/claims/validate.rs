@@ -1,4 +1,4 @@
-//! From claims to a principal.
+//! Validates claims, and makes a principal from them.
 
 use super::read::{CLIENT_CLAIMS, ClaimSource, Claims, bad_claim};
 use crate::binding::Binding;
@@ -11,7 +11,7 @@ use crate::token::profile::TrustedIssuer;
 use crate::token::token_hash::{TokenHash, is_shown_whole, token_id};
 
 impl Claims<'_> {
-    /// The one way to a [`Principal`]. Pure on (source, claims, issuer, now).
+    /// Validates the claims and makes the [`Principal`]; there is no other way to one. It does no I/O and reads no clock.
     pub(crate) fn validate(
         &self,
         source: ClaimSource,
@@ -23,7 +23,7 @@ impl Claims<'_> {
             .map_err(|refusal| self.name_caller(refusal, issuer, token))
     }
 
-    /// Says whose token was refused. Only for claims that are proved, by a signature or by their issuer's response.
+    /// Adds the caller to a refusal. Only for claims that a signature or the issuer's response proved.
     pub(crate) fn name_caller(
         &self,
         refusal: Refusal,
@@ -77,7 +77,7 @@ impl Claims<'_> {
         }))
     }
 
-    /// What the token is bound to. It is read here, and proved for each request.
+    /// The key or certificate to which the token is bound. Possession of it is proved for each request, elsewhere.
     fn binding(&self) -> Binding {
         match self.object.get("cnf") {
             None => Binding::None,
@@ -87,7 +87,7 @@ impl Claims<'_> {
         }
     }
 
-    /// RFC 8693 §4.1: of a chain of actors only the outermost counts.
+    /// The actor of the token. Only the outermost one of a chain may be considered (RFC 8693 §4.1).
     fn actor(&self) -> Result<Option<String>, Refusal> {
         let bad = || bad_claim("act", "an object that names the actor by texts");
         let actor = match self.object.get("act") {

@@ -1,0 +1,175 @@
+//! Plain English in the source: words and turns of phrase that make a reader stop have been replaced, and stay out.
+//!
+//! The test checks comments and texts in quotes, outside tests. Code counts too: a name is read like a word.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The files and folders below `src/` that are checked.
+const CHECKED: &[&str] = &[
+    "binding.rs",
+    "clock.rs",
+    "config_error.rs",
+    "current.rs",
+    "digest.rs",
+    "events",
+    "grant.rs",
+    "holder",
+    "issuer",
+    "jose",
+    "log_facts.rs",
+    "mcp.rs",
+    "media_type.rs",
+    "refusal.rs",
+    "resource_name.rs",
+    "resource_uri.rs",
+    "revocation.rs",
+    "scope.rs",
+    "seal.rs",
+    "store",
+    "token",
+];
+
+/// Persons for machines, everyday words for terms, and vague words; each with a better one.
+const WORDS: &[(&str, &str)] = &[
+    ("all the same", "leave it out, or write `still`"),
+    ("anybody", "anyone, or name the party"),
+    ("asked about", "introspected"),
+    ("everybody", "everyone, or name the party"),
+    ("is none of", "is not"),
+    ("mend", "fix"),
+    ("nobody", "no caller, no request, `None`"),
+    ("service inside", "inner service"),
+    ("somebody", "another caller, another thread"),
+    ("stands by", "confirms"),
+    ("whoever", "name the party"),
+    ("whomever", "name the party"),
+];
+
+/// Words that begin a relative clause in the place of a subject. A question may begin so.
+const OPENINGS: &[&str] = &["Of what", "What", "Whatever", "Whichever", "Who", "Whom"];
+
+/// Texts that must stay as they are, with their file.
+const KEPT: &[(&str, &str)] = &[(
+    // It is part of the MAC of every seal in use.
+    "seal.rs",
+    r#"OwnerKind::None => "nobody","#,
+)];
+
+#[test]
+fn no_source_has_a_word_that_was_replaced() {
+    let mut broken = Vec::new();
+    for path in files() {
+        let name = path.strip_prefix(src()).unwrap().display().to_string();
+        let lines = lines_outside_tests(&path);
+        for (number, line) in &lines {
+            let is_kept = |(file, text): &(&str, &str)| *file == name && line.trim() == *text;
+            if KEPT.iter().any(is_kept) {
+                continue;
+            }
+            for (word, better) in WORDS.iter().filter(|(word, _)| has(line, word)) {
+                broken.push(format!("src/{name}:{number} has `{word}`: {better}"));
+            }
+        }
+        for (number, sentence) in sentences(&lines) {
+            let opening = OPENINGS
+                .iter()
+                .find(|opening| begins_with(&sentence, opening));
+            if let Some(opening) = opening.filter(|_| !sentence.ends_with('?')) {
+                broken.push(format!(
+                    "src/{name}:{number} begins a sentence with `{opening}`: {sentence}"
+                ));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "\n{}\n", broken.join("\n"));
+}
+
+#[test]
+fn every_checked_path_has_sources() {
+    for path in CHECKED {
+        assert!(src().join(path).exists(), "there is no src/{path}");
+    }
+    assert!(files().len() > 60, "hardly a source was found");
+}
+
+fn src() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+fn files() -> Vec<PathBuf> {
+    let mut left: Vec<PathBuf> = CHECKED.iter().map(|path| src().join(path)).collect();
+    let mut files = Vec::new();
+    while let Some(path) = left.pop() {
+        if path.is_dir() {
+            left.extend(
+                fs::read_dir(path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
+        } else {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// The lines before the tests of a file, each with its number.
+fn lines_outside_tests(path: &Path) -> Vec<(usize, String)> {
+    let text = fs::read_to_string(path).unwrap();
+    let lines = text.lines().take_while(|line| *line != "#[cfg(test)]");
+    (1..).zip(lines.map(str::to_owned)).collect()
+}
+
+/// The sentences of the comments, each with the line on which its comment begins.
+fn sentences(lines: &[(usize, String)]) -> Vec<(usize, String)> {
+    let mut comments: Vec<(usize, String)> = Vec::new();
+    let mut is_open = false;
+    for (number, line) in lines {
+        let comment = line
+            .trim_start()
+            .strip_prefix("//")
+            .map(|rest| rest.trim_start_matches(['/', '!']).trim())
+            .filter(|comment| !comment.is_empty());
+        match comment {
+            Some(more) if is_open => {
+                let comment = comments.last_mut().unwrap();
+                comment.1.push(' ');
+                comment.1.push_str(more);
+            }
+            Some(comment) => comments.push((*number, comment.to_owned())),
+            None => {}
+        }
+        is_open = comment.is_some();
+    }
+    let of_comment = |(number, comment): (usize, String)| -> Vec<(usize, String)> {
+        comment
+            .split_inclusive(['.', '?'])
+            .map(|sentence| (number, sentence.trim().to_owned()))
+            .collect()
+    };
+    comments.into_iter().flat_map(of_comment).collect()
+}
+
+/// Whether a text has these words whole, in any case. Parts of names in camel case or with underscores count as words.
+fn has(text: &str, words: &str) -> bool {
+    let mut plain = String::from(" ");
+    for character in text.chars() {
+        if character.is_ascii_uppercase() {
+            plain.push(' ');
+        }
+        plain.push(if character.is_alphanumeric() {
+            character.to_ascii_lowercase()
+        } else {
+            ' '
+        });
+    }
+    let plain: Vec<&str> = plain.split_whitespace().collect();
+    format!(" {} ", plain.join(" ")).contains(&format!(" {words} "))
+}
+
+fn begins_with(sentence: &str, opening: &str) -> bool {
+    sentence
+        .strip_prefix(opening)
+        .is_some_and(|rest| rest.starts_with(|next: char| !next.is_alphanumeric() && next != '\''))
+}
