@@ -34,7 +34,7 @@ pub struct Metadata {
     pub(super) legacy_authorization_server: Legacy,
 }
 
-/// What clients of the 2025-03-26 revision get that look for the authorization server's metadata here.
+/// The answer to clients of the 2025-03-26 revision, which look for the authorization server's metadata here.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Legacy {

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use super::step::Step;
 use crate::events::with_causes;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Step};
 use crate::token::Principal;
 
 /// The caller of an explained request; see [`Toolgate::explain`](crate::Toolgate::explain).

@@ -3,12 +3,11 @@
 use http::request::Parts;
 
 use super::explanation::Caller;
-use super::step::Step;
 use crate::call::{Calls, Head, Target};
 use crate::events::clean;
 use crate::log_facts::Fact;
 use crate::pipeline::Pipeline;
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::{Reason, Refusal, Step};
 use crate::token::{Principal, TrustedIssuer, Unverified};
 
 /// An explained request, and everything that is known of it.
@@ -97,7 +96,7 @@ impl<'a> ExplainedRequest<'a> {
         }
         let grant = match (reason, self.principal) {
             (Reason::InsufficientScope, Some(principal)) => principal.grant(),
-            _ => return Step::of(reason),
+            _ => return reason.step(),
         };
         let policy = &self.gate.policy;
         match (policy.admit(grant), &self.calls) {

@@ -1,11 +1,10 @@
 //! Explains decisions, check by check, for operators and their tests.
 //!
-//! `verdict` sends the request along the real path. A refusal has one reason, and `step` knows which check each reason
-//! belongs to, and so which checks passed before. Afterwards, `facts` reads what each of them expected and got.
+//! `verdict` sends the request along the real path. A refusal has one reason, and the table of reasons says which
+//! check that belongs to, and so which checks passed before. Afterwards, `facts` reads what each of them expected and got.
 
 mod explanation;
 mod facts;
-mod step;
 mod verdict;
 
 pub use explanation::{Caller, Check, CheckOutcome, Explanation};

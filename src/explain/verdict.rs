@@ -7,10 +7,9 @@ use http::{HeaderValue, Method, Request};
 
 use super::explanation::{Caller, Check, CheckOutcome, Explanation};
 use super::facts::ExplainedRequest;
-use super::step::Step;
 use crate::call;
 use crate::pipeline::{IncomingBody, Pipeline, Visit, visible_refusal};
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::{Reason, Refusal, Step};
 
 impl Pipeline {
     pub(crate) async fn explain(&self, caller: Caller<'_>, body: Bytes) -> Explanation {

@@ -53,11 +53,11 @@ pub(crate) struct PipelineSpec {
     pub(crate) decision_time: Duration,
 }
 
-/// What outlives a configuration.
+/// The state that outlives a configuration.
 pub(crate) struct GateState {
     pub(crate) verifier: VerifierState,
     pub(crate) decider: Option<Arc<dyn Decider>>,
-    /// What is sealed with where no key is configured.
+    /// The key to seal with, if none is configured.
     pub(crate) key: Arc<SealingKey>,
     pub(crate) arriving: Arc<Arriving>,
     pub(crate) closing: Arc<Closing>,

@@ -44,7 +44,7 @@ pub struct ScopeMap {
     pub(crate) listing: Listing,
 }
 
-/// What happens to a tool, resource, prompt or method without a rule.
+/// The treatment of a tool, resource, prompt or method without a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Unlisted {

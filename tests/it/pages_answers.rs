@@ -88,15 +88,15 @@ fn rows() -> BTreeMap<String, Row> {
     .collect()
 }
 
-/// The kind of each reason code, as `src/refusal.rs` declares it.
+/// The kind of each reason code, as `src/refusal/reason.rs` declares it.
 fn kinds() -> BTreeMap<String, String> {
-    let source = read("src/refusal.rs");
+    let source = read("src/refusal/reason.rs");
     let (_, declared) = source.split_once("\nreasons! {\n").expect("the reasons");
     let kinds: BTreeMap<String, String> = declared
         .lines()
         .filter_map(|line| {
             let words: Vec<&str> = line.split_whitespace().collect();
-            let [_, code, kind, _] = words[..] else {
+            let [_, code, kind, _, _] = words[..] else {
                 return None;
             };
             Some((code.trim_matches('"').to_owned(), kind.to_owned()))

@@ -10,7 +10,7 @@ use crate::logs::{Log, listen};
 use crate::world::{World, call};
 
 const PAGE: &str = include_str!("../../src/docs/operating.md");
-const REFUSALS: &str = include_str!("../../src/refusal.rs");
+const REFUSALS: &str = include_str!("../../src/refusal/reason.rs");
 const LISTS: &str = include_str!("../../src/stream/listing/error.rs");
 const DECIDED: &str = include_str!("../../src/events/decided.rs");
 const EVENTS: [&str; 2] = [

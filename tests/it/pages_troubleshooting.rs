@@ -161,7 +161,7 @@ async fn scopes_that_are_not_found_are_logged_as_the_page_says() {
 #[test]
 fn the_symptoms_lead_to_sections_and_reasons_that_exist() {
     let page = fs::read_to_string(PATH).unwrap();
-    let reasons = include_str!("../../src/refusal.rs");
+    let reasons = include_str!("../../src/refusal/reason.rs");
     let headings = page.lines().filter_map(|line| line.strip_prefix("# "));
     let ids: Vec<String> = headings
         .map(|heading| heading.to_lowercase().replace(' ', "-").replace(',', ""))

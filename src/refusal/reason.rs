@@ -1,0 +1,231 @@
+//! The reasons to refuse. One table says of each its code, its kind, its severity, and the check that it belongs to.
+
+/// The classes of refusal. Each has one status and one form of response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RefusalKind {
+    /// No bearer token was presented: 401, a challenge without `error`.
+    NoToken,
+    /// The `Authorization` header does not contain exactly one well-formed bearer token: 400 `invalid_request`.
+    MalformedCredentials,
+    /// The token is not valid at this server: 401 `invalid_token`.
+    InvalidToken,
+    /// The token is valid, but lacks scopes: 403 `insufficient_scope`.
+    InsufficientScope,
+    /// The token is valid, and no scope would help: 403, a challenge without `error`.
+    Forbidden,
+    /// The `Origin` is not allowed: 403 without a challenge.
+    OriginNotAllowed,
+    /// The request cannot be decided right now, and its token may be valid: 503 with `Retry-After`.
+    Unavailable,
+    /// The body, or the request around it, cannot be read with certainty: 400 with a JSON-RPC error.
+    UnreadableCall,
+    /// The session does not exist, or belongs to another caller: 404 with a JSON-RPC error.
+    SessionNotFound,
+    /// The mirrored headers disagree with the body: 400 with JSON-RPC error −32020.
+    HeaderMismatch,
+    /// The body is not plain `application/json`: 415.
+    UnsupportedMediaType,
+    /// The body is longer than the gate reads: 413.
+    BodyTooLarge,
+    /// The body did not arrive in time: 408.
+    BodyTooSlow,
+}
+
+/// The urgency of a refusal for the operator. It decides the level of the event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Severity {
+    /// Normal operation: expiry, missing scopes, no token yet.
+    Routine,
+    /// A sign of misconfiguration or of an attack.
+    Suspicious,
+    /// The operator must act.
+    Outage,
+}
+
+/// Declares the reasons: variant, stable code, kind, severity, check.
+macro_rules! reasons {
+    ($($reason:ident $code:literal $kind:ident $severity:ident $step:ident)*) => {
+        /// The exact check that failed, for the log. Codes are stable.
+        // As wide as a pointer, so that a `Result` with a refusal in it is moved in whole words, which is quicker.
+        #[repr(usize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub(crate) enum Reason { $($reason),* }
+
+        impl Reason {
+            #[cfg(test)]
+            pub(crate) const ALL: &[Self] = &[$(Self::$reason),*];
+
+            pub(crate) fn code(self) -> &'static str {
+                match self { $(Self::$reason => $code),* }
+            }
+
+            pub(crate) fn kind(self) -> RefusalKind {
+                match self { $(Self::$reason => RefusalKind::$kind),* }
+            }
+
+            pub(crate) fn severity(self) -> Severity {
+                match self { $(Self::$reason => Severity::$severity),* }
+            }
+
+            /// The check that it belongs to. Missing scopes count for the rules: only authorizing again tells whether the
+            /// base rule or a decision required them. Defects of the head count for the body.
+            pub(crate) fn step(self) -> Step {
+                match self { $(Self::$reason => Step::$step),* }
+            }
+        }
+    };
+}
+
+reasons! {
+    NoToken                   "no_token"                    NoToken              Routine    Credentials
+    WrongScheme               "wrong_scheme"                NoToken              Suspicious Credentials
+    MalformedHeader           "malformed_header"            MalformedCredentials Suspicious Credentials
+    MultipleCredentials       "multiple_credentials"        MalformedCredentials Suspicious Credentials
+
+    TokenTooLarge             "token_too_large"             InvalidToken         Suspicious Form
+    NotAJwt                   "not_a_jwt"                   InvalidToken         Suspicious Form
+    EncryptedJwt              "encrypted_jwt"               InvalidToken         Suspicious Form
+    BadBase64                 "bad_base64"                  InvalidToken         Suspicious Form
+    BadJson                   "bad_json"                    InvalidToken         Suspicious Form
+    DuplicateClaim            "duplicate_claim"             InvalidToken         Suspicious Form
+    BadClaim                  "bad_claim"                   InvalidToken         Suspicious Claims
+    ClaimMissing              "claim_missing"               InvalidToken         Suspicious Profile
+    AlgNotAllowed             "alg_not_allowed"             InvalidToken         Suspicious Header
+    CritUnsupported           "crit_unsupported"            InvalidToken         Suspicious Header
+    KidUnknown                "kid_unknown"                 InvalidToken         Suspicious Proof
+    NoKidAmbiguous            "no_kid_ambiguous"            InvalidToken         Suspicious Proof
+    KeyUnusable               "key_unusable"                InvalidToken         Suspicious Proof
+    BadSignature              "bad_signature"               InvalidToken         Suspicious Proof
+    WrongTyp                  "wrong_typ"                   InvalidToken         Suspicious Header
+    TokenUseNotAccess         "token_use_not_access"        InvalidToken         Suspicious Usage
+    IdToken                   "id_token"                    InvalidToken         Suspicious Usage
+    SecurityEvent             "security_event"              InvalidToken         Suspicious Usage
+    IssuerMismatch            "issuer_mismatch"             InvalidToken         Suspicious Issuer
+    AudienceMissing           "audience_missing"            InvalidToken         Suspicious Audience
+    AudienceMismatch          "audience_mismatch"           InvalidToken         Suspicious Audience
+    ExpMissing                "exp_missing"                 InvalidToken         Suspicious Time
+    Expired                   "expired"                     InvalidToken         Routine    Time
+    NotYetValid               "not_yet_valid"               InvalidToken         Suspicious Time
+    IssuedInFuture            "issued_in_future"            InvalidToken         Suspicious Time
+    ScopeTooLong              "scope_too_long"              InvalidToken         Suspicious Profile
+    DpopRequired              "dpop_required"               InvalidToken         Suspicious Binding
+    MtlsBinding               "mtls_binding"                InvalidToken         Suspicious Binding
+    UnknownBinding            "unknown_binding"             InvalidToken         Suspicious Binding
+    Inactive                  "inactive"                    InvalidToken         Routine    Proof
+    Revoked                   "revoked"                     InvalidToken         Suspicious Revocation
+
+    InsufficientScope         "insufficient_scope"          InsufficientScope    Routine    Rules
+    ClientDenied              "client_denied"               Forbidden            Suspicious Caller
+    ClientNotAllowed          "client_not_allowed"          Forbidden            Suspicious Caller
+    ClaimNotMet               "claim_not_met"               Forbidden            Suspicious Caller
+    Denied                    "denied"                      Forbidden            Suspicious Rules
+    ToolUnmapped              "tool_unmapped"               Forbidden            Suspicious Rules
+    ResourceUnmapped          "resource_unmapped"           Forbidden            Suspicious Rules
+    PromptUnmapped            "prompt_unmapped"             Forbidden            Suspicious Rules
+    MethodUnmapped            "method_unmapped"             Forbidden            Suspicious Rules
+    NameNoScope               "name_no_scope"               Forbidden            Suspicious Rules
+    DecisionDenied            "decision_denied"             Forbidden            Suspicious Decision
+    DecisionNoScope           "decision_no_scope"           Forbidden            Suspicious Decision
+    OriginNotAllowed          "origin_not_allowed"          OriginNotAllowed     Suspicious Body
+
+    FingerprintFailed         "fingerprint_failed"          Unavailable          Outage     Form
+    JwksUnavailable           "jwks_unavailable"            Unavailable          Outage     Proof
+    JwksUnusable              "jwks_unusable"               Unavailable          Outage     Proof
+    KidUndecided              "kid_undecided"               Unavailable          Suspicious Proof
+    DiscoveryFailed           "discovery_failed"            Unavailable          Outage     Proof
+    DiscoveryIssuerMismatch   "discovery_issuer_mismatch"   Unavailable          Outage     Proof
+    IntrospectionUnavailable  "introspection_unavailable"   Unavailable          Outage     Proof
+    IntrospectionUnusable     "introspection_unusable"      Unavailable          Outage     Proof
+    IntrospectionUnauthorized "introspection_unauthorized"  Unavailable          Outage     Proof
+    IntrospectionBusy         "introspection_busy"          Unavailable          Suspicious Proof
+    DecisionUnavailable       "decision_unavailable"        Unavailable          Outage     Decision
+    ShuttingDown              "shutting_down"               Unavailable          Routine    Body
+
+    DuplicateHeader           "duplicate_header"            UnreadableCall       Suspicious Body
+    UnexpectedBody            "unexpected_body"             UnreadableCall       Suspicious Body
+    UpgradeRefused            "upgrade_refused"             UnreadableCall       Suspicious Body
+    BodyIncomplete            "body_incomplete"             UnreadableCall       Routine    Body
+    BodyNotJson               "body_not_json"               UnreadableCall       Suspicious Body
+    BodyUnparsable            "body_unparsable"             UnreadableCall       Suspicious Body
+    DuplicateKey              "duplicate_key"               UnreadableCall       Suspicious Body
+    NameTooLong               "name_too_long"               UnreadableCall       Suspicious Body
+    BatchNotAllowed           "batch_not_allowed"           UnreadableCall       Suspicious Body
+    BatchTooLong              "batch_too_long"              UnreadableCall       Suspicious Body
+    ResumedWithoutSession     "resumed_without_session"     UnreadableCall       Suspicious Body
+    SessionUnknown            "session_unknown"             SessionNotFound      Suspicious Body
+    SessionNotOwned           "session_not_owned"           SessionNotFound      Suspicious Body
+    HeaderMismatch            "header_mismatch"             HeaderMismatch       Suspicious Body
+    UnsupportedContentType    "unsupported_content_type"    UnsupportedMediaType Suspicious Body
+    UnsupportedEncoding       "unsupported_encoding"        UnsupportedMediaType Suspicious Body
+    BodyTooLarge              "body_too_large"              BodyTooLarge         Suspicious Body
+    BodyTooSlow               "body_too_slow"               BodyTooSlow          Suspicious Body
+    BodiesBusy                "bodies_busy"                 Unavailable          Suspicious Body
+}
+
+/// A check. A reason that could belong to several is counted for the earliest, so that no check is shown as passed that
+/// may not have been reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Step {
+    Credentials,
+    Form,
+    Issuer,
+    Header,
+    Proof,
+    Claims,
+    Audience,
+    Time,
+    Usage,
+    Profile,
+    Revocation,
+    Binding,
+    Caller,
+    BaseScopes,
+    Body,
+    Rules,
+    Decision,
+}
+
+impl Step {
+    pub(crate) const ALL: [Self; 17] = [
+        Self::Credentials,
+        Self::Form,
+        Self::Issuer,
+        Self::Header,
+        Self::Proof,
+        Self::Claims,
+        Self::Audience,
+        Self::Time,
+        Self::Usage,
+        Self::Profile,
+        Self::Revocation,
+        Self::Binding,
+        Self::Caller,
+        Self::BaseScopes,
+        Self::Body,
+        Self::Rules,
+        Self::Decision,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Credentials => "credentials",
+            Self::Form => "form",
+            Self::Issuer => "issuer",
+            Self::Header => "header",
+            Self::Proof => "proof",
+            Self::Claims => "claims",
+            Self::Audience => "audience",
+            Self::Time => "time",
+            Self::Usage => "usage",
+            Self::Binding => "binding",
+            Self::Profile => "profile",
+            Self::Revocation => "revocation",
+            Self::Caller => "caller",
+            Self::BaseScopes => "base scopes",
+            Self::Body => "body",
+            Self::Rules => "rules",
+            Self::Decision => "decision",
+        }
+    }
+}
