@@ -1,7 +1,7 @@
 //! What goes back? One table maps the kind of a refusal to its response.
 //!
 //! `wire` is the table, and `answers` makes responses by it. `challenge` renders `WWW-Authenticate`, and `metadata` the
-//! document that it points to. Both use the same values, so that they cannot disagree. `well_known` serves the
+//! document that it points to. Both are made from one resource and one policy. `well_known` serves the
 //! document.
 
 mod answers;
