@@ -23,8 +23,8 @@ pub struct Builder {
 impl Toolgate {
     /// Starts a gate for the server with this resource identifier: the URL that clients are given.
     ///
-    /// Tokens must name it as their audience, exactly as written here. The metadata document is served below its
-    /// origin.
+    /// Tokens must name it as their audience, exactly as written here. One slash at the end is ignored.
+    /// [`Issuer::audience`] accepts other audiences. The metadata document is served below its origin.
     pub fn builder(resource: impl Into<String>) -> Builder {
         Builder::from(Config::new(resource))
     }
@@ -58,8 +58,8 @@ impl Builder {
         self
     }
 
-    /// Allows web pages of this origin to call the server, besides those of its own origin and of loopback hosts. It
-    /// may also be `null`, or a whole scheme that is not http: `vscode-webview://*`.
+    /// Allows web pages of this origin to call the server, besides those of its own origin and of loopback hosts.
+    /// `origin` may also be `null`, or a whole scheme that is not http: `vscode-webview://*`.
     pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
         self.config.origins.allow(origin.into());
         self

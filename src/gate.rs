@@ -124,12 +124,12 @@ impl Toolgate {
     /// Streams of events that such a token opened end, unless [`Streams`](crate::Streams) lets them go on.
     ///
     /// The gate remembers the revocation for `longest_life`. Use the longest life of the tokens concerned: a token that
-    /// lives longer is accepted again after that. A token of the subject or client is refused if it has no `iat`, or
-    /// one that is at most a minute after now, since clocks differ. If the gate has accepted tokens that were dated
-    /// further ahead, these are refused too.
+    /// lives longer is accepted again after that. A token of the subject or client is refused if it was issued before
+    /// the call of `revoke` or within a minute after it, since clocks differ, or if it has no `iat`. If the gate has
+    /// accepted tokens that were dated further ahead, these are refused too.
     ///
-    /// The revocation is in force before the first await: to drop the future after its first poll takes nothing back. A
-    /// future that is never polled revokes nothing.
+    /// Await the future: one that is never polled revokes nothing. From its first poll on the revocation is in force,
+    /// even if the future is then dropped.
     ///
     /// A gate keeps revocations in memory: revoke at every replica, and again after a restart, or have every token
     /// introspected ([`Introspection::every_token`]).
@@ -147,7 +147,7 @@ impl Toolgate {
     /// ```
     ///
     /// # Errors
-    /// An error is returned if the gate does not trust this issuer, and if it remembers as many revocations as it can.
+    /// An error is returned if the gate does not trust this issuer, or if it remembers as many revocations as it can.
     /// Then nothing is revoked.
     pub async fn revoke(
         &self,
@@ -185,7 +185,7 @@ impl Toolgate {
     }
 
     /// Holds the rules of the scope map against the names of the tools that the server has. A rule with a typo in it
-    /// applies to no tool, and nothing else tells of it: call this in a test.
+    /// applies to no tool, and no start-up event reports it: call this in a test.
     ///
     /// ```
     /// # use toolgate::{ScopeMap, Toolgate};
@@ -223,7 +223,7 @@ impl Toolgate {
     /// ```
     ///
     /// # Errors
-    /// An error is returned if the configuration is not valid, and if it names another resource. [`ConfigError`] names
+    /// An error is returned if the configuration is not valid, or if it names another resource. [`ConfigError`] names
     /// every value that is wrong. The gate then keeps its configuration unchanged.
     pub fn reload(&self, config: Config) -> Result<(), ConfigError> {
         // Reloads take turns, or the metadata of one could be served beside the pipeline of another.
@@ -241,9 +241,10 @@ impl Toolgate {
 
     /// Ends all streams of events, for good, so that a graceful shutdown can finish.
     ///
-    /// A stream that a client listens on ends at once, at the end of an event; the response to a call may finish as if
-    /// its token had expired ([`Streams`](crate::Streams)). A request for a new stream to listen on gets 503. All other
-    /// requests are served as before.
+    /// A stream that a client listens on ends at once, at the end of an event. The response to a call may continue for
+    /// [`grace_seconds`](crate::Sessions::grace_seconds), but not at all with
+    /// [`Streams::EndWithToken`](crate::Streams::EndWithToken). A request for a new stream to listen on gets 503. All
+    /// other requests are served as before.
     ///
     /// ```no_run
     /// # async fn serve(gate: toolgate::Toolgate, app: axum::Router, listener: tokio::net::TcpListener) -> std::io::Result<()> {

@@ -1,8 +1,8 @@
 //! An OAuth 2.1 resource server for MCP servers, as one tower layer: every request must carry a token that was issued
 //! for *this* server, is still valid, and allows *the very tool being called*.
 //!
-//! Any other request gets an answer from which an MCP client recovers by itself (RFC 6750, RFC 9728), and does not
-//! reach the handler.
+//! Any other request gets an answer that tells an MCP client what to do (RFC 6750, RFC 9728), and does not reach the
+//! handler.
 //!
 //! The manual is in [`docs`]. Start with [`docs::connecting`] for your authorization server and [`docs::scopes`] for
 //! your rules.
@@ -30,18 +30,19 @@
 //!
 //! # The path of a request
 //!
-//! The gate takes each request through nine steps. `src/pipeline/request.rs` reads like this list; [`docs::design`]
-//! gives the reasons.
+//! The gate takes each request through nine steps. `src/pipeline/request.rs` has these steps in this order;
+//! [`docs::design`] gives the reasons.
 //!
 //! 1. **metadata**: a request for a well-known path of the gate is answered, without a token.
 //! 2. **origin**: a request of a web page is refused unless the origin of the page is allowed. The preflight of an
 //!    allowed page is answered.
 //! 3. **credentials**: the token is taken off the head. A missing, a malformed and a repeated token get three different
-//!    answers. Without a token the request continues to step 6 only if some operation is open by name
-//!    ([`without_token`]), and is admitted only if all it asks for is.
+//!    answers. Without a token, a request continues (at step 6) only if the scope map opens something by name
+//!    ([`without_token`]). It is admitted only if everything that it asks for is open.
 //! 4. **verify**: the token is verified, by its signature or by introspection. It becomes a [`Principal`], is rejected
-//!    (401), or cannot be verified right now (503). The result is cached. **holder**: a token that is bound to a key is
-//!    rejected, since no proof of possession is supported yet; this is not cached.
+//!    (401), or cannot be verified right now (503). A good token is cached. So is a token that introspection rejected,
+//!    for 10 s by default. A JWT that was rejected without introspection and an outage are not cached. **holder**: a
+//!    token that is bound to a key is rejected, since no proof of possession is supported yet; this is not cached.
 //! 5. **base rule**: the client and the claims are checked, and the scopes that every request needs, before a byte of the
 //!    body is read.
 //! 6. **read the call**: the gate reads which methods, tools, resources and prompts the body names, and checks that the

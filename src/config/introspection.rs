@@ -12,10 +12,11 @@ use super::hushed::{Hushed, hushed, hushed_table};
 /// [`endpoint`](Self::endpoint) sets it.
 ///
 /// ```
-/// use toolgate::{Introspection, Issuer, Secret};
+/// use toolgate::{Introspection, Issuer};
 ///
-/// let issuer = Issuer::new("https://hydra.example.com/").introspection(
-///     Introspection::basic("rs", Secret::file("/run/secrets/rs"))
+/// // Ory Hydra: its admin port does not authenticate clients.
+/// let issuer = Issuer::new("https://hydra.example.com").preset("hydra").introspection(
+///     Introspection::unauthenticated("mcp-server")
 ///         .endpoint("https://hydra-admin.internal/admin/oauth2/introspect")
 ///         .token_prefix("ory_at_"),
 /// );

@@ -12,8 +12,9 @@ use super::callers::{ClaimsTable, ClientsTable, RequiredClaim, required_claims};
 /// [`docs::connecting`](crate::docs::connecting) has recipes.
 ///
 /// Without further settings it is one that publishes its keys in its metadata, and whose JWTs have the resource as
-/// their `aud`. Tokens must be signed by an asymmetric algorithm, and are checked for issuer, audience and expiry: no
-/// setting switches this off.
+/// their `aud`. JWTs must be signed by an asymmetric algorithm, and are checked for issuer, audience and expiry: no
+/// setting switches this off. One weakens it: [`unbound_tokens_of_client`](Self::unbound_tokens_of_client) accepts a
+/// missing audience from named clients.
 ///
 /// ```
 /// # use toolgate::Issuer;
@@ -184,7 +185,8 @@ impl Issuer {
     }
 
     /// Accepts tokens **without any audience** if they were issued to this client; may be called repeatedly. This is
-    /// weaker: such a token also opens other servers that accept it. A token with a foreign audience is still rejected.
+    /// weaker: a token that the client got for another server opens this one too. A token with a foreign audience is
+    /// still rejected.
     pub fn unbound_tokens_of_client(mut self, client_id: impl Into<String>) -> Self {
         self.unbound
             .get_or_insert_default()

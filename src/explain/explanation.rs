@@ -74,7 +74,7 @@ impl Explanation {
 }
 
 impl Check {
-    /// The stable name of the check: `audience`, `time`, `rules`.
+    /// The stable name of the check, such as `audience`, `time` or `rules`.
     pub fn name(&self) -> &'static str {
         self.step.name()
     }

@@ -1,4 +1,4 @@
-//! The path of a request, steps 1 to 8.
+//! The path of a request: its nine steps, in this order. Step 9 is one call into `response.rs`.
 
 use std::future::Future;
 use std::ops::ControlFlow;

@@ -46,8 +46,11 @@ use crate::token::Principal;
 ///         let Ok(File { path }) = call.arguments() else {
 ///             return Ok(Verdict::Deny("no_path"));
 ///         };
-///         let home = format!("/home/{}/", principal.subject().unwrap_or_default());
-///         Ok(if path.starts_with(&home) { Verdict::Allow } else { Verdict::need(["files:anywhere"]) })
+///         let Some(user) = principal.subject() else {
+///             return Ok(Verdict::Deny("no_subject"));
+///         };
+///         let is_own = path.starts_with(&format!("/home/{user}/")) && !path.contains("..");
+///         Ok(if is_own { Verdict::Allow } else { Verdict::need(["files:anywhere"]) })
 ///     }
 /// }
 /// # let gate = toolgate::Toolgate::builder("https://mcp.example.com/mcp")

@@ -73,13 +73,13 @@ pub(crate) enum Listing {
 }
 
 impl ScopeMap {
-    /// Starts a scope map that refuses every tool, resource, prompt and extension method without a rule.
+    /// Starts a scope map that refuses a tool, a resource, a prompt or a method outside MCP's list if it has no rule.
     pub fn deny_unlisted() -> Self {
         Self::new(Some(Unlisted::Deny))
     }
 
     /// Starts a scope map in which a name without a rule needs only the scopes of every request. Without any rule it
-    /// means that a valid token is enough, which a review of the configuration can see.
+    /// means that a valid token is enough, which a person who reads the configuration sees.
     pub fn allow_unlisted() -> Self {
         Self::new(Some(Unlisted::Allow))
     }
@@ -108,8 +108,8 @@ impl ScopeMap {
     }
 
     /// Sets what it needs to read, complete or subscribe to this resource. The URI is checked as the client wrote it
-    /// and in its normal form. Both must be allowed, as must every other name that a server could take it for, if a
-    /// rule is about that name.
+    /// and in its normal form. Both must be allowed. A server may also take the URI for another name; if a rule is
+    /// about that name, it must be met too.
     ///
     /// A word in braces stands for the text between two slashes, in the URI and then in its scopes:
     /// `.resource("db://{table}/rows/*", "db:{table}")`.
@@ -130,7 +130,8 @@ impl ScopeMap {
         self
     }
 
-    /// Includes these scopes in `scope`: a token that grants it needs none of them, nor of those that they include.
+    /// Includes these scopes in `scope`. A token with `scope` counts as having them too, and everything that they
+    /// include.
     pub fn implies<S: Into<String>>(
         mut self,
         scope: impl Into<String>,

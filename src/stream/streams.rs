@@ -29,6 +29,7 @@ pub enum Streams {
     #[default]
     FinishCalls,
     /// Every stream goes on until the client or the inner service ends it, even after a revocation.
+    /// [`Toolgate::close_streams`](crate::Toolgate::close_streams) still ends it.
     OutliveToken,
 }
 

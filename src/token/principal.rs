@@ -126,8 +126,8 @@ impl Principal {
         self.0.token_id.as_deref()
     }
 
-    /// Deserialises the claims: those of the JWT, of the introspection response, or of both, where that of the response
-    /// counts. Claims that the type does not name are ignored. Each call parses the claims anew.
+    /// Deserialises the claims: those of the JWT, of the introspection response, or of both; if both have a claim,
+    /// the response's value is used. Claims that the type does not name are ignored. Each call parses the claims anew.
     ///
     /// # Errors
     /// If the claims do not fit the type: a required one is absent, or one is of another type.
@@ -167,7 +167,7 @@ impl Principal {
     /// Returns the payload that was [sealed](Self::seal) for this caller and purpose.
     ///
     /// `None` for anything else: it was sealed for another caller, purpose or resource, with a key that is no longer in use, or
-    /// not at all. The reason is deliberately not told apart.
+    /// not at all. It deliberately does not say which.
     pub fn open(&self, purpose: &str, sealed: &str) -> Option<Vec<u8>> {
         let text = self
             .0
