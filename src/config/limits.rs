@@ -73,7 +73,8 @@ limits! {
     /// The life of a key set whose headers give none. Default 10 min.
     jwks_default_seconds = 10 * 60;
 
-    /// The longest life of a key set, and so the longest delay until a withdrawn key is noticed. Default 24 h.
+    /// The longest life of a key set, and so the longest delay until a withdrawn key is noticed; in an outage of the issuer,
+    /// the delay is `jwks_stale_seconds` if that is longer. Default 24 h.
     jwks_max_seconds = 24 * 60 * 60;
 
     /// How long the last good key set is used if no newer one can be fetched: counted from its fetch, and never less than

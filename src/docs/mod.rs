@@ -53,7 +53,8 @@ pub mod troubleshooting {}
 #[cfg_attr(feature = "testing", doc = include_str!("testing.md"))]
 #[cfg_attr(
     not(feature = "testing"),
-    doc = "Testing: built with the feature `testing`, which this page is about."
+    doc = "This page is empty because the documentation was built without the feature `testing`. In a clone of the Toolgate \
+           repository, run `cargo doc --features testing --open`."
 )]
 pub mod testing {}
 
