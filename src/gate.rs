@@ -244,7 +244,8 @@ impl Toolgate {
     /// A stream that a client listens on ends at once, at the end of an event. The response to a call may continue for
     /// [`grace_seconds`](crate::Sessions::grace_seconds), but not at all with
     /// [`Streams::EndWithToken`](crate::Streams::EndWithToken). A request for a new stream to listen on gets 503. All
-    /// other requests are served as before.
+    /// other requests are served as before. A client that stops reading can still hold its connection open, so put a time
+    /// limit around the shutdown.
     ///
     /// ```no_run
     /// # async fn serve(gate: toolgate::Toolgate, app: axum::Router, listener: tokio::net::TcpListener) -> std::io::Result<()> {

@@ -2,6 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use http::Method;
+use http::header::ACCEPT;
+use http::request::Parts;
 use tokio::sync::Notify;
 
 use crate::events;
@@ -22,9 +25,12 @@ impl Closing {
         events::streams_closed();
     }
 
-    /// Refuses to open another stream to listen on.
-    pub(super) fn check(&self) -> Result<(), Refusal> {
-        if self.has_begun.load(Ordering::SeqCst) {
+    /// Refuses a request that listens, once streams are being closed. A `GET` that does not ask for events fetches something
+    /// else; if it is answered with a stream after all, the stream ends at once.
+    pub(super) fn check(&self, parts: &Parts) -> Result<(), Refusal> {
+        if self.has_begun.load(Ordering::SeqCst)
+            && (parts.method != Method::GET || asks_for_events(parts))
+        {
             return Err(Reason::ShuttingDown.into());
         }
         Ok(())
@@ -37,4 +43,15 @@ impl Closing {
             begins.await;
         }
     }
+}
+
+fn asks_for_events(parts: &Parts) -> bool {
+    let lines = parts.headers.get_all(ACCEPT).iter();
+    let mut ranges = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    ranges.any(|range| {
+        let range = range.split(|byte| *byte == b';').next().unwrap_or_default();
+        range
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"text/event-stream")
+    })
 }

@@ -148,7 +148,7 @@ impl Pipeline {
         }
         let permitted = self.authorize_call(visit, parts, body).await?;
         if permitted.expected.listens {
-            self.closing.check()?;
+            self.closing.check(parts)?;
         }
         Ok(permitted)
     }

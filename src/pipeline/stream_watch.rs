@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::rooms::Pipeline;
@@ -27,6 +28,10 @@ pub(super) async fn until_refused(
     mut principal: Principal,
     is_filtered: bool,
 ) {
+    // Without a runtime there is no timer, and a stream must not stay open for ever.
+    if Handle::try_current().is_err() {
+        return;
+    }
     // Revocations are kept when the configuration changes.
     let revocations = current.get().verifier.memory.revocations.clone();
     loop {
@@ -89,7 +94,7 @@ mod tests {
     use std::convert::Infallible;
 
     use bytes::Bytes;
-    use futures_util::{poll, stream};
+    use futures_util::{FutureExt, poll, stream};
     use http::{Request, Response};
     use http_body::Frame;
     use http_body_util::{BodyExt, Full, StreamBody};
@@ -138,6 +143,41 @@ mod tests {
             assert!(poll!(waiting).is_pending(), "the stream goes on");
             // The check under the new configuration may wait for keys.
             until(|| replaced.strong_count() == 0).await;
+        }
+    }
+
+    #[test]
+    fn without_a_runtime_a_stream_of_a_token_ends_and_one_without_a_token_goes_on() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let server = runtime.block_on(AuthorizationServer::start());
+        let gate = Toolgate::builder(RESOURCE)
+            .issuer(crate::config::Issuer::new(server.issuer()).jwks(server.jwks().to_string()))
+            .scopes(ScopeMap::allow_unlisted().tool("open", crate::policy::without_token()))
+            .build()
+            .unwrap();
+        let inner = service_fn(|_: Request<RequestBody<Full<Bytes>>>| async {
+            let event = Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"data: 1\n\n")));
+            let answer = Response::builder().header("content-type", "text/event-stream");
+            let body = StreamBody::new(stream::iter([event]));
+            Ok::<_, Infallible>(answer.body(body).unwrap())
+        });
+        let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"open"}}"#;
+        for (has_token, is_passed_on) in [(true, false), (false, true)] {
+            let mut request = Request::post("/mcp").header("content-type", "application/json");
+            if has_token {
+                let token = server.token().audience(RESOURCE).mint();
+                request = request.header("authorization", format!("Bearer {token}"));
+            }
+            let request = request.body(Full::from(call)).unwrap();
+            let answer = gate.layer().layer(inner.clone()).oneshot(request);
+            let answer = answer
+                .now_or_never()
+                .expect("nothing is waited for")
+                .unwrap();
+            assert_eq!(answer.status(), 200);
+            let mut body = answer.into_body();
+            let first = body.frame().now_or_never().expect("nothing is waited for");
+            assert_eq!(first.is_some(), is_passed_on, "{has_token}");
         }
     }
 

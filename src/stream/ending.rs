@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame};
 use pin_project_lite::pin_project;
+use tokio::runtime::Handle;
 use tokio::time::{Sleep, sleep};
 
 use super::lines::{Lines, Piece};
@@ -83,10 +84,12 @@ impl<B: Body<Data = Bytes>> Body for Ending<B> {
         let over = this.over.get_mut().unwrap_or_else(PoisonError::into_inner);
         if matches!(this.state, EndingState::Open) && over.as_mut().poll(cx).is_ready() {
             *this.state = match this.place {
-                StreamPosition::Between | StreamPosition::Unknown => EndingState::Ended,
-                StreamPosition::LineStart | StreamPosition::InLine => {
+                StreamPosition::LineStart | StreamPosition::InLine
+                    if Handle::try_current().is_ok() =>
+                {
                     EndingState::Completing(Box::pin(sleep(COMPLETION_TIME)))
                 }
+                _ => EndingState::Ended,
             };
         }
         match this.state {

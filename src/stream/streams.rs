@@ -71,12 +71,6 @@ pub(crate) fn end<R>(
     answer: Response<ResponseBody<R>>,
     over: impl Future<Output = ()> + Send + 'static,
 ) -> Response<ResponseBody<R>> {
-    let over = async move {
-        // Without a runtime there is no timer, and a stream must not stay open for ever.
-        if Handle::try_current().is_ok() {
-            over.await;
-        }
-    };
     let (mut head, body) = answer.into_parts();
     head.headers.remove(CONTENT_LENGTH);
     let body = Ending::new(body, over, head.headers.contains_key(CONTENT_ENCODING));
@@ -86,7 +80,8 @@ pub(crate) fn end<R>(
 /// Waits for `over`, and then for the grace.
 pub(crate) async fn with_grace(over: impl Future<Output = ()>, grace: Duration) {
     over.await;
-    if !grace.is_zero() {
+    // Without a runtime there is no timer, and a stream must not stay open for ever.
+    if !grace.is_zero() && Handle::try_current().is_ok() {
         sleep(grace).await;
     }
 }

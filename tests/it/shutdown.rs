@@ -90,7 +90,9 @@ async fn no_other_stream_is_opened_and_calls_go_on_even_after_a_reload() {
         world.server.issuer()
     );
     for _ in 0..2 {
-        for request in [get(&token), subscription(&token)] {
+        for mut request in [get(&token), subscription(&token)] {
+            let accept = "application/json, text/event-stream;q=0.9".parse().unwrap();
+            request.headers_mut().insert("accept", accept);
             let answer = world.send(request).await;
             assert_eq!(
                 (answer.status, answer.code),
@@ -100,8 +102,10 @@ async fn no_other_stream_is_opened_and_calls_go_on_even_after_a_reload() {
             assert_eq!(answer.challenge(), None);
             assert!(answer.headers.contains_key("retry-after"));
         }
-        let answer = world.send(post(&token, &call("ping", json!({})))).await;
-        assert_eq!(answer.status, 200);
+        // A page is no stream.
+        for request in [post(&token, &call("ping", json!({}))), get(&token)] {
+            assert_eq!(world.send(request).await.status, 200);
+        }
         world.gate.reload(toml::from_str(&file).unwrap()).unwrap();
     }
 }
