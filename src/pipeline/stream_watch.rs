@@ -169,7 +169,7 @@ mod tests {
                 request = request.header("authorization", format!("Bearer {token}"));
             }
             let request = request.body(Full::from(call)).unwrap();
-            let answer = gate.layer().layer(inner.clone()).oneshot(request);
+            let answer = gate.layer().layer(inner).oneshot(request);
             let answer = answer
                 .now_or_never()
                 .expect("nothing is waited for")
