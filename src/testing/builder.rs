@@ -123,7 +123,7 @@ impl AuthorizationServerBuilder {
     }
 
     /// Answers an authorization request at once, as if this user had allowed everything it asks for: for
-    /// programs that follow the redirect themselves. A browser is shown the consent page all the same.
+    /// programs that follow the redirect themselves. A browser is still shown the consent page.
     pub fn approve_as(mut self, user: impl Into<String>) -> Self {
         self.settings.approve_as = Some(user.into());
         self

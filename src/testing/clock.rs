@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// What time it is: the system's, or the one a test says it is.
+/// The time: that of the system, or the one that a test sets.
 ///
 /// Clones share the time, so that an authorization server and a gate can be moved together.
 ///

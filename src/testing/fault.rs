@@ -13,7 +13,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::endpoint::reply;
 
-/// What goes wrong with an endpoint, on every request until it is cleared.
+/// A fault of an endpoint, on every request until it is cleared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -35,15 +35,15 @@ pub enum Fault {
     Redirect(String),
     /// 200 and this body, as `application/json`.
     Body(Bytes),
-    /// The true answer with spaces behind it, up to this many bytes, without a `Content-Length`: whoever
-    /// reads it all finds it valid.
+    /// The true answer with spaces behind it, up to this many bytes, without a `Content-Length`: a client that
+    /// reads all of it finds it valid.
     Huge(usize),
     /// The true answer under another `issuer`, where it names one.
     WrongIssuer,
 }
 
 impl Fault {
-    /// Stops whoever sets a fault that cannot be put into an answer.
+    /// Panics for a fault that cannot be put into an answer.
     pub(super) fn assert_possible(&self) {
         match self {
             Self::Status(code) => {

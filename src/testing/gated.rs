@@ -12,7 +12,7 @@ use tower::{Service, ServiceExt};
 
 use crate::gate::Toolgate;
 
-/// What to read where one of the checks fails.
+/// The hint in the message of a check that fails.
 const ADVICE: &str = "see `toolgate::docs::axum`: the layer is the last call on the root router";
 
 /// Panics unless the service is gated as its clients see it: a call without a token gets 401, the challenge names the

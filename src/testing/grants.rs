@@ -8,7 +8,7 @@ use super::endpoint::error::OAuthError;
 use super::random::random_text;
 use crate::digest::sha256;
 
-/// What users allowed, and the codes and tokens that came of it.
+/// The grants of users, with the codes and tokens issued for them.
 #[derive(Default)]
 pub(super) struct Grants {
     /// A grant's id is its place.
@@ -21,7 +21,7 @@ pub(super) struct Grants {
     assertions: HashSet<String>,
 }
 
-/// What one user allowed one client.
+/// The grant of one user to one client.
 #[derive(Clone)]
 pub(super) struct Grant {
     pub(super) client_id: String,
@@ -33,7 +33,7 @@ pub(super) struct Grant {
 
 pub(super) type GrantId = usize;
 
-/// What the token request for a code must fit.
+/// The values that the token request for a code must match.
 #[derive(Clone)]
 pub(super) struct CodeBinding {
     pub(super) redirect_uri: String,
@@ -182,7 +182,7 @@ impl Grants {
             ));
         }
         if voucher.spent {
-            // Two hold it, and one of them stole it (OAuth 2.1 §4.1.3, §4.3.1): nobody keeps what came of it.
+            // Two hold it, and one of them stole it (OAuth 2.1 §4.1.3, §4.3.1): all tokens issued for it are withdrawn.
             grant.revoked = true;
         }
         if grant.revoked {

@@ -167,7 +167,7 @@ impl SigningKey {
         jwk
     }
 
-    /// The private key as PEM (PKCS#8), for whoever has to sign by themselves.
+    /// The private key as PEM (PKCS#8), for tests that sign on their own.
     pub fn to_pem(&self) -> String {
         let der = match &*self.pair {
             KeyPair::Ecdsa(_, pair) => pair.to_pkcs8v1().map(|document| document.as_ref().to_vec()),

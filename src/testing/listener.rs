@@ -29,7 +29,7 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, stop: Arc<
             () = stop.notified() => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => drop(connections.spawn(serve_connection(stream, Arc::clone(&shared)))),
-                // Out of file descriptors, most likely: let somebody else close one.
+                // Out of file descriptors, most likely: wait until another task closes one.
                 Err(_) => tokio::task::yield_now().await,
             },
             Some(_) = connections.join_next() => {}

@@ -36,7 +36,7 @@ const DEFAULT_LIFETIME_SECONDS: i64 = 300;
 pub struct TokenBuilder {
     clock: Clock,
     key: SigningKey,
-    /// What differs from the header that the key gives; none for a parameter taken out.
+    /// Changes to the header that the key gives; `None` for a parameter taken out.
     header: BTreeMap<String, Option<Value>>,
     claims: Map<String, Value>,
     header_text: Option<String>,
@@ -150,7 +150,7 @@ impl TokenBuilder {
         )
     }
 
-    /// What a signature covers: the encoded header, a dot, the encoded payload.
+    /// The bytes that a signature covers: the encoded header, a dot, the encoded payload.
     pub fn signing_input(&self) -> String {
         let header = self
             .header_text

@@ -17,7 +17,7 @@ use super::random::random_text;
 use super::shared::Shared;
 use super::traffic::{Endpoint, Recorded};
 
-/// What must be said wherever this server is shown; [`AuthorizationServer`]'s `Display` and its pages say it.
+/// The warning to print wherever this server is shown. [`AuthorizationServer`]'s `Display` and its pages contain it.
 pub const NOTICE: &str = "For development only: everyone may log in as anyone.";
 
 /// A development authorization server in this process. **Everyone may log in as anyone.**

@@ -9,7 +9,7 @@ use super::key_ring::KeyRing;
 use super::mint::TokenBuilder;
 use super::traffic::{Endpoint, Traffic};
 
-/// What every connection and every handle of one server share.
+/// The state that every connection and every handle of one server share.
 pub(super) struct Shared {
     pub(super) issuer: String,
     pub(super) settings: Settings,
@@ -23,7 +23,7 @@ pub(super) struct Shared {
     grants: Mutex<Grants>,
 }
 
-/// What a server was built with.
+/// The settings that a server was built with.
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) clock: Clock,

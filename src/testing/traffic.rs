@@ -72,7 +72,7 @@ pub struct Recorded {
     pub body: Bytes,
 }
 
-/// What comes in, and what is to go wrong with it.
+/// The requests received so far, and the faults that are set.
 #[derive(Debug, Default)]
 pub(super) struct Traffic {
     seen: HashMap<Endpoint, Seen>,

@@ -65,7 +65,7 @@ pub(super) async fn decide(shared: &Shared, request: &Request<Bytes>) -> Respons
     }
 }
 
-/// Where the answer goes. As long as this is not known, nobody is redirected.
+/// Where the answer goes. As long as this is not known, there is no redirect.
 pub(super) struct Callback {
     pub(super) client: Client,
     pub(super) redirect_uri: String,
@@ -102,7 +102,7 @@ impl Callback {
     }
 }
 
-/// What is asked for.
+/// The request of a client.
 pub(super) struct Wish {
     pub(super) scopes: Vec<String>,
     pub(super) resources: Vec<String>,

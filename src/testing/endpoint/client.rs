@@ -16,12 +16,12 @@ pub(super) struct Client {
     pub(super) name: Option<String>,
     redirect_uris: Vec<String>,
     secret_hash: Option<String>,
-    /// Named by whoever built the server: it may introspect, and ask for tokens of its own.
+    /// Named by the builder of the server: it may introspect, and ask for tokens of its own.
     pub(super) trusted: bool,
 }
 
-/// What a registered client's id says about it. So the server need not remember it, and a client that kept
-/// its id need not register again after a restart. Whoever forges one could have registered it.
+/// The registration, as the client's id contains it. So the server need not remember it, and a client that kept
+/// its id need not register again after a restart. A forged one could have been registered as well.
 #[derive(Serialize, Deserialize)]
 struct Registration {
     redirect_uris: Vec<String>,
@@ -50,18 +50,18 @@ impl Client {
         Ok(Self {
             name: document.client_name,
             redirect_uris: document.redirect_uris,
-            ..Self::nobody(id)
+            ..Self::unregistered(id)
         })
     }
 
-    /// The client with this id, if it can be told without asking anybody.
+    /// The client with this id, if it is known without a request.
     pub(super) fn known(shared: &Shared, id: &str) -> Option<Self> {
         let confidential = &shared.settings.confidential_clients;
         if let Some((_, secret)) = confidential.iter().find(|(known, _)| known == id) {
             return Some(Self {
                 secret_hash: Some(hash(secret)),
                 trusted: true,
-                ..Self::nobody(id)
+                ..Self::unregistered(id)
             });
         }
         let registration = URL_SAFE_NO_PAD
@@ -77,13 +77,14 @@ impl Client {
             name,
             redirect_uris,
             secret_hash,
-            ..Self::nobody(id)
+            ..Self::unregistered(id)
         })
     }
 
     /// The client as the token endpoint needs it, which asks no document for a redirect URI.
     pub(super) fn known_or_documented(shared: &Shared, id: &str) -> Option<Self> {
-        Self::known(shared, id).or_else(|| client_document::address(id).map(|_| Self::nobody(id)))
+        Self::known(shared, id)
+            .or_else(|| client_document::address(id).map(|_| Self::unregistered(id)))
     }
 
     /// A new client and its secret, if it wants one.
@@ -117,7 +118,7 @@ impl Client {
                     return Ok(asked.to_owned());
                 }
                 Err(format!(
-                    "The redirect_uri {asked} is none of the client's: {}.",
+                    "The redirect_uri {asked} is not one of the client's: {}.",
                     registered.join(", ")
                 ))
             }
@@ -136,7 +137,7 @@ impl Client {
         client_document::address(&self.id)
     }
 
-    fn nobody(id: &str) -> Self {
+    fn unregistered(id: &str) -> Self {
         Self {
             id: id.to_owned(),
             name: None,

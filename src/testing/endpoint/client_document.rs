@@ -11,7 +11,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a client's document may be.
 const MAX_BYTES: usize = 64 * 1024;
 
-/// What a client says about itself at the URL that is its id (OAuth Client ID Metadata Document).
+/// The metadata of a client, at the URL that is its id (OAuth Client ID Metadata Document).
 #[derive(Debug, Deserialize)]
 pub(super) struct ClientDocument {
     client_id: String,
@@ -27,7 +27,7 @@ pub(super) fn address(client_id: &str) -> Option<Url> {
     let url = Url::parse(client_id).ok()?;
     let encrypted = url.scheme() == "https" || (url.scheme() == "http" && host::is_loopback(&url));
     let bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
-    // Text that the parser had to mend (dot segments, a missing path) is no client id.
+    // Text that the parser had to change (dot segments, a missing path) is no client id.
     (encrypted && bare && url.path() != "/" && url.as_str() == client_id).then_some(url)
 }
 

@@ -41,7 +41,7 @@ fn introspection(shared: &Shared, request: &Request<Bytes>) -> Result<Value, OAu
 }
 
 /// The claims of an access token that was issued here or minted under one of our keys. Refresh tokens have
-/// none: nobody shall take one for an access token.
+/// none: no server shall take one for an access token.
 fn claims(shared: &Shared, token: &str) -> Option<Map<String, Value>> {
     if let Some(issued) = shared.grants().claims_of(token) {
         return issued.cloned();

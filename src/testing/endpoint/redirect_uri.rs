@@ -2,7 +2,7 @@ use reqwest::Url;
 
 use super::host;
 
-/// What is wrong with a redirect URI, if anything is.
+/// The defect of a redirect URI; `None` for a good one.
 pub(super) fn defect(redirect_uri: &str) -> Option<&'static str> {
     // The text goes into a header as it stands.
     if !redirect_uri.bytes().all(|byte| byte.is_ascii_graphic()) {

@@ -15,7 +15,7 @@ pub(in super::super) fn json(status: StatusCode, value: &Value) -> Response<Byte
     with_body(status, "application/json", value.to_string())
 }
 
-/// JSON that nobody may keep: tokens and secrets, and errors about them (RFC 6749 §5.1).
+/// JSON that no cache may keep: tokens and secrets, and errors about them (RFC 6749 §5.1).
 pub(in super::super) fn private_json(status: StatusCode, value: &Value) -> Response<Bytes> {
     let mut response = json(status, value);
     response

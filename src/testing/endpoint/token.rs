@@ -143,7 +143,7 @@ fn narrowed_resources(form: &Form, grant: &Grant) -> Result<Vec<String>, OAuthEr
     })
 }
 
-/// What is asked for, or everything granted where nothing is; or the first that was not granted.
+/// The scopes requested, or all that were granted if none were requested; fails with the first that was not granted.
 fn narrowed(asked: Vec<String>, granted: &[String]) -> Result<Vec<String>, String> {
     if asked.is_empty() {
         return Ok(granted.to_vec());
