@@ -55,7 +55,7 @@ struct Fixed {
 }
 
 impl Toolgate {
-    /// Makes the layer to put around an MCP server. With axum, add it by the last call on the root router: see
+    /// Makes the layer to put around an MCP server. With axum, add it on the root router, after every route that it must protect: see
     /// [`docs::axum`](crate::docs::axum).
     pub fn layer(&self) -> ToolgateLayer {
         ToolgateLayer {

@@ -18,7 +18,7 @@
 //!     .scopes(ScopeMap::allow_unlisted().every_request("mcp:use").tool("delete_file", "files:write"))
 //!     .build()?;
 //!
-//! let app = mcp.layer(gate.layer()); // the last call on the root router
+//! let app = mcp.layer(gate.layer()); // on the root router, after every route that it must protect
 //! axum::serve(listener, app).await?;
 //! # Ok(())
 //! # }
@@ -67,8 +67,8 @@
 //!
 //! # Features
 //!
-//! - `testing`: a development authorization server, a token mint and a clock to set, for tests and demonstrations. It
-//!   adds items and changes no behaviour of the gate.
+//! - `testing`: a development authorization server, a token mint, a clock to set, and an assertion that a router is
+//!   gated, for tests and demonstrations. It adds items and changes no behaviour of the gate.
 
 // The gate, and the settings it is made from: builder → gate → config.
 mod builder;

@@ -8,7 +8,7 @@ use crate::events::{GateBuilt, Weakened};
 use crate::token::{Lookups, When};
 
 impl Pipeline {
-    /// At start-up and at each reload: everything an operator should check against what they meant.
+    /// Shows the effective configuration, at start-up and at each reload.
     pub(crate) fn announce(&self) {
         let issuers = &self.verifier.issuers;
         let names: Vec<&str> = issuers.iter().map(|issuer| issuer.name.as_ref()).collect();
@@ -36,7 +36,7 @@ impl Pipeline {
         self.warn();
     }
 
-    /// Says what is weaker than it could be.
+    /// Warns about each setting that is weaker than the default.
     fn warn(&self) {
         if self.policy.opens_anything() {
             Weakened::OpenWithoutToken {

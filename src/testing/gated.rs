@@ -13,7 +13,7 @@ use tower::{Service, ServiceExt};
 use crate::gate::Toolgate;
 
 /// The hint in the message of a check that fails.
-const ADVICE: &str = "see `toolgate::docs::axum`: the layer is the last call on the root router";
+const ADVICE: &str = "see `toolgate::docs::axum`: add the layer on the root router, after every route that it must protect";
 
 /// Panics unless the service is gated as its clients see it: a call without a token gets 401, the challenge names the
 /// gate's metadata document, the document is served and names the resource, and `/` is not open.

@@ -190,9 +190,8 @@ async fn outside_of_a_runtime_nothing_is_fetched_nothing_panics_and_the_report_s
     assert!(ask().is_some());
 }
 
-#[tokio::test]
-async fn a_fetch_on_a_runtime_that_nobody_drives_is_given_up_and_does_not_come_back() {
-    let world = World::new().await;
+/// Begins a fetch on a runtime that does not run, and returns the runtime.
+fn fetch_on_an_idle_runtime(world: &World) -> tokio::runtime::Runtime {
     let idle = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -204,6 +203,13 @@ async fn a_fetch_on_a_runtime_that_nobody_drives_is_given_up_and_does_not_come_b
     })
     .join()
     .unwrap();
+    idle
+}
+
+#[tokio::test]
+async fn a_fetch_on_a_runtime_that_does_not_run_is_given_up_and_does_not_come_back() {
+    let world = World::new().await;
+    let idle = fetch_on_an_idle_runtime(&world);
     pass(Duration::from_secs(30)).await;
     world.list_with(&world.token().mint()).await.assert_served();
     assert_eq!(world.server.hits(Endpoint::Jwks), 1);
@@ -219,17 +225,7 @@ async fn a_fetch_on_a_runtime_that_nobody_drives_is_given_up_and_does_not_come_b
 #[tokio::test]
 async fn a_fetch_that_was_given_up_does_not_end_the_one_that_came_after_it() {
     let world = World::new().await;
-    let idle = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let (gate, handle) = (world.gate.clone(), idle.handle().clone());
-    std::thread::spawn(move || {
-        let _context = handle.enter();
-        assert!(gate.warm_up().now_or_never().is_none());
-    })
-    .join()
-    .unwrap();
+    let idle = fetch_on_an_idle_runtime(&world);
     pass(Duration::from_secs(30)).await;
     world.server.fail(Endpoint::Jwks, Some(Fault::Hang));
     let token = world.token().mint();
