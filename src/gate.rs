@@ -55,8 +55,8 @@ struct Fixed {
 }
 
 impl Toolgate {
-    /// Makes the layer to put around an MCP server. With axum, add it on the root router, after every route that it must protect: see
-    /// [`docs::axum`](crate::docs::axum).
+    /// Makes the layer to put around an MCP server. With axum, add it on the root router, after every route that it must
+    /// protect: see [`docs::axum`](crate::docs::axum).
     pub fn layer(&self) -> ToolgateLayer {
         ToolgateLayer {
             pipeline: self.pipeline.clone(),
