@@ -1,7 +1,6 @@
 //! The supported signature algorithms: asymmetric ones only, so that HMAC and `none` cannot be configured.
 
-use aws_lc_rs::rsa::PublicKeyComponents;
-use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
+use aws_lc_rs::signature::{self, VerificationAlgorithm};
 
 /// A JWS algorithm (RFC 7518 §3.1, RFC 8037, RFC 9864).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,21 +77,7 @@ impl Algorithm {
         }
     }
 
-    /// Builds the verifier for a key, so that verifying with it need not parse the key again. `None` if the key is invalid or
-    /// of another type.
-    pub(crate) fn verifier(self, material: &Material) -> Option<ParsedPublicKey> {
-        match (material, self.rsa_parameters()) {
-            (Material::Rsa { n, e }, Some(parameters)) => PublicKeyComponents { n, e }
-                .to_parsed_public_key(parameters)
-                .ok(),
-            (Material::Point(bytes), None) => {
-                ParsedPublicKey::new(self.curve_algorithm()?, bytes).ok()
-            }
-            _ => None,
-        }
-    }
-
-    fn rsa_parameters(self) -> Option<&'static signature::RsaParameters> {
+    pub(super) fn rsa_parameters(self) -> Option<&'static signature::RsaParameters> {
         Some(match self {
             Self::Rs256 => &signature::RSA_PKCS1_2048_8192_SHA256,
             Self::Rs384 => &signature::RSA_PKCS1_2048_8192_SHA384,
@@ -104,7 +89,7 @@ impl Algorithm {
         })
     }
 
-    fn curve_algorithm(self) -> Option<&'static dyn VerificationAlgorithm> {
+    pub(super) fn curve_algorithm(self) -> Option<&'static dyn VerificationAlgorithm> {
         Some(match self {
             Self::Es256 => &signature::ECDSA_P256_SHA256_FIXED,
             Self::Es384 => &signature::ECDSA_P384_SHA384_FIXED,
@@ -113,15 +98,6 @@ impl Algorithm {
             _ => return None,
         })
     }
-}
-
-/// The public numbers of a key, in the form that the verifiers need.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Material {
-    /// Big-endian, without leading zeros.
-    Rsa { n: Vec<u8>, e: Vec<u8> },
-    /// An uncompressed point of SEC 1, or the 32 bytes of an Ed25519 key.
-    Point(Vec<u8>),
 }
 
 /// The algorithms that an issuer may use, in the order in which they were configured.

@@ -5,7 +5,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::algorithm::{Algorithm, Algorithms};
 use super::json::{Object, Unreadable};
-use crate::refusal::{Reason, Refusal};
 
 /// A token that was split into its three parts, with the first one decoded.
 pub(crate) struct Jws<'a> {
@@ -19,7 +18,7 @@ pub(crate) struct Jws<'a> {
 impl<'a> Jws<'a> {
     /// Splits a token into its parts. `None` means opaque: it is not a JWT, so only its issuer can read it. Fails for an
     /// encrypted JWT.
-    pub(crate) fn cut(token: &'a str) -> Result<Option<Self>, Refusal> {
+    pub(crate) fn cut(token: &'a str) -> Result<Option<Self>, BadJws> {
         let mut parts = token.splitn(MAX_PARTS + 1, '.');
         let (Some(first), Some(payload), Some(signature)) =
             (parts.next(), parts.next(), parts.next())
@@ -28,7 +27,7 @@ impl<'a> Jws<'a> {
         };
         match JWS_PARTS + parts.count() {
             JWS_PARTS => {}
-            JWE_PARTS => return Err(Refusal::from(Reason::EncryptedJwt).got("five parts")),
+            JWE_PARTS => return Err(BadJws::Encrypted),
             _ => return Ok(None),
         }
         let Ok(header) = URL_SAFE_NO_PAD.decode(first) else {
@@ -53,41 +52,45 @@ impl<'a> Jws<'a> {
     }
 
     /// Parses the header. `None` means opaque.
-    pub(crate) fn header(&self) -> Result<Option<Object<'_>>, Refusal> {
+    pub(crate) fn header(&self) -> Result<Option<Object<'_>>, BadJws> {
         if !self.is_jwt() {
             return Ok(None);
         }
-        let header = Object::read(&self.header);
-        header.map(Some).map_err(|why| {
-            why.refusal(
-                "a header that is not a JSON object",
-                "header: a member twice",
-            )
-        })
+        let header = Object::read(&self.header).map_err(BadJws::Header)?;
+        Ok(Some(header))
     }
 
     pub(crate) fn header_bytes(&self) -> &[u8] {
         &self.header
     }
 
-    pub(crate) fn payload(&self) -> Result<Vec<u8>, Refusal> {
-        decode(self.payload, "the claims")
+    pub(crate) fn payload(&self) -> Result<Vec<u8>, BadJws> {
+        decode(self.payload).ok_or(BadJws::EncodingOfClaims)
     }
 
-    pub(crate) fn signature(&self) -> Result<Vec<u8>, Refusal> {
-        decode(self.signature, "the signature")
+    pub(crate) fn signature(&self) -> Result<Vec<u8>, BadJws> {
+        decode(self.signature).ok_or(BadJws::EncodingOfSignature)
     }
 }
 
-impl Unreadable {
-    /// The refusal of a token whose header or claims cannot be read. The texts are the facts for the log.
-    pub(crate) fn refusal(self, no_object: &'static str, twice: &'static str) -> Refusal {
-        let (reason, got) = match self {
-            Self::Duplicate(_) => (Reason::DuplicateClaim, twice),
-            Self::Encoding(_) | Self::Syntax(_) | Self::NotAnObject => (Reason::BadJson, no_object),
-        };
-        Refusal::from(reason).got(got).because(self)
-    }
+/// The reason why a JWT cannot be used, before any key is looked at. The answer to it depends on where the JWT was found.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BadJws {
+    #[error("it is encrypted")]
+    Encrypted,
+    #[error("its header is unreadable")]
+    Header(#[source] Unreadable),
+    #[error("its claims are not base64url")]
+    EncodingOfClaims,
+    #[error("its signature is not base64url")]
+    EncodingOfSignature,
+    #[error("its `alg` is not allowed")]
+    Algorithm { allowed: String, named: String },
+    /// An extension that must be understood: the name of the member.
+    #[error("it has an extension: `{0}`")]
+    Extension(&'static str),
+    #[error("its `kid` is not a text")]
+    Kid,
 }
 
 const JWS_PARTS: usize = 3;
@@ -96,10 +99,8 @@ const JWE_PARTS: usize = 5;
 const MAX_PARTS: usize = JWE_PARTS;
 
 /// Decodes base64url strictly: with padding or stray bits one token would have several spellings (RFC 8725bis §3.14).
-fn decode(part: &str, what: &str) -> Result<Vec<u8>, Refusal> {
-    URL_SAFE_NO_PAD
-        .decode(part)
-        .map_err(|_| Refusal::from(Reason::BadBase64).got(what))
+fn decode(part: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(part).ok()
 }
 
 /// The members of a header that are used. `jku`, `jwk`, `x5u` and `x5c` are never read, so they can neither cause a request nor
@@ -111,24 +112,23 @@ pub(crate) struct Header<'h> {
 }
 
 impl<'h> Header<'h> {
-    pub(crate) fn read(header: &'h Object<'_>, allowed: &Algorithms) -> Result<Self, Refusal> {
+    pub(crate) fn read(header: &'h Object<'_>, allowed: &Algorithms) -> Result<Self, BadJws> {
         let name = header.text_of("alg").unwrap_or_default();
         let algorithm = match Algorithm::named(name) {
             Some(algorithm) if allowed.allow(algorithm) => algorithm,
             _ => {
                 let allowed: Vec<_> = allowed.iter().map(Algorithm::name).collect();
-                return Err(Refusal::from(Reason::AlgNotAllowed)
-                    .expected(format!("alg: {}", allowed.join(" ")))
-                    .got(format!("alg: {name}")));
+                return Err(BadJws::Algorithm {
+                    allowed: allowed.join(" "),
+                    named: name.to_owned(),
+                });
             }
         };
         // RFC 7515 §4.1.11: an extension that is not understood must be refused, and none is understood here.
         if let Some(name) = ["crit", "b64"].into_iter().find(|name| header.has(name)) {
-            return Err(Refusal::from(Reason::CritUnsupported).got(name));
+            return Err(BadJws::Extension(name));
         }
-        let kid = header
-            .text("kid")
-            .map_err(|_| Refusal::from(Reason::KeyUnusable).got("kid: not a text"))?;
+        let kid = header.text("kid").map_err(|_| BadJws::Kid)?;
         Ok(Self { algorithm, kid })
     }
 }

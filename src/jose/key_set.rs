@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_lc_rs::signature::ParsedPublicKey;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, OctetKeyPairParameters};
 
-use super::algorithm::{Algorithm, Algorithms, KeyType, Material};
+use super::algorithm::{Algorithm, Algorithms};
 use super::json::{Json, Object, Unreadable};
 use super::jws::Header;
+use super::public_key::PublicKey;
 use crate::events;
 
 /// The most usable keys of a set. It is more than any real issuer publishes; further keys are ignored.
@@ -19,17 +17,13 @@ pub(crate) const MAX_KEYS: usize = 64;
 /// The most keys of a set that are parsed, usable or not.
 const MAX_LISTED_KEYS: usize = 4 * MAX_KEYS;
 
-/// The allowed lengths of an RSA key. RFC 7518 §3.3 demands 2048 bits at least; with more than 8192, verifying takes so long
-/// that it is an attack.
-const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
-
 /// The usable keys of one issuer, from one fetch.
 #[derive(Debug, Default)]
 pub(crate) struct KeySet {
     keys: Vec<PublishedKey>,
 }
 
-/// A key and the `kid` under which it is published. The `kid` may change; the key is identified by its material.
+/// A key and the `kid` under which it is published. The `kid` may change; the key is identified by its numbers.
 #[derive(Debug)]
 struct PublishedKey {
     kid: Option<String>,
@@ -38,7 +32,7 @@ struct PublishedKey {
 
 /// A key with prebuilt verifiers, one for each algorithm that it may be used with.
 pub(crate) struct Key {
-    material: Material,
+    public_key: PublicKey,
     verifiers: Vec<(Algorithm, ParsedPublicKey)>,
     retired: AtomicBool,
 }
@@ -144,29 +138,21 @@ impl PublishedKey {
             Some(Json::List(operations)) if operations.contains(&Json::Text("verify".into())) => {}
             Some(_) => return Err("not for verifying"),
         }
-        if text("kty")?.is_none() {
-            return Err("no key type");
-        }
-        let parameters = serde_json::to_value(jwk).and_then(serde_json::from_value);
-        let parameters: AlgorithmParameters =
-            parameters.map_err(|_| "key type or parameters unknown")?;
-        let (key_type, material) = material(&parameters)?;
+        let public_key = PublicKey::of_jwk(jwk)?;
         let only = match text("alg")? {
             Some(name) => Some(Algorithm::named(name).ok_or("for an unknown algorithm")?),
             None => None,
         };
         let verifiers: Vec<_> = allowed
             .iter()
-            .filter(|algorithm| {
-                algorithm.key_type() == key_type && only.is_none_or(|only| only == *algorithm)
-            })
-            .filter_map(|algorithm| Some((algorithm, algorithm.verifier(&material)?)))
+            .filter(|algorithm| only.is_none_or(|only| only == *algorithm))
+            .filter_map(|algorithm| Some((algorithm, public_key.verifier(algorithm)?)))
             .collect();
         if verifiers.is_empty() {
             return Err("fits no allowed algorithm, or is no valid key");
         }
         let key = Key {
-            material,
+            public_key,
             verifiers,
             retired: AtomicBool::new(false),
         };
@@ -197,7 +183,7 @@ impl Key {
                 .map(|(algorithm, _)| *algorithm)
                 .collect::<Vec<_>>()
         };
-        self.material == other.material && algorithms(self) == algorithms(other)
+        self.public_key == other.public_key && algorithms(self) == algorithms(other)
     }
 }
 
@@ -218,52 +204,4 @@ pub(crate) enum NoUsableKeys {
     NotAKeySet,
     #[error("the key set has no usable key")]
     NoneUsable,
-}
-
-fn material(parameters: &AlgorithmParameters) -> Result<(KeyType, Material), &'static str> {
-    let number = |text: &str| URL_SAFE_NO_PAD.decode(text).map_err(|_| "not base64url");
-    match parameters {
-        AlgorithmParameters::RSA(rsa) => {
-            let (n, e) = (
-                without_leading_zeros(number(&rsa.n)?),
-                without_leading_zeros(number(&rsa.e)?),
-            );
-            let bits = n.len() * 8 - n.first().map_or(0, |byte| byte.leading_zeros() as usize);
-            if !RSA_BITS.contains(&bits) {
-                return Err("an RSA key shorter than 2048 or longer than 8192 bits");
-            }
-            Ok((KeyType::Rsa, Material::Rsa { n, e }))
-        }
-        AlgorithmParameters::EllipticCurve(curve) => {
-            let (key_type, width) = match curve.curve {
-                EllipticCurve::P256 => (KeyType::P256, 32),
-                EllipticCurve::P384 => (KeyType::P384, 48),
-                EllipticCurve::P521 => (KeyType::P521, 66),
-                _ => return Err("an unknown curve"),
-            };
-            let (x, y) = (number(&curve.x)?, number(&curve.y)?);
-            if x.len() != width || y.len() != width {
-                return Err("coordinates of the wrong length");
-            }
-            Ok((
-                key_type,
-                Material::Point([&[UNCOMPRESSED], x.as_slice(), y.as_slice()].concat()),
-            ))
-        }
-        AlgorithmParameters::OctetKeyPair(OctetKeyPairParameters {
-            curve: EllipticCurve::Ed25519,
-            x,
-            ..
-        }) => Ok((KeyType::Ed25519, Material::Point(number(x)?))),
-        _ => Err("an unsupported key type"),
-    }
-}
-
-/// The first byte of an uncompressed point (SEC 1 §2.3.3).
-const UNCOMPRESSED: u8 = 4;
-
-/// Removes leading zeros: some servers write the sign byte of a DER integer into `n`, and the verifier refuses that.
-fn without_leading_zeros(number: Vec<u8>) -> Vec<u8> {
-    let zeros = number.iter().take_while(|&&byte| byte == 0).count();
-    number.get(zeros..).unwrap_or_default().to_vec()
 }

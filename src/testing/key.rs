@@ -9,7 +9,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::random::random_text;
-use crate::jose::{self, Algorithms, CURVES, Header, KeyPair, KeySet, KeyType};
+use crate::jose::{self, CURVES, KeyPair, KeyType, Object, PublicKey};
 
 /// A signature algorithm, by its JOSE name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -198,13 +198,12 @@ impl SigningKey {
     }
 
     pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        let keys = json!({ "keys": [self.jwk()] }).to_string();
-        let keys = KeySet::read(keys.as_bytes(), &Algorithms::default()).expect("it is a key set");
-        let header = Header {
-            algorithm: self.algorithm.as_jose(),
-            kid: None,
-        };
-        keys.verify(&header, message, signature).is_ok()
+        let jwk = self.jwk().to_string();
+        let jwk = Object::read(jwk.as_bytes()).expect("a JWK is an object");
+        let key = PublicKey::of_jwk(&jwk).expect("it is a public key");
+        let verifier = key.verifier(self.algorithm.as_jose());
+        let verifier = verifier.expect("the key fits its algorithm");
+        verifier.verify_sig(message, signature).is_ok()
     }
 }
 

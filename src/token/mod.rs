@@ -3,7 +3,7 @@
 //! `credentials` reads the header. `memory` recalls tokens that were seen before (`cache`, by their `fingerprint`, with
 //! `recent` in front of it) or that are revoked (`revocations`). `verify` takes a new token the whole way: a JWT is verified
 //! by its signature, any other token is introspected at its issuer (`lookup`), and `claims` validates the claims by the
-//! rules of the issuer's `profile`.
+//! rules of the issuer's `profile`. `defects` refuses what is no usable JWT.
 //!
 //! `assemble` makes the verifier from a configuration. `standing` verifies the token of a stream again. `health` reports
 //! whether an issuer's tokens can be verified. `token_hash` is a token's name in the log, and `unverified` reads a token
@@ -14,6 +14,7 @@ mod cache;
 mod cache_entry;
 mod claims;
 mod credentials;
+mod defects;
 mod fingerprint;
 mod health;
 mod lookup;

@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use super::cache_entry::KeyProof;
 use super::claims::{ClaimSource, Claims};
 use super::credentials::PresentedToken;
+use super::defects::{unreadable_claims, unusable};
 use super::fingerprint::{FingerprintKey, Fingerprinted};
 use super::health::IssuerHealth;
 use super::lookup::{Lookups, SignedClaims, When};
@@ -117,8 +118,8 @@ impl Verifier {
     }
 
     async fn verify_new(&self, text: &str, token: Fingerprinted<'_>) -> Result<Principal, Refusal> {
-        if let Some(jws) = Jws::cut(text)?
-            && let Some(header) = jws.header()?
+        if let Some(jws) = Jws::cut(text).map_err(unusable)?
+            && let Some(header) = jws.header().map_err(unusable)?
         {
             return self.verify_jwt(&jws, &header, text, token).await;
         }
@@ -139,22 +140,17 @@ impl Verifier {
         text: &str,
         token: Fingerprinted<'_>,
     ) -> Result<Principal, Refusal> {
-        let payload = jws.payload()?;
+        let payload = jws.payload().map_err(unusable)?;
         let claims = Claims {
-            object: Object::read(&payload).map_err(|why| {
-                why.refusal(
-                    "claims that are not a JSON object",
-                    "claims: a member twice",
-                )
-            })?,
+            object: Object::read(&payload).map_err(unreadable_claims)?,
             text: std::str::from_utf8(&payload).unwrap_or_default(),
         };
         let issuer = self.issuer_of(&claims)?;
         let (header, kind) = (
-            Header::read(header, &issuer.rules.algorithms)?,
+            Header::read(header, &issuer.rules.algorithms).map_err(unusable)?,
             TokenType::read(header)?,
         );
-        let signature = jws.signature()?;
+        let signature = jws.signature().map_err(unusable)?;
         let proved = issuer
             .keys
             .prove(
