@@ -15,20 +15,32 @@ use aws_lc_rs::signature::{
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
-use jsonwebtoken::jwk::Jwk;
-use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation, decode, encode};
+#[cfg(not(feature = "version_11"))]
+use jsonwebtoken as theirs;
+#[cfg(feature = "version_11")]
+use jsonwebtoken_11 as theirs;
 use serde_json::{Value, json};
+use theirs::jwk::Jwk;
+use theirs::{DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use toolgate::testing::{Algorithm, AuthorizationServer, SigningKey};
 use toolgate::{RequestBody, ScopeMap, Toolgate};
 use tower::{Layer, ServiceExt, service_fn};
 
 const RESOURCE: &str = "https://mcp.example.com/mcp";
 
-const BACKENDS: usize =
-    cfg!(feature = "aws_lc_rs") as usize + cfg!(feature = "rust_crypto") as usize;
-
-/// Part of the path of every source file of theirs.
-const THEIRS: &str = "jsonwebtoken-12.";
+/// How many backends their version has, and a part of the path of each of its source files.
+#[cfg(not(feature = "version_11"))]
+const THEIRS: (usize, &str) = (
+    cfg!(feature = "aws_lc_rs") as usize + cfg!(feature = "rust_crypto") as usize,
+    "jsonwebtoken-12.",
+);
+#[cfg(feature = "version_11")]
+const THEIRS: (usize, &str) = (
+    cfg!(feature = "version_11_aws_lc_rs") as usize
+        + cfg!(feature = "version_11_rust_crypto") as usize,
+    "jsonwebtoken-11.",
+);
+const BACKENDS: usize = THEIRS.0;
 
 /// Where the process panicked, in whatever thread.
 static PANICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -39,7 +51,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let at = panic
             .location()
             .map_or_else(String::new, ToString::to_string);
-        if BACKENDS == 1 || !at.contains(THEIRS) {
+        if BACKENDS == 1 || !at.contains(THEIRS.1) {
             eprintln!("{panic}");
         }
         PANICS
@@ -125,7 +137,7 @@ fn their_own_use_is_what_their_backends_make_of_it(
         );
     }
     let panics = panics();
-    assert!(panics.iter().all(|at| at.contains(THEIRS)), "{panics:?}");
+    assert!(panics.iter().all(|at| at.contains(THEIRS.1)), "{panics:?}");
     println!("their encode and decode fail by themselves, as there are {BACKENDS} backends");
     Ok(())
 }
@@ -138,12 +150,12 @@ fn they_sign_and_verify_with_keys_of_their_own() -> Result<(), Box<dyn Error>> {
     let x = Ed25519KeyPair::from_pkcs8(ed25519.as_ref())?;
     for (algorithm, private, public) in [
         (
-            jsonwebtoken::Algorithm::ES256,
+            theirs::Algorithm::ES256,
             EncodingKey::from_ec_der(p256.as_ref()),
             DecodingKey::from_ec_der(point.public_key().as_ref()),
         ),
         (
-            jsonwebtoken::Algorithm::EdDSA,
+            theirs::Algorithm::EdDSA,
             EncodingKey::from_ed_der(ed25519.as_ref()),
             DecodingKey::from_ed_der(x.public_key().as_ref()),
         ),
@@ -171,7 +183,7 @@ fn they_verify_the_tokens_that_the_gate_lets_pass(
 }
 
 fn they_verify(token: &str, key: &DecodingKey) -> Result<(), Box<dyn Error>> {
-    let mut wanted = Validation::new(jsonwebtoken::decode_header(token)?.alg);
+    let mut wanted = Validation::new(theirs::decode_header(token)?.alg);
     wanted.set_audience(&[RESOURCE]);
     assert_eq!(decode::<Value>(token, key, &wanted)?.claims["sub"], "alice");
     let (signed, signature) = token.rsplit_once('.').ok_or("a token has dots")?;
