@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The time: that of the system, or the one that a test sets.
+/// A clock: that of the system, or one that a test sets.
 ///
 /// Clones share the time, so that an authorization server and a gate can be moved together.
 ///
@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
-    /// Milliseconds since the epoch; none for the system's clock.
+    /// Milliseconds since the epoch; `None` for the system's clock.
     set_to: Option<Arc<AtomicU64>>,
 }
 
@@ -47,7 +47,7 @@ impl Clock {
     ///
     /// # Panics
     ///
-    /// On the system's clock, which is not ours to move.
+    /// On the system's clock, which cannot be moved.
     pub fn advance(&self, by: Duration) {
         self.settable()
             .fetch_add(milliseconds(by), Ordering::AcqRel);
@@ -57,7 +57,7 @@ impl Clock {
     ///
     /// # Panics
     ///
-    /// On the system's clock, which is not ours to set.
+    /// On the system's clock, which cannot be set.
     pub fn set(&self, time: SystemTime) {
         self.settable()
             .store(milliseconds(since_epoch(time)), Ordering::Release);

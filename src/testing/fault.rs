@@ -19,35 +19,38 @@ use super::endpoint::reply;
 pub enum Fault {
     /// This status and no body.
     Status(u16),
-    /// 200 and a web page, as from a server whose front end answers every path.
+    /// 200 and a web page, like that of a server that answers every path with its front end.
     Html,
     /// The request is read and never answered.
     Hang,
-    /// The connection is reset (TCP RST) instead of an answer.
+    /// The connection is reset (TCP RST) instead of a response.
     Reset,
-    /// Half of the true answer's body, then the connection is closed.
+    /// Half of the normal response's body, then the connection is closed.
     Truncate,
-    /// The true answer, its body in single bytes with this time before each.
+    /// The normal response, with its body in single bytes and this time before each.
     Slow(Duration),
-    /// The true answer after this time.
+    /// The normal response after this time.
     Delay(Duration),
     /// 302 to this address.
     Redirect(String),
     /// 200 and this body, as `application/json`.
     Body(Bytes),
-    /// The true answer with spaces behind it, up to this many bytes, without a `Content-Length`: a client that
-    /// reads all of it finds it valid.
+    /// The normal response, padded with spaces up to this many bytes, without a `Content-Length`: it is valid if a
+    /// client reads all of it.
     Huge(usize),
-    /// The true answer under another `issuer`, where it names one.
+    /// The normal response with another `issuer`, if it has that member.
     WrongIssuer,
 }
 
 impl Fault {
-    /// Panics for a fault that cannot be put into an answer.
+    /// Panics on a fault that no response can have.
     pub(super) fn assert_possible(&self) {
         match self {
             Self::Status(code) => {
-                assert!((200..=599).contains(code), "{code} is no final status code")
+                assert!(
+                    (200..=599).contains(code),
+                    "{code} is not a final status code"
+                )
             }
             Self::Redirect(location) => {
                 assert!(
@@ -60,7 +63,7 @@ impl Fault {
     }
 }
 
-/// Answers as `fault` would have it; `truth` is the true answer.
+/// Answers with this fault; `truth` is the normal response.
 pub(super) async fn answer(
     fault: Option<Fault>,
     truth: impl Future<Output = Response<Bytes>>,
@@ -129,7 +132,7 @@ fn under_another_issuer(body: Bytes) -> Bytes {
     }
 }
 
-/// The body of an answer, healthy or not.
+/// The body of a response, with or without a fault.
 #[derive(Debug)]
 pub(super) enum AnswerBody {
     Whole(Option<Bytes>),
@@ -181,7 +184,7 @@ impl Body for AnswerBody {
             Self::Truncated { half, flushed } => match half.take() {
                 Some(half) => Some(half),
                 None if *flushed => return Poll::Ready(Some(Err(Severed::HalfWay))),
-                // hyper writes out what it has only while it waits for more, and nothing after an error.
+                // hyper flushes its buffer only while it waits for more, and not after an error.
                 None => {
                     *flushed = true;
                     context.waker().wake_by_ref();
@@ -212,10 +215,10 @@ impl Body for AnswerBody {
 
 const SPACES: [u8; 16 * 1024] = [b' '; 16 * 1024];
 
-/// The connection is to end here.
+/// The error that ends the connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Severed {
-    /// By a reset, which also throws away what was sent and not yet read.
+    /// By a reset, which also discards bytes that were sent but not yet read.
     ByReset,
     HalfWay,
 }

@@ -1,4 +1,4 @@
-//! Whether a service is behind a gate, as a stranger sees it.
+//! An assertion that a service is behind a gate, as a caller without a token sees it.
 
 use std::fmt::Debug;
 
@@ -12,13 +12,13 @@ use tower::{Service, ServiceExt};
 
 use crate::gate::Toolgate;
 
-/// The hint in the message of a check that fails.
+/// The hint in the message of a failed check.
 const ADVICE: &str = "see `toolgate::docs::axum`: add the layer on the root router, after every route that it must protect";
 
 /// Panics unless the service is gated as its clients see it: a call without a token gets 401, the challenge names the
 /// gate's metadata document, the document is served and names the resource, and `/` is not open.
 ///
-/// A layer in the wrong place of a router is quiet: this is for a test of the whole router.
+/// A layer in the wrong place of a router causes no error, so use this in a test of the whole router.
 ///
 /// ```
 /// use axum::{Router, routing::post};
@@ -37,7 +37,7 @@ const ADVICE: &str = "see `toolgate::docs::axum`: add the layer on the root rout
 /// ```
 ///
 /// # Panics
-/// Says which of these does not hold.
+/// With a message that says which of these does not hold.
 pub async fn assert_gated<S, R>(service: S, gate: &Toolgate)
 where
     S: Service<Request<Full<Bytes>>, Response = Response<R>> + Clone,
@@ -51,7 +51,7 @@ where
             .uri(target)
             .header(CONTENT_TYPE, "application/json")
             .body(Full::from(body))
-            .expect("it is a request");
+            .expect("a valid request");
         service.clone().oneshot(request)
     };
     let path = target_of(gate.resource());
@@ -63,7 +63,7 @@ where
     assert_eq!(
         refused.status(),
         StatusCode::UNAUTHORIZED,
-        "a call of {path} without a token is not refused; {ADVICE}"
+        "a request for {path} without a token is not refused; {ADVICE}"
     );
     let challenge = refused.headers().get(WWW_AUTHENTICATE);
     let challenge = challenge
@@ -94,7 +94,7 @@ where
     assert_eq!(
         document.get("resource").and_then(Value::as_str),
         Some(gate.resource()),
-        "what is served at {metadata} is not the gate's metadata document; {ADVICE}"
+        "{metadata} does not serve the gate's metadata document; {ADVICE}"
     );
 
     let root = send(Method::GET, "/", b"")

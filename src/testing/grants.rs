@@ -11,13 +11,13 @@ use crate::digest::sha256;
 /// The grants of users, with the codes and tokens issued for them.
 #[derive(Default)]
 pub(super) struct Grants {
-    /// A grant's id is its place.
+    /// The id of a grant is its index.
     grants: Vec<Grant>,
     vouchers: HashMap<String, Voucher>,
     access_tokens: HashMap<String, AccessToken>,
-    /// Introspection's answers that were set by hand.
+    /// Introspection responses that a test set.
     answers: HashMap<String, Value>,
-    /// The `jti` of client assertions, each good for one use.
+    /// The `jti` of client assertions that were used: each works once.
     assertions: HashSet<String>,
 }
 
@@ -41,16 +41,16 @@ pub(super) struct CodeBinding {
     pub(super) expires_at: i64,
 }
 
-/// An authorization code or a refresh token: good for one use.
+/// An authorization code or a refresh token, which works once.
 struct Voucher {
     grant: GrantId,
     spent: bool,
-    /// None for a refresh token.
+    /// `None` for a refresh token.
     code: Option<CodeBinding>,
 }
 
 struct AccessToken {
-    /// None where a client acts for itself.
+    /// `None` if a client acts for itself.
     grant: Option<GrantId>,
     claims: Map<String, Value>,
 }
@@ -85,7 +85,7 @@ impl Grants {
         token
     }
 
-    /// The grant behind a code, if this token request fits it. The code is not spent yet.
+    /// The grant of a code, if this token request matches it. The code is not spent yet.
     pub(super) fn behind_code(
         &mut self,
         code: &str,
@@ -99,27 +99,27 @@ impl Grants {
             .vouchers
             .get(code)
             .and_then(|voucher| voucher.code.as_ref());
-        let binding =
-            binding.ok_or_else(|| OAuthError::invalid_grant("this is no authorization code"))?;
+        let binding = binding
+            .ok_or_else(|| OAuthError::invalid_grant("this is not an authorization code"))?;
         if now >= binding.expires_at {
             return Err(OAuthError::invalid_grant("the code has expired"));
         }
-        // OAuth 2.1 took the parameter out of the token request; OAuth 2.0 clients send it, and then it must
-        // fit.
+        // OAuth 2.1 removed the parameter from the token request; OAuth 2.0 clients send it, and then it must
+        // match.
         if redirect_uri.is_some_and(|redirect_uri| redirect_uri != binding.redirect_uri) {
             return Err(OAuthError::invalid_grant(
-                "redirect_uri is not the one the code was sent to",
+                "redirect_uri is not the one that the code was sent to",
             ));
         }
         if URL_SAFE_NO_PAD.encode(sha256(verifier.as_bytes())) != binding.challenge {
             return Err(OAuthError::invalid_grant(
-                "code_verifier does not fit the code_challenge",
+                "code_verifier does not match the code_challenge",
             ));
         }
         Ok(grant)
     }
 
-    /// The grant behind a refresh token of this client. The token is not spent yet.
+    /// The grant of a refresh token of this client. The token is not spent yet.
     pub(super) fn behind_refresh_token(
         &mut self,
         token: &str,
@@ -130,7 +130,7 @@ impl Grants {
             .get(token)
             .is_some_and(|voucher| voucher.code.is_some())
         {
-            return Err(OAuthError::invalid_grant("this is no refresh token"));
+            return Err(OAuthError::invalid_grant("this is not a refresh token"));
         }
         self.behind(token, client_id)
     }
@@ -182,7 +182,7 @@ impl Grants {
             ));
         }
         if voucher.spent {
-            // Two hold it, and one of them stole it (OAuth 2.1 §4.1.3, §4.3.1): all tokens issued for it are withdrawn.
+            // Two parties have it, so one of them stole it (OAuth 2.1 §4.1.3, §4.3.1): all tokens of the grant are revoked.
             grant.revoked = true;
         }
         if grant.revoked {

@@ -38,7 +38,7 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// All of them.
+    /// All algorithms.
     pub const ALL: [Self; 10] = [
         Self::Es256,
         Self::Es384,
@@ -87,7 +87,7 @@ impl Algorithm {
     }
 }
 
-/// A private key that tokens are signed with, and the public JWK that goes with it.
+/// A private key that signs tokens, with its public JWK.
 ///
 /// ```
 /// use toolgate::testing::{Algorithm, SigningKey};
@@ -104,7 +104,7 @@ pub struct SigningKey {
 }
 
 impl SigningKey {
-    /// A fresh key with a random key id.
+    /// Generates a key with a random key id.
     pub fn generate(algorithm: Algorithm) -> Self {
         Self {
             pair: Arc::new(algorithm.generate()),
@@ -120,7 +120,7 @@ impl SigningKey {
         self
     }
 
-    /// The same key without a key id, in its JWK as in the tokens it signs.
+    /// The same key without a key id, in its JWK and in the tokens that it signs.
     #[must_use]
     pub fn without_kid(mut self) -> Self {
         self.kid = None;
@@ -132,7 +132,7 @@ impl SigningKey {
         self.kid.as_deref()
     }
 
-    /// The one algorithm it signs with.
+    /// The algorithm that the key signs with.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
@@ -167,7 +167,7 @@ impl SigningKey {
         jwk
     }
 
-    /// The private key as PEM (PKCS#8), for tests that sign on their own.
+    /// The private key as PEM (PKCS#8), for tests that sign by themselves.
     pub fn to_pem(&self) -> String {
         let der = match &*self.pair {
             KeyPair::Ecdsa(_, pair) => pair.to_pkcs8v1().map(|document| document.as_ref().to_vec()),
@@ -178,7 +178,7 @@ impl SigningKey {
                 AsDer::<Pkcs8V1Der<'_>>::as_der(pair).map(|der| der.as_ref().to_vec())
             }
         }
-        .expect("a key can be written down");
+        .expect("a key can be serialized");
         let text = STANDARD.encode(der);
         let lines: Vec<&str> = text
             .as_bytes()
@@ -191,10 +191,10 @@ impl SigningKey {
         )
     }
 
-    /// The signature over `message`, in the form JWS wants it.
+    /// The signature over `message`, in the form of JWS.
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
         let signature = self.pair.sign(self.algorithm.as_jose(), message);
-        signature.expect("a key can sign by its own algorithm")
+        signature.expect("a key can sign with its own algorithm")
     }
 
     pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
@@ -220,16 +220,16 @@ fn base64url(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Modulus and exponent of a DER `RSAPublicKey` (RFC 8017 A.1.1), which is all the backend gives out.
+/// The modulus and the exponent of a DER `RSAPublicKey` (RFC 8017 A.1.1), the only form that the backend returns.
 fn rsa_components(der: &[u8]) -> (&[u8], &[u8]) {
     let (sequence, _) = der_element(der);
     let (modulus, rest) = der_element(sequence);
     let (exponent, _) = der_element(rest);
-    // DER puts a zero byte before a number whose top bit is set; RFC 7518 §6.3.1.1 wants none.
+    // DER puts a zero byte before a number whose top bit is set; RFC 7518 §6.3.1.1 forbids it.
     (modulus.strip_prefix(&[0]).unwrap_or(modulus), exponent)
 }
 
-/// The content of the first element of `der`, and what follows it.
+/// The content of the first element of `der`, and the rest after it.
 fn der_element(der: &[u8]) -> (&[u8], &[u8]) {
     let (start, length) = match usize::from(der[1]) {
         short @ ..0x80 => (2, short),

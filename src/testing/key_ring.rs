@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 
 use super::key::SigningKey;
 
-/// The keys of a server: what it signs with, what it ever signed with, and what it says it signs with.
+/// The keys of a server: the current signing key, all earlier ones, and the published ones.
 #[derive(Debug)]
 pub(super) struct KeyRing {
-    /// The newest last. Introspection knows tokens under all of them.
+    /// The newest is the last. Introspection accepts tokens of all of them.
     signing_keys: Vec<SigningKey>,
     published: Vec<Value>,
     pub(super) cache_control: Option<HeaderValue>,

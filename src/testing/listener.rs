@@ -18,7 +18,7 @@ use super::endpoint::{self, reply};
 use super::fault::{self, AnswerBody, Severed};
 use super::shared::Shared;
 
-/// Longer request bodies are refused unread.
+/// The size of a request body beyond which it is refused.
 const MAX_REQUEST_BODY_BYTES: usize = 256 * 1024;
 
 /// Serves until told to stop. Dropping the future ends its connections too.

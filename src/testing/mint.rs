@@ -8,13 +8,13 @@ use super::clock::Clock;
 use super::key::SigningKey;
 use super::random::random_text;
 
-/// How long a minted token lasts when nothing else is said.
+/// The lifetime of a token, unless a test sets another.
 const DEFAULT_LIFETIME_SECONDS: i64 = 300;
 
-/// A token in the making; [`AuthorizationServer::token`](super::AuthorizationServer::token) starts one.
+/// Builds a token. [`AuthorizationServer::token`](super::AuthorizationServer::token) starts one.
 ///
-/// It begins as a sound RFC 9068 access token for `alice`, good for 300 s, but **without `aud` and `scope`**:
-/// those are what a test is about. Every part can be replaced by something else, sound or not.
+/// It begins as an RFC 9068 access token for `alice`, valid for 300 s, but **without `aud` and `scope`**, which a test sets.
+/// Every part can be replaced by a valid or an invalid one.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -36,7 +36,7 @@ const DEFAULT_LIFETIME_SECONDS: i64 = 300;
 pub struct TokenBuilder {
     clock: Clock,
     key: SigningKey,
-    /// Changes to the header that the key gives; `None` for a parameter taken out.
+    /// Changes to the header that follows from the key; `None` for a removed parameter.
     header: BTreeMap<String, Option<Value>>,
     claims: Map<String, Value>,
     header_text: Option<String>,
@@ -87,31 +87,31 @@ impl TokenBuilder {
         self.claim("client_id", client_id.into())
     }
 
-    /// Sets `exp` to so many seconds from now by the server's clock; a negative number lies in the past.
+    /// Sets `exp` to this many seconds from now, by the server's clock. A negative number is in the past.
     pub fn expires_in(self, seconds: i64) -> Self {
         let expiry = self.clock.unix_seconds().saturating_add(seconds);
         self.claim("exp", expiry)
     }
 
-    /// Sets any claim to anything.
+    /// Sets any claim to any value.
     pub fn claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.claims.insert(name.into(), value.into());
         self
     }
 
-    /// Takes a claim out.
+    /// Removes a claim.
     pub fn without(mut self, name: &str) -> Self {
         self.claims.remove(name);
         self
     }
 
-    /// Sets any header parameter to anything; `alg` and `kid` otherwise follow the key.
+    /// Sets any header parameter to any value. By default, `alg` and `kid` follow the key.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.header.insert(name.into(), Some(value.into()));
         self
     }
 
-    /// Takes a header parameter out.
+    /// Removes a header parameter.
     pub fn without_header(mut self, name: impl Into<String>) -> Self {
         self.header.insert(name.into(), None);
         self
@@ -123,8 +123,7 @@ impl TokenBuilder {
         self
     }
 
-    /// Replaces the whole payload by these bytes, which need not be JSON (duplicate members, other
-    /// encodings).
+    /// Replaces the whole payload by these bytes, which need not be valid JSON.
     pub fn payload(mut self, payload: impl AsRef<[u8]>) -> Self {
         self.payload = Some(payload.as_ref().to_vec());
         self
@@ -136,12 +135,12 @@ impl TokenBuilder {
         self
     }
 
-    /// The token.
+    /// Signs the token and returns it.
     pub fn mint(&self) -> String {
         self.mint_with_signature(self.key.sign(self.signing_input().as_bytes()))
     }
 
-    /// The token with these bytes in place of a signature; none at all for an unsigned one.
+    /// Returns the token with these bytes as its signature; empty for an unsigned token.
     pub fn mint_with_signature(&self, signature: impl AsRef<[u8]>) -> String {
         format!(
             "{}.{}",

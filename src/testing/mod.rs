@@ -1,13 +1,13 @@
 //! A development authorization server, a token mint and a clock to set.
 //!
 //! **For development and tests only: everyone may log in as anyone.** There are no passwords, the
-//! confidential client's secret is a known default, and nothing is kept beyond the process. The server
-//! refuses to listen anywhere but on a loopback address.
+//! confidential client's secret is a known default, and nothing outlives the process. The server listens only on loopback
+//! addresses.
 //!
-//! It speaks what MCP clients speak: RFC 8414 and OpenID discovery, dynamic client registration (RFC 7591),
+//! It supports what MCP clients use: RFC 8414 and OpenID discovery, dynamic client registration (RFC 7591),
 //! client id metadata documents, the authorization code flow with PKCE and `resource` (RFC 8707), refresh
-//! tokens that rotate, and introspection (RFC 7662). So a browser, an editor or an SDK can walk the whole
-//! way:
+//! tokens that rotate, and introspection (RFC 7662). So a browser, an editor or an SDK can go through
+//! the whole flow:
 //!
 //! ```no_run
 //! # async fn quickstart() {
@@ -22,7 +22,7 @@
 //! # }
 //! ```
 //!
-//! Tests take the shorter way: tokens of any shape, keys that rotate, endpoints that fail on demand.
+//! Tests need less: tokens of any shape, keys that rotate, endpoints that fail on demand.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -44,7 +44,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a fixture that cannot go on should stop the test that misuses it, at the line that does"
+    reason = "a fixture that is misused should fail the test, at the line that misuses it"
 )]
 
 mod builder;

@@ -43,12 +43,12 @@ pub struct AuthorizationServer {
 }
 
 impl AuthorizationServer {
-    /// Starts one with all defaults: a free port of 127.0.0.1, one ES256 key.
+    /// Starts a server with all defaults: a free port of 127.0.0.1, one ES256 key.
     pub async fn start() -> Self {
         Self::builder().start().await
     }
 
-    /// Starts the choice of everything that can be chosen.
+    /// Starts the settings of a server.
     pub fn builder() -> AuthorizationServerBuilder {
         AuthorizationServerBuilder::new()
     }
@@ -76,22 +76,22 @@ impl AuthorizationServer {
         }
     }
 
-    /// The issuer, such as `http://127.0.0.1:41234`: no slash at its end unless the builder put one there.
+    /// The issuer, such as `http://127.0.0.1:41234`, without a slash at its end unless the builder sets one.
     pub fn issuer(&self) -> &str {
         &self.shared.issuer
     }
 
-    /// The address of an endpoint.
+    /// The URL of an endpoint.
     pub fn url(&self, endpoint: Endpoint) -> String {
         self.shared.url(endpoint)
     }
 
-    /// Starts a token, signed with the current key unless it says otherwise.
+    /// Starts a token, which is signed with the current key by default.
     pub fn token(&self) -> TokenBuilder {
         self.shared.token()
     }
 
-    /// A token that only introspection can read, with the claims of this one.
+    /// Issues an opaque token, whose introspection returns the claims of this token.
     pub fn mint_opaque(&self, token: &TokenBuilder) -> String {
         let text = format!("opaque_{}", random_text::<24>());
         self.shared
@@ -100,17 +100,17 @@ impl AuthorizationServer {
         text
     }
 
-    /// The key that signs now.
+    /// The current signing key.
     pub fn signing_key(&self) -> SigningKey {
         self.shared.keys().signing_key()
     }
 
-    /// Publishes this key alone and signs with it from now on.
+    /// Replaces the published keys by this one, and signs with it from now on.
     pub fn rotate(&self, key: SigningKey) {
         self.shared.keys().rotate(key);
     }
 
-    /// Publishes exactly these JWKs, broken ones too; the signing key stays.
+    /// Publishes exactly these JWKs, valid or not. The signing key stays the same.
     pub fn publish(&self, keys: Vec<Value>) {
         self.shared.keys().publish(keys);
     }
@@ -120,21 +120,21 @@ impl AuthorizationServer {
         self.shared.keys().jwks()
     }
 
-    /// Sends this `Cache-Control` with the key set; none by default.
+    /// Sends this `Cache-Control` with the key set. By default there is none.
     ///
     /// # Panics
     ///
-    /// On a value that cannot stand in a header.
+    /// On a value that is not valid in a header.
     pub fn jwks_cache_control(&self, value: Option<&str>) {
         let value = value.map(|value| HeaderValue::from_str(value).expect("a header value"));
         self.shared.keys().cache_control = value;
     }
 
-    /// Lets an endpoint fail like this, on every request until cleared with none.
+    /// Makes an endpoint fail in this way on every request, until `None` clears the fault.
     ///
     /// # Panics
     ///
-    /// On a status or a redirect that no answer can carry.
+    /// On a status or a redirect that no response can have.
     pub fn fail(&self, endpoint: Endpoint, fault: Option<Fault>) {
         if let Some(fault) = &fault {
             fault.assert_possible();
@@ -144,29 +144,29 @@ impl AuthorizationServer {
             .set_fault(self.shared.answering(endpoint), fault);
     }
 
-    /// How many requests an endpoint has seen, each counted as soon as its head has arrived.
+    /// The number of requests to an endpoint. A request counts as soon as its head has arrived.
     pub fn hits(&self, endpoint: Endpoint) -> usize {
         self.shared.traffic().hits(self.shared.answering(endpoint))
     }
 
-    /// The requests an endpoint has seen, oldest first; at most the last 1024.
+    /// The requests to an endpoint, oldest first; at most the last 1024.
     pub fn requests(&self, endpoint: Endpoint) -> Vec<Recorded> {
         self.shared
             .traffic()
             .requests(self.shared.answering(endpoint))
     }
 
-    /// Lets introspection call this token inactive from now on. A JWT's signature stays as good as it was.
+    /// Makes introspection report this token as inactive from now on. The signature of a JWT stays valid.
     pub fn revoke(&self, token: &str) {
         self.shared.grants().revoke(token);
     }
 
-    /// Lets introspection answer exactly this for a token of any shape, in place of whatever it would say.
+    /// Makes introspection answer exactly this for a token of any shape.
     pub fn introspect_as(&self, token: &str, answer: Value) {
         self.shared.grants().introspect_as(token, answer);
     }
 
-    /// Stops the server now, for all its handles; on return, its port refuses connections.
+    /// Stops the server for all its handles. On return, its port refuses connections.
     pub async fn stop(&self) {
         self.running.stop.notify_one();
         let task = self

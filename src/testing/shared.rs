@@ -9,7 +9,7 @@ use super::key_ring::KeyRing;
 use super::mint::TokenBuilder;
 use super::traffic::{Endpoint, Traffic};
 
-/// The state that every connection and every handle of one server share.
+/// The state that all connections and handles of one server share.
 pub(super) struct Shared {
     pub(super) issuer: String,
     pub(super) settings: Settings,
@@ -48,7 +48,7 @@ impl Shared {
     ) -> Self {
         let issuer = format!("{origin}{issuer_path}");
         let issuer_path = issuer_path.trim_end_matches('/').to_owned();
-        // In reverse, so that of two endpoints with one path the first stays.
+        // In reverse order, so that the first of two endpoints with one path stays.
         let endpoints = Endpoint::ALL
             .into_iter()
             .rev()
@@ -110,7 +110,7 @@ impl Shared {
     }
 }
 
-/// A test that panicked holding a lock has failed already; its server need not fail the others.
+/// Ignores poisoning: a test that panicked with the lock has failed already, and must not fail the others.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,7 +5,7 @@ use http::{HeaderMap, Method, Uri, request};
 
 use super::fault::Fault;
 
-/// How many requests are remembered for each endpoint; older ones are counted, but forgotten.
+/// The number of requests that are kept for each endpoint; older ones only count.
 const REMEMBERED: usize = 1024;
 
 /// One of the authorization server's endpoints.
@@ -16,7 +16,7 @@ pub enum Endpoint {
     Rfc8414,
     /// `/.well-known/openid-configuration` before the issuer's path.
     OidcInserted,
-    /// `/.well-known/openid-configuration` behind the issuer's path. An issuer without a path has only one
+    /// `/.well-known/openid-configuration` after the issuer's path. An issuer without a path has only one
     /// OpenID form, which counts as [`OidcInserted`](Self::OidcInserted) under either name.
     OidcAppended,
     /// The key set.
@@ -43,7 +43,7 @@ impl Endpoint {
         Self::Introspect,
     ];
 
-    /// Where it is for an issuer with this path (empty, or with a leading and no trailing slash).
+    /// The path of the endpoint for an issuer with this path (empty, or with a leading and no trailing slash).
     pub(super) fn path(self, issuer_path: &str) -> String {
         match self {
             Self::Rfc8414 => format!("/.well-known/oauth-authorization-server{issuer_path}"),
@@ -58,7 +58,7 @@ impl Endpoint {
     }
 }
 
-/// A request the server has seen.
+/// A request that the server has received.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Recorded {
@@ -66,9 +66,9 @@ pub struct Recorded {
     pub method: Method,
     /// The request target: path and query.
     pub uri: Uri,
-    /// All headers, credentials too.
+    /// All headers, credentials included.
     pub headers: HeaderMap,
-    /// The body; empty until it was read whole.
+    /// The body; empty until it has arrived completely.
     pub body: Bytes,
 }
 
@@ -86,7 +86,7 @@ struct Seen {
 }
 
 impl Traffic {
-    /// Notes a request; its number is for [`Traffic::body_read`].
+    /// Records a request, and returns its number for [`Traffic::body_read`].
     pub(super) fn arrived(&mut self, endpoint: Endpoint, head: &request::Parts) -> usize {
         let seen = self.seen.entry(endpoint).or_default();
         seen.hits += 1;

@@ -17,7 +17,7 @@ fn bare() -> Router {
     Router::new().route("/mcp", post(|| async { "inner" }))
 }
 
-/// What it says, if it fails.
+/// The message of the assertion, if it fails.
 async fn complaint(app: Router) -> Option<String> {
     let asserted = tokio::spawn(async move { assert_gated(app, &gate()).await });
     let panic = asserted.await.err()?.into_panic();
@@ -34,7 +34,7 @@ async fn a_router_with_the_layer_in_its_place_is_gated() {
 }
 
 #[tokio::test]
-async fn a_layer_in_the_wrong_place_is_told_by_what_a_stranger_sees() {
+async fn a_layer_in_the_wrong_place_is_noticed_from_outside() {
     let open = || async { "open" };
     let other = Toolgate::builder("https://other.example.com/mcp")
         .issuer("https://auth.example.com")
@@ -53,7 +53,7 @@ async fn a_layer_in_the_wrong_place_is_told_by_what_a_stranger_sees() {
         ),
         (
             bare().layer(gate().layer()).fallback(open),
-            "is not the gate's metadata document",
+            "does not serve the gate's metadata document",
         ),
         (
             bare().layer(gate().layer()).route("/", get(open)),

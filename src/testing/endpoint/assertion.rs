@@ -8,8 +8,8 @@ use crate::testing::traffic::Endpoint;
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// Whether a client whose key was named to the builder signed this, for us, now and for the first time (RFC
-/// 7523 §3).
+/// Whether the assertion is valid (RFC 7523 §3): signed with the key of a client that the builder was given, for this
+/// server, not expired, and used for the first time.
 pub(super) fn is_proved(shared: &Shared, assertion: &str, form: &Form) -> bool {
     let is_of_its_type =
         form.optional("client_assertion_type").ok().flatten() == Some(ASSERTION_TYPE);

@@ -9,7 +9,7 @@ use super::error::OAuthError;
 use super::form::{self, Form};
 use crate::testing::shared::Shared;
 
-/// The client behind a token request, proved with `none`, `client_secret_basic` or `client_secret_post`.
+/// The client of a token request, authenticated by `none`, `client_secret_basic` or `client_secret_post`.
 pub(super) fn client(
     shared: &Shared,
     headers: &HeaderMap,
@@ -18,7 +18,7 @@ pub(super) fn client(
     let (id, secret) = match (basic(headers)?, form.optional("client_secret")?) {
         (Some(_), Some(_)) => {
             return Err(OAuthError::invalid_request(
-                "the client proves itself in two ways",
+                "the client authenticates in two ways",
             ));
         }
         (Some((id, secret)), None) => (id, Some(secret)),
@@ -36,7 +36,7 @@ pub(super) fn client(
     let client = client.ok_or_else(|| OAuthError::invalid_client("the client is unknown"))?;
     if !client.is_proved_by(secret.as_deref().filter(|secret| !secret.is_empty())) {
         return Err(OAuthError::invalid_client(
-            "the client's secret is wrong, missing or not asked for",
+            "the client's secret is wrong, missing or not expected",
         ));
     }
     // This endpoint is open to every web page, and the default secret is no secret.
@@ -48,8 +48,8 @@ pub(super) fn client(
     Ok(client)
 }
 
-/// Whether a client that was named to the builder asks: in one of the ways above, with an assertion, or with
-/// its secret as a bearer token.
+/// Whether the request is of a client that the builder was given, which authenticates in one of the ways above, by an
+/// assertion, or with its secret as a bearer token.
 pub(super) fn is_trusted(shared: &Shared, headers: &HeaderMap, form: &Form) -> bool {
     if let Some(token) = credentials(headers, "bearer") {
         return shared
@@ -74,7 +74,7 @@ fn basic(headers: &HeaderMap) -> Result<Option<(String, String)>, OAuthError> {
         .and_then(|bytes| String::from_utf8(bytes).ok());
     let pair = pair.as_deref().and_then(|pair| pair.split_once(':'));
     let (id, secret) =
-        pair.ok_or_else(|| OAuthError::invalid_client("Authorization is not readable as Basic"))?;
+        pair.ok_or_else(|| OAuthError::invalid_client("Authorization is not valid Basic"))?;
     // RFC 6749 §2.3.1: both are form-encoded before they are joined.
     Ok(Some((form::decoded(id), form::decoded(secret))))
 }

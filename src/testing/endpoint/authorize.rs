@@ -13,10 +13,10 @@ use super::target;
 use crate::testing::grants::{CodeBinding, Grant};
 use crate::testing::shared::Shared;
 
-/// How long a code may lie about.
+/// The lifetime of an unused code.
 const CODE_LIFETIME_SECONDS: i64 = 60;
 
-/// GET: asks the user, or answers for them where the builder said so.
+/// GET: asks the user, or approves the request at once if the builder says so.
 pub(super) async fn ask(shared: &Shared, request: &Request<Bytes>) -> Response<Bytes> {
     let form = Form::of_query(request);
     let callback = match Callback::find(shared, &form).await {
@@ -36,7 +36,7 @@ pub(super) async fn ask(shared: &Shared, request: &Request<Bytes>) -> Response<B
     }
 }
 
-/// POST: the user's answer. The form carries the whole request along, and it is judged anew.
+/// POST: the user's answer. The form contains the whole request, which is checked again.
 pub(super) async fn decide(shared: &Shared, request: &Request<Bytes>) -> Response<Bytes> {
     if !is_from_own_page(request.headers()) {
         return consent::problem("This form was sent from another site.");
@@ -58,14 +58,14 @@ pub(super) async fn decide(shared: &Shared, request: &Request<Bytes>) -> Respons
         (Some("deny"), _, Ok(_)) => refuse(
             shared,
             &callback,
-            &OAuthError::new("access_denied", "the user said no"),
+            &OAuthError::new("access_denied", "the user denied the request"),
         ),
         (_, _, Err(error)) => refuse(shared, &callback, &error),
         _ => consent::problem("The decision is either allow or deny."),
     }
 }
 
-/// Where the answer goes. As long as this is not known, there is no redirect.
+/// The client and the URI that the answer goes to. Until it is known, there is no redirect.
 pub(super) struct Callback {
     pub(super) client: Client,
     pub(super) redirect_uri: String,
@@ -86,7 +86,7 @@ impl Callback {
         })
     }
 
-    /// RFC 9207: every answer says who gives it.
+    /// RFC 9207: every answer names its issuer.
     fn redirect<'a>(
         &'a self,
         shared: &'a Shared,
@@ -173,8 +173,8 @@ fn refuse(shared: &Shared, callback: &Callback, error: &OAuthError) -> Response<
     )
 }
 
-/// Whether no other site sent the form: programs name no origin, browsers the page's. Its host must be this
-/// machine, or a name that was rebound to our address would pass for us.
+/// Whether no other site sent the form: programs send no `Origin`, browsers that of the page. Its host must be a loopback
+/// host: otherwise another name that resolves to our address (DNS rebinding) would pass.
 fn is_from_own_page(headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(ORIGIN) else {
         return true;

@@ -16,12 +16,12 @@ pub(super) struct Client {
     pub(super) name: Option<String>,
     redirect_uris: Vec<String>,
     secret_hash: Option<String>,
-    /// Named by the builder of the server: it may introspect, and ask for tokens of its own.
+    /// Whether the builder was given the client: then it may introspect, and get tokens of its own.
     pub(super) trusted: bool,
 }
 
-/// The registration, as the client's id contains it. So the server need not remember it, and a client that kept
-/// its id need not register again after a restart. A forged one could have been registered as well.
+/// The registration, which the client's id contains. So the server need not store it, and a client that kept its id need
+/// not register again after a restart. Forging one gains nothing, since anyone may register.
 #[derive(Serialize, Deserialize)]
 struct Registration {
     redirect_uris: Vec<String>,
@@ -29,14 +29,14 @@ struct Registration {
     name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     secret_hash: Option<String>,
-    /// Two registrations are two clients, whatever they have in common.
+    /// Makes two registrations two clients, even with equal metadata.
     nonce: String,
 }
 
 const REGISTERED_PREFIX: &str = "registered.";
 
 impl Client {
-    /// The client with this id, wherever it may be known from.
+    /// The client with this id, from its registration, the builder or its document.
     pub(super) async fn find(shared: &Shared, id: &str) -> Result<Self, String> {
         if let Some(client) = Self::known(shared, id) {
             return Ok(client);
@@ -54,7 +54,7 @@ impl Client {
         })
     }
 
-    /// The client with this id, if it is known without a request.
+    /// The client with this id, if no request is needed to know it.
     pub(super) fn known(shared: &Shared, id: &str) -> Option<Self> {
         let confidential = &shared.settings.confidential_clients;
         if let Some((_, secret)) = confidential.iter().find(|(known, _)| known == id) {
@@ -81,13 +81,13 @@ impl Client {
         })
     }
 
-    /// The client as the token endpoint needs it, which asks no document for a redirect URI.
+    /// The client for the token endpoint, which needs no redirect URI and so fetches no document.
     pub(super) fn known_or_documented(shared: &Shared, id: &str) -> Option<Self> {
         Self::known(shared, id)
             .or_else(|| client_document::address(id).map(|_| Self::unregistered(id)))
     }
 
-    /// A new client and its secret, if it wants one.
+    /// Registers a client: returns its id, and its secret if it is confidential.
     pub(super) fn register(
         redirect_uris: Vec<String>,
         name: Option<String>,
@@ -107,7 +107,7 @@ impl Client {
         )
     }
 
-    /// The redirect URI of a request: the one it names, if it is the client's, or the only one there is.
+    /// The redirect URI of a request: the one that it names, if the client registered it, or else the only registered one.
     pub(super) fn redirect_uri(&self, asked: Option<&str>) -> Result<String, String> {
         match (asked, self.redirect_uris.as_slice()) {
             (Some(asked), registered) => {
@@ -127,12 +127,12 @@ impl Client {
         }
     }
 
-    /// Whether the client proved itself: with its secret, or without one if it has none.
+    /// Whether this is the secret of the client; `None` for a public client.
     pub(super) fn is_proved_by(&self, secret: Option<&str>) -> bool {
         self.secret_hash == secret.map(hash)
     }
 
-    /// The address of the document that speaks for the client, where one does.
+    /// The URL of the document that describes the client, if there is one.
     pub(super) fn documented_by(&self) -> Option<Url> {
         client_document::address(&self.id)
     }

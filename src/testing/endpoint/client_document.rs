@@ -6,9 +6,9 @@ use serde::Deserialize;
 use super::host;
 use super::redirect_uri;
 
-/// How long a client's document may take.
+/// The time that the fetch of a client's document may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a client's document may be.
+/// The size that a client's document may have.
 const MAX_BYTES: usize = 64 * 1024;
 
 /// The metadata of a client, at the URL that is its id (OAuth Client ID Metadata Document).
@@ -27,16 +27,17 @@ pub(super) fn address(client_id: &str) -> Option<Url> {
     let url = Url::parse(client_id).ok()?;
     let encrypted = url.scheme() == "https" || (url.scheme() == "http" && host::is_loopback(&url));
     let bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
-    // Text that the parser had to change (dot segments, a missing path) is no client id.
+    // A text that the parser changes (dot segments, a missing path) is not a valid client id.
     (encrypted && bare && url.path() != "/" && url.as_str() == client_id).then_some(url)
 }
 
 pub(super) async fn fetch(address: Url, client_id: &str) -> Result<ClientDocument, String> {
     let bytes = read(address).await.map_err(|problem| {
-        format!("The client's document at {client_id} cannot be had: {problem}.")
+        format!("The client's document at {client_id} cannot be fetched: {problem}.")
     })?;
-    judge(&bytes, client_id)
-        .map_err(|problem| format!("The client's document at {client_id} will not do: {problem}."))
+    parse(&bytes, client_id).map_err(|problem| {
+        format!("The client's document at {client_id} cannot be used: {problem}.")
+    })
 }
 
 async fn read(address: Url) -> Result<Vec<u8>, String> {
@@ -66,12 +67,12 @@ async fn read(address: Url) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-fn judge(bytes: &[u8], client_id: &str) -> Result<ClientDocument, String> {
+fn parse(bytes: &[u8], client_id: &str) -> Result<ClientDocument, String> {
     let document: ClientDocument =
         serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     if document.client_id != client_id {
         return Err(format!(
-            "its client_id is {}, not its own address",
+            "its client_id is {}, not its own URL",
             document.client_id
         ));
     }
@@ -81,7 +82,7 @@ fn judge(bytes: &[u8], client_id: &str) -> Result<ClientDocument, String> {
         .is_some_and(|method| method != "none")
     {
         return Err(
-            "its token_endpoint_auth_method is not none, the only one such a client can have here"
+            "its token_endpoint_auth_method is not none, the only method for such a client here"
                 .into(),
         );
     }

@@ -4,7 +4,7 @@ use http::{Response, StatusCode};
 
 use super::reply;
 
-/// An error as RFC 6749, RFC 7591 and RFC 8707 name them.
+/// An error response of RFC 6749, RFC 7591 or RFC 8707.
 #[derive(Debug)]
 pub(in super::super) struct OAuthError {
     pub(super) code: &'static str,

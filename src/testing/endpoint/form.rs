@@ -5,7 +5,7 @@ use reqwest::Url;
 
 use super::error::OAuthError;
 
-/// Names and values of a query or a form body, in order.
+/// The names and values of a query or a form body, in order.
 pub(super) struct Form(Vec<(String, String)>);
 
 impl Form {
@@ -38,8 +38,7 @@ impl Form {
         Self(url.query_pairs().into_owned().collect())
     }
 
-    /// Every value of a parameter that may be repeated; without a value it counts as left out (RFC 6749
-    /// §3.1).
+    /// Every value of a parameter that may be repeated. An empty value counts as absent (RFC 6749 §3.1).
     pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0
             .iter()
@@ -63,7 +62,7 @@ impl Form {
             .ok_or_else(|| OAuthError::invalid_request(format!("{name} is missing")))
     }
 
-    /// The scopes of all `scope` parameters, each once: a form sends one for every box that is ticked.
+    /// The scopes of all `scope` parameters, each once: a form sends one parameter for each ticked box.
     pub(super) fn scopes(&self) -> Vec<String> {
         let mut scopes = Vec::new();
         for scope in self.all("scope").flat_map(str::split_ascii_whitespace) {
@@ -75,13 +74,13 @@ impl Form {
     }
 }
 
-/// One form-encoded value, decoded.
+/// Decodes one form-encoded value.
 pub(super) fn decoded(value: &str) -> String {
     let pairs = Form::parse(&format!("value={}", value.replace('&', "%26")));
     pairs.all("value").next().unwrap_or_default().to_owned()
 }
 
-/// `address` with these parameters behind whatever query it has, otherwise as it is written.
+/// Appends these parameters to the query of `address`, and leaves the rest of it unchanged.
 pub(super) fn with_parameters(address: &str, parameters: &[(&str, &str)]) -> String {
     let mut url = blank_url();
     url.query_pairs_mut().extend_pairs(parameters);

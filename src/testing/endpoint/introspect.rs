@@ -19,7 +19,7 @@ fn introspection(shared: &Shared, request: &Request<Bytes>) -> Result<Value, OAu
     let form = Form::of_body(request)?;
     if !authentication::is_trusted(shared, request.headers(), &form) {
         return Err(OAuthError::invalid_client(
-            "introspection is for the clients named to the builder",
+            "introspection is only for the clients that the builder was given",
         ));
     }
     let token = form.required("token")?;
@@ -40,8 +40,8 @@ fn introspection(shared: &Shared, request: &Request<Bytes>) -> Result<Value, OAu
     })
 }
 
-/// The claims of an access token that was issued here or minted under one of our keys. Refresh tokens have
-/// none: no server shall take one for an access token.
+/// The claims of an access token that was issued here, or signed with one of our keys. `None` for a refresh token, so that
+/// no server mistakes one for an access token.
 fn claims(shared: &Shared, token: &str) -> Option<Map<String, Value>> {
     if let Some(issued) = shared.grants().claims_of(token) {
         return issued.cloned();

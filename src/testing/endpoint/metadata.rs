@@ -7,7 +7,7 @@ use super::reply;
 use crate::testing::shared::Shared;
 use crate::testing::traffic::Endpoint;
 
-/// The document RFC 8414 and OpenID Connect Discovery ask for.
+/// The metadata document of RFC 8414 and OpenID Connect Discovery.
 pub(super) fn answer(shared: &Shared, form: Endpoint) -> Response<Bytes> {
     if !shared.serves_form(form) {
         return reply::empty(StatusCode::NOT_FOUND);
@@ -29,12 +29,12 @@ pub(super) fn answer(shared: &Shared, form: Endpoint) -> Response<Bytes> {
         "client_id_metadata_document_supported": true,
         "authorization_response_iss_parameter_supported": true,
     });
-    // RFC 8414 §3.2: members with no elements are left out.
+    // RFC 8414 §3.2: members without elements are omitted.
     if !shared.settings.scopes.is_empty() {
         document["scopes_supported"] = Value::from(shared.settings.scopes.clone());
     }
     if form != Endpoint::Rfc8414 {
-        // No ID token is ever issued, but clients hold this document against a schema that has these.
+        // No ID token is ever issued, but clients validate this document by a schema that requires these.
         document["subject_types_supported"] = json!(["public"]);
         document["id_token_signing_alg_values_supported"] =
             json!([shared.keys().signing_key().algorithm().name()]);

@@ -4,9 +4,9 @@ use super::host;
 
 /// The defect of a redirect URI; `None` for a good one.
 pub(super) fn defect(redirect_uri: &str) -> Option<&'static str> {
-    // The text goes into a header as it stands.
+    // The text is written into a header unchanged.
     if !redirect_uri.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Some("contains a character that no URI contains");
+        return Some("contains a character that is not allowed in a URI");
     }
     let Ok(url) = Url::parse(redirect_uri) else {
         return Some("is not an absolute URI");
@@ -16,15 +16,15 @@ pub(super) fn defect(redirect_uri: &str) -> Option<&'static str> {
     }
     match url.scheme() {
         "http" if !host::is_loopback(&url) => Some("is http, but not on a loopback host"),
-        // A browser would run or open these instead of calling the client back.
+        // A browser would run or open these instead of returning to the client.
         "javascript" | "data" | "vbscript" | "file" | "blob" | "about" | "view-source"
-        | "filesystem" => Some("has a scheme that cannot call a client back"),
+        | "filesystem" => Some("has a scheme that cannot lead back to a client"),
         _ => None,
     }
 }
 
-/// Whether a client that registered one may ask for the other: the same text, but any port of a loopback
-/// host, since native applications take whichever is free (RFC 8252 §7.3).
+/// Whether a client that registered the first may use the second: the same text, except for the port of a loopback host,
+/// since native applications take any free port (RFC 8252 §7.3).
 pub(super) fn fits(registered: &str, asked: &str) -> bool {
     registered == asked
         || without_loopback_port(registered)

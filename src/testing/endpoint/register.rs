@@ -69,7 +69,8 @@ fn redirect_uris(client: &Map<String, Value>) -> Result<Vec<String>, OAuthError>
     Ok(redirect_uris)
 }
 
-/// The others in a list are dropped, as RFC 7591 §3.2.1 allows; without this one the client could not use us.
+/// Requires one element of a list, without which the client could not use this server. The others are dropped, as RFC 7591
+/// §3.2.1 allows.
 fn must_include(client: &Map<String, Value>, member: &str, needed: &str) -> Result<(), OAuthError> {
     match client.get(member) {
         None => Ok(()),

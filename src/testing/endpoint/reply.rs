@@ -1,4 +1,4 @@
-//! The shapes answers come in.
+//! The kinds of responses.
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
@@ -35,7 +35,7 @@ pub(in super::super) fn error(
     )
 }
 
-/// A page that runs no script, sits in no frame and is not kept.
+/// A page that runs no script, is shown in no frame and is not stored.
 pub(in super::super) fn html(status: StatusCode, page: String) -> Response<Bytes> {
     let mut response = with_body(status, "text/html; charset=utf-8", page);
     for (name, value) in PAGE_HEADERS {
@@ -66,8 +66,8 @@ fn with_body(status: StatusCode, content_type: &'static str, body: String) -> Re
 
 const PAGE_HEADERS: [(HeaderName, &str); 4] = [
     (CACHE_CONTROL, "no-store"),
-    // No form-action: browsers hold it against the redirect to the client too, and a client's address may
-    // have any scheme and redirect further.
+    // No form-action: browsers apply it to the redirect to the client too, and the redirect URI may have any
+    // scheme and redirect further.
     (
         http::header::CONTENT_SECURITY_POLICY,
         "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'",

@@ -3,7 +3,7 @@ use reqwest::Url;
 use super::error::OAuthError;
 use super::form::Form;
 
-/// The resources a request names, as written (RFC 8707 §2).
+/// The resources that a request names, as written (RFC 8707 §2).
 pub(super) fn resources(form: &Form) -> Result<Vec<String>, OAuthError> {
     let mut resources = Vec::new();
     for resource in form.all("resource") {
@@ -19,7 +19,7 @@ pub(super) fn resources(form: &Form) -> Result<Vec<String>, OAuthError> {
     Ok(resources)
 }
 
-/// The scopes a request names, if all of them are scope tokens (RFC 6749 §3.3).
+/// The scopes that a request names, if all of them are scope tokens (RFC 6749 §3.3).
 pub(super) fn scopes(form: &Form) -> Result<Vec<String>, OAuthError> {
     let scopes = form.scopes();
     let is_scope_character = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
