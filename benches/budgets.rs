@@ -1,4 +1,4 @@
-//! What the gate may cost, held against what it does cost.
+//! The budgets of the gate, checked against its measured cost.
 //!
 //! `cargo bench --bench budgets` measures times, each beside its floor: the two take turns, a few
 //! requests at a time, and of all turns the quickest counts, so that a busy machine blurs both alike.

@@ -1,7 +1,7 @@
 //! How long the first event of a stream takes, with lists filtered and without: `cargo bench --bench first_event`.
 //!
 //! The same server behind two gates on loopback, in turns; the medians count. One is rmcp; the other is made by
-//! hand, and sends a second event long after the first, for which nobody must wait.
+//! hand, and sends a second event long after the first, which must not wait for it.
 
 #![allow(
     missing_docs,

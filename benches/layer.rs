@@ -1,4 +1,4 @@
-//! What each kind of request costs, beside the floors no gate can get under. Run: `cargo bench --bench layer`.
+//! The cost of each kind of request, beside the floors that no gate can get under. Run: `cargo bench --bench layer`.
 //!
 //! Machines are shared and noisy: read ratios, not microseconds. `benches/budgets.rs` holds what is promised
 //! against floors that take turns with it.
@@ -80,7 +80,7 @@ fn benchmark(criterion: &mut Criterion) {
     measure("garbage", 401, &|| Some("x".repeat(700)));
     let forged = || distinct(&unknown).header("kid", own.kid().unwrap_or_default());
     measure("a bad signature", 401, &|| Some(forged().mint()));
-    // Nobody can say that the key does not exist, and nobody makes us ask again: the cooldown.
+    // The key may exist, and the cooldown forbids another fetch.
     measure("an unknown key", 503, &|| Some(distinct(&unknown).mint()));
     group.finish();
 }

@@ -136,7 +136,7 @@ async fn compare(
     );
 }
 
-/// What no gate can do without, around a service, and nothing else.
+/// A service with only the work that no gate can do without.
 fn only_the_parts(
     parts: Arc<Parts>,
     inner: Route,

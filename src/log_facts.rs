@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_nearer_to_a_token_has_named_its_caller_already() {
+    fn facts_about_the_caller_that_are_already_set_stay() {
         let mut facts = LogFacts::default();
         facts.name_caller("i", None, None);
         facts.name_caller("j", Some("s"), None);

@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_resource_identifier_is_refused() {
+    fn an_invalid_resource_identifier_is_refused() {
         for bad in [
             "",
             "mcp",

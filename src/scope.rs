@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn no_scope_is_kept_twice_be_they_few_or_many() {
+    fn no_scope_is_kept_twice_among_few_or_many() {
         for count in [1, MAX_COMPARED - 1, MAX_COMPARED, MAX_COMPARED + 1, 100] {
             let once = (0..count)
                 .map(|number| format!("s{number}"))

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sealed_opens_for_its_owner_and_purpose_alone() {
+    fn a_sealed_value_opens_only_for_its_owner_and_purpose() {
         let seal = seal();
         let purposes = ["", "session", "task", "tas"].map(Purpose::Inner);
         let kinds = [
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_seal_is_told_apart_from_what_has_anothers() {
+    fn a_value_without_a_seal_is_told_apart_from_one_with_a_foreign_seal() {
         let (seal, alice) = (seal(), owner(OwnerKind::User, "issuer", "alice"));
         let bare = [&b""[..], b"id", b".", &[b'a'; SEAL_BYTES], &[b'a'; 100]];
         for bare in bare {
@@ -306,7 +306,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_survive_the_round_trip_and_grow_by_what_is_said(text: Vec<u8>, name: Vec<u8>) {
+        fn any_bytes_survive_the_round_trip_and_grow_by_the_documented_length(text: Vec<u8>, name: Vec<u8>) {
             let seal = seal();
             let owner = Owner { kind: OwnerKind::User, issuer: "issuer", name: &name };
             let sealed = sealed(&seal, Purpose::Session, owner, &text);
@@ -315,7 +315,7 @@ mod tests {
         }
 
         #[test]
-        fn nothing_opens_but_what_was_sealed(
+        fn only_sealed_values_open(
             text in proptest::collection::vec(any::<u8>(), 1..40),
             at: proptest::sample::Index,
             by: u8,

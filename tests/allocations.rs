@@ -1,5 +1,5 @@
-//! What a request with a remembered token may allocate. A program of its own, since the allocator that
-//! counts counts for the whole of it.
+//! The allocations of a request with a cached token. A program of its own, since the allocator that counts them counts
+//! for the whole program.
 
 #![allow(clippy::expect_used, reason = "that is how a test fails")]
 
@@ -12,10 +12,10 @@ use shared::{Called, alone, gated, request, send, sized_token};
 use toolgate::Limits;
 use toolgate::testing::AuthorizationServer;
 
-/// What they are, of the twelve that the budget allows; see `benches/budgets.rs` for the other budgets.
+/// The measured number; the budget allows twelve. See `benches/budgets.rs` for the other budgets.
 const ALLOCATIONS: u64 = 7;
 
-/// What a token of 16 KiB may make the gate hold before its signature is known to be good.
+/// The memory that the gate may hold for a token of 16 KiB before its signature is verified.
 const MAX_BYTES: u64 = 512 * 1024;
 
 #[tokio::test]
@@ -39,7 +39,7 @@ async fn no_unverified_token_makes_the_gate_hold_much_memory() {
     gate.warm_up().await;
     let full_of = |item: &str| {
         let items = vec![item; 11_500 / (item.len() + 1)].join(",");
-        format!(r#"{{"iss":"https://nobody.example","a":[{items}]}}"#)
+        format!(r#"{{"iss":"https://unknown.example","a":[{items}]}}"#)
     };
     for item in ["{}", "[]", "0", r#""""#, r#"{"":0}"#, "[{}]"] {
         let token = server.token().payload(full_of(item)).mint();

@@ -1,4 +1,4 @@
-//! What the benchmarks have in common: a gate around a service that does nothing, and requests to send.
+//! Shared parts of the benchmarks: a gate around a service that does nothing, and requests to send.
 
 #![allow(
     clippy::unwrap_used,
@@ -43,7 +43,7 @@ where
     type Body = R;
 }
 
-/// What the gate is measured against: the same service without it.
+/// The same service without a gate, which the gate is compared with.
 pub(crate) fn alone() -> impl Called {
     service_fn(|_: Request<Full<Bytes>>| async { Ok(Response::new(Empty::<Bytes>::new())) })
 }
@@ -99,7 +99,7 @@ pub(crate) fn request(token: Option<&str>) -> Request<Full<Bytes>> {
     request
 }
 
-/// What clients of the newest revision send, from a browser.
+/// The headers that clients of the newest revision send from a browser.
 const FIXED_HEADERS: [(&str, &str); 5] = [
     ("content-type", "application/json"),
     ("origin", "https://mcp.example.com"),

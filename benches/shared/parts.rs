@@ -1,4 +1,4 @@
-//! What no gate can get under for a remembered token: one AES-GMAC, one look-up, the body read as JSON.
+//! The floor that no gate can get under for a cached token: one AES-GMAC, one look-up, the body read as JSON.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! What no gate can get under for a new token: its signature.
+//! The floor that no gate can get under for a new token: its signature.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Whatever an authorization server answers about a token: nobody gets in of whom it does not say `active`.
+//! Any introspection response: no token is accepted unless the response says `active`.
 #![no_main]
 
 mod world;
@@ -22,7 +22,7 @@ static ASKING: LazyLock<World> = LazyLock::new(|| {
     })
 });
 
-/// Each token is asked about once, so that no answer counts twice.
+/// Each token is introspected once, so that no response is used twice.
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
 fuzz_target!(|answer: &[u8]| {

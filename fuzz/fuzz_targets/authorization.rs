@@ -1,4 +1,4 @@
-//! Whatever stands in `Authorization` and `Origin`: only the one good token opens.
+//! Any `Authorization` and `Origin`: only the one good token is accepted.
 #![no_main]
 
 mod world;

@@ -1,4 +1,4 @@
-//! Whatever stands in the body: nothing secret is reached, as a plain reader of JSON sees it.
+//! Any body: no request reaches anything secret, as a plain JSON parser reads it.
 #![no_main]
 
 mod world;

@@ -1,4 +1,4 @@
-//! Whatever an operator gives as the private key of a client: read or refused, never a panic.
+//! Any private key of a client: it is read or refused, and never causes a panic.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Whatever an operator writes: a gate, or an error that says something.
+//! Any configuration: it makes a gate, or an error with a message.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

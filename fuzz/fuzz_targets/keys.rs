@@ -1,4 +1,4 @@
-//! Whatever an issuer publishes as its keys: read or refused, never a panic.
+//! Any key set of an issuer: it is read or refused, and never causes a panic.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! Whatever the service inside answers to a request for a list: nothing secret is shown, as plain readers of JSON
-//! and of event streams see it. The first byte says which of the two it is, and in what pieces it comes.
+//! Any response of the inner service to a request for a list: it shows nothing secret, as plain parsers of JSON and of
+//! event streams read it. The first byte says which of the two it is, and into what pieces it is cut.
 #![no_main]
 
 use std::convert::Infallible;

@@ -1,4 +1,4 @@
-//! Whatever stands in `Mcp-Session-Id`: nobody was given a session here, so nobody gets into one.
+//! Any `Mcp-Session-Id`: no session was issued here, so no id opens one.
 #![no_main]
 
 mod world;

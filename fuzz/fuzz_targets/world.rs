@@ -54,7 +54,7 @@ pub fn build(configure: impl FnOnce(Issuer, &AuthorizationServer) -> Issuer) -> 
 }
 
 impl World {
-    /// Whether the request reached the service inside.
+    /// Whether the request reached the inner service.
     pub fn lets_in(&self, request: Request<Full<Bytes>>) -> bool {
         let inner = service_fn(|_: Request<RequestBody<Full<Bytes>>>| async {
             Ok::<_, Infallible>(

@@ -203,7 +203,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_a_slow_comparison_of_all_pairs_finds_is_refused_and_nothing_else(tree in tree(), escaped: bool) {
+        fn exactly_the_pairs_that_a_slow_comparison_finds_are_refused(tree in tree(), escaped: bool) {
             let body = format!(r#"{{"method":"tools/call","params":{{"arguments":{}}}}}"#, written(&tree, escaped));
             let judged = arguments(body.as_bytes()).map(drop).map_err(|refusal| refusal.reason());
             let expected = if has_twins(&tree) { Err(Reason::DuplicateKey) } else { Ok(()) };

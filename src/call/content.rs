@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn json_in_utf_8_is_plain_however_it_says_so() {
+    fn every_spelling_of_json_in_utf_8_is_plain() {
         for content_type in [
             "application/json",
             "Application/JSON",
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_might_be_read_as_something_else_is_not_plain() {
+    fn a_type_that_could_be_read_as_another_is_not_plain() {
         for content_type in [
             "",
             "text/plain",

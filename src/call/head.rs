@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_method_is_judged_but_four() {
+    fn the_bodies_of_all_methods_but_four_are_checked() {
         for (method, expected) in [
             ("POST", Ok(true)),
             ("PUT", Ok(true)),

@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_names_have_their_hyphens_where_it_is_said_and_are_no_lookalikes_of_themselves() {
+    fn each_of_our_names_has_its_hyphens_as_declared_and_is_no_lookalike_of_itself() {
         for (header, own, hyphens) in (0..64).filter_map(own_of_length) {
             let found: Vec<usize> = (0..own.len()).filter(|at| own[*at] == b'-').collect();
             assert_eq!(found, hyphens);

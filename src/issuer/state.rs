@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_cache_held_back_is_known_from_when_the_issuer_said_it() {
+    fn a_document_from_a_cache_is_as_old_as_the_cache_says() {
         let mut state = SourceState::new(LIFETIMES);
         state.fetched(fetched(None, 300), at(1000));
         let loaded = state.serving(at(1000)).unwrap();

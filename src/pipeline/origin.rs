@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_that_is_no_text_is_refused_whatever_is_allowed() {
+    fn an_origin_that_is_not_text_is_refused_under_every_configuration() {
         let resource = ResourceUri::parse("https://mcp.example.com/mcp").unwrap();
         let judged = |origin: &[u8]| {
             let origin = HeaderValue::from_bytes(origin).unwrap();

@@ -30,7 +30,7 @@ export class Client {
   visits = 0;
 
   static async start(name, command, resource, ...besides) {
-    // Nobody listens there: what would come is told.
+    // No program listens there: the harness passes on what would arrive.
     const callback = `http://127.0.0.1:${await freePort()}/callback`;
     return new Client(new Program(name, ...command, resource, callback, ...besides));
   }

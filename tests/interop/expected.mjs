@@ -1,4 +1,4 @@
-// What does not work, and whose issue that is. When it works, `run` fails and says so.
+// The steps that are known to fail, with the issue for each. If one succeeds, `run` fails and says so.
 
 const failures = [
   {

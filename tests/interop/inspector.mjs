@@ -1,6 +1,6 @@
 // The MCP Inspector at the quickstart, clicked through in Chromium: the journey of the other clients, with the consent
-// page as a user sees it. `run` beside this file starts it. What was on the screen at last, whether it went well or
-// not, is in target/interop/inspector-*.png.
+// page as a user sees it. `run` beside this file starts it. The last screen, also after a failure, is in
+// target/interop/inspector-*.png.
 
 import { chromium } from 'playwright-core';
 

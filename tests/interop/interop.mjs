@@ -45,7 +45,7 @@ const clients = [
   { client: 'rmcp 3', revision: '2025-03-26', command: rust },
 ];
 
-// oidc-provider has notices for whoever uses it in production.
+// oidc-provider prints notices for production use.
 const { log } = console;
 globalThis.console = new Console({ stdout: createWriteStream(join(logs, 'oidc-provider.log')) });
 

@@ -1,6 +1,6 @@
-// What a client goes through at a gated server, step by step. A step throws where that is not what happens. Some come
-// after a deed of the server, which is done once for all clients; where a server has no such deed, it has no such step.
-// Some are for certain visits: those of a revision, or with a witness of what goes over the wire.
+// The steps of a client at a gated server. A step throws if its expectation does not hold. Some steps follow an action of
+// the server, which is done once for all clients; a server without that action has no such step. Some steps are only for
+// certain visits: those of a revision, or with a witness of the traffic.
 
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** The first revision without sessions. */
 export const stateless = '2026-07-28';
 
-/** What clients say of a 403 without a scope: the SDKs of TypeScript and Python, rmcp, the Inspector. */
+/** The errors of clients after a 403 without a scope: the SDKs of TypeScript and Python, rmcp, the Inspector. */
 export const denials = /not open to the caller|Server returned an error response|Insufficient scope|unauthorized/;
 
 export const journey = [
@@ -36,7 +36,7 @@ export const journey = [
     },
   },
   {
-    // What its revision wants told beside the body: the session it was given, or what is called.
+    // The values that its revision mirrors in headers: the session it was given, or what is called.
     name: 'headers',
     isFor: ({ witness }) => witness,
     async take(client, { revision, witness }) {
@@ -92,7 +92,7 @@ export const journey = [
     take: passesUnasked,
   },
   {
-    // What listens ended with its token, and listens again with the next one.
+    // A stream to listen on ended with its token, and is open again with the next one.
     name: 'stream',
     isFor: ({ revision, witness }) => revision < stateless && witness,
     async take(client, { witness }) {
@@ -127,7 +127,7 @@ export const journey = [
     take: passesUnasked,
   },
   {
-    // It closes its session, which is over then for whoever has its token.
+    // It closes its session, which is then over for every request with its token.
     name: 'leave',
     isFor: ({ revision, witness }) => revision < stateless && witness,
     async take(client, { resource, witness }) {
@@ -145,14 +145,14 @@ export const journey = [
 /** The steps that need nothing of a server but that it is there. */
 export const anywhere = journey.filter(({ after, isFor }) => !after && !isFor);
 
-/** What the server knows of the client, from its token. */
+/** The server's answer about the client, from its token. */
 export const whoami = async (client) => JSON.parse(await client.call('whoami'));
 
 async function until(condition) {
   for (const end = Date.now() + 10_000; !condition(); await sleep(20)) assert.ok(Date.now() < end, 'nothing happens');
 }
 
-/** What it had is good no more; it has another one, and has not asked the user for it. */
+/** Its token is no longer valid, and it gets another one without asking the user. */
 async function passesUnasked(client) {
   const { visits } = client;
   await whoami(client);

@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export const root = join(import.meta.dirname, '../..');
 export const target = process.env.CARGO_TARGET_DIR ?? join(root, 'target');
 
-/** What each program had to say besides, for when a cell of the table has to be explained. */
+/** The other output of each program, to explain a cell of the table. */
 export const logs = join(target, 'interop');
 mkdirSync(logs, { recursive: true });
 
@@ -57,7 +57,7 @@ export async function listening(port) {
     socket.destroy();
     if (isOpen) return;
   }
-  throw new Error(`nobody listens at ${port}: see ${logs}`);
+  throw new Error(`no program listens at ${port}: see ${logs}`);
 }
 
 export async function freePort() {

@@ -9,7 +9,7 @@ import { createServer, request } from 'node:http';
  * everything.
  */
 export async function proxy(inner, { token, hides = () => false, hidesChallenges = false, witness }) {
-  // As long as anybody here waits: rmcp sends nothing anew on a connection that turns out to be closed.
+  // Longer than any client here waits: rmcp does not repeat a request if its connection turns out to be closed.
   const server = createServer({ keepAliveTimeout: 60_000 }, (incoming, outgoing) => {
     const { method, url: path, rawHeaders } = incoming;
     if (hides(path)) return outgoing.writeHead(404).end();

@@ -52,7 +52,7 @@ const signing = {
 const secret = { clientId: machine.client_id, clientSecret: client_secret };
 const key = { clientId: machine.client_id, algorithm: 'ES256', privateKey: privateKey.export({ format: 'jwk' }) };
 
-// Where the metadata is looked for first, and how often it was.
+// The path where clients look for the metadata first, and how often they did.
 const nested = '/.well-known/oauth-protected-resource/mcp';
 let searches = 0;
 
@@ -118,7 +118,7 @@ const scenarios = {
     known: { key },
     take: travelAlone,
   },
-  // What is asked for is not given, however often.
+  // The scope is never granted, however often the client asks for it.
   'scope-retry-limit': {
     issuer: { clients: [secretive], granted: 'mcp:use' },
     known: { secret },
@@ -128,7 +128,7 @@ const scenarios = {
       await whoami(client);
     },
   },
-  // Nobody names a scope. Asked about a token that has none, Authlib says that it is malformed.
+  // No scope is named. Authlib rejects the introspection of a token without a scope as malformed.
   'scope-omitted-when-undefined': {
     start: (name) => authlib(name, { rules: 'unlisted = "allow"', metadata: '', isAsked: false }),
     async take(client) {
@@ -146,7 +146,7 @@ const scenarios = {
       assert.equal(client.visits, 1);
     },
   },
-  // The metadata comes to name another authorization server, where nobody knows the client.
+  // The metadata changes to another authorization server, which does not know the client.
   'authorization-server-migration': {
     async take(client, { change }) {
       await client.connect();
@@ -201,7 +201,7 @@ async function travel(client, visit) {
   for (const { take } of anywhere) await take(client, visit);
 }
 
-/** As a machine, which asks nobody. */
+/** As a machine, which has no user to ask. */
 async function travelAlone(client) {
   await client.connect();
   assert.match(await client.call('delete_file', { path: '/tmp/a' }), /would be gone/);
@@ -209,7 +209,7 @@ async function travelAlone(client) {
   assert.equal(client.visits, 0);
 }
 
-/** What the configuration of a gate says of an issuer that has these settings. */
+/** The configuration of a gate for an issuer that has these settings. */
 async function issuing(settings, callers = '') {
   const { url } = await Issuer.start({ algorithms: ['ES256'], accessTokenFormat: 'jwt', ...settings });
   return `issuer = "${url}"\n[issuers.clients]\n${callers}`;
@@ -223,7 +223,7 @@ async function start(name, { host = '127.0.0.1', between = {}, issuer, callers, 
   return { resource: `http://127.0.0.1:${port}/mcp`, change };
 }
 
-// oidc-provider has notices for whoever uses it in production.
+// oidc-provider prints notices for production use.
 const { log } = console;
 globalThis.console = new Console({ stdout: createWriteStream(join(logs, 'scenarios.log')) });
 

@@ -29,7 +29,7 @@ export class Visit {
   }
 }
 
-/** A failure that is known is none; one that is known and does not happen is. */
+/** A known failure is not reported; a known failure that does not happen is. */
 function outcome(failure, known) {
   if (known?.message.test(failure?.message)) return { mark: 'known', why: known.issue };
   if (known && !failure) return { mark: 'FAIL', why: `it works now: take ${known.issue} out of expected.mjs` };

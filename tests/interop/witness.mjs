@@ -1,6 +1,6 @@
-// Sees what goes over the wire between clients and their server, and whose it is.
+// Records the traffic between clients and their server, and to which client it belongs.
 
-/** What a proxy is to tell it of. */
+/** The record of the traffic that a proxy reports. */
 export class Witness {
   #seen = [];
 
@@ -13,7 +13,7 @@ export class Witness {
     this.#seen.push(seen);
   }
 
-  /** What this client was served until now: not what it was refused. */
+  /** The requests of this client that were served until now, without those that were refused. */
   served(client) {
     return this.#seen.filter((seen) => seen.client === client && seen.status < 300);
   }

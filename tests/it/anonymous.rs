@@ -1,4 +1,4 @@
-//! What may be called without a token, where an operator opened it.
+//! Calls without a token, where an operator opened something.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ async fn ask(world: &World, method: &str, params: Value) -> Answer {
 }
 
 #[tokio::test]
-async fn what_is_open_is_served_without_a_token_and_the_rest_asks_for_one() {
+async fn open_operations_are_served_without_a_token_and_all_others_get_401() {
     let world = World::with_scopes(map()).await;
     for (method, params, open) in [
         ("initialize", json!({}), true),
@@ -74,7 +74,7 @@ async fn what_is_open_is_served_without_a_token_and_the_rest_asks_for_one() {
             json!({ "uri": "docs://private/a" }),
             false,
         ),
-        // Whatever else is done with what is open needs its method opened too.
+        // Any other method on an open target must be opened too.
         (
             "resources/subscribe",
             json!({ "uri": "docs://public/a" }),
@@ -130,7 +130,7 @@ async fn what_is_open_is_served_without_a_token_and_the_rest_asks_for_one() {
 }
 
 #[tokio::test]
-async fn an_opened_tool_opens_nothing_that_no_rule_names() {
+async fn an_open_tool_opens_nothing_that_has_no_rule() {
     let map = ScopeMap::allow_unlisted()
         .every_request("mcp:use")
         .tool("opening_hours", without_token());
@@ -151,7 +151,7 @@ async fn an_opened_tool_opens_nothing_that_no_rule_names() {
 }
 
 #[tokio::test]
-async fn an_opened_method_opens_no_tool() {
+async fn an_open_method_opens_no_tool() {
     let map = ScopeMap::allow_unlisted()
         .method("tools/call", without_token())
         .method("resources/*", without_token())
@@ -171,7 +171,7 @@ async fn an_opened_method_opens_no_tool() {
 }
 
 #[tokio::test]
-async fn a_method_that_needs_a_scope_is_not_opened_by_what_it_names() {
+async fn an_open_target_does_not_open_a_method_that_needs_a_scope() {
     let map = ScopeMap::allow_unlisted()
         .method("tools/call", "caller")
         .tool("hours", without_token());
@@ -240,7 +240,7 @@ async fn a_batch_is_open_if_every_member_is() {
 }
 
 #[tokio::test]
-async fn whatever_cannot_be_judged_asks_for_a_token_as_well() {
+async fn a_request_that_cannot_be_read_gets_401_without_a_token() {
     let world = World::with(|builder, server| {
         builder
             .issuer(server.issuer())
@@ -350,22 +350,22 @@ async fn a_web_page_from_elsewhere_stays_out() {
 }
 
 #[tokio::test]
-async fn a_principal_from_further_out_does_not_stand_for_one_who_came_without_a_token() {
+async fn a_principal_of_an_outer_layer_does_not_count_for_a_request_without_a_token() {
     let world = World::with_scopes(map()).await;
     let hours = call("tools/call", json!({ "name": "opening_hours" }));
     world
         .send(post(&world.token().mint(), &hours))
         .await
         .assert_served();
-    let somebody = world.reached().principal.unwrap();
+    let known = world.reached().principal.unwrap();
     let mut request = post_without_token(&hours);
-    request.extensions_mut().insert::<Principal>(somebody);
+    request.extensions_mut().insert::<Principal>(known);
     world.send(request).await.assert_served();
     assert!(world.reached().principal.is_none());
 }
 
 #[test]
-fn what_is_open_is_named_and_every_web_page_cannot_ask_for_it() {
+fn an_open_rule_must_name_its_target_and_excludes_any_origin() {
     let error = |map: ScopeMap| {
         let gate = toolgate::Toolgate::builder("https://mcp.example.com/mcp")
             .issuer("https://auth.example.com");
@@ -397,7 +397,7 @@ fn what_is_open_is_named_and_every_web_page_cannot_ask_for_it() {
 }
 
 #[tokio::test]
-async fn the_log_says_loudly_what_is_open_and_why_somebody_was_not_let_in() {
+async fn the_log_warns_of_open_operations_and_gives_the_reason_of_each_refusal() {
     let (log, _guard) = listen();
     let world = World::with_scopes(map()).await;
     let events = log.events();
@@ -441,7 +441,7 @@ impl Decide for Polite {
         match call.arguments().map(|Said { say }| say).as_deref() {
             Ok("please") => Ok(Verdict::Allow),
             Ok("sudo") => Ok(Verdict::need(["admin"])),
-            Ok("help") => Err("nobody is there".into()),
+            Ok("help") => Err("out of office".into()),
             Ok("wait") => std::future::pending().await,
             _ => Ok(Verdict::Deny("impolite")),
         }
@@ -457,7 +457,7 @@ impl Decide for KnowsPrincipalsOnly {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_own_decision_has_a_say_in_what_is_open_and_unless_it_uses_it_nothing_is() {
+async fn a_decision_can_restrict_open_operations_and_opens_none_by_default() {
     let hours = |say: &str| json!({ "name": "opening_hours", "arguments": { "say": say } });
     let world = World::with(|builder, server| {
         builder
@@ -509,8 +509,7 @@ async fn an_own_decision_has_a_say_in_what_is_open_and_unless_it_uses_it_nothing
 }
 
 #[tokio::test]
-async fn in_somebodys_session_what_is_closed_asks_for_a_token_and_what_is_open_begins_another_session()
- {
+async fn without_a_token_a_foreign_session_is_401_for_closed_and_404_for_open_operations() {
     for own_decision in [false, true] {
         let world = World::with(|builder, server| {
             let builder = builder.issuer(server.issuer()).scopes(map());
@@ -560,7 +559,7 @@ async fn in_somebodys_session_what_is_closed_asks_for_a_token_and_what_is_open_b
 }
 
 #[test]
-fn a_file_opens_the_same() {
+fn a_file_can_open_the_same_operations() {
     let rule: Rule = serde_json::from_value(json!({ "without_token": true })).unwrap();
     assert_eq!(rule, without_token());
     for wrong in [

@@ -89,7 +89,7 @@ async fn the_last_layer_of_the_root_router_sees_every_path() {
 }
 
 #[tokio::test]
-async fn what_is_routed_or_nested_after_the_layer_is_open_and_the_rest_stays_gated() {
+async fn routes_added_after_the_layer_are_open_and_the_rest_stays_gated() {
     let told = [
         ("GET", "/open", By::Handler),
         ("POST", "/mcp", By::Gate),
@@ -156,7 +156,7 @@ async fn below_a_prefix_or_as_a_route_layer_the_metadata_is_out_of_reach() {
 }
 
 #[tokio::test]
-async fn where_the_layer_sits_deeper_the_metadata_is_mounted_by_hand() {
+async fn below_a_prefix_the_metadata_can_be_mounted_by_hand() {
     let gate = gate();
     let mut app = Router::new().nest("/api", bare().layer(gate.layer()));
     for path in gate.metadata_paths() {
@@ -312,7 +312,7 @@ async fn a_gated_router_can_be_nested_in_another_gated_router_after_its_layer() 
 }
 
 #[tokio::test]
-async fn of_two_gates_in_merged_routers_only_the_last_serves_its_metadata_by_itself() {
+async fn only_the_gate_that_is_merged_last_serves_its_metadata_by_itself() {
     let gates = TwoGates::below("").await;
     let app = Router::new()
         .merge(server("/crm", "crm").layer(gates.crm.layer()))

@@ -1,4 +1,4 @@
-//! What bodies may hold that arrive slowly, all of them together.
+//! The limit on the memory of all bodies that arrive slowly.
 
 use std::convert::Infallible;
 
@@ -118,7 +118,7 @@ impl Slow {
 }
 
 #[tokio::test]
-async fn beyond_what_slow_bodies_may_hold_together_the_next_is_told_to_come_back() {
+async fn once_slow_bodies_hold_all_they_may_the_next_gets_503() {
     let world = world().await;
     // Its keys are fetched.
     world
@@ -129,7 +129,7 @@ async fn beyond_what_slow_bodies_may_hold_together_the_next_is_told_to_come_back
     let second = Slow::with_token(&world).waits().await;
     Slow::with_token(&world).assert_refused().await;
     Slow::without_token(&world).assert_refused().await;
-    // What comes in one piece is not held.
+    // A body that comes in one piece is not held.
     world
         .send(post(&world.token().mint(), &body("t")))
         .await
@@ -150,7 +150,7 @@ async fn beyond_what_slow_bodies_may_hold_together_the_next_is_told_to_come_back
 }
 
 #[tokio::test]
-async fn strangers_leave_half_of_it_to_those_with_a_token() {
+async fn requests_without_a_token_may_use_half_of_the_memory() {
     let world = world().await;
     world
         .call_tool(&world.token().mint(), "t")
@@ -171,7 +171,7 @@ async fn strangers_leave_half_of_it_to_those_with_a_token() {
 }
 
 #[tokio::test]
-async fn what_is_held_counts_on_after_a_reload() {
+async fn held_memory_still_counts_after_a_reload() {
     let world = world().await;
     let held = [
         Slow::with_token(&world).waits().await,

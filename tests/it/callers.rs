@@ -1,4 +1,4 @@
-//! Who may ask at all, whatever their scopes.
+//! Rules about clients and claims, which apply before any scope.
 
 use serde_json::{Value, json};
 use toolgate::testing::TokenBuilder;
@@ -27,7 +27,7 @@ async fn assert_all(world: &World, cases: &[(TokenBuilder, Option<&str>)]) {
 }
 
 #[tokio::test]
-async fn an_allow_list_lets_in_its_clients_and_hosts_and_nobody_else() {
+async fn an_allow_list_admits_only_its_clients_and_hosts() {
     let world = world(|issuer| {
         issuer
             .only_client("editor")
@@ -140,7 +140,7 @@ async fn no_spelling_of_a_denied_host_gets_in() {
         "https://[::ffff:192.0.2.1]/x",
         "https://[2001:DB8:0:0:0:0:0:1]/x",
         "https://XN--RGUE-5QA.example/x",
-        // What reads as another host to another reader.
+        // Other parsers read another host.
         "https://r%6Fgue.example.com/x",
         "https://rögue.example/x",
         "https://rogue。example。com/x",
@@ -313,7 +313,7 @@ async fn a_required_claim_is_one_of_its_values_or_has_one_in_it() {
 }
 
 #[tokio::test]
-async fn who_is_kept_out_is_asked_for_no_scope_and_a_bad_token_is_told_so_first() {
+async fn a_client_that_is_refused_is_asked_for_no_scope_and_a_bad_token_is_reported_first() {
     let world = world(|issuer| issuer.deny_client("leaky")).await;
     let leaky = world.token().client_id("leaky").scope("");
     world
@@ -327,7 +327,7 @@ async fn who_is_kept_out_is_asked_for_no_scope_and_a_bad_token_is_told_so_first(
 }
 
 #[tokio::test]
-async fn rules_are_about_their_own_issuer_and_about_what_introspection_says_too() {
+async fn rules_apply_to_their_own_issuer_and_to_introspected_claims_too() {
     let clock = crate::world::clock();
     let server = toolgate::testing::AuthorizationServer::builder()
         .clock(clock.clone())

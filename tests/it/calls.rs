@@ -25,7 +25,7 @@ async fn world() -> World {
 }
 
 #[tokio::test]
-async fn what_was_judged_arrives_byte_for_byte() {
+async fn the_inner_service_gets_the_bytes_that_were_checked() {
     let world = world().await;
     let token = world.token().mint();
     for body in [
@@ -132,7 +132,7 @@ async fn a_body_that_two_readers_could_read_differently_is_refused() {
 }
 
 #[tokio::test]
-async fn whatever_has_a_method_is_judged_as_that_call() {
+async fn a_message_with_a_method_is_checked_as_that_call() {
     let world = world().await;
     let token = world.token().mint();
     for extra in [
@@ -176,7 +176,7 @@ async fn responses_and_notifications_of_older_revisions_pass_with_the_base_scope
 }
 
 #[tokio::test]
-async fn a_batch_is_read_for_those_who_may_send_one_and_up_to_64_members() {
+async fn a_batch_is_read_only_for_its_revision_and_up_to_64_members() {
     let world = world().await;
     let token = world.token().mint();
     let batch = |members: usize| {
@@ -420,7 +420,7 @@ async fn only_get_head_delete_and_options_are_not_calls_and_they_have_no_body() 
             .await;
         answer.assert_rpc_error("unexpected_body", -32600, &Value::Null);
     }
-    // A stream that does not say so beforehand may be empty all the same.
+    // A stream may be empty although it does not say so beforehand.
     let empty = StreamBody::new(futures_util::stream::empty::<
         Result<Frame<Bytes>, std::io::Error>,
     >());
@@ -670,7 +670,7 @@ async fn a_body_that_breaks_off_is_refused_and_leaks_no_cause() {
     let token = world.token().mint();
     let broken = StreamBody::new(futures_util::stream::iter([
         Ok(Frame::data(Bytes::from_static(b"{\"jsonrpc\":"))),
-        Err(std::io::Error::other("a cause that is nobody's business")),
+        Err(std::io::Error::other("a cause that must not leak")),
     ]));
     let request = Request::post("/mcp").header("content-type", "application/json");
     let request = request
@@ -689,5 +689,5 @@ async fn a_body_that_breaks_off_is_refused_and_leaks_no_cause() {
         .unwrap();
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
     let body = response.into_body().collect().await.unwrap().to_bytes();
-    assert!(!String::from_utf8_lossy(&body).contains("business"));
+    assert!(!String::from_utf8_lossy(&body).contains("must not leak"));
 }

@@ -17,7 +17,7 @@ use crate::logs::listen;
 use crate::world::{World, pass, until};
 
 #[tokio::test]
-async fn a_key_set_that_cannot_be_fetched_is_told_by_its_url_without_the_query_and_by_the_cause() {
+async fn a_failed_fetch_of_keys_shows_its_url_without_the_query_and_the_cause() {
     let server = AuthorizationServer::start().await;
     let no_tls = server.issuer().replacen("http:", "https:", 1);
     let refused = format!("http://127.0.0.1:{}", unused_port().await);
@@ -45,7 +45,7 @@ async fn a_key_set_that_cannot_be_fetched_is_told_by_its_url_without_the_query_a
 }
 
 #[tokio::test]
-async fn a_key_set_that_is_no_key_set_is_told_by_its_url_and_by_the_cause() {
+async fn an_invalid_key_set_shows_its_url_and_the_cause() {
     for (fault, code, said, why) in [
         (
             Fault::Status(404),
@@ -81,7 +81,7 @@ async fn a_key_set_that_is_no_key_set_is_told_by_its_url_and_by_the_cause() {
 }
 
 #[tokio::test]
-async fn metadata_that_cannot_be_had_is_told_by_each_url_and_by_the_cause_at_each() {
+async fn missing_metadata_shows_each_url_with_its_cause() {
     for (fault, code, why) in [
         (
             Fault::Status(404),
@@ -127,7 +127,7 @@ async fn metadata_that_cannot_be_had_is_told_by_each_url_and_by_the_cause_at_eac
 }
 
 #[tokio::test]
-async fn an_issuer_that_cannot_be_reached_is_told_so_at_each_of_its_metadata_urls() {
+async fn an_unreachable_issuer_shows_each_metadata_url_as_unreachable() {
     let refused = format!("http://127.0.0.1:{}", unused_port().await);
     for (issuer, why) in [
         (refused.as_str(), "the connection was refused"),
@@ -148,7 +148,7 @@ async fn an_issuer_that_cannot_be_reached_is_told_so_at_each_of_its_metadata_url
 }
 
 #[tokio::test]
-async fn a_server_that_holds_its_answer_back_is_told_by_the_time_it_was_given() {
+async fn a_server_that_does_not_answer_shows_the_timeout() {
     let world = World::new().await;
     fail(&world, KEYS, Some(&Fault::Hang));
     let mut warming = pin!(world.gate.warm_up());
@@ -164,7 +164,7 @@ async fn a_server_that_holds_its_answer_back_is_told_by_the_time_it_was_given() 
 }
 
 #[tokio::test]
-async fn an_introspection_endpoint_that_cannot_be_reached_is_told_by_its_url_and_by_the_cause() {
+async fn an_unreachable_introspection_endpoint_shows_its_url_and_the_cause() {
     let endpoint = format!("http://127.0.0.1:{}/introspect", unused_port().await);
     let world = World::with(|builder, server| {
         let introspection =
@@ -181,7 +181,7 @@ async fn an_introspection_endpoint_that_cannot_be_reached_is_told_by_its_url_and
     )));
 }
 
-/// What an operator sees of one issuer's failure, wherever it is shown.
+/// One issuer's failure, as each view shows it to an operator.
 struct Seen {
     code: &'static str,
     /// (where, what is said there)

@@ -22,7 +22,7 @@ fn build(text: &str) -> Result<Toolgate, String> {
 }
 
 #[test]
-fn the_least_there_can_be_builds_without_talking_to_anybody() {
+fn the_smallest_configuration_makes_a_gate_without_any_request() {
     assert_eq!(
         build(MINIMAL).unwrap().resource(),
         "https://mcp.example.com/mcp"
@@ -509,7 +509,7 @@ fn every_bad_value_is_named_with_its_field_and_how_to_fix_it() {
 }
 
 #[test]
-fn what_code_can_get_wrong_is_found_too() {
+fn mistakes_that_only_code_can_make_are_found_too() {
     let build = |builder: toolgate::Builder| builder.build().expect_err("an error").to_string();
     let start =
         || Toolgate::builder("https://mcp.example.com/mcp").issuer("https://auth.example.com");
@@ -523,8 +523,8 @@ fn what_code_can_get_wrong_is_found_too() {
     assert!(build(no_issuer).contains("`issuers`"));
     let twice = ScopeMap::allow_unlisted().tool("t", "a").tool("t", "b");
     assert!(build(start().scopes(twice)).contains("named twice"));
-    let nobody = ScopeMap::allow_unlisted().every_request(toolgate::deny());
-    assert!(build(start().scopes(nobody)).contains("scopes.every_request"));
+    let closed = ScopeMap::allow_unlisted().every_request(toolgate::deny());
+    assert!(build(start().scopes(closed)).contains("scopes.every_request"));
     let keys = Issuer::new("x").jwks("{}").not_advertised();
     assert!(
         build(start().issuer(keys).scopes(ScopeMap::allow_unlisted())).contains("issuers[1].jwks")
@@ -643,7 +643,7 @@ fn the_debug_of_a_config_error_reads_like_its_display() {
 }
 
 #[test]
-fn no_mistake_hides_another_one_whatever_it_is_in() {
+fn no_mistake_hides_another_one_in_any_table() {
     let text = r#"
         resource = "mcp"
 

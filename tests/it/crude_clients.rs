@@ -1,4 +1,4 @@
-//! What clients in the wild find in a challenge. They search the whole header with a pattern and take the first hit, so
+//! Challenges, as clients in the wild read them. They search the whole header with a pattern and take the first hit, so
 //! no text that a caller chose may look like a parameter, wherever it comes from.
 
 use std::collections::BTreeSet;
@@ -37,7 +37,7 @@ fn first_match_in_any_case(header: &str, name: &str) -> Option<String> {
     first_match(&header.to_ascii_lowercase(), name).map(str::to_owned)
 }
 
-/// What any of the patterns may find at all.
+/// Every position that any of the patterns may find.
 fn all_matches(header: &str, name: &str) -> Vec<usize> {
     header
         .to_ascii_lowercase()
@@ -370,7 +370,7 @@ async fn a_decisions_scope_that_looks_like_a_parameter_opens_with_no_scope() {
 }
 
 #[tokio::test]
-async fn what_is_filled_into_a_scope_has_128_plain_bytes_at_most() {
+async fn a_placeholder_in_a_scope_takes_at_most_128_plain_bytes() {
     let world = world().await;
     for (length, fits) in [(1, true), (128, true), (129, false), (256, false)] {
         let name = "n".repeat(length);

@@ -75,7 +75,7 @@ async fn wish(world: &World, granted: &str, wish: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn it_sees_each_call_with_its_arguments_once_the_map_has_let_it_pass() {
+async fn a_decision_sees_each_call_with_its_arguments_after_the_map_allowed_it() {
     let map = ScopeMap::allow_unlisted()
         .tool("guarded", "a")
         .tool("wipe", deny());
@@ -127,7 +127,7 @@ async fn it_sees_each_call_with_its_arguments_once_the_map_has_let_it_pass() {
 }
 
 #[tokio::test]
-async fn it_may_need_scopes_which_join_those_of_the_map_in_one_challenge() {
+async fn a_decision_can_require_scopes_which_join_those_of_the_map_in_one_challenge() {
     let map = ScopeMap::allow_unlisted()
         .every_request("mcp:use")
         .tool("t", "tool")
@@ -152,7 +152,7 @@ async fn it_may_need_scopes_which_join_those_of_the_map_in_one_challenge() {
 }
 
 #[tokio::test]
-async fn it_may_deny_for_good_and_says_why_in_the_log() {
+async fn a_decision_can_deny_and_its_code_is_logged() {
     let (log, _guard) = listen();
     let (world, _) = world(ScopeMap::allow_unlisted()).await;
     wish(&world, "", "never")
@@ -162,7 +162,7 @@ async fn it_may_deny_for_good_and_says_why_in_the_log() {
 }
 
 #[tokio::test]
-async fn what_it_needs_and_is_no_scope_is_refused_for_good_and_told_in_the_log() {
+async fn a_decision_that_requires_an_invalid_scope_denies_and_is_logged() {
     let (log, _guard) = listen();
     let (world, _) = world(ScopeMap::allow_unlisted()).await;
     wish(&world, "no scope", "nonsense")
@@ -172,7 +172,7 @@ async fn what_it_needs_and_is_no_scope_is_refused_for_good_and_told_in_the_log()
 }
 
 #[tokio::test]
-async fn while_it_cannot_tell_callers_are_told_to_come_back() {
+async fn a_decision_that_fails_is_503() {
     let (log, _guard) = listen();
     let (world, _) = world(ScopeMap::allow_unlisted()).await;
     for (cause, source) in [
@@ -192,7 +192,7 @@ async fn while_it_cannot_tell_callers_are_told_to_come_back() {
 }
 
 #[tokio::test]
-async fn arguments_that_two_readers_could_read_differently_are_refused_before_it_is_asked() {
+async fn ambiguous_arguments_are_refused_before_the_decision_is_asked() {
     let (world, oracle) = world(ScopeMap::allow_unlisted()).await;
     let token = world.token().mint();
     let send = async |arguments: &str| {
@@ -254,8 +254,8 @@ async fn arguments_that_two_readers_could_read_differently_are_refused_before_it
 }
 
 #[tokio::test]
-async fn arguments_that_some_readers_cannot_read_are_said_to_be_unparsable_and_not_to_be_there_twice()
- {
+async fn arguments_that_some_parsers_cannot_read_are_reported_as_unparsable_and_not_as_duplicates()
+{
     let (world, oracle) = world(ScopeMap::allow_unlisted()).await;
     let token = world.token().mint();
     for arguments in [
@@ -296,7 +296,7 @@ impl Decide for Panics {
 }
 
 #[tokio::test]
-async fn its_panic_is_a_decision_that_cannot_be_had() {
+async fn a_decision_that_panics_is_503() {
     let (log, _guard) = listen();
     let world = World::with(|builder, server| {
         builder
@@ -360,7 +360,7 @@ async fn with_a_decision_the_body_is_read_and_bounded_though_the_map_has_no_rule
 }
 
 #[tokio::test]
-async fn it_outlives_a_reload() {
+async fn a_decision_survives_a_reload() {
     struct Counts(Arc<AtomicUsize>);
     impl Decide for Counts {
         async fn decide(&self, _: &Principal, _: &CallInfo<'_>) -> Result<Verdict, DecisionFailed> {

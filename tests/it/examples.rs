@@ -19,7 +19,7 @@ use crate::world::call;
 pub const RESOURCE: &str = "http://127.0.0.1:3000/mcp";
 
 #[tokio::test]
-async fn a_server_made_from_a_file_serves_who_may_come_in_and_stops_when_told() {
+async fn a_server_made_from_a_file_serves_its_callers_and_stops_on_a_signal() {
     let authorization_server = AuthorizationServer::start().await;
     let issuer = format!("issuer = {:?}", authorization_server.issuer());
     let file = File::new("discovered", &config(RESOURCE, &issuer));
@@ -63,7 +63,7 @@ async fn a_server_made_from_a_file_serves_who_may_come_in_and_stops_when_told() 
 }
 
 #[tokio::test]
-async fn a_server_with_keys_from_a_file_listens_where_its_resource_says_and_asks_nobody() {
+async fn a_server_with_keys_from_a_file_listens_at_its_resource_and_fetches_nothing() {
     let authorization_server = AuthorizationServer::start().await;
     let keys = File::new("keys", &authorization_server.jwks().to_string());
     let issuer = format!(
@@ -89,7 +89,7 @@ async fn a_server_with_keys_from_a_file_listens_where_its_resource_says_and_asks
 
 /// With handshake and without, in every revision.
 #[tokio::test]
-async fn a_server_follows_its_file_and_keeps_what_it_has_where_that_is_no_configuration() {
+async fn a_server_follows_its_file_and_keeps_its_configuration_if_the_file_is_invalid() {
     let authorization_server = AuthorizationServer::start().await;
     let text = config(
         RESOURCE,
@@ -362,7 +362,7 @@ async fn a_server_without_a_file_says_how_to_use_it() {
 }
 
 #[tokio::test]
-async fn what_the_quickstart_prints_behaves_as_printed() {
+async fn the_lines_that_the_quickstart_prints_work_as_printed() {
     let mut quickstart = Example::start(
         "quickstart",
         &["--listen", "127.0.0.1:0", "--issuer", "127.0.0.1:0"],
@@ -433,7 +433,7 @@ async fn what_the_quickstart_prints_behaves_as_printed() {
 
 #[tokio::test]
 async fn the_quickstart_takes_other_ports_when_its_own_are_taken() {
-    // Whoever else has them, they are taken.
+    // The ports are taken, by this test or by another program.
     let _taken = (
         TcpListener::bind("127.0.0.1:3000").await,
         TcpListener::bind("127.0.0.1:4000").await,
@@ -458,7 +458,7 @@ async fn the_quickstart_says_loudly_that_its_authorization_server_is_for_develop
 }
 
 #[tokio::test]
-async fn the_quickstart_lets_nobody_else_in_the_network_log_in_as_anyone() {
+async fn the_quickstart_refuses_logins_from_the_network() {
     let output = example("quickstart")
         .args(["--issuer", "0.0.0.0:0"])
         .output();
@@ -472,7 +472,7 @@ async fn the_quickstart_lets_nobody_else_in_the_network_log_in_as_anyone() {
 }
 
 #[tokio::test]
-async fn the_bare_hyper_example_greets_who_has_a_token() {
+async fn the_bare_hyper_example_greets_the_caller() {
     let mut hyper = Example::start("hyper", &[]);
     assert_eq!(hyper.next_command().await.send().await.status(), 401);
     let answer = hyper.next_command().await.send().await;
@@ -584,7 +584,7 @@ async fn the_explanation_of_a_request_is_printed_check_by_check() {
 pub struct Example {
     process: Child,
     lines: Lines<BufReader<ChildStdout>>,
-    /// What `$TOKEN` stands for, once that was printed.
+    /// The value of `$TOKEN`, once it was printed.
     token: String,
 }
 
@@ -596,7 +596,7 @@ impl Example {
     /// With these variables besides the environment of the tests.
     pub fn start_with(name: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = example(name);
-        // What goes wrong is seen; what is decided is not.
+        // Shows errors, but no decisions.
         command
             .args(arguments)
             .env("RUST_LOG", "off")
@@ -751,7 +751,7 @@ impl Curl {
     }
 }
 
-/// What a shell makes of a line, as far as it is used here: quotes of both kinds, and `$TOKEN`.
+/// Splits a line as a shell would, as far as it is used here: quotes of both kinds, and `$TOKEN`.
 fn shell_words(line: &str, token: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut quote = None;

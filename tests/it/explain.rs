@@ -39,7 +39,7 @@ fn named<'e>(explanation: &'e Explanation, name: &str) -> &'e Check {
         .unwrap_or_else(|| panic!("no {name} in\n{explanation}"))
 }
 
-/// What failed, and that nothing after it is said to have held.
+/// Returns the check that failed, and asserts that no check after it is said to have passed.
 #[track_caller]
 fn failed(explanation: &Explanation) -> (&'static str, &'static str) {
     let [failed] = names(explanation, CheckOutcome::Failed)[..] else {
@@ -66,7 +66,7 @@ fn failed(explanation: &Explanation) -> (&'static str, &'static str) {
 }
 
 #[tokio::test]
-async fn what_is_let_in_has_passed_every_check_in_the_order_of_the_path() {
+async fn an_allowed_request_has_passed_every_check_in_the_order_of_the_path() {
     let world = World::with_scopes(map()).await;
     let token = world
         .token()
@@ -174,7 +174,7 @@ const DEFECTS: [Defect; 11] = [
 ];
 
 #[tokio::test]
-async fn of_two_defects_the_one_is_told_that_the_path_comes_to_first() {
+async fn the_first_defect_on_the_path_is_reported() {
     let world = World::with(|builder, server| {
         builder
             .issuer(Issuer::new(server.issuer()).deny_client("leaky"))
@@ -197,7 +197,7 @@ async fn of_two_defects_the_one_is_told_that_the_path_comes_to_first() {
 }
 
 #[tokio::test]
-async fn it_says_what_the_real_path_says() {
+async fn an_explanation_agrees_with_the_real_path() {
     let world = World::with_scopes(map()).await;
     let tokens = [
         world.token().mint(),
@@ -244,7 +244,7 @@ async fn it_says_what_the_real_path_says() {
 }
 
 #[tokio::test]
-async fn missing_scopes_are_told_with_those_that_are_needed() {
+async fn missing_scopes_are_shown_with_the_required_ones() {
     let world = World::with_scopes(map()).await;
     let token = world.token().mint();
     let explanation = world
@@ -271,7 +271,7 @@ async fn missing_scopes_are_told_with_those_that_are_needed() {
 }
 
 #[tokio::test]
-async fn somebody_known_meets_no_check_of_a_token() {
+async fn a_given_principal_skips_the_checks_of_the_token() {
     let world = World::with_scopes(map()).await;
     world
         .send(post(&world.token().mint(), &calling("whoami")))
@@ -297,7 +297,7 @@ async fn somebody_known_meets_no_check_of_a_token() {
 }
 
 #[tokio::test]
-async fn who_has_no_token_is_told_behind_the_401_what_it_is_about() {
+async fn a_caller_without_a_token_also_sees_the_failure_behind_the_401() {
     let world = World::with_scopes(map()).await;
     let explanation = world
         .gate
@@ -326,7 +326,7 @@ async fn who_has_no_token_is_told_behind_the_401_what_it_is_about() {
 }
 
 #[tokio::test]
-async fn an_opaque_token_is_asked_about() {
+async fn an_opaque_token_is_introspected() {
     let server = AuthorizationServer::builder()
         .clock(crate::world::clock())
         .client("rs", "s3cret")
@@ -374,7 +374,7 @@ async fn an_opaque_token_is_asked_about() {
 }
 
 #[tokio::test]
-async fn a_revoked_token_fails_there() {
+async fn a_revoked_token_fails_the_check_of_revocations() {
     let world = World::with_scopes(map()).await;
     let token = world.token().claim("jti", "t-1").mint();
     let revocation = Revocation::token(world.server.issuer(), "t-1");
@@ -403,7 +403,7 @@ impl Decide for Moody {
 }
 
 #[tokio::test]
-async fn an_own_decision_is_asked_and_told_apart_from_the_rules() {
+async fn a_decision_is_asked_and_shown_apart_from_the_rules() {
     let world = World::with(|builder, server| {
         builder
             .issuer(server.issuer())
@@ -431,7 +431,7 @@ async fn an_own_decision_is_asked_and_told_apart_from_the_rules() {
 }
 
 #[tokio::test]
-async fn where_nothing_depends_on_the_body_it_stays_unread() {
+async fn the_body_stays_unread_if_no_rule_depends_on_it() {
     let world = World::new().await;
     let token = world.token().mint();
     let explanation = world

@@ -13,7 +13,7 @@ use toolgate::{Issuer, Limits, ScopeMap};
 
 use crate::world::{Answer, PATIENCE, World, clock, pass, token_of, until};
 
-/// One document of an issuer, and the reason given where it cannot be had.
+/// One document of an issuer, and the reason of the refusal if it cannot be fetched.
 pub type Place = (&'static [Endpoint], &'static str);
 
 pub const METADATA: Place = (
@@ -22,7 +22,7 @@ pub const METADATA: Place = (
 );
 pub const KEYS: Place = (&[Endpoint::Jwks], "jwks_unavailable");
 
-/// What one document is waited for.
+/// The time that one document may take.
 pub const TIMEOUT: Duration = Duration::from_secs(5);
 
 pub fn fail(world: &World, (endpoints, _): Place, fault: Option<&Fault>) {
@@ -99,7 +99,7 @@ async fn a_server_that_fails_at_once_is_an_outage_for_its_own_tokens_alone() {
 }
 
 #[tokio::test]
-async fn a_server_that_holds_its_answer_back_is_given_up_in_time_and_nobody_else_waits_for_it() {
+async fn a_server_that_does_not_answer_is_given_up_in_time_and_delays_no_other_issuer() {
     for place in [METADATA, KEYS] {
         for fault in [Fault::Hang, Fault::Slow(Duration::from_secs(1))] {
             let (world, neighbour) = World::with_neighbour(Limits::default()).await;
@@ -136,7 +136,7 @@ async fn a_server_that_holds_its_answer_back_is_given_up_in_time_and_nobody_else
 }
 
 #[tokio::test]
-async fn nobody_waits_longer_than_ten_seconds_however_many_documents_are_held_back() {
+async fn no_request_waits_longer_than_ten_seconds_for_any_number_of_late_documents() {
     let clock = clock();
     let server = AuthorizationServer::builder()
         .issuer_path("/tenant")
@@ -176,7 +176,7 @@ async fn metadata_that_hangs_in_one_form_is_found_in_the_next() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_late_but_in_time_is_waited_for_and_nobody_else_waits_for_it() {
+async fn a_late_answer_within_the_timeout_is_used_and_delays_no_other_issuer() {
     let late = Duration::from_secs(4);
     for place in [METADATA, KEYS] {
         let (world, neighbour) = World::with_neighbour(Limits::default()).await;
@@ -197,7 +197,7 @@ async fn an_answer_that_is_late_but_in_time_is_waited_for_and_nobody_else_waits_
 }
 
 #[tokio::test]
-async fn an_answer_that_is_odd_but_whole_is_taken() {
+async fn an_odd_but_complete_answer_is_used() {
     let world = World::new().await;
     fail(&world, KEYS, Some(&Fault::Slow(Duration::ZERO)));
     world.list_with(&world.token().mint()).await.assert_served();
@@ -249,7 +249,7 @@ async fn a_document_of_ten_megabytes_is_given_up_long_before_it_was_sent() {
     }
 }
 
-/// Whichever comes first: the end of the fetch, or of the time that a request waits for it.
+/// Asserts that the request was given up, at the end of the fetch or of the time that a request waits for it.
 #[track_caller]
 fn assert_given_up(answer: &Answer, (_, reason): Place) {
     let code = answer.code.expect("a refusal");
@@ -290,7 +290,7 @@ impl Flood {
     }
 }
 
-/// What the kernel holds back for a slow reader counts as sent, so it must not hold much.
+/// The send buffer is small, because bytes in it count as sent although the reader has not read them.
 fn listen_with_small_buffer() -> TcpListener {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_send_buffer_size(16 * 1024).unwrap();
@@ -307,7 +307,7 @@ async fn send_spaces(mut stream: TcpStream, size: usize, announced: &str) -> usi
     stream
         .write_all(head.as_bytes())
         .await
-        .expect("somebody reads the head");
+        .expect("the client reads the head");
     let mut sent = 0;
     while sent < size {
         match stream.write(&[b' '; 16 * 1024]).await {

@@ -39,7 +39,7 @@ fn features(line: &str) -> impl Iterator<Item = &str> {
     line.rsplit(' ').next().unwrap_or_default().split(',')
 }
 
-/// A line for each dependency; those for development are left out, as they reach nobody's build.
+/// A line for each dependency; those for development are left out, as no user builds them.
 fn tree() -> String {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let mut command = Command::new(cargo);

@@ -130,7 +130,7 @@ async fn a_flood_during_an_outage_asks_the_issuer_ever_more_seldom() {
     assert_eq!(asked_at, [0, 1, 3, 7, 15, 31, 61, 91]);
 }
 
-/// Tokens that differ from a good one in that nobody published their keys.
+/// Tokens that differ from a good one only in that their keys are not published.
 fn forgeries(good: &TokenBuilder, count: usize) -> Vec<String> {
     let token = |number| {
         good.clone()

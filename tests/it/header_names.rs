@@ -67,7 +67,7 @@ async fn no_name_that_reads_as_one_of_ours_reaches_the_service() {
 }
 
 #[tokio::test]
-async fn names_that_are_nobodys_and_the_true_ones_reach_the_service_as_they_are() {
+async fn other_names_and_our_exact_ones_reach_the_service_unchanged() {
     let world = World::with_scopes(ScopeMap::deny_unlisted().tool("a", "mcp:use")).await;
     let mut request = post(
         &world.token().mint(),

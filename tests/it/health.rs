@@ -1,4 +1,4 @@
-//! What a gate says of itself to whoever starts it and whoever probes it.
+//! `warm_up` and `health`: the state of the gate at start-up and in probes.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn of<'a>(report: &'a [IssuerHealth], server: &AuthorizationServer) -> &'a Issue
 }
 
 #[tokio::test]
-async fn whoever_warms_up_fetches_the_keys_once_and_the_first_request_none() {
+async fn warm_up_fetches_the_keys_once_and_the_first_request_does_not() {
     let world = World::new().await;
     let report = world.gate.warm_up().await;
     assert!(of(&report, &world.server).is_serving());
@@ -124,7 +124,7 @@ async fn a_probe_that_warms_up_does_not_wait_for_newer_keys_where_tokens_do_not(
 }
 
 #[tokio::test]
-async fn asking_over_and_over_makes_no_hammer_of_the_probe() {
+async fn frequent_probes_cause_few_fetches() {
     let world = World::new().await;
     world.server.fail(Endpoint::Jwks, Some(Fault::Reset));
     for _ in 0..50 {
@@ -138,7 +138,7 @@ async fn asking_over_and_over_makes_no_hammer_of_the_probe() {
 }
 
 #[tokio::test]
-async fn through_an_outage_an_issuer_has_a_problem_and_serves_until_its_keys_are_too_old() {
+async fn in_an_outage_an_issuer_has_a_problem_and_serves_until_its_keys_are_too_old() {
     let world = World::new().await;
     world.gate.warm_up().await;
     world.server.fail(Endpoint::Jwks, Some(Fault::Status(503)));

@@ -1,4 +1,4 @@
-//! The gate in front of somebody else's authorization server. Needs npm and its registry: `.ci/run` runs it,
+//! The gate with a third-party authorization server. Needs npm and its registry: `.ci/run` runs it,
 //! and so does
 //!
 //! ```text
@@ -24,7 +24,7 @@ const OTHER_RESOURCE: &str = "https://other.example.com/mcp";
 /// oidc-provider, which ends with the test: its stdin is closed then.
 struct OidcProvider {
     _process: Child,
-    /// What it says of itself.
+    /// Its own description.
     about: Value,
     key: SigningKey,
 }
@@ -131,7 +131,7 @@ impl OidcProvider {
 
 #[tokio::test]
 #[ignore = "needs oidc-provider, from npm"]
-async fn interop_opaque_tokens_of_oidc_provider_are_judged_by_what_it_says_of_them() {
+async fn interop_opaque_tokens_of_oidc_provider_are_accepted_or_rejected_by_their_introspection() {
     let provider = OidcProvider::start().await;
     for introspection in provider.every_way_to_ask() {
         let world = provider.asked_by(introspection).await;
@@ -216,7 +216,7 @@ async fn interop_credentials_that_oidc_provider_refuses_are_an_outage_to_callers
     for introspection in [
         Introspection::basic("rs-basic", "wrong"),
         Introspection::post("rs-post", "wrong"),
-        Introspection::post("nobody", "wrong"),
+        Introspection::post("unknown", "wrong"),
         Introspection::private_key_jwt("rs-key", unknown),
         Introspection::private_key_jwt("rs-key", provider.key.to_pem())
             .assertion_audience("https://x"),

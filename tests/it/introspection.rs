@@ -1,4 +1,4 @@
-//! Opaque tokens: what is asked about them and of whom, how the answer is judged, and for how long it counts.
+//! Introspection of opaque tokens: the request, its issuer, the validation of the response, and its lifetime.
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ fn good_answer(world: &World) -> Value {
 }
 
 #[tokio::test]
-async fn an_opaque_token_is_who_its_issuer_says() {
+async fn the_claims_of_an_opaque_token_are_those_of_its_introspection() {
     let world = asking().await;
     let token = world
         .server
@@ -87,7 +87,7 @@ async fn an_opaque_token_is_who_its_issuer_says() {
 }
 
 #[tokio::test]
-async fn the_token_is_asked_about_in_a_form_and_arrives_as_it_was_presented() {
+async fn the_token_is_sent_in_a_form_exactly_as_it_was_presented() {
     let (log, _guard) = listen();
     let world = asking().await;
     let token = "abc-._~+/0123456789abcdefgh==";
@@ -124,7 +124,7 @@ async fn the_token_is_asked_about_in_a_form_and_arrives_as_it_was_presented() {
 }
 
 #[tokio::test]
-async fn the_answer_is_judged_like_the_claims_of_a_jwt() {
+async fn the_response_is_validated_like_the_claims_of_a_jwt() {
     type Spoil = fn(&mut Value);
     let cases: &[(&str, Spoil)] = &[
         ("inactive", |answer| answer["active"] = json!(false)),
@@ -201,7 +201,7 @@ async fn the_answer_is_judged_like_the_claims_of_a_jwt() {
 }
 
 #[tokio::test]
-async fn what_an_issuer_may_leave_out_is_not_missed() {
+async fn optional_members_may_be_missing() {
     let world = asking().await;
     let minimal = json!({ "active": true, "aud": RESOURCE });
     world.server.introspect_as("minimal", minimal);
@@ -272,7 +272,7 @@ async fn without_an_audience_only_the_clients_named_for_it_pass_and_only_with_ac
 }
 
 #[tokio::test]
-async fn an_answer_that_tells_nothing_is_an_outage_and_no_verdict() {
+async fn an_unusable_response_is_an_outage_and_no_rejection() {
     let world = asking().await;
     let token = world.server.mint_opaque(&world.token());
     let body = |text: &'static str| Fault::Body(text.into());
@@ -344,7 +344,7 @@ async fn our_own_credentials_refused_are_the_operators_error_and_not_the_callers
 }
 
 #[tokio::test]
-async fn a_jwt_is_never_shown_to_an_endpoint_for_opaque_tokens_whatever_is_wrong_with_it() {
+async fn a_jwt_with_any_defect_is_never_sent_to_an_endpoint_for_opaque_tokens() {
     let world = asking().await;
     let header = "eyJhbGciOiJub25lIn0"; // {"alg":"none"}
     for (token, code) in [
@@ -370,7 +370,7 @@ async fn a_jwt_is_never_shown_to_an_endpoint_for_opaque_tokens_whatever_is_wrong
 }
 
 #[tokio::test]
-async fn what_only_looks_like_a_jwt_is_opaque() {
+async fn a_token_that_only_looks_like_a_jwt_is_opaque() {
     let world = asking().await;
     for token in [
         "a",
@@ -386,7 +386,7 @@ async fn what_only_looks_like_a_jwt_is_opaque() {
 }
 
 #[tokio::test]
-async fn what_is_malformed_or_too_long_is_shown_to_nobody() {
+async fn a_malformed_or_overlong_token_is_sent_to_no_issuer() {
     let world = asking().await;
     world
         .list_with(&"a".repeat(16 * 1024 + 1))
@@ -402,7 +402,7 @@ async fn what_is_malformed_or_too_long_is_shown_to_nobody() {
 }
 
 #[tokio::test]
-async fn each_issuer_is_shown_only_tokens_that_begin_like_its_own() {
+async fn each_issuer_gets_only_tokens_with_its_own_prefix() {
     let clock = clock();
     let server = AuthorizationServer::builder()
         .clock(clock.clone())
@@ -534,7 +534,7 @@ async fn nothing_remembered_outlives_the_token_by_a_second() {
 }
 
 #[tokio::test]
-async fn where_to_ask_is_discovered_once_and_kept_through_an_outage_of_the_metadata() {
+async fn the_endpoint_is_discovered_once_and_kept_through_an_outage_of_the_metadata() {
     let world = asking().await;
     for _ in 0..3 {
         world
@@ -568,7 +568,7 @@ async fn where_to_ask_is_discovered_once_and_kept_through_an_outage_of_the_metad
 }
 
 #[tokio::test]
-async fn metadata_that_cannot_be_had_or_names_no_endpoint_is_an_outage() {
+async fn missing_metadata_or_a_missing_endpoint_is_an_outage() {
     for (fault, code) in [
         (Fault::Status(500), "discovery_failed"),
         (Fault::WrongIssuer, "discovery_issuer_mismatch"),
@@ -628,7 +628,7 @@ async fn an_endpoint_that_is_given_is_not_discovered() {
 }
 
 #[tokio::test]
-async fn where_every_token_is_asked_about_a_revoked_jwt_is_refused_within_a_minute() {
+async fn if_every_token_is_introspected_a_revoked_jwt_is_rejected_within_a_minute() {
     let world = asking_as(Introspection::every_token).await;
     let (token, opaque) = (
         world.token().mint(),
@@ -648,7 +648,7 @@ async fn where_every_token_is_asked_about_a_revoked_jwt_is_refused_within_a_minu
 }
 
 #[tokio::test]
-async fn a_jwt_is_asked_about_only_where_its_own_word_and_signature_hold() {
+async fn a_jwt_is_introspected_only_if_its_claims_and_signature_are_valid() {
     let world = asking_as(Introspection::every_token).await;
     for (token, code) in [
         (world.token().expires_in(-100).mint(), "expired"),
@@ -685,7 +685,7 @@ async fn a_jwt_is_asked_about_only_where_its_own_word_and_signature_hold() {
 }
 
 #[tokio::test]
-async fn the_answer_completes_a_lightweight_jwt_and_is_newer_where_both_speak() {
+async fn the_response_completes_a_lightweight_jwt_and_overrides_its_claims() {
     let world = asking_as(Introspection::every_token).await;
     let light = world
         .server
@@ -740,7 +740,7 @@ async fn the_answer_completes_a_lightweight_jwt_and_is_newer_where_both_speak() 
 }
 
 #[tokio::test]
-async fn a_jwt_that_was_asked_about_dies_with_its_key_all_the_same() {
+async fn an_introspected_jwt_also_dies_with_its_key() {
     let world = asking_as(Introspection::every_token).await;
     let token = world.token().mint();
     world.list_with(&token).await.assert_served();
@@ -758,7 +758,7 @@ async fn a_jwt_that_was_asked_about_dies_with_its_key_all_the_same() {
 }
 
 #[tokio::test]
-async fn health_tells_whether_questions_are_answered() {
+async fn health_shows_whether_introspection_works() {
     let world = asking().await;
     assert!(!world.gate.health()[0].is_serving());
     let [issuer] = world.gate.warm_up().await.try_into().expect("one issuer");

@@ -1,4 +1,4 @@
-//! Who we are where we ask: every way to prove it, secrets from wherever they are, and the slips in between.
+//! Client authentication at the introspection endpoint: every method, every source of secrets, and mistakes in them.
 
 use std::fs;
 use std::path::PathBuf;
@@ -97,7 +97,7 @@ async fn a_client_without_a_secret_only_says_its_name() {
 }
 
 #[tokio::test]
-async fn an_assertion_is_signed_anew_for_each_question_by_any_kind_of_key() {
+async fn an_assertion_is_signed_anew_for_each_introspection_by_any_kind_of_key() {
     for algorithm in Algorithm::ALL {
         let key = SigningKey::generate(algorithm);
         let kid = key.kid().unwrap().to_owned();
@@ -112,7 +112,7 @@ async fn an_assertion_is_signed_anew_for_each_question_by_any_kind_of_key() {
 }
 
 #[tokio::test]
-async fn an_assertion_is_for_the_issuer_or_for_whom_the_operator_says() {
+async fn the_audience_of_an_assertion_is_the_issuer_or_the_configured_one() {
     let key = SigningKey::generate(Algorithm::Es256).without_kid();
     let builder = || AuthorizationServer::builder().client_key("rs", key.clone());
     let by_key = || Introspection::private_key_jwt("rs", key.to_pem());
@@ -206,7 +206,7 @@ async fn a_key_in_a_file_is_followed_too() {
 }
 
 #[tokio::test]
-async fn a_table_in_a_file_asks_like_the_same_in_code() {
+async fn a_table_in_a_file_introspects_like_the_same_settings_in_code() {
     let server = AuthorizationServer::start().await;
     let key = SigningKey::generate(Algorithm::Es256);
     let file = File::new("table", &key.to_pem());
@@ -259,14 +259,14 @@ async fn a_table_in_a_file_asks_like_the_same_in_code() {
 }
 
 #[test]
-fn every_slip_is_named_with_its_field_and_how_to_mend_it_and_no_secret_is_shown() {
+fn every_mistake_is_reported_with_its_field_and_a_fix_and_without_the_secret() {
     let (empty, key) = (
         File::new("empty", "\n"),
         SigningKey::generate(Algorithm::Es256).to_pem(),
     );
     let (key, empty_path) = (key.replace('\n', "\\n"), empty.0.display().to_string());
     let by_key = r#"auth = "private_key_jwt", client_id = "rs", private_key ="#;
-    for (table, field, mend) in [
+    for (table, field, fix) in [
         ("".to_owned(), "client_id", "client id of this server"),
         (
             r#"client_id = """#.into(),
@@ -407,7 +407,7 @@ fn every_slip_is_named_with_its_field_and_how_to_mend_it_and_no_secret_is_shown(
             }
         };
         assert!(
-            error.contains(field) && error.contains(mend),
+            error.contains(field) && error.contains(fix),
             "{table}: {error}"
         );
         assert!(
@@ -427,7 +427,7 @@ fn every_slip_is_named_with_its_field_and_how_to_mend_it_and_no_secret_is_shown(
 }
 
 #[test]
-fn two_issuers_that_are_asked_must_be_told_apart_by_how_their_tokens_begin() {
+fn two_introspecting_issuers_must_have_different_token_prefixes() {
     let two = |one: &str, other: &str| {
         let issuer = |name: &str, prefix: &str| {
             format!(

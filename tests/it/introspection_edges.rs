@@ -17,7 +17,7 @@ use crate::world::{RESOURCE, World, clock, pass, until};
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[tokio::test]
-async fn an_answer_that_promises_more_than_the_jwt_outlives_it_in_no_cache() {
+async fn a_response_that_lasts_longer_than_the_jwt_is_not_cached_beyond_it() {
     let clock = clock();
     let server = AuthorizationServer::builder()
         .clock(clock.clone())
@@ -46,7 +46,7 @@ async fn an_answer_that_promises_more_than_the_jwt_outlives_it_in_no_cache() {
 }
 
 #[tokio::test]
-async fn an_answer_is_as_old_as_its_question() {
+async fn a_response_is_as_old_as_its_request() {
     for (active, life) in [(true, 60), (false, 10)] {
         let world = asking().await;
         world.gate.warm_up().await;
@@ -75,7 +75,7 @@ async fn an_answer_is_as_old_as_its_question() {
 }
 
 #[tokio::test]
-async fn who_is_given_room_and_needs_none_leaves_it_to_the_next() {
+async fn a_waiter_that_does_not_use_its_slot_passes_it_on() {
     let world = asking().await;
     world.gate.warm_up().await;
     let ask = |token: String| {
@@ -113,7 +113,7 @@ async fn who_is_given_room_and_needs_none_leaves_it_to_the_next() {
 }
 
 #[tokio::test]
-async fn what_was_found_out_while_one_waited_for_room_is_not_asked_again() {
+async fn a_result_that_arrives_during_the_wait_for_a_slot_is_used() {
     for active in [true, false] {
         let world = asking().await;
         world.gate.warm_up().await;
@@ -198,7 +198,7 @@ async fn a_private_key_is_read_in_every_form_it_is_commonly_kept_in() {
 }
 
 #[tokio::test]
-async fn what_is_named_beside_a_key_wins_over_what_a_jwk_says_itself() {
+async fn settings_beside_a_key_override_members_of_the_jwk() {
     let key = SigningKey::generate(Algorithm::Ps384).with_kid("own");
     let jwk = private_jwk(&key);
     assert_asks_with(&key, Introspection::private_key_jwt("rs", jwk.to_string())).await;
@@ -225,7 +225,7 @@ async fn an_assertion_is_good_for_a_minute() {
 }
 
 #[tokio::test]
-async fn a_question_on_a_runtime_that_nobody_drives_is_given_up_and_does_not_come_back() {
+async fn an_introspection_on_a_runtime_that_does_not_run_is_given_up_for_good() {
     let world = asking().await;
     world.gate.warm_up().await;
     let token = world.server.mint_opaque(&world.token());
@@ -259,7 +259,7 @@ async fn a_question_on_a_runtime_that_nobody_drives_is_given_up_and_does_not_com
 }
 
 #[tokio::test]
-async fn questions_on_a_runtime_that_nobody_drives_take_up_no_room_for_ever() {
+async fn introspections_on_a_runtime_that_does_not_run_free_their_slots() {
     let world = asking().await;
     world.gate.warm_up().await;
     let idle = tokio::runtime::Builder::new_current_thread()
@@ -290,7 +290,7 @@ async fn questions_on_a_runtime_that_nobody_drives_take_up_no_room_for_ever() {
 }
 
 #[tokio::test]
-async fn an_answer_counts_by_its_status_and_type_and_an_error_by_whom_it_is_about() {
+async fn a_response_counts_by_its_status_and_type_and_its_error_code() {
     let good = json!({ "active": true, "aud": RESOURCE, "scope": "mcp:use" });
     let about = |error: &str| json!({ "error": error });
     for (status, kind, body, code) in [
@@ -377,7 +377,7 @@ async fn an_issuer_without_keys_is_served_as_long_as_it_answers() {
 }
 
 #[tokio::test]
-async fn who_is_asked_about_every_token_is_served_only_with_keys_too() {
+async fn an_issuer_that_introspects_every_token_also_needs_its_keys() {
     let world = asking_as(Introspection::every_token).await;
     world.server.fail(Endpoint::Jwks, Some(Fault::Status(404)));
     assert!(!world.gate.warm_up().await[0].is_serving());
@@ -405,7 +405,7 @@ async fn a_subject_revoked_again_loses_what_was_issued_in_between_too() {
 }
 
 #[tokio::test]
-async fn a_strict_profile_asks_nothing_more_of_an_answer() {
+async fn a_strict_profile_requires_nothing_more_of_a_response() {
     let clock = clock();
     let server = AuthorizationServer::builder()
         .clock(clock.clone())
@@ -479,7 +479,7 @@ async fn a_secret_keeps_its_blanks() {
 }
 
 #[tokio::test]
-async fn a_token_that_expires_while_it_is_asked_about_is_refused() {
+async fn a_token_that_expires_during_its_introspection_is_rejected() {
     let world = asking().await;
     world.gate.warm_up().await;
     world.server.fail(
@@ -497,7 +497,7 @@ async fn a_token_that_expires_while_it_is_asked_about_is_refused() {
 }
 
 #[tokio::test]
-async fn no_way_of_asking_shows_its_secret_or_the_token_in_a_log() {
+async fn no_way_of_introspection_shows_its_secret_or_the_token_in_a_log() {
     let (log, _guard) = listen();
     let key = SigningKey::generate(Algorithm::Es256).without_kid();
     for introspection in [
@@ -532,7 +532,7 @@ async fn no_way_of_asking_shows_its_secret_or_the_token_in_a_log() {
 }
 
 #[tokio::test]
-async fn what_an_endpoint_is_asked_with_in_its_query_is_in_no_log() {
+async fn the_query_of_an_endpoint_is_in_no_log() {
     let (log, _guard) = listen();
     let clock = clock();
     let server = AuthorizationServer::builder()
@@ -550,7 +550,7 @@ async fn what_an_endpoint_is_asked_with_in_its_query_is_in_no_log() {
 }
 
 #[tokio::test]
-async fn a_token_that_was_revoked_here_is_not_asked_about_again_and_again() {
+async fn a_token_that_was_revoked_here_is_not_introspected_again_and_again() {
     let world = asking().await;
     world.server.introspect_as(
         "opaque",
@@ -611,7 +611,7 @@ async fn a_token_that_was_revoked_here_by_its_hash_is_refused_through_an_outage_
 }
 
 #[tokio::test]
-async fn a_jwt_that_was_revoked_here_is_shown_to_nobody_and_refused_through_an_outage() {
+async fn a_jwt_that_was_revoked_here_is_not_introspected_and_is_rejected_through_an_outage() {
     let world = asking_as(Introspection::every_token).await;
     let token = world.token().claim("jti", "stolen").mint();
     world.list_with(&token).await.assert_served();
@@ -632,7 +632,7 @@ async fn a_jwt_that_was_revoked_here_is_shown_to_nobody_and_refused_through_an_o
 }
 
 #[tokio::test]
-async fn a_token_is_revoked_by_whatever_the_log_calls_it() {
+async fn a_token_is_revoked_by_any_name_that_the_log_gives_it() {
     let (log, _guard) = listen();
     let long = "j".repeat(200);
     for jti in ["j1", "a\"b", long.as_str()] {
@@ -654,7 +654,7 @@ async fn a_token_is_revoked_by_whatever_the_log_calls_it() {
 }
 
 #[tokio::test]
-async fn a_token_is_revoked_by_what_the_log_called_it_during_an_outage() {
+async fn a_token_is_revoked_by_the_name_that_it_had_in_the_log_during_an_outage() {
     let (log, _guard) = listen();
     let world = asking().await;
     world.gate.warm_up().await;
@@ -702,7 +702,7 @@ async fn a_refused_token_keeps_the_name_it_had_in_the_log() {
 }
 
 #[tokio::test]
-async fn a_token_that_was_served_before_its_subject_was_revoked_is_refused_whatever_its_date() {
+async fn a_token_of_any_date_that_was_served_before_its_subject_was_revoked_is_rejected() {
     let world = World::new().await;
     // The issuer's clock is ahead, as far as is tolerated.
     let token = world.token().claim("iat", 1_800_000_240).mint();
@@ -765,7 +765,7 @@ async fn outside_of_a_runtime_an_opaque_token_is_refused_and_nothing_panics() {
 }
 
 #[tokio::test]
-async fn an_issuer_that_recovered_is_reported_so_though_nobody_has_asked_it_since() {
+async fn an_issuer_that_recovered_is_reported_so_without_another_introspection() {
     let world = asking_as(Introspection::every_token).await;
     world.gate.warm_up().await;
     world
@@ -785,7 +785,7 @@ async fn an_issuer_that_recovered_is_reported_so_though_nobody_has_asked_it_sinc
 }
 
 #[tokio::test]
-async fn scopes_that_the_answer_narrows_are_narrowed_whatever_either_calls_them() {
+async fn a_response_narrows_the_scopes_under_any_claim_name() {
     for (own, told) in [("scope", "scp"), ("scp", "scope"), ("scope", "scopes")] {
         let world = asking_as(Introspection::every_token).await;
         let token = world
@@ -808,7 +808,7 @@ async fn scopes_that_the_answer_narrows_are_narrowed_whatever_either_calls_them(
 }
 
 #[tokio::test]
-async fn the_leeway_of_a_jwt_is_the_same_where_it_is_asked_about() {
+async fn the_leeway_of_a_jwt_is_the_same_if_it_is_introspected() {
     for configure in [std::convert::identity, Introspection::every_token] {
         let world = asking_as(configure).await;
         let token = world.token().expires_in(-30).mint();
@@ -820,7 +820,7 @@ async fn the_leeway_of_a_jwt_is_the_same_where_it_is_asked_about() {
 }
 
 #[tokio::test]
-async fn a_jwt_of_a_client_without_audiences_passes_where_it_is_asked_about_too() {
+async fn a_jwt_without_audience_of_a_named_client_also_passes_if_it_is_introspected() {
     for configure in [std::convert::identity, Introspection::every_token] {
         let clock = clock();
         let server = AuthorizationServer::builder()
@@ -891,7 +891,7 @@ fn a_secret_that_is_no_text_is_refused_without_being_shown() {
 }
 
 #[test]
-fn a_secret_that_no_header_can_carry_is_a_slip_that_build_names() {
+fn a_secret_that_no_header_can_carry_is_reported_by_build() {
     let issuer =
         Issuer::new("https://auth.example.com").introspection(Introspection::bearer("two\nlines"));
     let built = toolgate::Toolgate::builder(RESOURCE)
@@ -905,7 +905,7 @@ fn a_secret_that_no_header_can_carry_is_a_slip_that_build_names() {
 }
 
 #[test]
-fn a_client_id_that_goes_nowhere_is_a_slip() {
+fn a_client_id_that_is_not_used_is_a_mistake() {
     let config = serde_json::from_value::<Config>(json!({
         "resource": RESOURCE,
         "issuers": [{
@@ -923,7 +923,7 @@ fn a_client_id_that_goes_nowhere_is_a_slip() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_secret_file_that_blocks_harms_no_question_after_it() {
+async fn a_secret_file_that_blocks_harms_no_later_introspection() {
     use std::os::unix::fs::OpenOptionsExt as _;
     const O_NONBLOCK: i32 = 0o4000;
     let path = std::env::temp_dir().join(format!("toolgate-blocks-{}", std::process::id()));
@@ -950,7 +950,7 @@ async fn a_secret_file_that_blocks_harms_no_question_after_it() {
     let token = world.server.mint_opaque(&world.token());
     let mut stuck = Box::pin(world.list_with(&token));
     assert!(poll!(&mut stuck).is_pending());
-    // It opens once somebody reads.
+    // It opens once there is a reader.
     let mut writer = None;
     until(|| {
         let opened = std::fs::OpenOptions::new()
@@ -983,12 +983,12 @@ async fn one_token_that_an_issuer_cannot_answer_for_does_not_make_it_unserved() 
     world.server.fail(Endpoint::Introspect, None);
     assert!(
         world.gate.health()[0].is_serving(),
-        "whoever sends garbage decides"
+        "a caller who sends garbage decides it"
     );
 }
 
 #[tokio::test]
-async fn a_question_that_failed_long_ago_does_not_hide_that_later_ones_were_answered() {
+async fn an_old_failure_does_not_hide_later_successes() {
     let world = asking_as(Introspection::every_token).await;
     world.gate.warm_up().await;
     world.server.fail(Endpoint::Introspect, Some(Fault::Hang));
@@ -1055,7 +1055,7 @@ fn private_jwk(key: &SigningKey) -> Value {
     jwk
 }
 
-/// What PKCS#8 wraps: PKCS#1, SEC 1, or the seed.
+/// The key inside PKCS#8: PKCS#1, SEC 1, or the seed.
 fn inner_key(key: &SigningKey) -> Vec<u8> {
     let pem = key.to_pem();
     let text: String = pem.lines().filter(|line| !line.starts_with('-')).collect();

@@ -15,7 +15,7 @@ use toolgate::testing::{AuthorizationServer, Endpoint, Fault};
 use crate::introspection::{asked, asking, asking_as};
 use crate::world::{Answer, PATIENCE, RESOURCE, World, pass, until};
 
-/// What may be under way at one issuer at once, of it for tokens that were not good lately, and what may wait.
+// The limits of one issuer: introspections at once, those of them for tokens that were not good lately, and waiters.
 const MAX_AT_ONCE: usize = 64;
 const MAX_OF_STRANGERS: usize = 32;
 const MAX_WAITING: usize = 256;
@@ -57,7 +57,7 @@ async fn five_hundred_requests_with_one_new_token_ask_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn bad_tokens_are_asked_about_once_too_and_displace_no_good_one() {
+async fn bad_tokens_are_introspected_once_and_displace_no_good_one() {
     let world = Arc::new(asking().await);
     let good: Vec<_> = (0..50)
         .map(|_| world.server.mint_opaque(&world.token()))
@@ -76,11 +76,7 @@ async fn bad_tokens_are_asked_about_once_too_and_displace_no_good_one() {
     for answer in all_at_once(&world, good).await {
         answer.assert_served();
     }
-    assert_eq!(
-        asked(&world),
-        10_050,
-        "none of the good ones is asked about again"
-    );
+    assert_eq!(asked(&world), 10_050, "no good token is introspected again");
     for answer in all_at_once(&world, vec!["more-garbage".to_owned(); 100]).await {
         answer.assert_invalid_token("inactive");
     }
@@ -186,7 +182,7 @@ async fn strangers_do_not_keep_out_a_caller_whose_token_was_good_lately() {
         before.elapsed()
     );
 
-    // What the queue has no room for is refused at once.
+    // A request is refused at once if the queue is full.
     let mut refused = 0;
     while let Some(Ok(answer)) = flood.try_join_next() {
         if answer.code == Some("introspection_busy") {
@@ -239,7 +235,7 @@ async fn a_token_whose_caller_hangs_up_leaves_its_place_in_the_queue() {
 }
 
 #[tokio::test]
-async fn who_waits_in_vain_for_a_turn_is_told_to_come_back() {
+async fn a_request_that_waits_too_long_for_a_slot_gets_503() {
     let world = Arc::new(asking().await);
     world.gate.warm_up().await;
     world.server.fail(
@@ -290,7 +286,7 @@ async fn a_caller_who_hangs_up_cancels_nothing_that_others_wait_for() {
     waiting.await.assert_served();
     assert_eq!(asked(&world), 1);
 
-    // Even where nobody waits any more the answer is kept.
+    // The response is cached even if no caller waits any more.
     let token = world.server.mint_opaque(&world.token());
     {
         let mut only = pin!(world.list_with(&token));
@@ -303,7 +299,7 @@ async fn a_caller_who_hangs_up_cancels_nothing_that_others_wait_for() {
 }
 
 #[tokio::test]
-async fn an_issuer_that_holds_its_answer_back_is_given_up_in_time_and_nobody_else_waits_for_it() {
+async fn an_issuer_that_does_not_answer_is_given_up_in_time_and_delays_no_other_issuer() {
     for fault in [Fault::Hang, Fault::Slow(Duration::from_secs(1))] {
         let world = asking().await;
         world.gate.warm_up().await;
@@ -322,7 +318,7 @@ async fn an_issuer_that_holds_its_answer_back_is_given_up_in_time_and_nobody_els
 }
 
 #[test]
-fn a_question_on_a_runtime_that_is_shut_down_ends_and_another_can_be_asked() {
+fn an_introspection_on_a_runtime_that_is_shut_down_ends_and_another_can_begin() {
     let runtime = || {
         Builder::new_multi_thread()
             .worker_threads(1)
@@ -365,7 +361,7 @@ fn a_question_on_a_runtime_that_is_shut_down_ends_and_another_can_be_asked() {
 }
 
 #[test]
-fn in_the_shadow_of_a_runtime_that_is_gone_a_request_is_refused_and_does_not_hang() {
+fn after_its_runtime_is_gone_a_request_is_refused_and_does_not_hang() {
     let runtime = || {
         Builder::new_multi_thread()
             .worker_threads(1)
@@ -409,7 +405,7 @@ fn in_the_shadow_of_a_runtime_that_is_gone_a_request_is_refused_and_does_not_han
 }
 
 #[tokio::test]
-async fn two_gates_on_one_issuer_share_no_answer() {
+async fn two_gates_with_one_issuer_share_no_response() {
     let server = AuthorizationServer::start().await;
     let gate = |resource: &str| {
         let issuer = toolgate::Issuer::new(server.issuer());

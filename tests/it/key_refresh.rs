@@ -1,4 +1,4 @@
-//! What a refresh of the keys takes away, where it looks for them, and how old it knows them to be.
+//! A refresh of the keys: withdrawn keys, a moved key set, and the age of a set that came from a cache.
 
 use std::time::Duration;
 
@@ -83,7 +83,7 @@ async fn an_issuer_may_move_its_keys_and_the_old_place_is_not_asked_again() {
 }
 
 #[tokio::test]
-async fn a_set_from_a_cache_is_as_old_as_the_cache_says_when_an_unknown_key_is_judged() {
+async fn for_an_unknown_key_a_set_from_a_cache_is_as_old_as_the_cache_says() {
     for (headers, code) in [
         (&[][..], "kid_unknown"),
         (&[("age", "100")], "kid_undecided"),
@@ -172,7 +172,7 @@ async fn fetches(keys: &MockServer) -> usize {
 }
 
 #[tokio::test]
-async fn who_looks_late_does_not_take_a_newer_set_for_one_from_the_future() {
+async fn a_late_reader_does_not_mistake_a_newer_set_for_one_from_the_future() {
     let world = World::new().await;
     let token = world.token().mint();
     let mut late = std::pin::pin!(world.list_with(&token));

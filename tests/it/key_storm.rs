@@ -154,7 +154,7 @@ impl Storm {
         }
     }
 
-    /// Under the last key that somebody was shown to be gone.
+    /// Sends a token of the newest key that some response has shown to be withdrawn.
     async fn with_withdrawn_token(&self, issuer: &RotatingIssuer, patience: usize) {
         let Some(key) = issuer.newest_seen().checked_sub(1) else {
             return;

@@ -1,4 +1,4 @@
-//! Where keys come from, when they are fetched anew, and that an outage is never mistaken for a bad token.
+//! The source of keys, the times when they are fetched again, and outages, which never count as bad tokens.
 
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ async fn metadata_of_another_issuer_is_not_believed_and_the_next_form_is_tried()
 }
 
 #[tokio::test]
-async fn whatever_goes_wrong_with_the_keys_is_an_outage_and_never_a_bad_token() {
+async fn every_failure_of_the_keys_is_an_outage_and_never_a_bad_token() {
     let faults: Vec<(&str, Fault)> = vec![
         ("jwks_unavailable", Fault::Status(500)),
         ("jwks_unavailable", Fault::Status(404)),
@@ -293,7 +293,7 @@ async fn a_rotated_key_is_fetched_at_once_and_the_old_one_dies_with_its_tokens()
 }
 
 #[tokio::test]
-async fn a_key_published_under_two_names_dies_with_its_tokens_all_the_same() {
+async fn a_key_published_under_two_names_dies_with_its_tokens_too() {
     let world = World::new().await;
     let own = world.server.signing_key();
     world
@@ -375,11 +375,11 @@ async fn a_key_that_only_changed_its_name_keeps_what_it_proved() {
 }
 
 #[tokio::test]
-async fn whether_an_unknown_key_exists_is_told_only_by_a_set_newer_than_the_token() {
+async fn only_a_set_newer_than_the_token_shows_that_its_key_does_not_exist() {
     let world = World::new().await;
     world.list_with(&world.token().mint()).await.assert_served();
     world.clock.advance(Duration::from_secs(5));
-    // The cooldown still runs, so nobody can tell: the key may be new.
+    // The cooldown still runs, so the key may be new.
     let rotated = key();
     let token = world.token().signed_with(&rotated).mint();
     world
@@ -403,7 +403,7 @@ async fn whether_an_unknown_key_exists_is_told_only_by_a_set_newer_than_the_toke
 }
 
 #[tokio::test]
-async fn what_is_over_by_its_own_word_is_refused_where_its_key_cannot_be_told() {
+async fn a_token_that_is_expired_by_its_claims_is_rejected_even_if_its_key_is_unknown() {
     let world = World::new().await;
     world.list_with(&world.token().mint()).await.assert_served();
     world.clock.advance(Duration::from_secs(5));
@@ -547,7 +547,7 @@ async fn first_requests_that_come_together_share_one_fetch() {
 }
 
 #[tokio::test]
-async fn who_hangs_up_during_a_fetch_cancels_nobody() {
+async fn a_caller_who_hangs_up_during_a_fetch_cancels_no_other_request() {
     let world = World::new().await;
     world.server.fail(
         Endpoint::Jwks,

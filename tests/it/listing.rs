@@ -46,7 +46,7 @@ fn map() -> ScopeMap {
 const JSON: &str = "application/json";
 const EVENTS: &str = "text/event-stream";
 
-/// What a server without a gate would show everybody.
+/// The list that a server without a gate would show to everyone.
 fn tools() -> Value {
     let tool = |name: &str| json!({ "name": name, "inputSchema": { "type": "object" } });
     json!([
@@ -124,7 +124,7 @@ async fn asked(
 }
 
 #[tokio::test]
-async fn a_list_shows_what_the_caller_may_call_and_what_a_rule_lists_anyway() {
+async fn a_list_shows_names_that_the_caller_may_use_and_those_that_a_rule_always_lists() {
     for (granted, shown) in [
         ("", &["whoami", "export"][..]),
         ("files:write", &["whoami", "write", "export"]),
@@ -155,7 +155,7 @@ async fn a_list_shows_what_the_caller_may_call_and_what_a_rule_lists_anyway() {
 }
 
 #[tokio::test]
-async fn who_comes_without_a_token_sees_what_is_open_and_what_a_rule_lists_anyway() {
+async fn a_caller_without_a_token_sees_open_names_and_those_that_a_rule_always_lists() {
     let map = map()
         .method("tools/list", without_token())
         .method("resources/templates/list", without_token());
@@ -236,7 +236,7 @@ async fn prompts_resources_and_templates_are_filtered_too() {
 }
 
 #[tokio::test]
-async fn without_the_choice_answers_pass_as_they_are() {
+async fn without_the_setting_lists_pass_unchanged() {
     let odd = "{\"id\":1,\"result\":{\"tools\":[{\"name\":\"unknown\"}]},}";
     let answer = || {
         let mut answer = of_type("text/plain", odd);
@@ -274,7 +274,7 @@ async fn without_the_choice_answers_pass_as_they_are() {
 }
 
 #[tokio::test]
-async fn the_service_inside_is_not_asked_to_compress_a_list() {
+async fn the_inner_service_is_not_asked_to_compress_a_list() {
     let world = World::with_scopes(map()).await;
     let mut request = post(&world.token().mint(), &call("tools/list", json!({})));
     request
@@ -290,7 +290,7 @@ async fn the_service_inside_is_not_asked_to_compress_a_list() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_filtered_becomes_a_502_with_an_error_for_the_request() {
+async fn a_list_that_cannot_be_filtered_becomes_a_502_with_an_error_for_the_request() {
     let list = || result(1, json!({ "tools": tools() }));
     let with = |name: &'static str, value: &str, mut answer: Response<Full<Bytes>>| {
         answer.headers_mut().append(name, value.parse().unwrap());
@@ -361,7 +361,7 @@ async fn what_cannot_be_filtered_becomes_a_502_with_an_error_for_the_request() {
 }
 
 #[tokio::test]
-async fn the_operator_is_told_why_a_list_was_kept_back() {
+async fn the_log_says_why_a_list_was_withheld() {
     let (log, _guard) = crate::logs::listen();
     let nameless = result(1, json!({ "tools": [{ "secret": "s3cret" }] }));
     for answer in [
@@ -574,7 +574,7 @@ async fn the_first_event_arrives_before_the_second_is_sent() {
 }
 
 #[tokio::test]
-async fn a_stream_taken_up_again_shows_no_more_than_the_first_one() {
+async fn a_resumed_stream_shows_no_more_than_the_first_one() {
     let world = World::with(|builder, server| {
         let sessions = Sessions::bound().resume_without_session();
         builder
@@ -604,7 +604,7 @@ async fn a_stream_taken_up_again_shows_no_more_than_the_first_one() {
 }
 
 #[test]
-fn a_file_says_the_same_as_code() {
+fn a_file_can_filter_lists_too() {
     let config = |scopes: &str| {
         let text = format!(
             "resource = \"https://mcp.example.com/mcp\"\n[[issuers]]\nissuer = \"https://auth.example.com\"\n[scopes]\nunlisted = \"deny\"\nlisting = \"callable\"\n{scopes}"
@@ -662,7 +662,7 @@ impl Server {
 
     #[tool]
     async fn wipe(&self) -> String {
-        unreachable!("the gate lets nobody here")
+        unreachable!("the gate refuses every call")
     }
 }
 

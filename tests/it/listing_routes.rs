@@ -159,7 +159,7 @@ impl Session {
     }
 }
 
-/// What has come of an answer when this has.
+/// The part of a response that has arrived once it contains `wanted`.
 async fn text_until(answer: Response<Body>, wanted: &str) -> String {
     let (mut body, mut text) = (answer.into_body(), String::new());
     while !text.contains(wanted) {
@@ -261,7 +261,7 @@ where
 }
 
 #[tokio::test]
-async fn every_answer_is_looked_at_whatever_was_asked() {
+async fn responses_to_all_requests_are_filtered() {
     let world = World::with_scopes(map()).await;
     let token = world.token().mint();
     let list = |id: Value, names: &[&str]| json!({ "jsonrpc": "2.0", "id": id, "result": { "tools": tools(names) } });
@@ -302,7 +302,7 @@ async fn every_answer_is_looked_at_whatever_was_asked() {
 }
 
 #[tokio::test]
-async fn what_has_no_list_in_it_passes_as_it_is() {
+async fn a_response_without_a_list_passes_unchanged() {
     let world = World::with_scopes(map()).await;
     let token = world.token().mint();
     let result = |result: Value| json!({ "jsonrpc": "2.0", "id": 1, "result": result }).to_string();
@@ -472,7 +472,7 @@ async fn a_long_answer_without_a_list_passes_and_one_with_a_list_breaks_off_befo
 }
 
 #[tokio::test]
-async fn what_can_be_no_data_is_passed_on_byte_for_byte_as_it_comes() {
+async fn lines_that_cannot_be_data_pass_unchanged_as_they_come() {
     let world = World::with_scopes(map()).await;
     let (send, mut receive) = mpsc::unbounded_channel::<Bytes>();
     let events = stream::poll_fn(move |cx| receive.poll_recv(cx));

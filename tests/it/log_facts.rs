@@ -1,4 +1,4 @@
-//! What the events of refusals say beyond their reason: enough for an operator to act on, and no secret.
+//! The facts in the events of refusals, besides the reason: enough for an operator to act on, and no secret.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ fn assert_facts(
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_token_is_said_by_its_own_words() {
+async fn the_defect_of_a_token_is_logged_with_its_values() {
     let (log, _guard) = listen();
     let world = World::new().await;
     let issuer = world.server.issuer();
@@ -223,7 +223,7 @@ async fn the_prefixes_of_opaque_tokens_are_named_where_none_fits() {
 }
 
 #[tokio::test]
-async fn a_header_that_is_wrong_is_named() {
+async fn a_wrong_header_is_named() {
     let (log, _guard) = listen();
     let world = World::with_scopes(ScopeMap::deny_unlisted().tool("t", "mcp:use")).await;
     let token = world.token().mint();
@@ -407,7 +407,7 @@ async fn a_header_that_is_wrong_is_named() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_body_is_said() {
+async fn the_defect_of_a_body_is_logged() {
     let (log, _guard) = listen();
     let world = World::with(|builder, server| {
         let limits = Limits::default().max_body_bytes(2000);
@@ -523,7 +523,7 @@ async fn a_claim_that_is_required_is_named_and_its_value_is_not() {
 }
 
 #[tokio::test]
-async fn a_revoked_token_is_told_by_what_it_was_revoked() {
+async fn the_kind_of_the_revocation_is_logged() {
     let (log, _guard) = listen();
     let world = World::new().await;
     let issuer = world.server.issuer();
@@ -550,7 +550,7 @@ async fn a_revoked_token_is_told_by_what_it_was_revoked() {
 }
 
 #[tokio::test]
-async fn an_outage_is_told_with_all_of_its_causes() {
+async fn an_outage_is_logged_with_all_of_its_causes() {
     let (log, _guard) = listen();
     let world = World::new().await;
     let jwks = world.server.url(Endpoint::Jwks);
@@ -614,7 +614,7 @@ async fn a_refusal_without_a_token_says_why_it_was_not_open() {
 }
 
 #[tokio::test]
-async fn the_path_is_told_without_the_query_wherever_a_request_is_refused() {
+async fn every_refusal_logs_the_path_without_the_query() {
     let (log, _guard) = listen();
     let world = World::new().await;
     let token = world.token().mint();
@@ -657,7 +657,7 @@ async fn the_path_is_told_without_the_query_wherever_a_request_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_asked_for_is_told_with_its_kind() {
+async fn the_target_is_logged_with_its_kind() {
     let (log, _guard) = listen();
     let world = World::with_scopes(ScopeMap::deny_unlisted().tool("t", "none")).await;
     let token = world.token().mint();
@@ -723,7 +723,7 @@ impl Decide for Never {
 }
 
 #[tokio::test]
-async fn where_allowed_requests_are_not_logged_refusals_still_name_what_was_asked_for() {
+async fn refusals_name_their_target_even_if_allowed_requests_are_not_logged() {
     let (log, _guard) = listen_at(tracing::Level::INFO);
     let scopes = || ScopeMap::allow_unlisted().tool("s", "s");
     let plain = World::with_scopes(scopes()).await;
@@ -763,7 +763,7 @@ async fn where_allowed_requests_are_not_logged_refusals_still_name_what_was_aske
 }
 
 #[tokio::test]
-async fn what_an_introspected_token_lacks_is_said() {
+async fn a_missing_claim_of_an_introspected_token_is_logged() {
     let (log, _guard) = listen();
     let world = asking_as(|introspection: Introspection| introspection).await;
     let issuer = world.server.issuer();

@@ -1,4 +1,4 @@
-//! What the operator sees: one event per decision, with stable fields and nothing secret.
+//! The log: one event per decision, with stable fields and nothing secret.
 
 use std::io;
 use std::sync::{Arc, Mutex, Once};
@@ -74,7 +74,7 @@ pub fn listen_at(level: tracing::Level) -> (Log, tracing::subscriber::DefaultGua
     // An event that another thread comes upon for the first time just now would stay off for this one too.
     static KEPT_OPEN: Once = Once::new();
     KEPT_OPEN.call_once(|| {
-        tracing::subscriber::set_global_default(KeptOpen).expect("nobody else sets one")
+        tracing::subscriber::set_global_default(KeptOpen).expect("no other test sets one")
     });
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt()
@@ -84,7 +84,7 @@ pub fn listen_at(level: tracing::Level) -> (Log, tracing::subscriber::DefaultGua
     (log, tracing::subscriber::set_default(subscriber.finish()))
 }
 
-/// Takes nothing, but may at any time: so `tracing` remembers of no event that nobody wants it.
+/// Takes no event, but is asked for each: so `tracing` does not cache that an event has no subscriber.
 struct KeptOpen;
 
 impl Subscriber for KeptOpen {
@@ -112,7 +112,7 @@ impl Subscriber for KeptOpen {
 }
 
 #[tokio::test]
-async fn an_allowed_call_is_one_debug_event_that_says_who_did_what() {
+async fn an_allowed_call_is_one_debug_event_with_the_caller_and_the_operation() {
     let (log, _guard) = listen();
     let world = World::with_scopes(ScopeMap::allow_unlisted().tool("t", "a")).await;
     let token = world.token().scope("a b").claim("jti", "j1").mint();
@@ -308,8 +308,7 @@ async fn warnings_about_strangers_are_rationed_and_those_about_known_callers_are
 }
 
 #[tokio::test]
-async fn what_strangers_can_cause_at_will_is_logged_once_in_a_while_with_the_number_of_the_others()
-{
+async fn events_that_anyone_can_cause_are_logged_rarely_with_the_number_of_the_others() {
     let (log, _guard) = listen();
     let world = asking().await;
     world
@@ -460,7 +459,7 @@ async fn no_token_and_no_part_of_one_is_ever_logged() {
         world.token().mint_with_signature([7; 64]),
         world.token().header("alg", json!("HS256")).mint(),
         world.token().claim("iss", "https://evil.example").mint(),
-        "an-opaque-token-that-nobody-knows".to_owned(),
+        "an-opaque-token-that-is-unknown".to_owned(),
         "a.b.c.d.eeeeeeeeeeeeeeeeeeee".to_owned(),
     ];
     for token in &tokens {
@@ -482,7 +481,7 @@ async fn no_token_and_no_part_of_one_is_ever_logged() {
 }
 
 #[tokio::test]
-async fn at_start_up_one_event_says_what_was_built() {
+async fn one_event_at_start_up_shows_the_configuration() {
     let (log, _guard) = listen();
     let world = World::with_scopes(
         ScopeMap::deny_unlisted()

@@ -16,7 +16,7 @@ fn open(builder: Builder, issuer: &str) -> Builder {
 }
 
 #[tokio::test]
-async fn the_document_says_what_the_challenge_says() {
+async fn the_document_agrees_with_the_challenge() {
     let world = World::new().await;
     let challenge = world
         .send(bare(Method::POST, "/mcp"))

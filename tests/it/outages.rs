@@ -12,7 +12,7 @@ use crate::world::{World, pass, token_of, until};
 const STALE: u64 = 3600;
 
 #[tokio::test]
-async fn whatever_fails_known_keys_serve_on_until_they_are_too_old() {
+async fn in_every_outage_known_keys_serve_until_they_are_too_old() {
     let faults = [
         Fault::Hang,
         Fault::Slow(Duration::from_secs(1)),
@@ -44,19 +44,19 @@ async fn outage(fault: &Fault, place: Place) {
     let known_until = world.clock.now() + Duration::from_secs(STALE);
     fail(&world, place, Some(fault));
 
-    // The first failure is that of the refresh ahead of time, and shows to nobody.
+    // The first failure is that of the refresh ahead of time, and no caller notices it.
     world.clock.advance(Duration::from_secs(480));
     let mut seen = hits(&world, place);
     let at_once = world
         .list_with(&remembered)
         .now_or_never()
-        .expect("nobody waits");
+        .expect("known keys answer at once");
     at_once.assert_served();
     until(|| hits(&world, place) > seen).await;
     world
         .list_with(&world.token().mint())
         .now_or_never()
-        .expect("nobody waits")
+        .expect("known keys answer at once")
         .assert_served();
 
     while world.clock.now() + Duration::from_secs(240) < known_until {
@@ -68,7 +68,7 @@ async fn outage(fault: &Fault, place: Place) {
         world
             .list_with(&remembered)
             .now_or_never()
-            .expect("nobody waits")
+            .expect("known keys answer at once")
             .assert_served();
         seen = hits(&world, place);
     }

@@ -1,4 +1,4 @@
-//! The pages of `src/docs`: what they show makes gates, and what they say is said in plain words.
+//! The pages of `src/docs`: their configurations make gates, and their words are plain.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -142,7 +142,7 @@ fn every_anchor_is_a_heading() {
 }
 
 #[test]
-fn pages_do_without_words_that_have_to_be_read_twice() {
+fn the_pages_have_no_word_that_was_replaced() {
     for Page { name, text } in pages() {
         let prose = prose(&text);
         let words = format!(" {} ", words(&prose).join(" "));
@@ -204,7 +204,7 @@ fn completed(mut fragment: Table) -> Table {
     fragment
 }
 
-/// What configurations refer to: variables that are set and files that are there.
+/// The things that configurations refer to: variables that are set and files that are there.
 struct Kit {
     folder: PathBuf,
 }
@@ -346,7 +346,7 @@ fn sentences(prose: &str) -> Vec<&str> {
 }
 
 #[test]
-fn the_reader_of_prose_finds_words_and_sentences_and_no_code() {
+fn prose_is_split_into_words_and_sentences_without_code() {
     let text = "# Who heads\n\n**Who** asks. It is: Who runs?\n- Who lists.\n\n```rust\nWho codes\n```\nNo-one stands\nby it.\n";
     let prose = prose(text);
     assert_eq!(

@@ -92,7 +92,7 @@ fn fields_in<'a>(file: &'a Value, path: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// What the gate of this configuration says of itself at start-up.
+/// The start-up event of the gate of this configuration.
 fn announced(text: &str) -> Value {
     let (log, _guard) = listen();
     let config: Config = toml::from_str(text).expect("it is a configuration");

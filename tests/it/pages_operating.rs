@@ -118,7 +118,7 @@ fn every_other_event_is_on_the_page_at_its_level_and_no_other() {
             declared
                 .iter()
                 .any(|(known, of)| known.starts_with(message) && of == level),
-            "{message} at {level} is none of {declared:#?}"
+            "{message} at {level} is not in {declared:#?}"
         );
     }
     for (message, level) in &declared {

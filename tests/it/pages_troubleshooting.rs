@@ -13,7 +13,7 @@ use crate::world::{World, bare, call, post};
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/docs/troubleshooting.md");
 
-/// What a shortened line shows, in the order of the event.
+/// The fields of a shortened line, in the order of the event.
 const SHOWN: [&str; 7] = [
     "decision", "reason", "required", "granted", "expected", "got", "source",
 ];

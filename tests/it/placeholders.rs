@@ -163,7 +163,7 @@ async fn a_name_of_which_no_scope_can_be_made_is_refused_for_good() {
 }
 
 #[test]
-fn a_placeholder_that_stands_for_nothing_is_a_slip() {
+fn a_placeholder_without_a_value_is_a_mistake() {
     let build = |map: ScopeMap| {
         let built = Toolgate::builder(RESOURCE)
             .issuer("https://auth.example.com")
@@ -172,7 +172,7 @@ fn a_placeholder_that_stands_for_nothing_is_a_slip() {
         built.map(drop).map_err(|why| why.to_string())
     };
     let map = ScopeMap::deny_unlisted;
-    for (map, mend) in [
+    for (map, fix) in [
         (map().tool("*", "tool:{tool}"), "{name} has one"),
         (map().tool("*", "tool:{name"), "ends in `}`"),
         (map().tool("*", "tool:name}"), "not a scope"),
@@ -201,8 +201,8 @@ fn a_placeholder_that_stands_for_nothing_is_a_slip() {
         (map().implies("a", ["tool:{name}"]), "no name fills"),
         (map().implies("a", ["b", "{"]), "no name fills"),
     ] {
-        let why = build(map).expect_err(mend);
-        assert!(why.contains(mend), "{why}");
+        let why = build(map).expect_err(fix);
+        assert!(why.contains(fix), "{why}");
     }
     assert_eq!(
         build(

@@ -80,7 +80,7 @@ async fn a_tool_opens_with_its_scopes_and_the_challenge_names_all_it_needs() {
 }
 
 #[tokio::test]
-async fn the_base_scopes_are_needed_by_every_request_and_judged_before_the_body_is_read() {
+async fn every_request_needs_the_base_scopes_and_they_are_checked_before_the_body_is_read() {
     let world = World::with_scopes(map()).await;
     let token = world.token().scope("weather:read").mint();
     world
@@ -97,7 +97,7 @@ async fn the_base_scopes_are_needed_by_every_request_and_judged_before_the_body_
 }
 
 #[tokio::test]
-async fn where_no_scope_helps_no_scope_is_asked_for() {
+async fn if_no_scope_helps_the_challenge_names_none() {
     let world = World::with_scopes(map()).await;
     let all = "root files:secret prompts:use complete:use extension";
     for (code, method, params) in [
@@ -165,7 +165,7 @@ async fn a_subscription_that_names_nothing_is_left_to_the_service_and_an_unreada
 }
 
 #[tokio::test]
-async fn a_resource_is_judged_as_written_and_as_meant() {
+async fn a_resource_is_checked_as_written_and_as_normalised() {
     let world = World::with_scopes(map()).await;
     for method in [
         "resources/read",

@@ -42,7 +42,7 @@ async fn without_a_token_every_method_is_asked_for_one_and_told_which_scopes() {
 }
 
 #[tokio::test]
-async fn a_challenge_names_no_scope_where_there_is_none_to_name() {
+async fn a_challenge_names_no_scope_if_none_is_configured() {
     let world = World::with_scopes(ScopeMap::allow_unlisted()).await;
     let answer = world.send(post_without_token(&list())).await;
     answer.assert_asks_for_a_token();
@@ -164,7 +164,7 @@ async fn a_token_anywhere_but_in_the_authorization_header_is_not_looked_at() {
 }
 
 #[tokio::test]
-async fn what_a_client_says_about_itself_does_not_change_a_url() {
+async fn headers_of_a_client_do_not_change_a_url() {
     let world = World::new().await;
     for name in ["host", "x-forwarded-host", "forwarded", "x-forwarded-proto"] {
         let mut request = post_without_token(&list());

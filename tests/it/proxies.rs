@@ -1,4 +1,4 @@
-//! What is on this machine is fetched on this machine: no proxy variable and no setting of a user diverts it.
+//! Loopback URLs are fetched without a proxy: no proxy variable and no setting of a user diverts them.
 
 use std::sync::{Arc, Mutex};
 
@@ -46,7 +46,7 @@ impl Diversion {
 }
 
 #[tokio::test]
-async fn no_variable_of_the_environment_diverts_what_is_on_this_machine() {
+async fn no_environment_variable_diverts_requests_to_loopback() {
     let authorization_server = AuthorizationServer::start().await;
     let of_this_name = |url: String| url.replace("127.0.0.1", "localhost");
     let discovered = String::new();
@@ -72,7 +72,7 @@ async fn no_variable_of_the_environment_diverts_what_is_on_this_machine() {
         for variable in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
             let diversion = Diversion::start().await;
             let arguments = [file.path(), "--listen", "127.0.0.1:0"];
-            // What the machine excepts from its own proxy must not hide anything here.
+            // The machine's own `no_proxy` must not affect the test.
             let variables = [
                 ("NO_PROXY", ""),
                 ("no_proxy", ""),
@@ -92,7 +92,7 @@ async fn no_variable_of_the_environment_diverts_what_is_on_this_machine() {
 }
 
 #[tokio::test]
-async fn no_setting_of_the_http_client_diverts_what_is_on_this_machine() {
+async fn no_setting_of_the_http_client_diverts_requests_to_loopback() {
     let diversion = Diversion::start().await;
     let world = World::with(|builder, server| {
         let client = ClientBuilder::new().proxy(Proxy::all(&diversion.url).unwrap());
@@ -114,7 +114,7 @@ async fn no_setting_of_the_http_client_diverts_what_is_on_this_machine() {
 }
 
 #[tokio::test]
-async fn what_is_elsewhere_goes_by_the_proxy_that_the_user_set() {
+async fn other_urls_go_through_the_proxy_that_the_user_set() {
     let diversion = Diversion::start().await;
     let elsewhere = "https://auth.example.com";
     let world = World::with(|builder, _| {

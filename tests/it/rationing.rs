@@ -177,7 +177,7 @@ async fn a_remembered_token_whose_keys_are_too_old_is_not_rationed() {
 }
 
 #[tokio::test]
-async fn what_a_known_caller_asks_is_never_rationed_and_what_a_stranger_does_is() {
+async fn refusals_of_a_known_caller_are_never_rationed_and_those_of_a_stranger_are() {
     let (log, _guard) = listen();
     let world = World::with_scopes(ScopeMap::deny_unlisted().tool("t", "mcp:use")).await;
     let token = world.token().mint();

@@ -1,4 +1,4 @@
-//! What the README promises that can be held against the repository. Its Rust code is compiled as a documentation test.
+//! The promises of the README that the repository can prove. Its Rust code is compiled as a documentation test.
 
 use std::collections::BTreeSet;
 use std::fs;

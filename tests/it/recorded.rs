@@ -1,7 +1,7 @@
-//! What each of many requests is answered, byte for byte, held against a record of it.
+//! The responses to many requests, compared byte for byte with a record.
 //!
-//! The record is `recorded.txt` beside this file. It shows in a review what a change does on the wire. Where that is
-//! meant, `RECORD=1 cargo test --test it recorded` writes it anew.
+//! The record is `recorded.txt` beside this file. It shows in a review what a change does on the wire. If that is
+//! intended, `RECORD=1 cargo test --test it recorded` writes it anew.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -25,7 +25,7 @@ const RECORD: &str = include_str!("recorded.txt");
 /// Fewer would be a record of something else.
 const MIN_REQUESTS: usize = 150;
 
-/// What the gate may write into a head.
+/// The headers that the gate may write.
 const HEADERS: [&str; 18] = [
     "www-authenticate",
     "retry-after",

@@ -92,7 +92,7 @@ async fn a_bad_configuration_is_refused_whole_and_the_old_one_stays() {
 }
 
 #[tokio::test]
-async fn a_request_ends_under_what_it_began_with() {
+async fn a_request_ends_under_the_configuration_that_it_began_with() {
     let world = World::new().await;
     world.server.fail(
         Endpoint::Jwks,
@@ -114,7 +114,7 @@ async fn a_request_ends_under_what_it_began_with() {
 }
 
 #[tokio::test]
-async fn what_was_remembered_is_forgotten_but_not_what_was_revoked() {
+async fn a_reload_clears_the_caches_but_not_the_revocations() {
     let world = World::new().await;
     let (token, revoked) = (
         world.token().mint(),

@@ -98,7 +98,7 @@ async fn revoking_a_subject_or_a_client_concerns_what_was_issued_until_then() {
             world.list_with(token).await.assert_invalid_token("revoked");
         }
         world.list_with(&others).await.assert_served();
-        // Clocks differ: within a minute nobody knows which was first.
+        // Clocks differ: within a minute, the order is unknown.
         world.clock.advance(Duration::from_secs(60));
         world
             .list_with(&world.token().mint())
@@ -137,7 +137,7 @@ async fn a_revocation_is_of_one_issuer_and_kind_alone() {
 }
 
 #[tokio::test]
-async fn a_revocation_is_remembered_for_as_long_as_was_said_and_never_shortened() {
+async fn a_revocation_lasts_as_long_as_requested_and_is_never_shortened() {
     let world = World::new().await;
     let token = world.token().claim("jti", "j").expires_in(7200).mint();
     let revocation = || Revocation::token(world.server.issuer(), "j");
@@ -157,7 +157,7 @@ async fn a_revocation_is_remembered_for_as_long_as_was_said_and_never_shortened(
 }
 
 #[tokio::test]
-async fn an_opaque_token_is_revoked_by_what_the_log_calls_it_and_its_issuer_is_not_asked_again() {
+async fn an_opaque_token_is_revoked_by_its_name_in_the_log_and_not_introspected_again() {
     let (log, _guard) = listen();
     let world = asking().await;
     world.server.introspect_as(
@@ -210,7 +210,7 @@ async fn an_answer_under_way_does_not_bring_a_revoked_token_back() {
 }
 
 #[tokio::test]
-async fn when_no_more_can_be_remembered_it_says_so_and_what_is_over_makes_room() {
+async fn a_full_store_of_revocations_is_an_error_and_ended_ones_make_room() {
     let world = World::new().await;
     let issuer = world.server.issuer().to_owned();
     let revoke = |name: &str, life| world.gate.revoke(Revocation::token(&*issuer, name), life);

@@ -52,7 +52,7 @@ async fn log_in_and_step_up(config: StreamableHttpServerConfig, sessions: impl S
             at(&resource),
         ))
         .await;
-    let refused = refused.expect_err("nobody is let in without a token");
+    let refused = refused.expect_err("there is no token");
     let challenge = refused.auth_challenge().expect("a challenge").to_owned();
     let mut state = OAuthState::new(&resource, None).await.unwrap();
     let request = AuthorizationRequest::new(&browser.callback)
@@ -106,7 +106,7 @@ async fn log_in_and_step_up(config: StreamableHttpServerConfig, sessions: impl S
     assert_eq!(call(&client, "delete_file").await.unwrap(), "gone");
 
     // A tool that no scope opens: the client must not be sent round in circles.
-    let refused = call(&client, "wipe").await.expect_err("nobody may");
+    let refused = call(&client, "wipe").await.expect_err("the rule denies it");
     let needed = insufficient_scope(&refused).and_then(InsufficientScopeError::get_required_scope);
     assert_eq!(needed, None);
 
@@ -131,7 +131,7 @@ impl Tools {
 
     #[tool]
     async fn wipe(&self) -> String {
-        unreachable!("the gate lets nobody here")
+        unreachable!("the gate refuses every call")
     }
 }
 
@@ -169,7 +169,7 @@ async fn call(
     Ok(text.expect("text").text.clone())
 }
 
-/// What the transport made of a 403.
+/// The error that the transport made of a 403.
 fn insufficient_scope(error: &ServiceError) -> Option<&InsufficientScopeError> {
     let ServiceError::TransportSend(error) = error else {
         panic!("not the transport's: {error:?}");

@@ -1,4 +1,4 @@
-//! Sessions of a real MCP server, which looks at their ids alone: nobody but their owner gets at them.
+//! Sessions of a real MCP server, which looks only at their ids: only their owner can use them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ struct Tools {
 
 #[tool_router(server_handler)]
 impl Tools {
-    /// Says something to whoever listens.
+    /// Says something to the listening client.
     #[tool]
     async fn announce(&self, context: RequestContext<RoleServer>) -> String {
         context
@@ -247,7 +247,7 @@ impl Answer {
     }
 }
 
-async fn nobody_else_gets_at_a_session(version: Version) {
+async fn assert_only_the_owner_can_use_a_session(version: Version) {
     let server = Server::start(version).await;
     let (mut alice, mut bob) = (server.client("alice"), server.client("bob"));
     alice.begin().await;
@@ -296,13 +296,13 @@ async fn nobody_else_gets_at_a_session(version: Version) {
 }
 
 #[tokio::test]
-async fn on_http_1_nobody_else_gets_at_a_session_and_its_owner_notices_nothing() {
-    nobody_else_gets_at_a_session(Version::HTTP_11).await;
+async fn on_http_1_only_the_owner_can_use_a_session_and_notices_no_gate() {
+    assert_only_the_owner_can_use_a_session(Version::HTTP_11).await;
 }
 
 #[tokio::test]
-async fn on_http_2_nobody_else_gets_at_a_session_and_its_owner_notices_nothing() {
-    nobody_else_gets_at_a_session(Version::HTTP_2).await;
+async fn on_http_2_only_the_owner_can_use_a_session_and_notices_no_gate() {
+    assert_only_the_owner_can_use_a_session(Version::HTTP_2).await;
 }
 
 async fn a_stream_ends_with_its_token(version: Version) {

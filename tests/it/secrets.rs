@@ -6,7 +6,7 @@ use toolgate::Config;
 
 use crate::examples::{File, RESOURCE, example};
 
-/// What no output may hold: as text, and as the number and the date that a slip may make of a secret.
+/// The secret that no output may contain: as text, and as the number and the date that a typo may make of it.
 const SECRET: &str = "s3cret-of-our-client";
 const NUMBER: &str = "314159265358979";
 const DATE: &str = "1987-06-05";
@@ -215,7 +215,7 @@ fn no_error_of_a_format_has_a_secret_in_it() {
 }
 
 #[test]
-fn a_slip_is_named_with_its_field_or_with_what_belongs_there() {
+fn a_mistake_is_reported_with_its_field_or_the_expected_value() {
     for (tables, complaint) in [
         (
             "[issuers.introspection]\nclient_secert = \"{s}\"",
@@ -270,7 +270,7 @@ async fn output(name: &str, arguments: &[&str]) -> Output {
 }
 
 #[tokio::test]
-async fn the_examples_print_where_the_slip_is_and_nothing_of_the_line() {
+async fn the_examples_print_the_position_of_a_mistake_and_nothing_of_the_line() {
     for (number, tables) in [
         "[issuers.introspection]\nclient_id = \"rs\"\nclient_secret = [\"{s}\"]",
         "[issuers.introspection]\nclient_id = \"rs\"\nclient_secret = \"{s}",

@@ -1,4 +1,4 @@
-//! The ids of sessions are bound to whom they were given, and opened for nobody else.
+//! Session ids are bound to the caller they were issued to, and open for no other.
 
 use http::{Method, Request, StatusCode};
 use http_body_util::Full;
@@ -84,7 +84,7 @@ fn assert_not_found(answer: &Answer, code: &str, id: &Value) {
     );
     assert_eq!(answer.kind, Some(RefusalKind::SessionNotFound));
     assert_eq!(answer.challenge(), None);
-    // The same for all of them: nobody learns whether there is such a session.
+    // The error is the same for all of them, so that no caller learns whether there is such a session.
     let error = json!({ "code": -32600, "message": "There is no such session" });
     assert_eq!(
         answer.json(),
@@ -106,7 +106,7 @@ async fn assert_all_served(world: &World, token: &str, session: &str, inner: &st
 }
 
 #[tokio::test]
-async fn the_client_is_told_a_sealed_id_and_the_service_sees_its_own() {
+async fn the_client_gets_a_sealed_id_and_the_service_sees_its_own() {
     let world = world().await;
     let alice = world.token().mint();
     for id in [
@@ -137,12 +137,12 @@ async fn a_session_goes_on_with_the_next_token_of_its_owner() {
 }
 
 #[tokio::test]
-async fn nobody_else_gets_into_a_session_and_nobody_is_told_that_there_is_one() {
+async fn a_session_opens_for_no_other_caller_and_does_not_show_that_it_exists() {
     let (world, neighbour) = World::with_neighbour(Limits::default()).await;
     let of_neighbour = || neighbour.token().audience(RESOURCE).scope("mcp:use");
     // Each has the name of another one somewhere.
     let machine = |token: TokenBuilder| token.client_id("alice").without("sub");
-    let everybody = [
+    let callers = [
         world.token(),
         world.token().subject("bob"),
         world.token().subject("Alice"),
@@ -153,15 +153,15 @@ async fn nobody_else_gets_into_a_session_and_nobody_is_told_that_there_is_one() 
         world.token().without("sub").without("client_id"),
     ]
     .map(|token| token.mint());
-    for (position, owner) in everybody.iter().enumerate() {
+    for (position, owner) in callers.iter().enumerate() {
         let session = begin(&world, owner, "s").await;
-        for (other, token) in everybody.iter().enumerate() {
+        for (other, token) in callers.iter().enumerate() {
             if position == other {
                 assert_all_served(&world, token, &session, "s").await;
                 continue;
             }
             let reached = world.reached_count();
-            // Nothing here depends on bodies: they stay unread, and nobody knows an id to answer to.
+            // Nothing here depends on bodies: they stay unread, so the error has no id.
             for (answer, _) in send_in(&world, token, session.as_bytes()).await {
                 assert_not_found(&answer, "session_not_owned", &Value::Null);
             }
@@ -171,7 +171,7 @@ async fn nobody_else_gets_into_a_session_and_nobody_is_told_that_there_is_one() 
 }
 
 #[tokio::test]
-async fn whoever_has_no_name_is_known_by_their_token_alone() {
+async fn a_caller_without_identity_owns_a_session_by_its_token() {
     let clock = clock();
     let server = AuthorizationServer::builder()
         .clock(clock.clone())
@@ -259,7 +259,7 @@ async fn a_refusal_for_other_reasons_comes_first_where_it_is_about_the_caller() 
 }
 
 #[tokio::test]
-async fn a_stream_is_taken_up_again_in_its_session_alone_unless_it_is_said_otherwise() {
+async fn a_stream_resumes_only_in_its_session_unless_configured_otherwise() {
     let world = world().await;
     let alice = world.token().mint();
     let session = begin(&world, &alice, "s").await;
@@ -286,7 +286,7 @@ async fn a_stream_is_taken_up_again_in_its_session_alone_unless_it_is_said_other
 }
 
 #[tokio::test]
-async fn an_answer_whose_id_cannot_be_bound_is_kept_back() {
+async fn a_response_with_an_id_that_cannot_be_bound_is_withheld() {
     let (log, _guard) = listen();
     let world = world().await;
     let alice = world.token().mint();
@@ -330,7 +330,7 @@ async fn every_answer_that_names_a_session_names_it_sealed() {
 }
 
 #[tokio::test]
-async fn unbound_sessions_are_everybodys() {
+async fn unbound_sessions_open_for_every_caller() {
     let world = world_with(Sessions::unbound()).await;
     assert_eq!(begin(&world, &world.token().mint(), "s").await, "s");
     for token in [world.token(), world.token().subject("bob")] {
@@ -499,7 +499,7 @@ async fn handlers_seal_for_their_caller_and_for_one_purpose() {
         assert_eq!(alice.open("task", spoilt), None, "{spoilt}");
     }
 
-    // What a handler seals is no session, and a session is nothing that a handler sealed.
+    // A value that a handler sealed does not open as a session, nor a session as such a value.
     let bound = twin(&world, Sessions::bound().key(KEY));
     for purpose in ["", "session", "task"] {
         let sealed = alice.seal(purpose, b"s");
@@ -534,7 +534,7 @@ async fn neither_a_key_nor_a_session_is_shown_anywhere() {
 }
 
 #[test]
-fn no_id_opens_but_the_one_that_was_given() {
+fn only_issued_ids_open() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -562,7 +562,7 @@ fn no_id_opens_but_the_one_that_was_given() {
 }
 
 #[tokio::test]
-async fn a_session_begun_without_a_token_is_nobodys_and_no_token_opens_it() {
+async fn a_session_that_began_without_a_token_opens_for_no_token() {
     let open = ScopeMap::deny_unlisted()
         .method("initialize", without_token())
         .method("ping", without_token());
@@ -571,7 +571,7 @@ async fn a_session_begun_without_a_token_is_nobodys_and_no_token_opens_it() {
     let answer = world
         .send(post_without_token(&call("initialize", json!({}))))
         .await;
-    let of_nobody = answer
+    let without_owner = answer
         .header("mcp-session-id")
         .expect("a session")
         .to_owned();
@@ -583,9 +583,9 @@ async fn a_session_begun_without_a_token_is_nobodys_and_no_token_opens_it() {
             .insert("mcp-session-id", session.parse().unwrap());
         world.send(request).await
     };
-    anonymously(&of_nobody, "ping").await.assert_served();
+    anonymously(&without_owner, "ping").await.assert_served();
     assert_eq!(world.reached().headers["mcp-session-id"], "s");
-    anonymously(&of_nobody, "tools/list")
+    anonymously(&without_owner, "tools/list")
         .await
         .assert_asks_for_a_token();
     assert_not_found(
@@ -601,7 +601,7 @@ async fn a_session_begun_without_a_token_is_nobodys_and_no_token_opens_it() {
     assert_all_not_found(
         &world,
         &world.token().subject("alice").mint(),
-        of_nobody.as_bytes(),
+        without_owner.as_bytes(),
         "session_not_owned",
     )
     .await;

@@ -1,6 +1,9 @@
-//! What a million tokens of each kind leave behind in memory. Linux only, as it reads `/proc`. Run:
+//! The memory that is still held after a million tokens of each kind. Linux only, as it reads `/proc`. Run:
 //! `cargo test --release --test it -- --ignored --nocapture soak`
-#![allow(clippy::print_stdout, reason = "whoever runs this wants the figures")]
+#![allow(
+    clippy::print_stdout,
+    reason = "the figures are the point of running it"
+)]
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -19,7 +22,7 @@ use crate::world::RESOURCE;
 const MIB: usize = 1024 * 1024;
 const MILLION: usize = 1_000_000;
 
-/// What the process may grow by for this weight. What is weighed is an estimate, and the allocator's arenas fill up.
+/// The growth of the process that is allowed for this weight. The weight is an estimate, and the allocator's arenas fill up.
 /// Measured with glibc: 1.3 MiB more than 4 MiB, and 1.7 MiB more than 32 MiB, however many tokens there are.
 const fn allowed(weight: usize) -> usize {
     weight + 4 * MIB
@@ -28,11 +31,11 @@ const fn allowed(weight: usize) -> usize {
 /// Nothing is remembered of garbage. Measured: less than 100 KiB.
 const ALLOWED_FOR_GARBAGE: usize = MIB;
 
-/// Sizes of a claim that nobody reads: most tokens are small, and few have nearly all of 8 KiB.
+/// Sizes of a claim that is not read: most tokens are small, and few have nearly all of 8 KiB.
 const PADDING: [usize; 12] = [0, 0, 0, 50, 100, 200, 300, 500, 1000, 2000, 4000, 7500];
 
-/// Every fourth token comes back, when it is long forgotten. What is asked for again displaces what was
-/// asked for once: without this the cache would fill up and then stand still.
+/// Every fourth token comes back after the cache has dropped it. An entry that is used again displaces one that was used
+/// once: otherwise the cache would fill up and then keep its entries.
 const COMES_BACK: usize = 4;
 const COMES_BACK_AFTER: usize = 500;
 
@@ -164,7 +167,7 @@ impl Flood {
         for number in tokens {
             let token = self.garbage(number);
             let status = self.send(&token).await;
-            // Of a key that is unknown to a set older than the token nobody can say that it does not exist.
+            // A key that is missing from a set older than the token may exist.
             let undecided = number % SHAPES == 2 && status == StatusCode::SERVICE_UNAVAILABLE;
             assert!(
                 status == StatusCode::UNAUTHORIZED || undecided,

@@ -25,7 +25,7 @@ use crate::world::{PATIENCE, RESOURCE, World, bare, call, clock, pass, post};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// What a service answers a stream of events with.
+/// The inner service's side of a stream of events.
 pub struct Events {
     receiver: mpsc::UnboundedReceiver<Result<Frame<Bytes>, Infallible>>,
     /// As many hold it as there are streams of this kind.
@@ -82,7 +82,7 @@ impl Stream {
             .send(Ok(Frame::data(Bytes::copy_from_slice(text.as_bytes()))));
     }
 
-    /// What is sent arrives.
+    /// Asserts that an event that is sent arrives.
     #[track_caller]
     pub fn assert_open(&mut self, text: &str) -> impl Future<Output = ()> {
         self.send(text);
@@ -94,7 +94,7 @@ impl Stream {
                 .expect("the stream is open")
                 .unwrap();
             assert_eq!(frame.into_data().unwrap(), text);
-            // Whoever listens is waiting for the next one.
+            // The reader waits for the next one.
             assert!(poll!(pin!(self.body.frame())).is_pending());
         }
     }
@@ -124,7 +124,7 @@ impl Stream {
         );
         drop(self.body);
         assert_eq!(Arc::strong_count(&self.alive), 1);
-        assert!(self.events.is_closed(), "the service inside notices");
+        assert!(self.events.is_closed(), "the inner service notices");
     }
 }
 
@@ -176,14 +176,14 @@ async fn world(sessions: Sessions) -> World {
 }
 
 #[tokio::test]
-async fn who_listens_is_cut_off_when_the_token_expires_and_not_before() {
+async fn a_listening_stream_ends_when_the_token_expires_and_not_before() {
     let world = world(Sessions::bound()).await;
     for request in [get, subscription] {
         let token = world.token().expires_in(100).mint();
         let mut stream = Stream::open(&world, request(&token)).await;
         assert!(
             !stream.headers.contains_key("content-length"),
-            "nobody knows how long it will be"
+            "its length is unknown"
         );
         // The issuer's leeway is 60 seconds.
         for _ in 0..159 {
@@ -215,7 +215,7 @@ async fn an_event_that_was_begun_is_finished_and_no_other_begins() {
 }
 
 #[tokio::test]
-async fn who_listens_is_cut_off_at_once_when_the_token_is_revoked() {
+async fn a_listening_stream_ends_at_once_when_the_token_is_revoked() {
     let (log, _guard) = listen();
     let world = world(Sessions::bound()).await;
     let issuer = world.server.issuer();
@@ -282,7 +282,7 @@ async fn world_with_grace(seconds: u64) -> World {
 }
 
 #[tokio::test]
-async fn whether_streams_end_with_their_token_is_for_the_operator_to_say() {
+async fn the_operator_chooses_whether_streams_end_with_their_token() {
     let strict = world(Sessions::bound().streams(Streams::EndWithToken)).await;
     let unbound = world(Sessions::unbound()).await;
     for (world, request) in [
@@ -368,7 +368,7 @@ async fn nothing_is_left_behind_when_the_client_goes() {
         drop(stream);
     }
     assert!(alive.iter().all(|alive| Arc::strong_count(alive) == 1));
-    // Nor is anybody called who is not there any more.
+    // A stream that is gone is not woken.
     world
         .gate
         .revoke(Revocation::subject(world.server.issuer(), "alice"), HOUR)
@@ -379,7 +379,7 @@ async fn nothing_is_left_behind_when_the_client_goes() {
 }
 
 #[tokio::test]
-async fn what_is_no_stream_of_events_is_left_alone() {
+async fn a_response_that_is_no_stream_of_events_passes_unchanged() {
     let world = world(Sessions::bound().streams(Streams::EndWithToken)).await;
     let (events, receiver) = mpsc::unbounded_channel();
     let mut answer = Response::new(StreamBody::new(Events {
@@ -409,7 +409,7 @@ fn config(issuer: &str, more: &str) -> Config {
 }
 
 #[tokio::test]
-async fn a_reload_ends_the_streams_of_those_whom_it_would_refuse_and_of_no_others() {
+async fn a_reload_ends_exactly_the_streams_that_it_would_refuse() {
     let world = World::new().await;
     let other = AuthorizationServer::builder()
         .clock(world.clock.clone())
@@ -478,7 +478,7 @@ async fn a_reload_that_begins_to_filter_lists_ends_the_streams_that_are_not_filt
 }
 
 #[tokio::test]
-async fn an_introspected_token_that_lost_what_let_it_in_loses_its_stream_within_a_minute() {
+async fn an_introspected_token_that_lost_its_scopes_loses_its_stream_within_a_minute() {
     let clock = clock();
     let server = AuthorizationServer::builder()
         .clock(clock.clone())

@@ -41,7 +41,7 @@ struct Model {
 }
 
 #[tokio::test]
-async fn a_stream_is_open_exactly_while_a_new_request_with_its_token_would_be_let_in() {
+async fn a_stream_is_open_exactly_while_a_new_request_with_its_token_would_be_served() {
     let (mut opened, mut ended) = (0, 0);
     for walk in 0..WALKS {
         let mut model = Model::new(walk).await;
@@ -181,7 +181,7 @@ impl Model {
         opened
     }
 
-    /// Lets a minute pass, and holds each stream against a new request. What ends is counted.
+    /// Lets a minute pass, compares each stream with a new request, and counts the streams that ended.
     async fn hold(&mut self, what: &str) -> usize {
         let mut ended = 0;
         let mut kept = Vec::new();

@@ -274,7 +274,7 @@ async fn every_defect_of_a_token_is_refused_alike_and_logged_apart() {
 }
 
 #[tokio::test]
-async fn what_lies_within_the_rules_is_accepted() {
+async fn every_valid_variant_is_accepted() {
     let good: &[Spoil] = &[
         |token| token.header("typ", json!("AT+JWT")),
         |token| token.header("typ", json!("application/at+jwt")),
@@ -386,7 +386,7 @@ async fn a_mac_keyed_with_the_public_key_is_no_signature() {
 }
 
 #[tokio::test]
-async fn what_is_no_jwt_is_refused_as_such() {
+async fn a_token_that_is_no_jwt_is_rejected_as_such() {
     let world = World::new().await;
     for (code, token) in [
         ("not_a_jwt", "opaque-token"),
@@ -585,7 +585,7 @@ async fn a_machine_is_not_the_user_who_happens_to_have_its_name() {
 }
 
 #[tokio::test]
-async fn a_token_that_names_nobody_has_no_identity_to_be_confused_with() {
+async fn a_token_without_a_subject_has_no_identity_to_be_confused_with() {
     let world = World::new().await;
     world
         .list_with(&world.token().without("sub").without("client_id").mint())
@@ -610,7 +610,7 @@ async fn of_a_chain_of_actors_only_the_outermost_counts() {
 }
 
 #[tokio::test]
-async fn expiry_is_judged_before_scope() {
+async fn expiry_is_checked_before_scope() {
     let world = World::new().await;
     world
         .list_with(&world.token().scope("nothing").expires_in(-60).mint())
@@ -623,7 +623,7 @@ async fn expiry_is_judged_before_scope() {
 }
 
 #[tokio::test]
-async fn a_remembered_token_expires_on_time_all_the_same() {
+async fn a_cached_token_expires_on_time() {
     let world = World::new().await;
     let token = world.token().expires_in(30).mint();
     world.list_with(&token).await.assert_served();

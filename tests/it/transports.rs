@@ -147,7 +147,7 @@ where
     }
 }
 
-/// What holds whatever the gate stands around.
+/// Asserts what must hold for a gate around any service.
 async fn assert_gated(address: SocketAddr, version: Version, server: &AuthorizationServer) {
     let list = call("tools/list", json!({}));
     let refused = send(address, version, request("POST", "/mcp", None, &list)).await;
@@ -255,7 +255,7 @@ async fn around_rmcps_own_service_a_real_mcp_server_answers() {
     assert_gated(routed, Version::HTTP_11, &server).await;
 }
 
-/// Says how many chunks were sent when all are, or when nobody wants more of them.
+/// Reports how many chunks were sent, once all are or the reader is gone.
 struct Sent {
     chunks: usize,
     told: Option<tokio::sync::oneshot::Sender<usize>>,
@@ -341,7 +341,7 @@ async fn on_http_1_a_client_refused_before_its_body_was_there_may_go_on_with_the
 }
 
 #[tokio::test]
-async fn a_second_request_on_the_same_connection_is_judged_anew() {
+async fn a_second_request_on_the_same_connection_is_checked_anew() {
     let (server, gate) = gate(scopes()).await;
     let inner = service_fn(|_: Request<RequestBody<Incoming>>| async {
         Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
@@ -404,12 +404,12 @@ async fn a_service_that_counts_on_being_asked_whether_it_is_ready_is_asked() {
 }
 
 #[tokio::test]
-async fn who_is_refused_keeps_no_place_in_a_service_that_has_few() {
+async fn a_refused_request_reserves_no_capacity_of_the_inner_service() {
     let (_server, gate) = gate(scopes()).await;
     let inner = service_fn(|_: Request<RequestBody<Full<Bytes>>>| async {
         Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
     });
-    // One place, which is taken by whoever was told that the service is ready.
+    // The service has one place, which a caller takes when it is told that the service is ready.
     let mut service = gate
         .layer()
         .layer(tower::limit::ConcurrencyLimit::new(inner, 1));
@@ -464,12 +464,12 @@ async fn events_of_a_stream_pass_through_as_they_come() {
     drop(body);
     assert!(
         sender.is_closed(),
-        "who hangs up must be noticed by the service inside"
+        "the inner service must notice that the client hung up"
     );
 }
 
 #[tokio::test]
-async fn a_request_may_move_to_another_thread_whatever_the_errors_of_the_service_are() {
+async fn the_future_is_send_with_any_error_type_of_the_service() {
     let (_server, gate) = gate(scopes()).await;
     let inner = service_fn(|_: Request<RequestBody<Full<Bytes>>>| async {
         Err::<Response<Full<Bytes>>, _>(std::rc::Rc::new("stays on its thread"))
@@ -487,7 +487,7 @@ async fn a_request_may_move_to_another_thread_whatever_the_errors_of_the_service
 }
 
 #[tokio::test]
-async fn an_error_of_the_service_inside_is_handed_on_as_it_is() {
+async fn an_error_of_the_inner_service_passes_unchanged() {
     let (server, gate) = gate(scopes()).await;
     let inner = service_fn(|_: Request<RequestBody<Full<Bytes>>>| async {
         Err::<Response<Full<Bytes>>, _>(std::io::Error::other("mine"))

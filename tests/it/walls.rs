@@ -66,7 +66,7 @@ const NOUNS: &[&str] = &[
     "secret_source",
 ];
 
-/// Where little of a room is to be known: (who takes it, from where, which names).
+/// The rooms of which another room may use only a few names: (importing room, imported room, names).
 const HANDED_ON: &[(&str, &str, &[&str])] = &[
     (
         "policy",

@@ -1,12 +1,22 @@
-//! Plain English in the source: words and turns of phrase that make a reader stop have been replaced, and stay out.
+//! Plain English in the source and its tests: words and turns of phrase that make a reader stop have been replaced, and
+//! stay out.
 //!
-//! The test checks comments and texts in quotes, outside tests. Code counts too: a name is read like a word.
+//! The test checks comments and texts in quotes. Code counts too: a name is read like a word.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The folder below `src/` that is not checked: the manual, which `pages` checks.
-const UNCHECKED: &[&str] = &["docs"];
+/// The folders that are checked, with all folders in them.
+const CHECKED: &[&str] = &["src", "tests", "benches", "fuzz/fuzz_targets"];
+
+/// Paths that are not checked: the manual, which `pages` checks, the lists of words, and programs of others.
+const UNCHECKED: &[&str] = &[
+    "src/docs",
+    "tests/it/pages.rs",
+    "tests/it/words.rs",
+    "tests/interop/.venv",
+    "tests/interop/node_modules",
+];
 
 /// Persons for machines, everyday words for terms, and vague words; each with a better one.
 const WORDS: &[(&str, &str)] = &[
@@ -30,23 +40,23 @@ const OPENINGS: &[&str] = &["Of what", "What", "Whatever", "Whichever", "Who", "
 /// Texts that must stay as they are, with their file.
 const KEPT: &[(&str, &str)] = &[(
     // It is part of the MAC of every seal in use.
-    "seal.rs",
+    "src/seal.rs",
     r#"OwnerKind::None => "nobody","#,
 )];
 
 #[test]
-fn no_source_has_a_word_that_was_replaced() {
+fn no_source_and_no_test_has_a_word_that_was_replaced() {
     let mut broken = Vec::new();
     for path in files() {
-        let name = path.strip_prefix(src()).unwrap().display().to_string();
-        let lines = lines_outside_tests(&path);
+        let name = path.strip_prefix(root()).unwrap().display().to_string();
+        let lines = lines(&path);
         for (number, line) in &lines {
             let is_kept = |(file, text): &(&str, &str)| *file == name && line.trim() == *text;
             if KEPT.iter().any(is_kept) {
                 continue;
             }
             for (word, better) in WORDS.iter().filter(|(word, _)| has(line, word)) {
-                broken.push(format!("src/{name}:{number} has `{word}`: {better}"));
+                broken.push(format!("{name}:{number} has `{word}`: {better}"));
             }
         }
         for (number, sentence) in sentences(&lines) {
@@ -55,7 +65,7 @@ fn no_source_has_a_word_that_was_replaced() {
                 .find(|opening| begins_with(&sentence, opening));
             if let Some(opening) = opening.filter(|_| !sentence.ends_with('?')) {
                 broken.push(format!(
-                    "src/{name}:{number} begins a sentence with `{opening}`: {sentence}"
+                    "{name}:{number} begins a sentence with `{opening}`: {sentence}"
                 ));
             }
         }
@@ -63,32 +73,37 @@ fn no_source_has_a_word_that_was_replaced() {
     assert!(broken.is_empty(), "\n{}\n", broken.join("\n"));
 }
 
-fn src() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 fn files() -> Vec<PathBuf> {
-    let (mut left, mut files) = (vec![src()], Vec::new());
+    let mut left: Vec<PathBuf> = CHECKED.iter().map(|folder| root().join(folder)).collect();
+    let mut files = Vec::new();
     while let Some(folder) = left.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if path.is_dir() && !UNCHECKED.contains(&name.as_str()) && name != "tests" {
+            let is_checked = UNCHECKED
+                .iter()
+                .all(|unchecked| path != root().join(unchecked));
+            let is_source = path
+                .extension()
+                .is_some_and(|end| end == "rs" || end == "mjs");
+            if path.is_dir() && is_checked {
                 left.push(path);
-            } else if path.is_file() && name.ends_with(".rs") && name != "tests.rs" {
+            } else if path.is_file() && is_checked && is_source {
                 files.push(path);
             }
         }
     }
-    assert!(files.len() > 120, "hardly a source was found");
+    assert!(files.len() > 280, "hardly a source was found");
     files
 }
 
-/// The lines before the tests of a file, each with its number.
-fn lines_outside_tests(path: &Path) -> Vec<(usize, String)> {
+/// The lines of a file, each with its number.
+fn lines(path: &Path) -> Vec<(usize, String)> {
     let text = fs::read_to_string(path).unwrap();
-    let lines = text.lines().take_while(|line| *line != "#[cfg(test)]");
-    (1..).zip(lines.map(str::to_owned)).collect()
+    (1..).zip(text.lines().map(str::to_owned)).collect()
 }
 
 /// The sentences of the comments, each with the line on which its comment begins.
@@ -98,8 +113,9 @@ fn sentences(lines: &[(usize, String)]) -> Vec<(usize, String)> {
     for (number, line) in lines {
         let comment = line
             .trim_start()
-            .strip_prefix("//")
-            .map(|rest| rest.trim_start_matches(['/', '!']).trim())
+            .strip_prefix('/')
+            .filter(|rest| rest.starts_with(['/', '*']))
+            .map(|rest| rest.trim_matches(['/', '!', '*', ' ']))
             .filter(|comment| !comment.is_empty());
         match comment {
             Some(more) if is_open => {

@@ -1,5 +1,5 @@
-//! What most tests need: an authorization server, a gate that trusts it, and an inner service that
-//! counts what reaches it.
+//! The world of most tests: an authorization server, a gate that trusts it, and an inner service that counts the requests
+//! that reach it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -24,7 +24,7 @@ pub struct World {
     pub gate: Toolgate,
     pub clock: Clock,
     reached: Arc<Mutex<Vec<Reached>>>,
-    /// What the inner service answers with.
+    /// The headers of the inner service's responses.
     answered: Mutex<HeaderMap>,
 }
 
@@ -36,7 +36,7 @@ pub struct Reached {
     pub body: Bytes,
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,
@@ -379,8 +379,7 @@ pub fn until(mut holds: impl FnMut() -> bool) -> impl Future<Output = ()> {
 /// No test waits longer than this for what should come at once.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Lets this much time pass for whoever waits by tokio's clock, without anybody's waiting. Only on a
-/// current-thread runtime.
+/// Advances tokio's clock by this much, without waiting. Only on a current-thread runtime.
 pub async fn pass(time: Duration) {
     tokio::time::pause();
     tokio::time::advance(time).await;

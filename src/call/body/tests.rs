@@ -197,7 +197,7 @@ async fn discarding_ends_at_the_end_at_an_error_at_a_mebibyte_and_after_five_sec
 }
 
 #[tokio::test]
-async fn to_discard_a_body_that_is_here_takes_no_task() {
+async fn discarding_a_body_that_has_arrived_starts_no_task() {
     discard_body(Full::new(Bytes::from_static(b"x")));
     discard_body(frames(Vec::new()));
     assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
@@ -213,14 +213,14 @@ async fn an_untouched_body_passes_its_frames_and_its_hints_on() {
 }
 
 #[test]
-fn a_judged_body_shows_its_length_and_nothing_else() {
+fn a_checked_body_shows_only_its_length() {
     let body = RequestBody::<Full<Bytes>>::judged(Bytes::from_static(b"secret"));
     assert_eq!(format!("{body:?}"), "RequestBody(judged, 6 bytes)");
 }
 
 proptest! {
     #[test]
-    fn a_judged_body_is_byte_for_byte_what_was_collected(pieces in any::<Vec<Vec<u8>>>()) {
+    fn a_checked_body_has_the_same_bytes_as_were_collected(pieces in any::<Vec<Vec<u8>>>()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let sent = pieces.concat();

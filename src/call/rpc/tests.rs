@@ -7,7 +7,7 @@ fn refused(body: &str) -> Option<Reason> {
 }
 
 #[test]
-fn what_is_not_json_in_utf_8_is_refused_as_such() {
+fn a_body_that_is_not_json_in_utf_8_is_a_parse_error() {
     let call = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
     for body in [
         "",
@@ -51,7 +51,7 @@ fn invalid_utf_8_is_refused_wherever_it_is() {
 }
 
 #[test]
-fn what_is_json_but_no_message_is_refused_as_such() {
+fn json_that_is_no_message_is_an_invalid_request() {
     for body in [
         "null",
         "1",

@@ -56,7 +56,7 @@ fn a_request_is_read_with_its_method_its_target_and_its_id() {
 }
 
 #[test]
-fn what_is_named_depends_on_the_method() {
+fn the_method_decides_which_param_is_the_target() {
     for (method, params, named) in [
         ("tools/call", r#"{"name":"a"}"#, "tool a"),
         ("tools/call", r#"{"name":"\u0061\"b"}"#, "tool a\"b"),
@@ -229,7 +229,7 @@ fn one_subscription_names_so_many_resources_and_no_more() {
 }
 
 #[test]
-fn whatever_has_a_method_is_that_call_whatever_else_it_carries() {
+fn a_message_with_a_method_is_that_call_regardless_of_its_other_members() {
     for (rest, kind) in [
         (r#","id":1"#, MessageKind::Request),
         (r#","id":"x","result":{},"error":{}"#, MessageKind::Request),
@@ -356,7 +356,7 @@ fn a_batch_is_for_clients_of_the_one_revision_that_had_them() {
 }
 
 #[test]
-fn a_batch_has_one_to_64_messages_each_of_which_is_judged() {
+fn a_batch_has_one_to_64_messages_and_each_is_checked() {
     let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
     let batch_of = |count| format!("[{}]", vec![ping; count].join(","));
     assert_eq!(reason(&[], &batch_of(64)), None);

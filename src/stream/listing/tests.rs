@@ -40,7 +40,7 @@ fn streamed(filter: &ListFilter, chunks: &[&[u8]]) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_shown_keeps_every_byte_and_what_is_not_goes_with_its_comma() {
+fn shown_elements_keep_every_byte_and_hidden_ones_go_with_their_comma() {
     for (elements, left) in [
         (r#"{"name":"y"}"#, r#"{"name":"y"}"#),
         (r#"{"name":"n"}"#, ""),
@@ -68,7 +68,7 @@ fn what_is_shown_keeps_every_byte_and_what_is_not_goes_with_its_comma() {
 }
 
 #[test]
-fn each_list_is_judged_by_what_its_elements_are_called_by() {
+fn each_list_is_filtered_by_the_member_that_names_its_elements() {
     for (list, member, name) in [
         (List::Tools, "tools", "name"),
         (List::Prompts, "prompts", "name"),
@@ -90,7 +90,7 @@ fn each_list_is_judged_by_what_its_elements_are_called_by() {
 }
 
 #[test]
-fn what_has_no_list_in_it_passes_as_it_is() {
+fn a_response_without_a_list_passes_unchanged() {
     for text in [
         r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"no","data":{"tools":[{"name":"n"}]}}}"#,
         r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"tools":[{"name":"n"}]}}"#,
@@ -112,7 +112,7 @@ fn what_has_no_list_in_it_passes_as_it_is() {
 }
 
 #[test]
-fn an_answer_is_judged_by_what_is_in_it_whatever_it_answers() {
+fn a_response_is_filtered_by_its_content_and_not_by_its_request() {
     for id in [
         "1",
         "\"1\"",
@@ -152,14 +152,14 @@ fn an_answer_is_judged_by_what_is_in_it_whatever_it_answers() {
 }
 
 #[test]
-fn in_a_batch_each_answer_is_filtered_for_itself() {
+fn each_response_in_a_batch_is_filtered_by_itself() {
     let text = r#"[ {"id":1,"result":{"tools":[{"name":"n"}]}}, {"id":3,"result":{"content":[{"name":"n"}]}} ,{"id":"p","result":{"prompts":[{"name":"y"},{"name":"n"}]}},{"method":"x"}]"#;
     let left = r#"[ {"id":1,"result":{"tools":[]}}, {"id":3,"result":{"content":[{"name":"n"}]}} ,{"id":"p","result":{"prompts":[{"name":"y"}]}},{"method":"x"}]"#;
     assert_eq!(filtered(&filter(), text), left);
 }
 
 #[test]
-fn a_list_for_one_caller_is_not_said_to_be_for_all() {
+fn a_filtered_list_is_not_marked_as_public() {
     for (hints, left) in [
         (
             r#""ttlMs":5,"cacheScope":"public","tools":[]"#,
@@ -196,7 +196,7 @@ fn a_list_for_one_caller_is_not_said_to_be_for_all() {
 }
 
 #[test]
-fn what_cannot_be_filtered_with_certainty_is_kept_back() {
+fn a_list_that_cannot_be_filtered_with_certainty_is_withheld() {
     let id = || Some("1".to_owned());
     for (text, why, id) in [
         ("{", FilterError::NotJson, None),
@@ -445,7 +445,7 @@ fn an_event_is_passed_on_with_its_last_byte_and_not_before() {
 }
 
 #[test]
-fn of_an_event_only_what_may_be_part_of_a_message_is_held() {
+fn only_lines_that_may_be_part_of_a_message_are_held() {
     for (stream, passed) in [
         (":", ":"),
         (": ping", ": ping"),
@@ -606,7 +606,7 @@ fn an_event_beyond_the_limit_with_a_list_becomes_an_error_at_once_and_the_next_o
 }
 
 #[test]
-fn what_a_stream_breaks_off_with_is_judged_too() {
+fn the_last_event_of_a_broken_stream_is_filtered_too() {
     let out =
         String::from_utf8(streamed(&filter(), &[format!("data: {TOOLS}").as_bytes()])).unwrap();
     assert_eq!(out, format!("data: {LEFT}\n"));
@@ -731,7 +731,7 @@ fn spaced(value: &Value, pretty: bool) -> String {
 
 proptest! {
     #[test]
-    fn it_says_what_parsing_filtering_and_writing_anew_would_say(answer in answer(), pretty: bool) {
+    fn the_result_is_that_of_parsing_filtering_and_writing(answer in answer(), pretty: bool) {
         let text = spaced(&answer, pretty);
         let expected = by_value(answer);
         let got = left(&text).map(|left| serde_json::from_str::<Value>(&left).unwrap());

@@ -107,7 +107,7 @@ async fn until_it_is_over_everything_passes_as_it_comes() {
 }
 
 #[tokio::test]
-async fn who_waits_for_the_next_event_sees_the_end_at_once() {
+async fn a_reader_that_waits_for_the_next_event_sees_the_end_at_once() {
     let (chunks, over, mut body) = stream(None);
     send(&chunks, b"data: 1\n\n");
     next(&mut body).await.unwrap();
@@ -136,7 +136,7 @@ async fn the_rest_of_an_event_is_not_waited_for_for_ever() {
 }
 
 #[tokio::test]
-async fn what_is_compressed_ends_at_once() {
+async fn a_compressed_stream_ends_at_once() {
     let (chunks, over, mut body) = stream(Some("gzip"));
     send(&chunks, b"\x1f\x8b\x08");
     next(&mut body).await.unwrap();
@@ -146,7 +146,7 @@ async fn what_is_compressed_ends_at_once() {
 }
 
 #[test]
-fn without_a_runtime_an_event_that_was_begun_is_not_waited_for() {
+fn without_a_runtime_an_unfinished_event_is_not_waited_for() {
     let (chunks, over, mut body) = stream(None);
     let mut cx = Context::from_waker(std::task::Waker::noop());
     send(&chunks, b"data: 1");

@@ -213,7 +213,7 @@ async fn a_client_may_be_described_by_the_document_at_its_id() {
 }
 
 #[tokio::test]
-async fn a_document_that_will_not_do_is_a_page_that_says_why() {
+async fn an_unusable_client_document_is_a_page_with_the_reason() {
     let sound = |address: &str| {
         json!({ "client_id": address, "redirect_uris": [REDIRECT_URI] }).to_string()
     };
@@ -233,10 +233,7 @@ async fn a_document_that_will_not_do_is_a_page_that_says_why() {
     });
     let unsafe_uri = json!({ "client_id": address, "redirect_uris": ["http://example.com/"] });
     for (fault, reason) in [
-        (
-            Fault::Body(other_id.to_string().into()),
-            "not its own address",
-        ),
+        (Fault::Body(other_id.to_string().into()), "not its own URL"),
         (Fault::Body(secret.to_string().into()), "is not none"),
         (
             Fault::Body(unsafe_uri.to_string().into()),
@@ -245,7 +242,7 @@ async fn a_document_that_will_not_do_is_a_page_that_says_why() {
         (Fault::Body("{}".into()), "missing field"),
         (Fault::Redirect(address.clone()), "the answer is 302"),
         (Fault::Huge(65 * 1024), "longer than"),
-        (Fault::Reset, "cannot be had"),
+        (Fault::Reset, "cannot be fetched"),
     ] {
         host.fail(Endpoint::Jwks, Some(fault));
         let response = get(&walk.request(&[])).await;

@@ -45,7 +45,7 @@ async fn a_client_walks_from_registration_to_a_token_for_its_resource() {
 }
 
 #[tokio::test]
-async fn the_consent_page_says_who_asks_for_what_and_that_it_is_no_real_server() {
+async fn the_consent_page_names_the_client_and_its_scopes_and_says_that_it_is_no_real_server() {
     let walk = Walk::begin(builder()).await;
     let response = get(&walk.request(&[("scope", "")])).await;
     assert_eq!(response.headers()["x-frame-options"], "DENY");
@@ -78,7 +78,7 @@ async fn the_consent_page_says_who_asks_for_what_and_that_it_is_no_real_server()
 }
 
 #[tokio::test]
-async fn what_a_client_writes_is_shown_and_never_run() {
+async fn text_from_a_client_is_shown_and_never_run() {
     let server = AuthorizationServer::start().await;
     let metadata =
         json!({ "client_name": "<script>{{notice}}\"'&", "redirect_uris": [REDIRECT_URI] });
@@ -133,7 +133,7 @@ async fn a_user_may_say_no_or_allow_less() {
 async fn a_request_that_names_no_safe_way_back_is_a_page() {
     let walk = Walk::begin(builder()).await;
     for changes in [
-        [("client_id", "nobody")],
+        [("client_id", "unknown")],
         [("client_id", "")],
         [("redirect_uri", "http://127.0.0.1:3999/elsewhere")],
         [("redirect_uri", "http://127.0.0.1:3999/callback/")],
@@ -154,7 +154,7 @@ async fn a_request_that_names_no_safe_way_back_is_a_page() {
 }
 
 #[tokio::test]
-async fn every_other_mistake_is_told_to_the_client() {
+async fn every_other_mistake_is_an_error_for_the_client() {
     let walk = Walk::begin(builder()).await;
     for (change, error) in [
         (("response_type", "token"), "unsupported_response_type"),
@@ -256,7 +256,7 @@ async fn a_code_fits_one_client_one_verifier_and_one_minute() {
             "invalid_grant",
         ),
         (("client_id", other.as_str()), "invalid_grant"),
-        (("client_id", "nobody"), "invalid_client"),
+        (("client_id", "unknown"), "invalid_client"),
         (("code", "nonsense"), "invalid_grant"),
         (
             ("resource", "http://127.0.0.1:3000/other"),

@@ -104,7 +104,7 @@ async fn the_key_set_carries_the_cache_control_it_was_given() {
 }
 
 #[tokio::test]
-async fn a_browser_may_ask_before_it_asks() {
+async fn a_browser_may_send_a_preflight() {
     let server = AuthorizationServer::start().await;
     for endpoint in [
         Endpoint::Rfc8414,
@@ -194,7 +194,7 @@ async fn the_server_stops_with_its_last_handle_or_when_told() {
 }
 
 #[tokio::test]
-async fn the_start_up_text_says_what_this_is() {
+async fn the_start_up_text_says_that_it_is_for_development() {
     let server = AuthorizationServer::start().await;
     let text = server.to_string();
     assert!(

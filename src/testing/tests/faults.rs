@@ -133,14 +133,14 @@ async fn a_redirect_leads_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_body_is_whatever_it_is_said_to_be() {
+async fn a_body_can_be_set() {
     let response = get(&failing(Fault::Body("[1,".into())).await.url(Endpoint::Jwks)).await;
     assert_eq!(response.headers()["content-type"], "application/json");
     assert_eq!(response.text().await.unwrap(), "[1,");
 }
 
 #[tokio::test]
-async fn a_huge_answer_is_valid_and_says_nothing_of_its_length() {
+async fn a_huge_answer_is_valid_and_has_no_content_length() {
     let server = failing(Fault::Huge(1_000_000)).await;
     let response = get(&server.url(Endpoint::Jwks)).await;
     assert_eq!(response.headers().get("content-length"), None);

@@ -171,7 +171,7 @@ impl Walk {
     }
 }
 
-/// Where the browser was sent back to.
+/// The URL that the browser was sent back to.
 struct Callback(Url);
 
 impl Callback {
@@ -194,7 +194,7 @@ impl Callback {
     }
 }
 
-/// What a browser would send of the page's form, but for the buttons.
+/// The fields of the page's form that a browser would send, without the buttons.
 fn form_of(page: &str) -> Vec<(String, String)> {
     let attribute = |input: &str, name: &str| {
         let (value, _) = input

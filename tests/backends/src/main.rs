@@ -42,7 +42,7 @@ const THEIRS: (usize, &str) = (
 );
 const BACKENDS: usize = THEIRS.0;
 
-/// Where the process panicked, in whatever thread.
+/// The places where any thread of the process panicked.
 static PANICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 #[tokio::main(flavor = "current_thread")]
@@ -201,7 +201,7 @@ fn token(server: &AuthorizationServer, key: &SigningKey) -> String {
         .mint()
 }
 
-/// Those since the last look.
+/// The panics since the last call.
 fn panics() -> Vec<String> {
     std::mem::take(&mut *PANICS.lock().unwrap_or_else(PoisonError::into_inner))
 }

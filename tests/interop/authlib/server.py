@@ -55,7 +55,7 @@ class Client(ClientMixin):
     def get_client_id(self):
         return self.client_id
 
-    # Whatever it registered with: SDKs name the scopes that they need first, and want others later.
+    # Regardless of its registration: SDKs name the scopes that they need first, and want others later.
     def get_allowed_scope(self, scope):
         return scope or ""
 
@@ -116,7 +116,7 @@ class Codes(AuthorizationCodeGrant):
         codes[code] = Grant(request.client, request.user, request.scope, request.payload.redirect_uri, *challenge)
 
     def query_authorization_code(self, code, client):
-        # Once for all: whoever comes with it again has none.
+        # A code works once: a second request with it finds no grant.
         grant = codes.pop(code, None)
         return grant if grant and grant.check_client(client) else None
 

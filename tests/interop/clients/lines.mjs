@@ -1,4 +1,4 @@
-// What a client says to the harness, and what it hears from it: a line each, on stdout and stdin.
+// The messages between a client and the harness: one line each, on stdout and stdin.
 
 import { createInterface } from 'node:readline';
 

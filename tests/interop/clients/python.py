@@ -55,7 +55,7 @@ async def landed():
 
 
 async def main():
-    # A revision in place of "auto" would be believed, and nobody asked.
+    # With a revision in place of "auto", the client would not ask the server which ones it supports.
     mode = "legacy" if REVISION == "2025-11-25" else "auto"
     metadata = OAuthClientMetadata(client_name="interop", redirect_uris=[CALLBACK], token_endpoint_auth_method="none")
     auth = OAuthClientProvider(RESOURCE, metadata, Kept(), open_page, landed)
@@ -84,5 +84,5 @@ async def main():
 try:
     anyio.run(main)
 except Exception as error:
-    # What goes wrong in a login ends the SDK's tasks, and this one with them.
+    # An error during a login ends the SDK's tasks, and this one with them.
     say({"failed": repr(error)})

@@ -1,4 +1,4 @@
-//! rmcp's client. What the harness says to it, and what it answers, is described in `../client.mjs`.
+//! rmcp's client. `../client.mjs` describes the messages between the harness and a client.
 #![allow(clippy::print_stdout, reason = "that is how it answers")]
 
 use std::error::Error;
@@ -193,7 +193,7 @@ fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
 
 fn open(page: &str) -> Outcome<String> {
     println!("{}", json!({ "open": page }));
-    let answer = heard()?.ok_or("nobody opens it")?;
+    let answer = heard()?.ok_or("the harness did not open the page")?;
     Ok(answer
         .get("landed")
         .and_then(Value::as_str)

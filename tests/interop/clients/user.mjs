@@ -1,9 +1,9 @@
-// Whoever uses one of the TypeScript SDKs: does what the harness says (see ../client.mjs), keeps what the SDK wants
-// kept, and opens its pages.
+// The user of a TypeScript SDK: follows the harness (see ../client.mjs), stores what the SDK asks it to store, and opens
+// its pages.
 
 import { heard, say } from './lines.mjs';
 
-/** What the SDKs call a provider. */
+/** The object that the SDKs call a provider. */
 export class User {
   constructor(redirectUrl) {
     this.redirectUrl = redirectUrl;

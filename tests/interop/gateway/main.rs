@@ -40,7 +40,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(axum::serve(listener, app).await?)
 }
 
-/// Whatever its sender said of that is replaced. In the open, the server must be within reach of the gateway alone.
+/// Values that the sender put there are replaced. In production, only the gateway may be able to reach the server.
 async fn send_on(
     State((client, server)): State<(Client, String)>,
     Extension(principal): Extension<Principal>,

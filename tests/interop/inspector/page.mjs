@@ -1,5 +1,5 @@
 // An MCP Inspector, and the user in front of it, who allows whatever is asked. It is told what the other clients are
-// (see ../client.mjs). Where the page does not show what the next click needs, the error says which that was.
+// (see ../client.mjs). If the page does not show what the next click needs, the error names it.
 
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

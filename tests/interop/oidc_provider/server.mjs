@@ -1,5 +1,5 @@
-// A real authorization server, oidc-provider, for tests of token introspection (RFC 7662): what the gate
-// understands of the RFC is worth more when it is held against somebody else's reading of it.
+// A real authorization server, oidc-provider, for tests of token introspection (RFC 7662). An independent
+// implementation of the RFC shows whether the gate understands it correctly.
 //
 //     npm ci --prefix tests/interop
 //     tests/interop/node_modules/.bin/node tests/interop/oidc_provider/server.mjs ['{"keys":[…]}']
@@ -68,7 +68,7 @@ const provider = new Provider(`http://127.0.0.1:${server.address().port}`, {
 });
 provider.on('server_error', (ctx, error) => console.error(error));
 
-// What a user would have got after a login in the browser.
+// The tokens that a user would get after a login in the browser.
 const sub = 'user-1';
 const client = await provider.Client.find('app');
 const grant = new provider.Grant({ accountId: sub, clientId: client.clientId });

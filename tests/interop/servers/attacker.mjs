@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 
 export class Attacker {
-  /** What was asked of it, in order. */
+  /** The requests that it received, in order. */
   requests = [];
 
   static async start() {

@@ -1,4 +1,4 @@
-// The example `serve`: an MCP server behind a gate that trusts one issuer, whoever that is.
+// The example `serve`: an MCP server behind a gate that trusts the given issuer.
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -34,10 +34,10 @@ export function configured(name, settings) {
 /** How many seconds its issuer is to make tokens good for. */
 export const lifetime = 4;
 
-/** How long they are good beyond their end: SDKs that look at the clock notice the end a second late. */
+/** The time for which expired tokens are still accepted: SDKs that look at the clock notice the end a second late. */
 const leeway = 2;
 
-/** Whatever was issued until now is good no more. */
+/** Waits until every token that was issued until now has expired. */
 export const expiry = () => sleep((lifetime + leeway) * 1000 + 500);
 
 /** The gate believes its issuer's word for a second: what that said until now is forgotten. */

@@ -1,5 +1,5 @@
-// nginx in front of the gate: it ends TLS, has the server below a path, and calls it by another name. What clients are
-// told is right all the same, because it comes from the configuration.
+// nginx in front of the gate: it ends TLS, has the server below a path, and sends another `Host`. The URLs that clients
+// get are still right, because they come from the configuration.
 
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';

@@ -67,7 +67,7 @@ export async function strict() {
 }
 
 export class Issuer {
-  // Longer than anybody here waits: rmcp sends nothing anew on a connection that turns out to be closed.
+  // Longer than any client here waits: rmcp does not repeat a request if its connection turns out to be closed.
   #server = createServer({ keepAliveTimeout: 60_000 });
   #cookieKey = randomUUID();
   #idTokenKey = signingKey('RS256');
@@ -84,11 +84,11 @@ export class Issuer {
     return issuer;
   }
 
-  /** A key of the next algorithm, and the one there was is published no more. What was issued is remembered. */
+  /** Replaces the key by one of the next algorithm; the old one is no longer published. Issued tokens are kept. */
   rotate() {
     this.provider = new Provider(this.url, this.#configuration(signingKey(this.algorithms.shift())));
     this.provider.on('server_error', (ctx, error) => console.error(error));
-    // What machines get is nobody's grant.
+    // A token of a machine belongs to no grant.
     this.provider.on('grant.success', ({ oidc: { entities: { Grant } } }) => Grant && this.#grants.add(Grant.jti));
     this.#server.removeAllListeners('request').on('request', this.provider.callback());
   }

@@ -65,8 +65,7 @@ impl RotatingIssuer {
         Issuer::new(&*self.url).jwks_uri(format!("{}/jwks", self.url))
     }
 
-    /// Time passes before anybody uses the new key: requests at the very instant of a fetch are taken to
-    /// have come before it.
+    /// Time passes before the new key is used: requests at the very instant of a fetch count as earlier than it.
     pub fn rotate(&self, time_passes: impl FnOnce()) {
         let round = self.coming.fetch_add(1, SeqCst) + 1;
         self.publish(round);

@@ -9,7 +9,7 @@ type Module = Vec<String>;
 
 pub(super) struct Imports {
     files: HashMap<Module, String>,
-    /// What each door re-exports: from a name to where it is.
+    /// The re-exports of each door: from a name to its module.
     doors: HashMap<Module, HashMap<String, Module>>,
 }
 
@@ -68,7 +68,7 @@ impl Imports {
         }
     }
 
-    /// What a door uses of the files behind it, besides what it hands on.
+    /// The files behind a door that it uses itself, besides its re-exports.
     fn used_children(&self, file: &Source, module: &[String]) -> Vec<Module> {
         let code = without_exports(&file.code);
         let mut used = Vec::new();
@@ -106,7 +106,7 @@ pub(super) fn module_of(path: &str) -> Module {
     }
 }
 
-/// Where each `pub use` and `pub(crate) use` ends and begins.
+/// The begin and the end of each `pub use` and `pub(crate) use`.
 fn export_statements(code: &str) -> Vec<(usize, usize)> {
     let mut statements = Vec::new();
     for word in ["pub use ", "pub(crate) use ", "pub(super) use "] {

@@ -14,7 +14,7 @@ pub(super) struct Source {
     /// Below `src/`.
     pub(super) path: String,
     pub(super) code: String,
-    /// What stands in quotes, with its line.
+    /// The texts in quotes, each with its line.
     pub(super) texts: Vec<(usize, String)>,
 }
 
@@ -47,7 +47,7 @@ impl Source {
             let mut words = line
                 .split_whitespace()
                 .skip_while(|word| word.starts_with("pub"));
-            // What is between them says to whom: `pub(in crate::stream)`.
+            // Between them there may be a path: `pub(in crate::stream)`.
             let keyword = words.find(|word| !word.ends_with(')'))?;
             let name = words
                 .next()
@@ -159,7 +159,7 @@ fn split_at_depth_0(list: &str) -> impl Iterator<Item = &str> {
     pieces.map(str::trim).filter(|piece| !piece.is_empty())
 }
 
-/// Where the brace closes that was opened just before.
+/// The position of the brace that closes the one opened just before.
 fn closing(text: &str) -> usize {
     let mut depth = 1;
     for (position, c) in text.char_indices() {
