@@ -75,7 +75,7 @@ impl<'a> ExplainedRequest<'a> {
             Step::Credentials | Step::Body => true,
             Step::Form
             | Step::Issuer
-            | Step::Proof
+            | Step::Signature
             | Step::Claims
             | Step::Audience
             | Step::Time
@@ -151,13 +151,13 @@ impl<'a> ExplainedRequest<'a> {
                     self.header(),
                 )
             }
-            Step::Proof if self.token.is_some() => {
+            Step::Signature if self.token.is_some() => {
                 let kid = self
                     .header_text("kid")
                     .unwrap_or_else(|| "no kid".to_owned());
                 Facts::of("a signature by a key of the issuer", kid)
             }
-            Step::Proof => Facts::of("a token that its issuer calls active", ""),
+            Step::Signature => Facts::of("a token that its issuer calls active", ""),
             Step::Claims => Facts::of("claims of the right types", ""),
             Step::Audience => {
                 let listed = self

@@ -93,10 +93,10 @@ reasons! {
     ClaimMissing              "claim_missing"               InvalidToken         Suspicious Profile
     AlgNotAllowed             "alg_not_allowed"             InvalidToken         Suspicious Header
     CritUnsupported           "crit_unsupported"            InvalidToken         Suspicious Header
-    KidUnknown                "kid_unknown"                 InvalidToken         Suspicious Proof
-    NoKidAmbiguous            "no_kid_ambiguous"            InvalidToken         Suspicious Proof
-    KeyUnusable               "key_unusable"                InvalidToken         Suspicious Proof
-    BadSignature              "bad_signature"               InvalidToken         Suspicious Proof
+    KidUnknown                "kid_unknown"                 InvalidToken         Suspicious Signature
+    NoKidAmbiguous            "no_kid_ambiguous"            InvalidToken         Suspicious Signature
+    KeyUnusable               "key_unusable"                InvalidToken         Suspicious Signature
+    BadSignature              "bad_signature"               InvalidToken         Suspicious Signature
     WrongTyp                  "wrong_typ"                   InvalidToken         Suspicious Header
     TokenUseNotAccess         "token_use_not_access"        InvalidToken         Suspicious Usage
     IdToken                   "id_token"                    InvalidToken         Suspicious Usage
@@ -112,7 +112,7 @@ reasons! {
     DpopRequired              "dpop_required"               InvalidToken         Suspicious Binding
     MtlsBinding               "mtls_binding"                InvalidToken         Suspicious Binding
     UnknownBinding            "unknown_binding"             InvalidToken         Suspicious Binding
-    Inactive                  "inactive"                    InvalidToken         Routine    Proof
+    Inactive                  "inactive"                    InvalidToken         Routine    Signature
     Revoked                   "revoked"                     InvalidToken         Suspicious Revocation
 
     InsufficientScope         "insufficient_scope"          InsufficientScope    Routine    Rules
@@ -130,15 +130,15 @@ reasons! {
     OriginNotAllowed          "origin_not_allowed"          OriginNotAllowed     Suspicious Body
 
     FingerprintFailed         "fingerprint_failed"          Unavailable          Outage     Form
-    JwksUnavailable           "jwks_unavailable"            Unavailable          Outage     Proof
-    JwksUnusable              "jwks_unusable"               Unavailable          Outage     Proof
-    KidUndecided              "kid_undecided"               Unavailable          Suspicious Proof
-    DiscoveryFailed           "discovery_failed"            Unavailable          Outage     Proof
-    DiscoveryIssuerMismatch   "discovery_issuer_mismatch"   Unavailable          Outage     Proof
-    IntrospectionUnavailable  "introspection_unavailable"   Unavailable          Outage     Proof
-    IntrospectionUnusable     "introspection_unusable"      Unavailable          Outage     Proof
-    IntrospectionUnauthorized "introspection_unauthorized"  Unavailable          Outage     Proof
-    IntrospectionBusy         "introspection_busy"          Unavailable          Suspicious Proof
+    JwksUnavailable           "jwks_unavailable"            Unavailable          Outage     Signature
+    JwksUnusable              "jwks_unusable"               Unavailable          Outage     Signature
+    KidUndecided              "kid_undecided"               Unavailable          Suspicious Signature
+    DiscoveryFailed           "discovery_failed"            Unavailable          Outage     Signature
+    DiscoveryIssuerMismatch   "discovery_issuer_mismatch"   Unavailable          Outage     Signature
+    IntrospectionUnavailable  "introspection_unavailable"   Unavailable          Outage     Signature
+    IntrospectionUnusable     "introspection_unusable"      Unavailable          Outage     Signature
+    IntrospectionUnauthorized "introspection_unauthorized"  Unavailable          Outage     Signature
+    IntrospectionBusy         "introspection_busy"          Unavailable          Suspicious Signature
     DecisionUnavailable       "decision_unavailable"        Unavailable          Outage     Decision
     ShuttingDown              "shutting_down"               Unavailable          Routine    Body
 
@@ -171,7 +171,7 @@ pub(crate) enum Step {
     Form,
     Issuer,
     Header,
-    Proof,
+    Signature,
     Claims,
     Audience,
     Time,
@@ -192,7 +192,7 @@ impl Step {
         Self::Form,
         Self::Issuer,
         Self::Header,
-        Self::Proof,
+        Self::Signature,
         Self::Claims,
         Self::Audience,
         Self::Time,
@@ -213,7 +213,7 @@ impl Step {
             Self::Form => "form",
             Self::Issuer => "issuer",
             Self::Header => "header",
-            Self::Proof => "proof",
+            Self::Signature => "signature",
             Self::Claims => "claims",
             Self::Audience => "audience",
             Self::Time => "time",

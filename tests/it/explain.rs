@@ -88,7 +88,7 @@ async fn an_allowed_request_has_passed_every_check_in_the_order_of_the_path() {
                 "form",
                 "issuer",
                 "header",
-                "proof",
+                "signature",
                 "claims",
                 "audience",
                 "time",
@@ -146,7 +146,7 @@ const DEFECTS: [Defect; 11] = [
     ("header", "alg_not_allowed", |token, _| {
         token.header("alg", "HS256")
     }),
-    ("proof", "bad_signature", |token, world| {
+    ("signature", "bad_signature", |token, world| {
         let kid = world.server.jwks()["keys"][0]["kid"].clone();
         token
             .signed_with(&SigningKey::generate(Algorithm::Es256))
@@ -357,7 +357,7 @@ async fn an_opaque_token_is_introspected() {
         .gate
         .explain(Caller::Token("made-up"), calling("whoami"))
         .await;
-    assert_eq!(failed(&explanation), ("proof", "inactive"));
+    assert_eq!(failed(&explanation), ("signature", "inactive"));
     let elsewhere = world
         .server
         .mint_opaque(&token_of(&world.server).audience("https://other.example"));
