@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Request;
 
 use crate::answer::{MetadataService, WellKnown};
 use crate::config::{self, Config};
@@ -165,10 +166,13 @@ impl Toolgate {
     /// got. It is for operators and their tests. Do not show it to callers, who could learn from it how to pass the
     /// next check.
     ///
-    /// `body` is the body of a POST: one JSON-RPC message, or a batch. The request passes the checks that a real one
-    /// does, so keys may be fetched, the token introspected and [`Decide`](crate::Decide) called; but no service is
-    /// called, and no decision is logged. Origins and sessions are not checked. Mirrored headers are taken to be those
-    /// that a correct client sends with this body.
+    /// `body` is the body of a POST: one JSON-RPC message of any revision of MCP, or a batch. The head is made as a
+    /// correct client of that revision makes it: with the mirrored headers that a 2026-07-28 message requires, and
+    /// without a version for a batch, which only 2025-03-26 has. There is no origin and no session. To explain a
+    /// request with a head of its own, use [`explain_request`](Self::explain_request).
+    ///
+    /// The request passes the checks that a real one does, so keys may be fetched, the token introspected and
+    /// [`Decide`](crate::Decide) called; but no service is called, and no decision is logged.
     ///
     /// ```
     /// # async fn ask(gate: &toolgate::Toolgate, token: &str) {
@@ -182,6 +186,27 @@ impl Toolgate {
     /// ```
     pub async fn explain(&self, caller: Caller<'_>, body: impl Into<Bytes>) -> Explanation {
         self.pipeline.get().explain(caller, body.into()).await
+    }
+
+    /// Explains what the gate would do with this very request, as [`explain`](Self::explain) does for a call: its
+    /// method, path, origin, credentials, session, mirrored headers and body are checked as they are. A request that
+    /// the gate answers itself, such as a preflight, is [explained as answered](Explanation::answered).
+    ///
+    /// ```
+    /// # async fn ask(gate: &toolgate::Toolgate) -> Result<(), http::Error> {
+    /// let preflight = http::Request::options("/mcp")
+    ///     .header("origin", "http://localhost:6274")
+    ///     .header("access-control-request-method", "POST")
+    ///     .body("")?;
+    /// let explanation = gate.explain_request(preflight).await;
+    /// println!("{explanation}");
+    /// assert_eq!(explanation.answered(), Some(http::StatusCode::NO_CONTENT));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn explain_request<B: Into<Bytes>>(&self, request: Request<B>) -> Explanation {
+        let request = request.map(Into::into);
+        self.pipeline.get().explain_request(request).await
     }
 
     /// Holds the rules of the scope map against the names of the tools that the server has. A rule with a typo in it

@@ -7,7 +7,7 @@ use super::head::Head;
 use super::mirrored::Mirrored;
 use super::one_call::{Call, MessageKind};
 use super::rpc::{self, Messages};
-use super::target::UriRoom;
+use super::target::{Target, UriRoom};
 use crate::refusal::Refusal;
 
 /// The calls of one POST: one message, or a batch of them (2025-03-26 only).
@@ -34,6 +34,19 @@ impl<'a> Calls<'a> {
 
     pub(crate) fn iter(&self) -> slice::Iter<'_, Call<'a>> {
         self.0.as_slice().iter()
+    }
+
+    /// Every method with the names that it is about, for explanations.
+    pub(crate) fn named(&self) -> String {
+        let named = self.iter().flat_map(|call| {
+            let names: Vec<&str> = match &call.target {
+                Target::None => Vec::new(),
+                Target::Tool(name) | Target::Prompt(name) => vec![name],
+                Target::Resources(names) => names.iter().map(|name| &*name.written).collect(),
+            };
+            std::iter::once(&*call.method).chain(names)
+        });
+        named.collect::<Vec<_>>().join(" ")
     }
 
     /// The id of a single request, as JSON text, for errors that answer it.

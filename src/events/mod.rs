@@ -15,4 +15,4 @@ pub(crate) use issuers::{DocumentFetch, key_skipped, secret_not_replaced};
 pub(crate) use lifecycle::{
     GateBuilt, ResponseWithheld, StreamEnded, TokensRevoked, Weakened, streams_closed,
 };
-pub(crate) use text::{Names, causes, clean, clean_causes, with_causes};
+pub(crate) use text::{Names, causes, clean, clean_causes, shown_cause, texts_of_causes};

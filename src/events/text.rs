@@ -9,6 +9,9 @@ const MAX_LOGGED_BYTES: usize = 128;
 /// crate and from libraries, and the last cause says most.
 const MAX_CAUSES_BYTES: usize = 512;
 
+/// The length at which each of these texts is truncated in an explanation, which is no line of the log.
+const MAX_SHOWN_CAUSE_BYTES: usize = 2048;
+
 /// Collects the names in a call, up to the length that the log shows.
 #[derive(Debug, Default)]
 pub(crate) struct Names(String);
@@ -31,18 +34,29 @@ impl Names {
 
 /// Escapes text, so that it cannot forge a line of the log, and truncates it.
 pub(crate) fn clean(text: &str) -> String {
-    clean_to(text, MAX_LOGGED_BYTES)
+    // `escape_debug` would escape an apostrophe, but it ends no field in a line of the log.
+    escaped(text, &['\''], MAX_LOGGED_BYTES)
 }
 
-/// Joins the texts of an error and all of its causes, escaped and truncated.
-pub(crate) fn clean_causes(error: &(dyn Error + 'static)) -> String {
-    clean_to(&with_causes(error), MAX_CAUSES_BYTES)
+/// Joins the texts of causes, escaped and truncated.
+pub(crate) fn clean_causes(texts: &[String]) -> String {
+    escaped(&texts.join(": "), &['\''], MAX_CAUSES_BYTES)
+}
+
+/// Escapes and truncates the text of a cause for an explanation. Some texts are escaped already, so their backslashes
+/// stay single.
+pub(crate) fn shown_cause(text: &str) -> String {
+    escaped(text, &['\'', '"', '\\'], MAX_SHOWN_CAUSE_BYTES)
 }
 
 /// Joins the texts of an error and all of its [causes].
 pub(crate) fn with_causes(error: &(dyn Error + 'static)) -> String {
-    let texts: Vec<String> = causes(error).map(ToString::to_string).collect();
-    texts.join(": ")
+    texts_of_causes(error).join(": ")
+}
+
+/// The texts of an error and of all of its [causes].
+pub(crate) fn texts_of_causes(error: &(dyn Error + 'static)) -> Vec<String> {
+    causes(error).map(ToString::to_string).collect()
 }
 
 /// Iterates over an error and its sources, from the outermost to the root.
@@ -52,17 +66,18 @@ pub(crate) fn causes<'e>(
     std::iter::successors(Some(error), |error| (*error).source())
 }
 
-fn clean_to(text: &str, max_bytes: usize) -> String {
+/// Escapes all characters that are not printable or that end a text in the log, except for the plain ones.
+fn escaped(text: &str, plain: &[char], max_bytes: usize) -> String {
     let mut cleaned = String::new();
     for character in text.chars() {
         if cleaned.len() >= max_bytes {
             cleaned.push('…');
             break;
         }
-        match character {
-            // `escape_debug` would escape it, but it ends no field in a line of the log.
-            '\'' => cleaned.push(character),
-            _ => cleaned.extend(character.escape_debug()),
+        if plain.contains(&character) {
+            cleaned.push(character);
+        } else {
+            cleaned.extend(character.escape_debug());
         }
     }
     cleaned

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use crate::events::with_causes;
-use crate::refusal::{Refusal, Step};
+use http::StatusCode;
+
+use crate::refusal::Refusal;
 use crate::token::Principal;
 
 /// The caller of an explained request; see [`Toolgate::explain`](crate::Toolgate::explain).
@@ -20,7 +21,8 @@ pub enum Caller<'a> {
 
 /// The gate's decision on a request, and the reason: each check in order, and whether it passed.
 ///
-/// It is for operators, and contains facts that callers must not see. Printed, it has a line for each check:
+/// It is for operators, and contains facts that callers must not see. It never contains a token or a secret. Printed, it
+/// has a line for each check, and one for the decision:
 ///
 /// ```text
 /// ok    credentials   expects one bearer token; got a token of 412 bytes
@@ -32,16 +34,27 @@ pub enum Caller<'a> {
 #[derive(Debug, Clone)]
 pub struct Explanation {
     pub(super) checks: Vec<Check>,
-    pub(super) refusal: Option<Refusal>,
+    pub(super) conclusion: Conclusion,
+}
+
+/// How a request ends at the gate.
+#[derive(Debug, Clone)]
+pub(super) enum Conclusion {
+    /// It would reach the inner service.
+    Admitted,
+    /// The gate itself would answer it, with this status.
+    Answered(StatusCode),
+    Refused(Refusal),
 }
 
 /// One check on the path of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    pub(super) step: Step,
+    pub(super) name: &'static str,
     pub(super) outcome: CheckOutcome,
     pub(super) expected: String,
     pub(super) got: String,
+    pub(super) causes: Vec<String>,
 }
 
 /// The outcome of a check.
@@ -52,19 +65,31 @@ pub enum CheckOutcome {
     Passed,
     /// The check failed, so the request is refused.
     Failed,
-    /// An earlier check failed, so this outcome is not known.
+    /// The request ended at an earlier check, so this outcome is not known.
     NotReached,
 }
 
 impl Explanation {
     /// Whether the request would reach the inner service.
     pub fn is_allowed(&self) -> bool {
-        self.refusal.is_none()
+        matches!(self.conclusion, Conclusion::Admitted)
     }
 
-    /// The refusal that the caller would get; `None` if the request is allowed.
+    /// The refusal that the caller would get; `None` if the request is allowed or [answered](Self::answered).
     pub fn refusal(&self) -> Option<&Refusal> {
-        self.refusal.as_ref()
+        match &self.conclusion {
+            Conclusion::Refused(refusal) => Some(refusal),
+            Conclusion::Admitted | Conclusion::Answered(_) => None,
+        }
+    }
+
+    /// The status with which the gate itself would answer the request, without a check of its token: a request for the
+    /// metadata document, or the preflight of an allowed page. `None` for any other request.
+    pub fn answered(&self) -> Option<StatusCode> {
+        match self.conclusion {
+            Conclusion::Answered(status) => Some(status),
+            Conclusion::Admitted | Conclusion::Refused(_) => None,
+        }
     }
 
     /// Lists every check that this request meets, in order.
@@ -76,7 +101,7 @@ impl Explanation {
 impl Check {
     /// The stable name of the check, such as `audience`, `time` or `rules`.
     pub fn name(&self) -> &'static str {
-        self.step.name()
+        self.name
     }
 
     /// The outcome of the check.
@@ -92,6 +117,12 @@ impl Check {
     /// The value that the request had; empty if the check was not reached. It never contains a token.
     pub fn got(&self) -> &str {
         &self.got
+    }
+
+    /// The causes of a failure, the outermost first, if there are any: behind an outage, each URL and what was wrong
+    /// there; behind a 401 without a token, why the request is not open. They never contain a token or a secret.
+    pub fn causes(&self) -> &[String] {
+        &self.causes
     }
 }
 
@@ -111,9 +142,10 @@ impl fmt::Display for Explanation {
         self.checks
             .iter()
             .try_for_each(|check| writeln!(f, "{check}"))?;
-        match &self.refusal {
-            None => f.write_str("allowed"),
-            Some(refusal) => f.write_str(&with_causes(refusal)),
+        match &self.conclusion {
+            Conclusion::Admitted => f.write_str("allowed"),
+            Conclusion::Answered(status) => write!(f, "answered by the gate: {status}"),
+            Conclusion::Refused(refusal) => write!(f, "{refusal}"),
         }
     }
 }
@@ -127,10 +159,14 @@ impl fmt::Display for Check {
         };
         write!(f, "{outcome:4}  {:12}", self.name())?;
         match (self.expected.as_str(), self.got.as_str()) {
-            ("", "") => Ok(()),
-            (expected, "") => write!(f, "  expects {expected}"),
-            ("", got) => write!(f, "  got {got}"),
-            (expected, got) => write!(f, "  expects {expected}; got {got}"),
+            ("", "") => {}
+            (expected, "") => write!(f, "  expects {expected}")?,
+            ("", got) => write!(f, "  got {got}")?,
+            (expected, got) => write!(f, "  expects {expected}; got {got}")?,
+        }
+        match self.causes.as_slice() {
+            [] => Ok(()),
+            causes => write!(f, "  because {}", causes.join(": ")),
         }
     }
 }

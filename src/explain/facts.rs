@@ -1,281 +1,164 @@
-//! The facts of each check: what it expected, and what it got.
+//! Asks the rooms for the facts of each check, and finds the check at which a request ended.
 
+use bytes::Bytes;
 use http::request::Parts;
 
 use super::explanation::Caller;
-use crate::call::{Calls, Head, Target};
-use crate::events::clean;
-use crate::log_facts::Fact;
-use crate::pipeline::Pipeline;
-use crate::refusal::{Reason, Refusal, Step};
-use crate::token::{Principal, TrustedIssuer, Unverified};
+use super::place::{BodyUse, Place};
+use crate::call::{self, Calls, Head};
+use crate::pipeline::{Pipeline, Visit};
+use crate::policy::ExplainedCalls;
+use crate::refusal::{CheckFacts, Reason, Refusal, Step};
+use crate::token::{Credentials, ExplainedToken, Principal};
 
 /// An explained request, and everything that is known of it.
 pub(super) struct ExplainedRequest<'a> {
     gate: &'a Pipeline,
-    caller: Caller<'a>,
+    /// The request as it was sent; `None` if only a message was given, for which the head was made.
+    whole: Option<&'a Parts>,
+    body: BodyUse,
+    /// The credentials, without the token.
+    presented: String,
+    /// The token; `None` if the caller is verified already, or has none.
+    token: Option<ExplainedToken<'a>>,
+    is_anonymous: bool,
     principal: Option<&'a Principal>,
-    /// The unverified content of a JWT; `None` for an opaque token.
-    token: Option<Unverified>,
     calls: Option<Calls<'a>>,
-}
-
-/// The values that a check expected and got, escaped and cut for the eyes of operators.
-pub(super) struct Facts {
-    pub(super) expected: String,
-    pub(super) got: String,
-}
-
-impl Facts {
-    fn of(expected: impl AsRef<str>, got: impl AsRef<str>) -> Self {
-        Self {
-            expected: clean(expected.as_ref()),
-            got: clean(got.as_ref()),
-        }
-    }
-
-    /// Replaces the facts by those of a refusal, which are more exact.
-    pub(super) fn refused_by(self, refusal: &Refusal) -> (String, String) {
-        let fact = |fact| refusal.log_fact(fact).map(clean);
-        (
-            fact(Fact::Expected).unwrap_or(self.expected),
-            fact(Fact::Got).unwrap_or(self.got),
-        )
-    }
+    /// Whether steps 1 to 3 are done.
+    has_begun: bool,
 }
 
 impl<'a> ExplainedRequest<'a> {
+    /// `caller` is `None` for a whole request, whose head tells it.
     pub(super) fn new(
         gate: &'a Pipeline,
-        caller: Caller<'a>,
-        principal: Option<&'a Principal>,
+        caller: Option<Caller<'a>>,
+        parts: &'a Parts,
+        body: &'a Bytes,
+        visit: &'a Visit,
+        presents_token: bool,
     ) -> Self {
-        let token = if let Caller::Token(token) = caller {
-            Unverified::read(token)
-        } else {
-            None
+        let given = match caller {
+            Some(Caller::Principal(principal)) => Some(principal),
+            Some(Caller::Token(_) | Caller::Anonymous) | None => None,
+        };
+        let principal = given.or(visit.principal());
+        let text = visit.credentials().map(token_of).unwrap_or_default();
+        let presented = match (given, visit.credentials(), caller) {
+            (Some(principal), ..) => format!("a verified caller: {}", name_of(principal)),
+            (None, Some(_), _) => format!("a token of {} bytes", text.len()),
+            (None, None, Some(Caller::Token(token))) => format!("a token of {} bytes", token.len()),
+            (None, None, _) if presents_token => "no token that can be read".to_owned(),
+            (None, None, _) => "none".to_owned(),
+        };
+        let is_read = gate.depends_on_calls();
+        let (body_use, calls) = match call::expects_call(&parts.method) {
+            _ if !is_read => (BodyUse::Unread, None),
+            Ok(false) => (BodyUse::None, None),
+            Ok(true) | Err(_) => (
+                BodyUse::Call,
+                Calls::read(&Head::read(&parts.headers), body).ok(),
+            ),
         };
         Self {
             gate,
-            caller,
+            whole: caller.is_none().then_some(parts),
+            body: body_use,
+            presented,
+            token: presents_token.then(|| ExplainedToken::new(text, principal)),
+            is_anonymous: given.is_none() && !presents_token,
             principal,
-            token,
-            calls: None,
+            calls,
+            has_begun: given.is_some() || visit.has_begun(),
         }
     }
 
-    pub(super) fn asking(mut self, parts: &Parts, body: &'a [u8]) -> Self {
-        self.calls = Calls::read(&Head::read(&parts.headers), body).ok();
-        self
+    /// Every check that the request may meet, in the order of its path.
+    pub(super) fn places(&self) -> Vec<Place> {
+        Place::in_order(self.is_anonymous, self.body)
     }
 
-    /// Whether the request meets this check at all.
-    pub(super) fn meets(&self, step: Step) -> bool {
+    /// The facts of a check; `None` if the request does not meet it.
+    pub(super) fn facts(&self, place: Place) -> Option<CheckFacts> {
+        let gate = self.gate;
+        match (place, self.whole) {
+            (Place::Metadata, Some(parts)) => Some(CheckFacts::new("", parts.uri.path())),
+            (Place::Origin, Some(parts)) => Some(gate.origins.facts(parts)),
+            (Place::Session, Some(parts)) => Some(gate.sessions.facts(&Head::read(&parts.headers))),
+            (Place::At(step), _) => self.facts_of(step),
+            (Place::Metadata | Place::Origin | Place::Session | Place::Streams, _) => None,
+        }
+    }
+
+    fn facts_of(&self, step: Step) -> Option<CheckFacts> {
+        let (gate, asked) = (self.gate, self.asked());
+        let of_token = || gate.verifier.facts(step, self.token.as_ref()?);
+        let of_caller = || gate.callers.facts(step, &asked);
+        let of_scopes = || gate.policy.facts(step, &asked);
+        let of_decision = || gate.decision.as_ref()?.facts(step);
         match step {
-            Step::Credentials | Step::Body => true,
-            Step::Form
-            | Step::Issuer
-            | Step::Signature
-            | Step::Claims
-            | Step::Audience
-            | Step::Time
-            | Step::Usage
-            | Step::Binding
-            | Step::Revocation => matches!(self.caller, Caller::Token(_)),
-            Step::Header | Step::Profile => self.token.is_some(),
-            Step::Caller | Step::BaseScopes => !self.is_anonymous(),
-            Step::Rules => self.gate.depends_on_calls(),
-            Step::Decision => self.gate.decision.is_some(),
+            Step::Credentials => Some(CheckFacts::new("one bearer token", &*self.presented)),
+            Step::Binding => self.token.as_ref().map(|_| CheckFacts::new("no cnf", "")),
+            Step::Body => Some(self.body_facts()),
+            // A request without a call needs a token, and nothing more.
+            Step::Rules if self.body == BodyUse::None && self.is_anonymous => of_scopes(),
+            Step::Rules | Step::Decision if self.body != BodyUse::Call => None,
+            _ => of_token()
+                .or_else(of_caller)
+                .or_else(of_scopes)
+                .or_else(of_decision),
         }
     }
 
-    pub(super) fn step_of(&self, refusal: &Refusal) -> Step {
-        let reason = refusal.reason();
-        if reason == Reason::NoToken && self.is_anonymous() && self.gate.policy.opens_anything() {
-            return Step::Rules;
-        }
-        let grant = match (reason, self.principal) {
-            (Reason::InsufficientScope, Some(principal)) => principal.grant(),
-            _ => return reason.step(),
-        };
-        let policy = &self.gate.policy;
-        match (policy.admit(grant), &self.calls) {
-            (Err(_), _) => Step::BaseScopes,
-            (Ok(admitted), Some(calls))
-                if policy.authorize(Some(admitted.grant(grant)), calls).is_ok() =>
-            {
-                Step::Decision
-            }
-            (Ok(_), _) => Step::Rules,
+    fn body_facts(&self) -> CheckFacts {
+        match self.body {
+            BodyUse::Call => CheckFacts::new("one JSON-RPC message, or a batch", self.named()),
+            BodyUse::None => CheckFacts::new("no body", "none"),
+            BodyUse::Unread => CheckFacts::new("", "not read: no rule depends on it"),
         }
     }
 
-    pub(super) fn facts(&self, step: Step) -> Facts {
-        let granted = || {
-            self.principal
-                .map(|principal| principal.scopes().to_string())
-                .unwrap_or_default()
-        };
-        match step {
-            Step::Credentials => Facts::of("one bearer token", self.presented()),
-            Step::Form => {
-                let form = if self.token.is_some() {
-                    "a JWT"
-                } else {
-                    "an opaque token"
-                };
-                Facts::of("a JWT, or an opaque token that an issuer introspects", form)
+    /// The check that refused. The table of reasons says which it is, unless several checks share a reason.
+    pub(super) fn place_of(&self, refusal: &Refusal) -> Place {
+        match (refusal.reason(), refusal.reason().step()) {
+            // Before there is a token, only the origin is checked of what counts for the body.
+            (_, Step::Body) if !self.has_begun => Place::Origin,
+            (Reason::NoToken, _) if self.has_begun => Place::At(Step::Rules),
+            (Reason::InsufficientScope, _) => {
+                Place::At(self.gate.policy.step_without_scopes(&self.asked()))
             }
-            Step::Issuer => {
-                let issuers: Vec<&str> = self
-                    .gate
-                    .verifier
-                    .issuers
-                    .iter()
-                    .map(|issuer| issuer.name.as_ref())
-                    .collect();
-                Facts::of(issuers.join(" "), self.issuer_name().unwrap_or_default())
+            (
+                Reason::SessionUnknown | Reason::SessionNotOwned | Reason::ResumedWithoutSession,
+                _,
+            ) => Place::Session,
+            // The headers of a call are read before that of its session.
+            (Reason::DuplicateHeader, _) if self.body != BodyUse::Call || self.calls.is_some() => {
+                Place::Session
             }
-            Step::Header => {
-                let algorithms = |issuer: &TrustedIssuer| {
-                    issuer
-                        .rules
-                        .algorithms
-                        .iter()
-                        .map(|algorithm| algorithm.name())
-                        .collect::<Vec<_>>()
-                        .join(" ")
-                };
-                Facts::of(
-                    self.issuer().map(algorithms).unwrap_or_default(),
-                    self.header(),
-                )
-            }
-            Step::Signature if self.token.is_some() => {
-                let kid = self
-                    .header_text("kid")
-                    .unwrap_or_else(|| "no kid".to_owned());
-                Facts::of("a signature by a key of the issuer", kid)
-            }
-            Step::Signature => Facts::of("a token that its issuer calls active", ""),
-            Step::Claims => Facts::of("claims of the right types", ""),
-            Step::Audience => {
-                let listed = self
-                    .issuer()
-                    .map(|issuer| issuer.rules.audiences.as_slice())
-                    .unwrap_or_default();
-                let resource = std::iter::once(self.gate.resource.as_str());
-                let accepted: Vec<&str> =
-                    resource.chain(listed.iter().map(String::as_str)).collect();
-                Facts::of(accepted.join(" "), self.claim("aud"))
-            }
-            Step::Time => {
-                let now = self.gate.verifier.clock.now().seconds() as i64;
-                let claims = ["exp", "nbf", "iat"].map(|name| (name, self.claim(name)));
-                let said = claims.iter().filter(|(_, value)| !value.is_empty());
-                let said: Vec<String> = said
-                    .map(|(name, value)| format!("{name} {value}"))
-                    .collect();
-                Facts::of(format!("not past and not ahead at {now}"), said.join(", "))
-            }
-            Step::Usage => Facts::of("an access token", self.claim("token_use")),
-            Step::Binding => Facts::of("no cnf", ""),
-            Step::Profile => {
-                let profile = self
-                    .issuer()
-                    .map(|issuer| format!("{:?}", issuer.rules.profile));
-                Facts::of(profile.unwrap_or_default().to_lowercase(), "")
-            }
-            Step::Revocation => Facts::of("no revocation at this gate", ""),
-            Step::Caller => {
-                let client = self
-                    .principal
-                    .and_then(Principal::client_id)
-                    .unwrap_or("no client");
-                Facts::of(self.gate.callers.to_string(), client)
-            }
-            Step::BaseScopes => Facts::of(self.gate.policy.needs_of(None).to_string(), granted()),
-            Step::Body if !self.gate.depends_on_calls() => {
-                Facts::of("", "not read: no rule depends on it")
-            }
-            Step::Body => Facts::of("one JSON-RPC message, or a batch", self.asked()),
-            Step::Rules if self.is_anonymous() => {
-                Facts::of("operations that are open without a token", self.asked())
-            }
-            Step::Rules => Facts::of(
-                self.gate.policy.needs_of(self.calls.as_ref()).to_string(),
-                granted(),
-            ),
-            Step::Decision => Facts::of("your own decision", ""),
+            (Reason::ShuttingDown, _) => Place::Streams,
+            (_, step) => Place::At(step),
         }
     }
 
-    fn presented(&self) -> String {
-        match self.caller {
-            Caller::Token(token) => format!("a token of {} bytes", token.len()),
-            Caller::Principal(principal) => {
-                format!(
-                    "a verified caller: {}",
-                    principal
-                        .subject()
-                        .or(principal.client_id())
-                        .unwrap_or("without a name")
-                )
-            }
-            Caller::Anonymous => "none".to_owned(),
+    fn asked(&self) -> ExplainedCalls<'_> {
+        ExplainedCalls {
+            is_anonymous: self.is_anonymous,
+            principal: self.principal,
+            calls: self.calls.as_ref(),
         }
     }
 
-    fn is_anonymous(&self) -> bool {
-        matches!(self.caller, Caller::Anonymous)
+    fn named(&self) -> String {
+        self.calls.as_ref().map(Calls::named).unwrap_or_default()
     }
+}
 
-    fn issuer_name(&self) -> Option<String> {
-        let believed = self
-            .principal
-            .map(|principal| principal.issuer().to_owned());
-        believed.or_else(|| self.token.as_ref()?.claim("iss"))
-    }
+/// The text of the token; empty if it is not one.
+fn token_of(credentials: &Credentials) -> &str {
+    std::str::from_utf8(credentials.token().as_bytes()).unwrap_or_default()
+}
 
-    fn issuer(&self) -> Option<&TrustedIssuer> {
-        let name = self.issuer_name()?;
-        self.gate
-            .verifier
-            .issuers
-            .iter()
-            .find(|issuer| *issuer.name == *name)
-            .map(AsRef::as_ref)
-    }
-
-    fn header(&self) -> String {
-        let members =
-            ["alg", "typ", "kid"].map(|name| Some(format!("{name} {}", self.header_text(name)?)));
-        members.into_iter().flatten().collect::<Vec<_>>().join(", ")
-    }
-
-    fn header_text(&self, name: &str) -> Option<String> {
-        self.token.as_ref()?.header(name)
-    }
-
-    /// A claim, of the introspection response or of the token itself.
-    fn claim(&self, name: &str) -> String {
-        let own = || self.token.as_ref()?.claim(name);
-        let told = || Unverified::claim_of(self.principal?, name);
-        told().or_else(own).unwrap_or_default()
-    }
-
-    fn asked(&self) -> String {
-        let mut asked = Vec::new();
-        for call in self.calls.iter().flat_map(|calls| calls.iter()) {
-            asked.push(call.method.as_ref());
-            match &call.target {
-                Target::None => {}
-                Target::Tool(name) | Target::Prompt(name) => asked.push(name),
-                Target::Resources(names) => {
-                    asked.extend(names.iter().map(|name| name.written.as_ref()))
-                }
-            }
-        }
-        asked.join(" ")
-    }
+fn name_of(principal: &Principal) -> &str {
+    let name = principal.subject().or(principal.client_id());
+    name.unwrap_or("without a name")
 }

@@ -1,83 +1,80 @@
-//! Sends a hypothetical request through the same checks, up to the inner service.
+//! Sends a request along the real path, up to the inner service, and explains how it ended.
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::request::Parts;
-use http::{HeaderValue, Method, Request};
+use http::{HeaderValue, Method, Request, StatusCode};
 
-use super::explanation::{Caller, Check, CheckOutcome, Explanation};
+use super::explanation::{Caller, Check, CheckOutcome, Conclusion, Explanation};
 use super::facts::ExplainedRequest;
+use super::place::Place;
 use crate::call;
-use crate::pipeline::{IncomingBody, Pipeline, Visit, visible_refusal};
-use crate::refusal::{Reason, Refusal, Step};
+use crate::events::{clean, shown_cause};
+use crate::log_facts::Fact;
+use crate::pipeline::{IncomingBody, Pipeline, Visit, causes_of, visible_refusal};
+use crate::refusal::{Reason, Refusal};
+use crate::token::Principal;
 
 impl Pipeline {
+    /// Explains a call, as a correct client of this caller sends it.
     pub(crate) async fn explain(&self, caller: Caller<'_>, body: Bytes) -> Explanation {
-        let mut visit = Visit::default();
-        let refusal = self.verdict(caller, &body, &mut visit).await.err();
-        let principal = match caller {
-            Caller::Principal(principal) => Some(principal),
-            Caller::Token(_) | Caller::Anonymous => visit.principal(),
-        };
-        let (parts, request) = (head(&body), ExplainedRequest::new(self, caller, principal));
-        let request = request.asking(&parts, &body);
-        let failed = refusal
-            .as_ref()
-            .map(|refusal| (request.step_of(refusal), refusal));
-        let check = |step: Step| {
-            let facts = request.facts(step);
-            let (outcome, expected, got) = match &failed {
-                Some((failing, refusal)) if *failing == step => {
-                    let (expected, got) = facts.refused_by(refusal);
-                    (CheckOutcome::Failed, expected, got)
-                }
-                Some((failing, _)) if *failing < step => {
-                    (CheckOutcome::NotReached, facts.expected, String::new())
-                }
-                _ => (CheckOutcome::Passed, facts.expected, facts.got),
-            };
-            Check {
-                step,
-                outcome,
-                expected,
-                got,
+        let (mut visit, mut parts) = (Visit::default(), head(&body));
+        let sent = match caller {
+            Caller::Principal(principal) => {
+                self.send_as(principal, &mut visit, &parts, &body).await
             }
+            Caller::Anonymous => self.send(&mut visit, &mut parts, &body).await,
+            Caller::Token(token) => match HeaderValue::from_str(&format!("Bearer {token}")) {
+                Ok(line) => {
+                    parts.headers.insert(AUTHORIZATION, line);
+                    self.send(&mut visit, &mut parts, &body).await
+                }
+                Err(_) => Err(Reason::MalformedHeader.into()),
+            },
         };
-        let met = |step: &Step| {
-            request.meets(*step) || failed.as_ref().is_some_and(|(failing, _)| failing == step)
-        };
-        let checks = Step::ALL.into_iter().filter(met).map(check).collect();
-        Explanation {
-            checks,
-            refusal: refusal.map(|refusal| visible_refusal(refusal, &visit).0),
-        }
+        let presents_token = matches!(caller, Caller::Token(_));
+        let request =
+            ExplainedRequest::new(self, Some(caller), &parts, &body, &visit, presents_token);
+        explained(&request, sent, &visit)
     }
 
-    async fn verdict(
+    /// Explains a whole request.
+    pub(crate) async fn explain_request(&self, request: Request<Bytes>) -> Explanation {
+        let (mut parts, body) = request.into_parts();
+        let mut visit = Visit::default();
+        let presents_token = parts.headers.contains_key(AUTHORIZATION);
+        let sent = self.send(&mut visit, &mut parts, &body).await;
+        let request = ExplainedRequest::new(self, None, &parts, &body, &visit, presents_token);
+        explained(&request, sent, &visit)
+    }
+
+    /// Takes steps 1 to 7. Returns the status of the gate's own answer; `None` if the request would be handed over.
+    async fn send(
         &self,
-        caller: Caller<'_>,
-        body: &Bytes,
         visit: &mut Visit,
-    ) -> Result<(), Refusal> {
-        let (mut parts, mut body) = (head(body), IncomingBody::Unread(call::whole(body.clone())));
-        match caller {
-            Caller::Principal(principal) => {
-                visit.assume_caller(principal.clone(), self.admit(principal)?);
-                return self
-                    .authorize_call(visit, &parts, &mut body)
-                    .await
-                    .map(drop);
-            }
-            Caller::Token(token) => {
-                let line = HeaderValue::from_str(&format!("Bearer {token}"));
-                parts
-                    .headers
-                    .insert(AUTHORIZATION, line.map_err(|_| Reason::MalformedHeader)?);
-            }
-            Caller::Anonymous => {}
+        parts: &mut Parts,
+        body: &Bytes,
+    ) -> Result<Option<StatusCode>, Refusal> {
+        if let Some(answer) = self.check_head(visit, parts)? {
+            return Ok(Some(answer.status()));
         }
-        visit.present(self.take_credentials(&mut parts.headers)?);
-        self.authorize(visit, &parts, &mut body).await.map(drop)
+        let mut body = IncomingBody::Unread(call::whole(body.clone()));
+        self.authorize(visit, parts, &mut body).await?;
+        Ok(None)
+    }
+
+    /// Takes steps 5 to 7 for a caller that is verified already.
+    async fn send_as(
+        &self,
+        principal: &Principal,
+        visit: &mut Visit,
+        parts: &Parts,
+        body: &Bytes,
+    ) -> Result<Option<StatusCode>, Refusal> {
+        visit.assume_caller(principal.clone(), self.admit(principal)?);
+        let mut body = IncomingBody::Unread(call::whole(body.clone()));
+        self.authorize_call(visit, parts, &mut body).await?;
+        Ok(None)
     }
 }
 
@@ -90,4 +87,92 @@ fn head(body: &[u8]) -> Parts {
         .headers
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     parts
+}
+
+fn explained(
+    request: &ExplainedRequest<'_>,
+    sent: Result<Option<StatusCode>, Refusal>,
+    visit: &Visit,
+) -> Explanation {
+    match sent {
+        Ok(None) => Explanation {
+            checks: passed(request, request.places()).collect(),
+            conclusion: Conclusion::Admitted,
+        },
+        Ok(Some(status)) => {
+            let place = if visit.origin().is_some() {
+                Place::Origin
+            } else {
+                Place::Metadata
+            };
+            let mut places = request.places();
+            places.truncate(behind(&places, place));
+            let mut checks: Vec<Check> = passed(request, places).collect();
+            if let Some(last) = checks.last_mut() {
+                last.got.push_str(": the gate answers it");
+            }
+            Explanation {
+                checks,
+                conclusion: Conclusion::Answered(status),
+            }
+        }
+        Err(refusal) => refused(request, refusal, visit),
+    }
+}
+
+fn refused(request: &ExplainedRequest<'_>, refusal: Refusal, visit: &Visit) -> Explanation {
+    let place = request.place_of(&refusal);
+    let mut places = request.places();
+    let after = places.split_off(behind(&places, place));
+    places.pop();
+    let facts = request.facts(place).unwrap_or_default();
+    let exact = |fact, otherwise: &str| clean(refusal.log_fact(fact).unwrap_or(otherwise));
+    let failed = Check {
+        name: place.name(),
+        outcome: CheckOutcome::Failed,
+        // The facts of the refusal are more exact.
+        expected: exact(Fact::Expected, &facts.expected),
+        got: exact(Fact::Got, &facts.got),
+        causes: Vec::new(),
+    };
+    let (visible, hidden) = visible_refusal(refusal, visit);
+    let causes = causes_of(&visible, hidden.as_ref());
+    let failed = Check {
+        causes: causes.iter().map(|text| shown_cause(text)).collect(),
+        ..failed
+    };
+    let not_reached = after.into_iter().filter_map(|place| {
+        Some(Check {
+            name: place.name(),
+            outcome: CheckOutcome::NotReached,
+            expected: clean(&request.facts(place)?.expected),
+            got: String::new(),
+            causes: Vec::new(),
+        })
+    });
+    let before = passed(request, places).chain([failed]);
+    Explanation {
+        checks: before.chain(not_reached).collect(),
+        conclusion: Conclusion::Refused(visible),
+    }
+}
+
+/// The checks at these places, of which the request meets some.
+fn passed(request: &ExplainedRequest<'_>, places: Vec<Place>) -> impl Iterator<Item = Check> {
+    places.into_iter().filter_map(move |place| {
+        let facts = request.facts(place)?;
+        Some(Check {
+            name: place.name(),
+            outcome: CheckOutcome::Passed,
+            expected: clean(&facts.expected),
+            got: clean(&facts.got),
+            causes: Vec::new(),
+        })
+    })
+}
+
+/// The index behind this place.
+fn behind(places: &[Place], place: Place) -> usize {
+    let position = places.iter().position(|other| *other == place);
+    position.map_or(places.len(), |position| position + 1)
 }

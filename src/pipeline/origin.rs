@@ -1,11 +1,13 @@
 //! Checks which web pages may call the server: MCP's defence against DNS rebinding.
 
+use std::fmt;
+
 use http::HeaderValue;
 use http::header::ORIGIN;
 use http::request::Parts;
 
 use crate::config_error::{ConfigProblem, Flawed, Problems, all};
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::{CheckFacts, Reason, Refusal};
 use crate::resource_uri::{Host, ResourceUri};
 
 /// The allowed origins. A request without an origin is always allowed, since programs other than browsers send none.
@@ -68,6 +70,19 @@ impl Origins {
         }
     }
 
+    /// The facts of the check, for an explanation.
+    pub(crate) fn facts(&self, parts: &Parts) -> CheckFacts {
+        let line = parts.headers.get(ORIGIN);
+        let got = line.map(|line| {
+            let origin = String::from_utf8_lossy(line.as_bytes());
+            format!("Origin: {origin}")
+        });
+        CheckFacts::new(
+            format!("no Origin, or an allowed one: {self}"),
+            got.unwrap_or_else(|| "no Origin".to_owned()),
+        )
+    }
+
     fn allow(&self, origin: &str) -> bool {
         origin == self.own
             || is_loopback(origin)
@@ -78,6 +93,17 @@ impl Origins {
                     .split_once("://")
                     .is_some_and(|(held, host)| held == scheme && !host.is_empty()),
             })
+    }
+}
+
+impl fmt::Display for Origins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} localhost", self.own)?;
+        self.listed.iter().try_for_each(|listed| match listed {
+            Listed::Any => f.write_str(" any"),
+            Listed::Exactly(origin) => write!(f, " {origin}"),
+            Listed::Scheme(scheme) => write!(f, " {scheme}://*"),
+        })
     }
 }
 

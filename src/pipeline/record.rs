@@ -7,7 +7,7 @@ use http::request::Parts;
 
 use super::rooms::Pipeline;
 use super::visit::Visit;
-use crate::events::{Decided, clean, clean_causes};
+use crate::events::{Decided, clean, clean_causes, texts_of_causes};
 use crate::log_facts::Fact;
 use crate::refusal::{Reason, Refusal, RefusalKind};
 use crate::token::Principal;
@@ -58,7 +58,9 @@ impl Pipeline {
             required: required.map(|scopes| clean(&scopes.to_string())),
             expected: fact(Fact::Expected),
             got: fact(Fact::Got),
-            source: source_of(refusal, hidden),
+            source: Some(causes_of(refusal, hidden))
+                .filter(|causes| !causes.is_empty())
+                .map(|causes| clean_causes(&causes)),
             ..decided
         }
     }
@@ -90,16 +92,17 @@ impl Pipeline {
     }
 }
 
-/// The cause of a refusal: an error, or the reason why a request without a token was not open.
-fn source_of(refusal: &Refusal, hidden: Option<&Refusal>) -> Option<String> {
+/// The texts of what is behind a refusal, the outermost first: an error and its causes, or the reason why a request
+/// without a token was not open.
+pub(crate) fn causes_of(refusal: &Refusal, hidden: Option<&Refusal>) -> Vec<String> {
     if let Some(hidden) = hidden {
-        return Some(clean_causes(hidden));
+        return texts_of_causes(hidden);
     }
     let is_bare = refusal.reason() == Reason::NoToken && refusal.log_fact(Fact::Got).is_none();
     match refusal.source() {
-        Some(source) => Some(clean_causes(source)),
+        Some(source) => texts_of_causes(source),
         // These refusals must cost as little as possible, so nothing was noted on the way.
-        None if is_bare => Some(NOTHING_OPEN.to_owned()),
-        None => None,
+        None if is_bare => vec![NOTHING_OPEN.to_owned()],
+        None => Vec::new(),
     }
 }

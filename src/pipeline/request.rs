@@ -32,45 +32,47 @@ pub(crate) struct Permitted {
 }
 
 impl Pipeline {
-    /// Takes steps 1 to 3, which need no I/O.
+    /// Takes steps 1 to 3, which need no I/O, and answers the requests that end there.
     pub(crate) fn answer_without_io(
         &self,
         parts: &mut Parts,
     ) -> ControlFlow<Response<Bytes>, Visit> {
-        // 1. metadata
-        if let Some(document) = self.well_known.answer(parts) {
-            return ControlFlow::Break(document);
-        }
         let mut visit = Visit::default();
-
-        // 2. origin, and the preflight of an allowed one
-        match self.origins.check(parts) {
-            Ok(origin) => visit.origin = origin.cloned(),
-            Err(refusal) => return ControlFlow::Break(self.refuse(refusal, visit, parts)),
-        }
-        if visit.origin.is_some()
-            && let Some(mut preflight) = self.cors.preflight(parts)
-        {
-            self.cors
-                .make_readable(visit.origin, preflight.headers_mut());
-            return ControlFlow::Break(preflight);
-        }
-
-        // 3. credentials leave the head here
-        match self.take_credentials(&mut parts.headers) {
-            Ok(credentials) => ControlFlow::Continue(Visit {
-                credentials,
-                ..visit
-            }),
+        match self.check_head(&mut visit, parts) {
+            Ok(None) => ControlFlow::Continue(visit),
+            Ok(Some(answer)) => ControlFlow::Break(answer),
             Err(refusal) => ControlFlow::Break(self.refuse(refusal, visit, parts)),
         }
     }
 
-    /// Step 3. A request without credentials continues only if some operation is open.
-    pub(crate) fn take_credentials(
+    /// Takes steps 1 to 3. Returns the answer to a request that is neither refused nor handed over.
+    pub(crate) fn check_head(
         &self,
-        headers: &mut HeaderMap,
-    ) -> Result<Option<Credentials>, Refusal> {
+        visit: &mut Visit,
+        parts: &mut Parts,
+    ) -> Result<Option<Response<Bytes>>, Refusal> {
+        // 1. metadata
+        if let Some(document) = self.well_known.answer(parts) {
+            return Ok(Some(document));
+        }
+
+        // 2. origin, and the preflight of an allowed one
+        visit.origin = self.origins.check(parts)?.cloned();
+        if visit.origin.is_some()
+            && let Some(mut preflight) = self.cors.preflight(parts)
+        {
+            self.cors
+                .make_readable(visit.origin.clone(), preflight.headers_mut());
+            return Ok(Some(preflight));
+        }
+
+        // 3. credentials leave the head here
+        visit.credentials = self.take_credentials(&mut parts.headers)?;
+        Ok(None)
+    }
+
+    /// Step 3. A request without credentials continues only if some operation is open.
+    fn take_credentials(&self, headers: &mut HeaderMap) -> Result<Option<Credentials>, Refusal> {
         match Credentials::take(headers)? {
             None if !self.policy.opens_anything() => Err(Reason::NoToken.into()),
             credentials => Ok(credentials),
@@ -146,11 +148,7 @@ impl Pipeline {
             // 5. base rule, before a byte of the body is read
             visit.admitted = Some(self.admit(principal)?);
         }
-        let permitted = self.authorize_call(visit, parts, body).await?;
-        if permitted.expected.listens {
-            self.closing.check(parts)?;
-        }
-        Ok(permitted)
+        self.authorize_call(visit, parts, body).await
     }
 
     /// Takes step 5: the rules about clients and claims, and the scopes that every request needs.
@@ -159,8 +157,24 @@ impl Pipeline {
         self.policy.admit(principal.grant())
     }
 
-    /// Takes steps 6 and 7.
+    /// Takes steps 6 and 7. While streams are being closed, no new one begins.
     pub(crate) async fn authorize_call<B>(
+        &self,
+        visit: &mut Visit,
+        parts: &Parts,
+        body: &mut IncomingBody<B>,
+    ) -> Result<Permitted, Refusal>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+    {
+        let permitted = self.permit(visit, parts, body).await?;
+        if permitted.expected.listens {
+            self.closing.check(parts)?;
+        }
+        Ok(permitted)
+    }
+
+    async fn permit<B>(
         &self,
         visit: &mut Visit,
         parts: &Parts,

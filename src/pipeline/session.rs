@@ -9,7 +9,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::call::Head;
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::{CheckFacts, Reason, Refusal};
 use crate::resource_uri::ResourceUri;
 use crate::seal::{Owner, Purpose, Seal, SealError, SealingKey};
 use crate::token::Principal;
@@ -100,6 +100,22 @@ impl SessionIds {
             .map_err(refused)?;
         let id = HeaderValue::from_bytes(id).map_err(|_| refused(SealError::NoSeal))?;
         Ok(OpenedSession(Some(id)))
+    }
+
+    /// The facts of the check, for an explanation. The id is left out: a reader could use the session with it.
+    pub(crate) fn facts(&self, head: &Head<'_>) -> CheckFacts {
+        let got = match head.session_id() {
+            Ok(Some(_)) => "Mcp-Session-Id",
+            Ok(None) => "no Mcp-Session-Id",
+            Err(_) => "several Mcp-Session-Id lines",
+        };
+        CheckFacts::new(
+            match self.binding {
+                SessionBinding::Owner => "a session of the caller, or none",
+                SessionBinding::Off => "",
+            },
+            got,
+        )
     }
 
     /// Seals the session id in a response for this caller.

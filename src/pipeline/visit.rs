@@ -35,11 +35,6 @@ pub(super) struct Asked {
 }
 
 impl Visit {
-    /// Sets the credentials of a hypothetical request.
-    pub(crate) fn present(&mut self, credentials: Option<Credentials>) {
-        self.credentials = credentials;
-    }
-
     /// Sets the caller of a hypothetical request, without a token.
     pub(crate) fn assume_caller(&mut self, principal: Principal, admitted: Admitted) {
         self.admitted = Some(admitted);
@@ -47,6 +42,19 @@ impl Visit {
             principal,
             from_cache: false,
         });
+    }
+
+    /// Whether steps 1 to 3 are done.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.began.is_some()
+    }
+
+    pub(crate) fn origin(&self) -> Option<&HeaderValue> {
+        self.origin.as_ref()
+    }
+
+    pub(crate) fn credentials(&self) -> Option<&Credentials> {
+        self.credentials.as_ref()
     }
 
     pub(crate) fn principal(&self) -> Option<&Principal> {

@@ -270,8 +270,8 @@ impl fmt::Debug for OwnDecision {
 /// Why a decision could not be made.
 #[derive(Debug, thiserror::Error)]
 enum Failed {
-    #[error("it failed: {0}")]
-    Error(DecisionFailed),
+    #[error("it failed")]
+    Error(#[source] DecisionFailed),
     #[error("it took too long")]
     TooSlow,
     #[error("it panicked")]

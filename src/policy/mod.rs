@@ -4,14 +4,16 @@
 //! compares each `requirement` with the scopes granted. It finds rules by `names` (with `pattern`, `prefixes` and
 //! `template`), and knows by `hierarchy` which scopes include others. `open` decides what needs no token (`not_open`
 //! tells the log why not), `listing` what a filtered list may show (and `shown` what it always shows), `review` which
-//! rules and tools do not fit each other, and `decide` is the operator's own decision. `callers` checks clients and claims, before any scope (a denied client also by its
-//! `client_host`). Only this room can make a `permit`, and nothing reaches the inner service without one.
+//! rules and tools do not fit each other, and `decide` is the operator's own decision. `callers` checks clients and claims, before any scope (a
+//! denied client also by its `client_host`). `facts` tells explanations what each of these checks is about. Only this
+//! room can make a `permit`, and nothing reaches the inner service without one.
 
 mod callers;
 mod client_host;
 mod compile;
 mod decide;
 mod display;
+mod facts;
 mod hierarchy;
 mod judge;
 mod listing;
@@ -35,6 +37,7 @@ pub(crate) use client_host::NormalHost;
 pub(crate) use compile::published_scopes;
 pub use decide::{ArgumentsError, CallInfo, Decide, DecisionFailed, Verdict};
 pub(crate) use decide::{Decider, OwnDecision};
+pub(crate) use facts::ExplainedCalls;
 pub(crate) use judge::Policy;
 pub(crate) use not_open::NotOpen;
 pub(crate) use permit::{Admitted, AdmittedGrant, Permit};

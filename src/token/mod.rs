@@ -6,8 +6,8 @@
 //! rules of the issuer's `profile`. `defects` refuses what is no usable JWT.
 //!
 //! `assemble` makes the verifier from a configuration. `standing` verifies the token of a stream again. `health` reports
-//! whether an issuer's tokens can be verified. `token_hash` is a token's name in the log, and `unverified` reads a token
-//! that was not verified, for explanations.
+//! whether an issuer's tokens can be verified. `token_hash` is a token's name in the log. `facts` tells
+//! explanations what each check of a token is about, and `unverified` reads one that was not verified, for them.
 
 mod assemble;
 mod cache;
@@ -15,6 +15,7 @@ mod cache_entry;
 mod claims;
 mod credentials;
 mod defects;
+mod facts;
 mod fingerprint;
 mod health;
 mod lookup;
@@ -31,10 +32,10 @@ mod verify;
 
 pub(crate) use assemble::{IntrospectionSpec, IssuerSpec, KeysSpec, VerifierSpec, VerifierState};
 pub(crate) use credentials::Credentials;
+pub(crate) use facts::ExplainedToken;
 pub use health::IssuerHealth;
 pub(crate) use lookup::{Lookups, When};
 pub use principal::{ClaimsError, Identity, Principal};
-pub(crate) use profile::{Profile, TokenRules, TrustedIssuer};
+pub(crate) use profile::{Profile, TokenRules};
 pub use revocations::RevocationError;
-pub(crate) use unverified::Unverified;
 pub(crate) use verify::{Verified, Verifier};

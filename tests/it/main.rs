@@ -25,6 +25,7 @@ mod crude_clients;
 mod decisions;
 mod examples;
 mod explain;
+mod explain_requests;
 mod faults;
 mod features;
 mod floods;

@@ -1,4 +1,5 @@
-//! The responses to many requests, compared byte for byte with a record.
+//! The responses to many requests, compared byte for byte with a record. The explanation of each request must end as the
+//! request did.
 //!
 //! The record is `recorded.txt` beside this file. It shows in a review what a change does on the wire. If that is
 //! intended, `RECORD=1 cargo test --test it recorded` writes it anew.
@@ -8,17 +9,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 use toolgate::testing::{
     Algorithm, AuthorizationServer, Endpoint, Fault, SigningKey, TokenBuilder,
 };
 use toolgate::{
-    Introspection, Issuer, Limits, Metadata, Principal, Revocation, ScopeMap, Sessions, any_of,
-    base_only, deny, without_token,
+    Check, CheckOutcome, Introspection, Issuer, Limits, Metadata, Principal, Refusal, Revocation,
+    ScopeMap, Sessions, any_of, base_only, deny, without_token,
 };
 
-use crate::world::{RESOURCE, World, bare, call, clock, post, post_without_token};
+use crate::logs::listen;
+use crate::world::{Answer, RESOURCE, World, bare, call, clock, post, post_without_token};
 
 const RECORD: &str = include_str!("recorded.txt");
 
@@ -91,8 +93,20 @@ struct Record {
 
 impl Record {
     async fn add(&mut self, what: &str, world: &World, request: Request<Full<Bytes>>) {
+        let asked = request.clone();
+        let (log, _guard) = listen();
+        let reached_before = world.reached_count();
         let answer = world.send(request).await;
+        let logged = log.events().into_iter().rev().find_map(|event| {
+            let decision = event["fields"].get("decision")?.as_str()?.to_owned();
+            Some((
+                decision,
+                event["fields"]["reason"].as_str().map(str::to_owned),
+            ))
+        });
         self.requests += 1;
+        let is_reached = world.reached_count() > reached_before;
+        assert_explained(what, world, asked, &answer, is_reached, logged).await;
         writeln!(
             self.text,
             "# {what}\n{} {}",
@@ -141,6 +155,52 @@ impl Record {
         }
         self.text.push('\n');
     }
+}
+
+/// Holds the explanation of the same request against what the layer answered and logged.
+async fn assert_explained(
+    what: &str,
+    world: &World,
+    request: Request<Full<Bytes>>,
+    answer: &Answer,
+    is_reached: bool,
+    logged: Option<(String, Option<String>)>,
+) {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    let explanation = world
+        .gate
+        .explain_request(Request::from_parts(head, body))
+        .await;
+    let is_answered = !is_reached && answer.code.is_none();
+    let context = format!("{what}\n{explanation}");
+    assert_eq!(explanation.is_allowed(), is_reached, "{context}");
+    assert_eq!(
+        explanation.answered(),
+        is_answered.then_some(answer.status),
+        "{context}"
+    );
+    let refusal = explanation.refusal();
+    assert_eq!(refusal.map(Refusal::code), answer.code, "{context}");
+    assert_eq!(refusal.map(Refusal::kind), answer.kind, "{context}");
+    let decision = match (is_reached, answer.code) {
+        // A response that is withheld has a further event.
+        (true, None) if answer.status == 502 => Some(("withhold", Some("session_id_unusable"))),
+        (true, None) => Some(("allow", None)),
+        (_, Some(code)) => Some(("refuse", Some(code))),
+        (false, None) => None,
+    };
+    let logged = logged
+        .as_ref()
+        .map(|(decision, reason)| (decision.as_str(), reason.as_deref()));
+    assert_eq!(logged, decision, "{context}");
+    let mut outcomes = explanation.checks().iter().map(Check::outcome);
+    let is_failed = |outcome| outcome == CheckOutcome::Failed;
+    assert_eq!(outcomes.any(is_failed), refusal.is_some(), "{context}");
+    assert!(
+        outcomes.all(|outcome| outcome == CheckOutcome::NotReached),
+        "{context}"
+    );
 }
 
 /// Without what differs from run to run.

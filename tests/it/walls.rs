@@ -21,10 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "config", "explain", "layer", "pipeline", "policy", "answer", "token",
         ],
     ),
-    (
-        "explain",
-        &["pipeline", "policy", "token", "issuer", "jose", "call"],
-    ),
+    ("explain", &["pipeline", "policy", "token", "call"]),
     (
         "config",
         &[

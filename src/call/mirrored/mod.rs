@@ -130,7 +130,7 @@ pub(crate) fn mirroring(body: &[u8]) -> HeaderMap {
         return headers;
     };
     let mut write = |name: &HeaderName, text: &str| {
-        if let Ok(value) = HeaderValue::from_str(text) {
+        if let Ok(value) = HeaderValue::from_bytes(text.as_bytes()) {
             headers.insert(name, value);
         }
     };

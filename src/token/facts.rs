@@ -1,0 +1,125 @@
+//! The facts of the checks of a token, for explanations.
+
+use super::principal::Principal;
+use super::profile::{TokenRules, TrustedIssuer};
+use super::unverified::Unverified;
+use super::verify::Verifier;
+use crate::refusal::{CheckFacts, Step};
+
+/// A presented token: what it contains, whether that is verified or not.
+pub(crate) struct ExplainedToken<'a> {
+    /// The content of a JWT; `None` for an opaque token.
+    unverified: Option<Unverified>,
+    principal: Option<&'a Principal>,
+}
+
+impl<'a> ExplainedToken<'a> {
+    /// `principal` is the caller, if the token was verified.
+    pub(crate) fn new(text: &str, principal: Option<&'a Principal>) -> Self {
+        Self {
+            unverified: Unverified::read(text),
+            principal,
+        }
+    }
+
+    fn is_jwt(&self) -> bool {
+        self.unverified.is_some()
+    }
+
+    fn issuer(&self) -> Option<String> {
+        let verified = self.principal.map(|caller| caller.issuer().to_owned());
+        verified.or_else(|| self.unverified.as_ref()?.claim("iss"))
+    }
+
+    fn header(&self, name: &str) -> Option<String> {
+        self.unverified.as_ref()?.header(name)
+    }
+
+    /// A claim, of the introspection response or of the token itself.
+    fn claim(&self, name: &str) -> Option<String> {
+        let verified = self
+            .principal
+            .and_then(|caller| Unverified::claim_of(caller, name));
+        verified.or_else(|| self.unverified.as_ref()?.claim(name))
+    }
+
+    /// These members, each with its name, as far as they are there.
+    fn named<const N: usize>(names: [&str; N], value: impl Fn(&str) -> Option<String>) -> String {
+        let said = names
+            .into_iter()
+            .filter_map(|name| Some(format!("{name} {}", value(name)?)));
+        said.collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Verifier {
+    /// The facts of a check of this token; `None` if there is no such check of it.
+    pub(crate) fn facts(&self, step: Step, token: &ExplainedToken<'_>) -> Option<CheckFacts> {
+        let named = token.issuer();
+        let issuer = self
+            .issuers
+            .iter()
+            .find(|issuer| Some(&*issuer.name) == named.as_deref());
+        let rules = issuer.map(|issuer| &issuer.rules);
+        let claim = |name: &str| token.claim(name).unwrap_or_default();
+        Some(match step {
+            Step::Form => CheckFacts::new(
+                "a JWT, or an opaque token that an issuer introspects",
+                if token.is_jwt() {
+                    "a JWT"
+                } else {
+                    "an opaque token"
+                },
+            ),
+            Step::Issuer => {
+                let trusted: Vec<&str> = self.issuers.iter().map(|issuer| &*issuer.name).collect();
+                CheckFacts::new(trusted.join(" "), named.unwrap_or_default())
+            }
+            Step::Header if token.is_jwt() => CheckFacts::new(
+                rules.map(TokenRules::listed_algorithms).unwrap_or_default(),
+                ExplainedToken::named(["alg", "typ", "kid"], |name| token.header(name)),
+            ),
+            Step::Signature if token.is_jwt() => CheckFacts::new(
+                "a signature by a key of the issuer",
+                token.header("kid").unwrap_or_else(|| "no kid".to_owned()),
+            ),
+            Step::Signature => CheckFacts::new("a token that its issuer calls active", ""),
+            Step::Claims => CheckFacts::new("claims of the right types", ""),
+            Step::Audience => {
+                // All issuers have the same resource.
+                let issuer = issuer.or(self.issuers.first());
+                let accepted = issuer.map(|issuer| issuer.accepted_audiences(rules));
+                CheckFacts::new(accepted.unwrap_or_default(), claim("aud"))
+            }
+            Step::Time => {
+                let now = self.clock.now().seconds() as i64;
+                CheckFacts::new(
+                    format!("not past and not ahead at {now}"),
+                    ExplainedToken::named(["exp", "nbf", "iat"], |name| token.claim(name)),
+                )
+            }
+            Step::Usage => CheckFacts::new("an access token", claim("token_use")),
+            Step::Profile if token.is_jwt() => {
+                let profile = rules.map(|rules| format!("{:?}", rules.profile).to_lowercase());
+                CheckFacts::new(profile.unwrap_or_default(), "")
+            }
+            Step::Revocation => CheckFacts::new("no revocation at this gate", ""),
+            _ => return None,
+        })
+    }
+}
+
+impl TrustedIssuer {
+    fn accepted_audiences(&self, rules: Option<&TokenRules>) -> String {
+        let listed = rules.into_iter().flat_map(|rules| &rules.audiences);
+        let accepted = std::iter::once(self.resource.as_str()).chain(listed.map(String::as_str));
+        accepted.collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl TokenRules {
+    fn listed_algorithms(&self) -> String {
+        let names = self.algorithms.iter().map(|algorithm| algorithm.name());
+        names.collect::<Vec<_>>().join(" ")
+    }
+}
