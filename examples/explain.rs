@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! cargo run --example explain -- config.toml --token-file token.txt --call delete_file
+//! cargo run --example explain -- config.toml --request request.txt
 //! ```
 //!
 //! It takes the same file as `serve` and sends requests to the same authorization servers, but serves nothing. Without
-//! `--token-file` the request has no token. Instead of a tool, `--body FILE` gives the whole JSON-RPC message. The exit
-//! code is 0 if the request would be admitted, 1 if not, and 2 if the arguments are not understood.
+//! `--token-file` the request has no token. Instead of a tool, `--body FILE` gives the whole JSON-RPC message. Instead of
+//! a tool and a token, `--request FILE` gives a whole HTTP request with its headers, as a proxy shows it. The exit code is
+//! 0 if the request would be admitted, 1 if not, and 2 if the arguments or the files are not understood.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -18,10 +20,12 @@ use std::process::ExitCode;
 use std::{env, fs};
 
 use serde_json::json;
-use toolgate::Caller;
+use toolgate::{Caller, Explanation};
 
 #[path = "shared/config.rs"]
 mod config;
+#[path = "shared/raw_request.rs"]
+mod raw_request;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -51,11 +55,20 @@ async fn run() -> Result<bool, Box<dyn Error>> {
         })
         .to_string(),
         Asked::Body(file) => read(&file)?,
+        Asked::Request(file) => {
+            let request = raw_request::read(read(&file)?.as_bytes());
+            let request = request.map_err(|why| format!("{file}: {why}"))?;
+            return Ok(shown(&gate.explain_request(request).await));
+        }
     };
 
-    let explanation = gate.explain(caller, body).await;
+    Ok(shown(&gate.explain(caller, body).await))
+}
+
+/// Prints the explanation, and returns whether the request would be admitted.
+fn shown(explanation: &Explanation) -> bool {
     println!("{explanation}");
-    Ok(explanation.is_allowed())
+    explanation.is_allowed()
 }
 
 fn read(file: &str) -> Result<String, String> {
@@ -71,6 +84,7 @@ struct Options {
 enum Asked {
     Tool(String),
     Body(String),
+    Request(String),
 }
 
 impl Options {
@@ -82,10 +96,15 @@ impl Options {
                 "--token-file" => token_file = Some(value()?),
                 "--call" => asked = Some(Asked::Tool(value()?)),
                 "--body" => asked = Some(Asked::Body(value()?)),
+                "--request" => asked = Some(Asked::Request(value()?)),
                 flag if flag.starts_with('-') => return Err(USAGE),
                 _ if config.is_none() => config = Some(argument),
                 _ => return Err(USAGE),
             }
+        }
+        // The request has a token of its own, or none.
+        if token_file.is_some() && matches!(asked, Some(Asked::Request(_))) {
+            return Err(USAGE);
         }
         Ok(Self {
             config: config.ok_or(USAGE)?,
@@ -95,4 +114,4 @@ impl Options {
     }
 }
 
-const USAGE: &str = "usage: explain CONFIG.toml [--token-file FILE] (--call TOOL | --body FILE)";
+const USAGE: &str = "usage: explain CONFIG.toml [--token-file FILE] (--call TOOL | --body FILE)\n       explain CONFIG.toml --request FILE";

@@ -580,6 +580,96 @@ async fn the_explanation_of_a_request_is_printed_check_by_check() {
     }
 }
 
+#[tokio::test]
+async fn a_whole_request_is_read_from_a_file_as_a_proxy_shows_it() {
+    let authorization_server = AuthorizationServer::start().await;
+    let issuer = format!("issuer = {:?}", authorization_server.issuer());
+    let config = File::new("explained-config", &config(RESOURCE, &issuer));
+    let token = authorization_server
+        .token()
+        .audience(RESOURCE)
+        .scope("mcp:use")
+        .mint();
+    let explain = async |text: &str| {
+        let request = File::new("explained-request", text);
+        let mut command = example("explain");
+        command.args([config.path(), "--request", request.path()]);
+        let output = command.output().await.unwrap();
+        let told = [output.stdout, output.stderr].concat();
+        let told = String::from_utf8(told).unwrap();
+        assert!(!told.contains(&token), "{told}");
+        (output.status.code(), told)
+    };
+    let body = call("tools/call", json!({ "name": "delete_file" }));
+    let head =
+        format!("Host: localhost\nAuthorization: Bearer {token}\nContent-Type: application/json\n");
+    let length = format!("Content-Length: {}\n", body.len());
+    let post = "POST /mcp HTTP/1.1\n";
+    let whole = format!("{post}{head}{length}\n{body}\n");
+    for text in [
+        whole.clone(),
+        whole.replace('\n', "\r\n"),
+        format!("{post}{head}\n{body}\n\n"),
+        format!("POST http://127.0.0.1/mcp HTTP/2\n{head}\n{body}"),
+    ] {
+        let (code, told) = explain(&text).await;
+        assert_eq!(code, Some(1), "{told}");
+        assert!(told.ends_with("\nrefused: insufficient_scope\n"), "{told}");
+        assert!(told.contains("ok    metadata      got /mcp\n"), "{told}");
+    }
+    let get = format!("GET /mcp HTTP/1.1\n{head}\n");
+    let (code, told) = explain(&get).await;
+    assert_eq!(code, Some(0), "{told}");
+    let (code, told) = explain(&get.replace("Host", "Origin: https://evil.example\nHost")).await;
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.ends_with("\nrefused: origin_not_allowed\n"), "{told}");
+    for (wrong, why) in [
+        (String::new(), "there is no empty line"),
+        (format!("{post}{head}"), "there is no empty line"),
+        (whole.replacen("HTTP/1.1", "HTTP/9", 1), "the first line"),
+        (whole.replacen("/mcp", "/m cp", 1), "the first line"),
+        (whole.replacen("POST", "PO(ST", 1), "the method"),
+        (whole.replacen("Host:", "Host", 1), "a header has no colon"),
+        (whole.replacen("Host:", "Host :", 1), "a header: "),
+        (whole.replacen("Host:", " Host:", 1), "a header: "),
+        (whole.replacen(": localhost", ": local\0host", 1), "host: "),
+        (
+            whole.replacen(&length, &format!("{length}{length}"), 1),
+            "the Content-Length",
+        ),
+        (
+            whole.replacen(&length, "Content-Length: x\n", 1),
+            "the Content-Length",
+        ),
+        (
+            whole.replacen(&length, "Content-Length: 9\n", 1),
+            "the body is not",
+        ),
+        (
+            whole.replacen(&length, "Content-Length: 9999\n", 1),
+            "the body is not",
+        ),
+        (
+            whole.replacen(&length, "Transfer-Encoding: chunked\n", 1),
+            "write the body without a transfer encoding",
+        ),
+    ] {
+        let (code, told) = explain(&wrong).await;
+        assert_eq!(code, Some(2), "{wrong}\n{told}");
+        assert!(told.contains(why), "{why} is not in {told}");
+    }
+    let mut command = example("explain");
+    let arguments = [
+        config.path(),
+        "--token-file",
+        config.path(),
+        "--request",
+        config.path(),
+    ];
+    let output = command.args(arguments).output().await.unwrap();
+    assert_eq!(output.status.code(), Some(2));
+}
+
 /// An example that runs. It ends with the test, one way or the other.
 pub struct Example {
     process: Child,
