@@ -210,7 +210,8 @@ impl Toolgate {
     }
 
     /// Holds the rules of the scope map against the names of the tools that the server has. A rule with a typo in it
-    /// applies to no tool, and no start-up event reports it: call this in a test.
+    /// applies to no tool, and no start-up event reports it, only one [at the first list of
+    /// tools](crate::docs::scopes#rules-and-tools-that-do-not-fit). So call this in a test.
     ///
     /// ```
     /// # use toolgate::{ScopeMap, Toolgate};

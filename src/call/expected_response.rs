@@ -3,8 +3,10 @@
 use http::Method;
 use http::request::Parts;
 
+use serde_json::Value;
+
 use super::calls::Calls;
-use crate::mcp;
+use crate::mcp::{self, List};
 
 /// The response that a request expects. It does not tell which messages will be in it: servers route answers by ids
 /// that callers choose.
@@ -16,6 +18,8 @@ pub(crate) struct ExpectedResponse {
     pub(crate) calls: bool,
     /// The id of a single request, as JSON text, for an error in place of its answer.
     pub(crate) id: Option<String>,
+    /// Whether a list of tools in it is to be compared with the rules.
+    pub(crate) shows_tools: bool,
 }
 
 impl ExpectedResponse {
@@ -37,6 +41,7 @@ impl ExpectedResponse {
             listens: parts.method == Method::GET,
             calls: false,
             id: None,
+            shows_tools: false,
         }
     }
 }
@@ -52,6 +57,21 @@ impl Calls<'_> {
             } else {
                 None
             },
+            shows_tools: false,
         }
+    }
+
+    /// Whether the calls request the list of tools from its first page on.
+    pub(crate) fn list_tools(&self, body: &[u8]) -> bool {
+        let has_cursor = |message: &Value| {
+            let cursor = message.pointer("/params/cursor");
+            cursor.is_some_and(|cursor| !cursor.is_null())
+        };
+        let is_later_page = || match serde_json::from_slice(body) {
+            Ok(Value::Array(messages)) => messages.iter().any(has_cursor),
+            Ok(message) => has_cursor(&message),
+            Err(_) => true,
+        };
+        self.iter().any(|call| call.method == List::Tools.method()) && !is_later_page()
     }
 }

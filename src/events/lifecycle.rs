@@ -75,6 +75,36 @@ impl Weakened<'_> {
     }
 }
 
+/// The first list of tools of a configuration does not fit its rules. Names were [joined](super::listed) before.
+pub(crate) struct ToolsReviewed<'e> {
+    pub(crate) resource: &'e str,
+    /// The treatment of tools without a rule.
+    pub(crate) unlisted: &'static str,
+    pub(crate) unused_rules: Option<String>,
+    pub(crate) tools_without_rule: Option<String>,
+}
+
+impl ToolsReviewed<'_> {
+    pub(crate) fn write(&self) {
+        tracing::warn!(
+            target: "toolgate",
+            resource = self.resource,
+            unlisted = self.unlisted,
+            unused_rules = self.unused_rules,
+            tools_without_rule = self.tools_without_rule,
+            "the rules for tools and the tools of the server do not fit each other",
+        );
+    }
+}
+
+/// Records that the first list of tools is too long to be compared with the rules.
+pub(crate) fn tools_not_reviewed() {
+    tracing::debug!(
+        target: "toolgate",
+        "the rules for tools are not compared with the tools of the server: their list is too long",
+    );
+}
+
 /// Tokens were revoked by [`Toolgate::revoke`](crate::Toolgate::revoke).
 pub(crate) struct TokensRevoked<'e> {
     pub(crate) revocation: &'e Revocation,

@@ -12,6 +12,9 @@ const MAX_CAUSES_BYTES: usize = 512;
 /// The length at which each of these texts is truncated in an explanation, which is no line of the log.
 const MAX_SHOWN_CAUSE_BYTES: usize = 2048;
 
+/// The most names of a configuration or of the inner service that one event lists.
+const MAX_LISTED_NAMES: usize = 20;
+
 /// Collects the names in a call, up to the length that the log shows.
 #[derive(Debug, Default)]
 pub(crate) struct Names(String);
@@ -36,6 +39,22 @@ impl Names {
 pub(crate) fn clean(text: &str) -> String {
     // `escape_debug` would escape an apostrophe, but it ends no field in a line of the log.
     escaped(text, &['\''], MAX_LOGGED_BYTES)
+}
+
+/// Joins names, each escaped and truncated, and counts those that are too many; `None` if there are none.
+pub(crate) fn listed<'n>(names: impl Iterator<Item = &'n String>) -> Option<String> {
+    let mut names = names.fuse();
+    let shown: Vec<String> = names
+        .by_ref()
+        .take(MAX_LISTED_NAMES)
+        .map(|name| clean(name))
+        .collect();
+    let joined = shown.join(", ");
+    match names.count() {
+        _ if shown.is_empty() => None,
+        0 => Some(joined),
+        more => Some(format!("{joined} and {more} more")),
+    }
 }
 
 /// Joins the texts of causes, escaped and truncated.

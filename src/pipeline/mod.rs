@@ -4,11 +4,13 @@
 //! `response` is the way back. `stream_watch` ends a stream once a new request of its caller would be refused, and
 //! `closing` ends all of them before a shutdown. `origin`, `cors` and `session` are steps about HTTP rather than tokens
 //! or scopes. `incoming` is the body of the request, `prepared` holds answers that do not change, `record` makes
-//! events of a visit, and `announce` those of a gate that was built.
+//! events of a visit, `announce` those of a gate that was built, and `tools_review` compares its rules with the first list
+//! of tools (`first_list`).
 
 mod announce;
 mod closing;
 mod cors;
+mod first_list;
 mod incoming;
 mod origin;
 mod prepared;
@@ -18,6 +20,7 @@ mod response;
 mod rooms;
 mod session;
 mod stream_watch;
+mod tools_review;
 mod visit;
 
 pub(crate) use cors::Cors;

@@ -212,7 +212,8 @@ impl Pipeline {
 
         // 7. call rule, and the operator's own decision on what the rules allow
         let (mut permit, session) = self.apply_call_rule(visit, &calls, session)?;
-        let expected = calls.expected_response(self.policy.filters_lists());
+        let mut expected = calls.expected_response(self.policy.filters_lists());
+        expected.shows_tools = self.first_list.is_awaited() && calls.list_tools(bytes);
         if let Some(own) = &self.decision {
             permit = Box::pin(self.ask_custom_decision(own, permit, visit, calls, bytes)).await?;
         }

@@ -16,13 +16,20 @@ use super::stream_watch::until_refused;
 use super::visit::Visit;
 use crate::call::ExpectedResponse;
 use crate::current::Current;
-use crate::stream::{self, ListFilter, ResponseBody};
+use crate::stream::{self, ListFilter, ResponseBody, ToolsObserver};
 use crate::token::{Credentials, Principal};
 
 /// The treatment of the response, as far as the request decides it.
 pub(super) struct ResponsePlan {
-    filter: Option<Box<ListFilter>>,
+    body: BodyPlan,
     listens: bool,
+}
+
+/// The treatment of the body.
+enum BodyPlan {
+    PassOn,
+    Observe(Box<ToolsObserver>),
+    Filter(Box<ListFilter>),
 }
 
 /// A response that is ready, or one whose lists must be filtered first. Most are ready, and need no box.
@@ -36,19 +43,28 @@ impl ResponsePlan {
         pipeline: &Pipeline,
         current: &Arc<Current<Pipeline>>,
         parts: &mut Parts,
-        ExpectedResponse { listens, calls, id }: ExpectedResponse,
+        ExpectedResponse {
+            listens,
+            calls,
+            id,
+            shows_tools,
+        }: ExpectedResponse,
         visit: &Visit,
     ) -> Self {
-        let filter = pipeline.policy.filters_lists().then(|| {
+        let observer = shows_tools.then(|| pipeline.tools_observer(current));
+        let body = if pipeline.policy.filters_lists() {
             // A compressed response could not be filtered.
             parts.headers.remove(ACCEPT_ENCODING);
             let (current, principal) = (current.clone(), visit.principal().cloned());
-            Box::new(ListFilter::new(id, calls, move |list, name| {
+            let filter = ListFilter::new(id, calls, move |list, name| {
                 let granted = principal.as_ref().map(Principal::scopes);
                 current.look().policy.may_be_listed(granted, list, name)
-            }))
-        });
-        Self { filter, listens }
+            });
+            BodyPlan::Filter(Box::new(filter.observed(observer)))
+        } else {
+            observer.map_or(BodyPlan::PassOn, BodyPlan::Observe)
+        };
+        Self { body, listens }
     }
 
     /// Binds the session to its owner, filters lists if that is configured, watches over streams, and lets browsers
@@ -78,29 +94,29 @@ impl ResponsePlan {
             pipeline.cors.make_readable(origin, answer.headers_mut());
             return Planned::Ready(answer);
         }
-        let Self { filter, listens } = self;
+        let Self { body, listens } = self;
         let watched = Watched {
             current,
             credentials,
             caller,
             listens,
-            is_filtered: filter.is_some(),
+            is_filtered: matches!(body, BodyPlan::Filter(_)),
         };
-        match filter {
-            None => {
-                let mut answer = watched.end(answer.map(ResponseBody::theirs));
-                pipeline.cors.make_readable(origin, answer.headers_mut());
-                Planned::Ready(answer)
-            }
-            Some(filter) => {
+        let answer = match body {
+            BodyPlan::PassOn => answer.map(ResponseBody::theirs),
+            BodyPlan::Observe(observer) => observer.observe(answer),
+            BodyPlan::Filter(filter) => {
                 let pipeline = pipeline.clone();
-                Planned::Pending(Box::pin(async move {
+                return Planned::Pending(Box::pin(async move {
                     let mut answer = watched.end(filter.apply(answer).await);
                     pipeline.cors.make_readable(origin, answer.headers_mut());
                     answer
-                }))
+                }));
             }
-        }
+        };
+        let mut answer = watched.end(answer);
+        pipeline.cors.make_readable(origin, answer.headers_mut());
+        Planned::Ready(answer)
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::closing::Closing;
 use super::cors::Cors;
+use super::first_list::FirstList;
 use super::origin::Origins;
 use super::prepared::PreparedAnswers;
 use super::session::{SessionIds, SessionsSpec};
@@ -30,6 +31,7 @@ pub(crate) struct Pipeline {
     pub(crate) bodies: Bodies,
     pub(crate) sessions: SessionIds,
     pub(crate) policy: Policy,
+    pub(super) first_list: Arc<FirstList>,
     pub(crate) decision: Option<OwnDecision>,
     pub(crate) streams: StreamPolicy,
     pub(crate) closing: Arc<Closing>,
@@ -90,6 +92,7 @@ impl Pipeline {
             callers: spec.callers,
             bodies: Bodies::new(spec.bodies, state.arriving.clone()),
             sessions,
+            first_list: Arc::new(FirstList::new(&spec.policy)),
             policy: spec.policy,
             decision: state.decider.clone().map(|decider| OwnDecision {
                 decider,

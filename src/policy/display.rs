@@ -7,14 +7,19 @@ use super::names::NamedRules;
 use super::requirement::Requirement;
 use super::scope_map::{ChallengeScopes, Unlisted};
 
+impl Policy {
+    /// The treatment of names without a rule, as it is written in a file.
+    pub(crate) fn unlisted(&self) -> &'static str {
+        match self.unlisted {
+            Unlisted::Deny => "deny",
+            Unlisted::Allow => "allow",
+        }
+    }
+}
+
 impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unlisted = if self.unlisted == Unlisted::Deny {
-            "deny"
-        } else {
-            "allow"
-        };
-        write!(f, "unlisted = {unlisted}")?;
+        write!(f, "unlisted = {}", self.unlisted())?;
         for requirement in &self.base {
             write!(f, "; every request = {requirement}")?;
         }

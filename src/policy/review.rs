@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::judge::Policy;
+use super::scope_map::Unlisted;
 
 /// The rules and the tools that do not fit each other. Made by [`Toolgate::review`](crate::Toolgate::review).
 ///
@@ -34,6 +35,11 @@ impl Review {
 }
 
 impl Policy {
+    /// Whether a tool without a rule, or a rule without a tool, says anything: not if all tools are allowed alike.
+    pub(crate) fn concerns_tools(&self) -> bool {
+        self.unlisted == Unlisted::Deny || !self.tools.is_empty()
+    }
+
     pub(crate) fn review<S: AsRef<str>>(&self, tools: impl IntoIterator<Item = S>) -> Review {
         let (mut used, mut without_rule) = (BTreeSet::new(), BTreeSet::new());
         for tool in tools {

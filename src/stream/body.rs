@@ -11,7 +11,7 @@ use http_body_util::Full;
 use pin_project_lite::pin_project;
 
 use super::ending::Ending;
-use super::listing::{FilteredEvents, LongAnswer};
+use super::listing::{FilteredEvents, LongAnswer, ObservedBody};
 
 pin_project! {
     /// The body of a response: the one that the inner service sent, or an answer of the gate itself.
@@ -32,6 +32,7 @@ pin_project! {
         // It is boxed, so that the other variants need no room for it.
         Filtered { body: Pin<Box<FilteredEvents<R>>> },
         Long { body: Pin<Box<LongAnswer<R>>> },
+        Observed { body: Pin<Box<ObservedBody<R>>> },
         Ending { body: Pin<Box<Ending<ResponseBody<R>>>> },
     }
 }
@@ -67,6 +68,14 @@ impl<R> ResponseBody<R> {
         }
     }
 
+    pub(super) fn observed(body: ObservedBody<R>) -> Self {
+        Self {
+            source: BodySource::Observed {
+                body: Box::pin(body),
+            },
+        }
+    }
+
     pub(super) fn ending(body: Ending<Self>) -> Self {
         Self {
             source: BodySource::Ending {
@@ -91,6 +100,7 @@ impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
             BodySourceProjection::Theirs { body } => body.poll_frame(cx),
             BodySourceProjection::Filtered { body } => body.as_mut().poll_frame(cx),
             BodySourceProjection::Long { body } => body.as_mut().poll_frame(cx),
+            BodySourceProjection::Observed { body } => body.as_mut().poll_frame(cx),
             BodySourceProjection::Ending { body } => body.as_mut().poll_frame(cx),
         }
     }
@@ -101,6 +111,7 @@ impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
             BodySource::Theirs { body } => body.is_end_stream(),
             BodySource::Filtered { body } => body.has_ended(),
             BodySource::Long { body } => body.has_ended(),
+            BodySource::Observed { body } => body.is_end_stream(),
             BodySource::Ending { body } => body.is_end_stream(),
         }
     }
@@ -109,6 +120,7 @@ impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
         match &self.source {
             BodySource::Ours { body } => body.size_hint(),
             BodySource::Theirs { body } => body.size_hint(),
+            BodySource::Observed { body } => body.size_hint(),
             BodySource::Filtered { .. } | BodySource::Long { .. } | BodySource::Ending { .. } => {
                 SizeHint::default()
             }

@@ -13,6 +13,6 @@ mod streams;
 
 pub(crate) use bad_gateway::without_session;
 pub use body::ResponseBody;
-pub(crate) use listing::ListFilter;
+pub(crate) use listing::{ListFilter, SeenTools, ToolsObserver};
 pub use streams::Streams;
 pub(crate) use streams::{StreamPolicy, end, is_stream, with_grace};

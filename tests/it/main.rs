@@ -28,6 +28,7 @@ mod explain;
 mod explain_requests;
 mod faults;
 mod features;
+mod first_list;
 mod floods;
 mod gated;
 mod header_names;

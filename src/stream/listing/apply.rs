@@ -1,4 +1,4 @@
-//! Applies the filter to a whole response, by its format: held, or as a stream.
+//! Applies the filter, or the observer of tools, to a whole response, by its format: held, or as a stream.
 
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
@@ -9,12 +9,26 @@ use super::collected::Collected;
 use super::error::{FilterError, Withheld};
 use super::filter::ListFilter;
 use super::filtered_events::FilteredEvents;
+use super::first_tools::ToolsObserver;
 use super::head::{self, AnswerFormat};
 use super::long::LongAnswer;
 use super::message::Lists;
+use super::observed_body::ObservedBody;
 use super::scan::Scan;
 use crate::stream::bad_gateway;
 use crate::stream::body::ResponseBody;
+
+impl ToolsObserver {
+    /// Passes a response on, and looks for a list of tools in it if it is JSON or a stream of events.
+    pub(crate) fn observe<R>(self: Box<Self>, answer: Response<R>) -> Response<ResponseBody<R>> {
+        let is_stream = match head::form(answer.headers()) {
+            Ok(AnswerFormat::Json) if answer.status().is_success() => false,
+            Ok(AnswerFormat::Events) if answer.status().is_success() => true,
+            Ok(_) | Err(_) => return answer.map(ResponseBody::theirs),
+        };
+        answer.map(|body| ResponseBody::observed(ObservedBody::new(body, self, is_stream)))
+    }
+}
 
 impl ListFilter {
     /// Filters the lists in a response. An error status is passed on, since there is no list in it.

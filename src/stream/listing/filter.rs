@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::error::{Withheld, log_withheld};
+use super::first_tools::ToolsObserver;
 use crate::mcp::List;
 use crate::stream::bad_gateway;
 
@@ -16,6 +17,8 @@ pub(crate) struct ListFilter {
     /// Whether the request makes calls, rather than being a `GET` or the like.
     calls: bool,
     shown: Box<IsShown>,
+    /// Sees each text before it is filtered.
+    observer: Option<Box<ToolsObserver>>,
 }
 
 /// Decides whether a list may show an element with this name.
@@ -31,6 +34,19 @@ impl ListFilter {
             id,
             calls,
             shown: Box::new(shown),
+            observer: None,
+        }
+    }
+
+    /// Has the observer look at each text before it is filtered.
+    pub(crate) fn observed(mut self, observer: Option<Box<ToolsObserver>>) -> Self {
+        self.observer = observer;
+        self
+    }
+
+    pub(super) fn observe(&self, text: &str) {
+        if let Some(observer) = &self.observer {
+            observer.look(text.as_bytes());
         }
     }
 

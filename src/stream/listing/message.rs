@@ -23,6 +23,7 @@ impl ListFilter {
         if !text.contains('{') {
             return Ok(Lists::Absent);
         }
+        self.observe(text);
         let mut found = FoundLists {
             any: false,
             edits: Vec::new(),

@@ -8,6 +8,9 @@
 //! server-sent events, and `filtered_events` is its body. No text is parsed and written anew: elements that may be
 //! shown keep their bytes. A text that cannot be filtered with certainty (`error`) is withheld. One that is too long to
 //! be held is passed on as it comes, and ends early if a list begins in it (`scan`, `long`).
+//!
+//! `first_tools` looks for a list of tools, whether lists are filtered or not. If they are not, `observed_body` has it
+//! look at a body that is passed on.
 
 mod apply;
 mod collected;
@@ -15,14 +18,18 @@ mod error;
 mod events;
 mod filter;
 mod filtered_events;
+mod first_tools;
 mod head;
 mod json;
 mod long;
 mod message;
+mod observed_body;
 mod scan;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use filter::ListFilter;
 pub(super) use filtered_events::FilteredEvents;
+pub(crate) use first_tools::{SeenTools, ToolsObserver};
 pub(super) use long::LongAnswer;
+pub(super) use observed_body::ObservedBody;
