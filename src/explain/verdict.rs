@@ -73,7 +73,8 @@ impl Pipeline {
     ) -> Result<Option<StatusCode>, Refusal> {
         visit.assume_caller(principal.clone(), self.admit(principal)?);
         let mut body = IncomingBody::Unread(call::whole(body.clone()));
-        self.authorize_call(visit, parts, &mut body).await?;
+        let permitted = self.authorize_call(visit, parts, &mut body).await?;
+        self.check_closing(&permitted, parts)?;
         Ok(None)
     }
 }

@@ -148,7 +148,21 @@ impl Pipeline {
             // 5. base rule, before a byte of the body is read
             visit.admitted = Some(self.admit(principal)?);
         }
-        self.authorize_call(visit, parts, body).await
+        let permitted = self.authorize_call(visit, parts, body).await?;
+        self.check_closing(&permitted, parts)?;
+        Ok(permitted)
+    }
+
+    /// Refuses a new stream while streams are being closed.
+    pub(crate) fn check_closing(
+        &self,
+        permitted: &Permitted,
+        parts: &Parts,
+    ) -> Result<(), Refusal> {
+        if permitted.expected.listens {
+            self.closing.check(parts)?;
+        }
+        Ok(())
     }
 
     /// Takes step 5: the rules about clients and claims, and the scopes that every request needs.
@@ -157,24 +171,8 @@ impl Pipeline {
         self.policy.admit(principal.grant())
     }
 
-    /// Takes steps 6 and 7. While streams are being closed, no new one begins.
+    /// Takes steps 6 and 7.
     pub(crate) async fn authorize_call<B>(
-        &self,
-        visit: &mut Visit,
-        parts: &Parts,
-        body: &mut IncomingBody<B>,
-    ) -> Result<Permitted, Refusal>
-    where
-        B: Body<Data = Bytes> + Send + 'static,
-    {
-        let permitted = self.permit(visit, parts, body).await?;
-        if permitted.expected.listens {
-            self.closing.check(parts)?;
-        }
-        Ok(permitted)
-    }
-
-    async fn permit<B>(
         &self,
         visit: &mut Visit,
         parts: &Parts,
