@@ -1,14 +1,33 @@
-//! Noun: the key or certificate that a token is bound to (RFC 7800 `cnf`).
+//! Noun: what a token is bound to (RFC 7800 `cnf`).
 
-/// The kind of key or certificate that a request must prove to hold before it may use a token.
+/// The keys and certificates that a request must prove to hold before it may use a token. Each is named by a SHA-256.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Binding {
     /// A bearer token: it is bound to nothing.
     None,
-    /// A DPoP key (RFC 9449 §6): `jkt`.
-    DpopKey,
-    /// A client certificate (RFC 8705 §3.1): `x5t#S256`.
-    Certificate,
-    /// A `cnf` that cannot be read, or that names a kind of key unknown to this crate.
+    /// A DPoP key (RFC 9449 §6.1): the `jkt`, which is the thumbprint of its JWK.
+    DpopKey([u8; 32]),
+    /// A client certificate (RFC 8705 §3.1): the `x5t#S256`.
+    Certificate([u8; 32]),
+    /// Both: each must be proved.
+    Both {
+        dpop_key: [u8; 32],
+        certificate: [u8; 32],
+    },
+    /// A `cnf` that cannot be read, or that names something that this crate cannot check.
     Unknown,
+}
+
+impl Binding {
+    pub(crate) fn dpop_key(&self) -> Option<&[u8; 32]> {
+        match self {
+            Self::DpopKey(dpop_key) | Self::Both { dpop_key, .. } => Some(dpop_key),
+            Self::None | Self::Certificate(_) | Self::Unknown => None,
+        }
+    }
+
+    /// Whether the token is bound to a client certificate.
+    pub(crate) fn has_certificate(&self) -> bool {
+        matches!(self, Self::Certificate(_) | Self::Both { .. })
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::answer::Metadata;
 use crate::clock::Clock;
-use crate::config::{self, CodeOnly, Config, Issuer, Limits, Sessions};
+use crate::config::{self, CodeOnly, Config, Holder, Issuer, Limits, Sessions};
 use crate::config_error::ConfigError;
 use crate::gate::Toolgate;
 use crate::issuer::HttpClientBuilder;
@@ -82,6 +82,19 @@ impl Builder {
     /// restart.
     pub fn sessions(mut self, sessions: Sessions) -> Self {
         self.config.sessions = sessions;
+        self
+    }
+
+    /// Sets how callers prove that a token that is bound to a key is theirs to use. By default, DPoP proofs are accepted.
+    pub fn holder(mut self, holder: Holder) -> Self {
+        self.config.holder = holder;
+        self
+    }
+
+    /// Sets the path at which this server sees the resource, if a proxy in front changes the path: `/mcp`, say, for the
+    /// resource `https://api.example.com/team/mcp`. The URL in a DPoP proof is then compared with the one that clients know.
+    pub fn seen_at(mut self, path: impl Into<String>) -> Self {
+        self.config.seen_at = Some(path.into());
         self
     }
 

@@ -98,6 +98,12 @@ impl ResourceUri {
         ]
     }
 
+    /// Scheme, host and port; and the path, which may be empty.
+    pub(crate) fn origin_and_path(&self) -> (&str, &str) {
+        let path = self.text.get(self.origin_end..self.path_end);
+        (self.origin(), path.unwrap_or_default())
+    }
+
     fn origin(&self) -> &str {
         self.text.get(..self.origin_end).unwrap_or_default()
     }

@@ -4,15 +4,19 @@ use std::fmt;
 use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::hmac::{Context, HMAC_SHA256, Key};
+use aws_lc_rs::hmac::{Context, HMAC_SHA256, Key, Tag};
 use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use crate::digest::sha256;
 use crate::resource_uri::ResourceUri;
 
 /// The length of a seal: a dot, and an HMAC-SHA-256 in base64url.
 const SEAL_BYTES: usize = 44;
+
+/// The length of a MAC: HMAC-SHA-256.
+pub(crate) const MAC_BYTES: usize = 32;
 
 /// The shortest key allowed: a key should be as long as the MAC (RFC 2104 §3).
 const MIN_KEY_BYTES: usize = 32;
@@ -53,6 +57,18 @@ pub(crate) enum OwnerKind {
     Machine,
     /// The owner is known by the token alone: it names neither a subject nor a client.
     Token,
+}
+
+impl OwnerKind {
+    /// The text is part of every seal in use, so it stays.
+    fn text(self) -> &'static str {
+        match self {
+            Self::None => "nobody",
+            Self::User => "user",
+            Self::Machine => "machine",
+            Self::Token => "token",
+        }
+    }
 }
 
 impl Seal {
@@ -99,6 +115,18 @@ impl Seal {
         }
     }
 
+    /// Makes the MAC of a nonce. It is not tied to the resource, so that gates with one key accept each other's.
+    pub(crate) fn mac_of_nonce(&self, nonce: &[u8]) -> [u8; MAC_BYTES] {
+        mac_of_nonce(&self.key, nonce)
+    }
+
+    /// Whether this key, or a former one, made the MAC of a nonce.
+    pub(crate) fn made_mac_of_nonce(&self, nonce: &[u8], mac: &[u8]) -> bool {
+        let fits =
+            |key: &Arc<SealingKey>| verify_slices_are_equal(&mac_of_nonce(key, nonce), mac).is_ok();
+        std::iter::once(&self.key).chain(&self.older).any(fits)
+    }
+
     fn seal_with(
         &self,
         key: &SealingKey,
@@ -110,26 +138,31 @@ impl Seal {
             Purpose::Session => ("session", ""),
             Purpose::Inner(purpose) => ("inner", purpose),
         };
-        let kind = match owner.kind {
-            // The text is part of every seal in use, so it stays.
-            OwnerKind::None => "nobody",
-            OwnerKind::User => "user",
-            OwnerKind::Machine => "machine",
-            OwnerKind::Token => "token",
-        };
+        let kind = owner.kind.text();
         let texts =
             [domain, purpose, self.resource.as_str(), owner.issuer, kind].map(str::as_bytes);
-        let mut mac = Context::with_key(&key.0);
-        // The length of each part comes before it, so that two different lists of parts never make the same bytes.
-        for part in texts.into_iter().chain([owner.name, text]) {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part);
-        }
+        let mac = mac_of(key, texts.into_iter().chain([owner.name, text]));
         let mut seal = String::with_capacity(SEAL_BYTES);
         seal.push('.');
-        URL_SAFE_NO_PAD.encode_string(mac.sign(), &mut seal);
+        URL_SAFE_NO_PAD.encode_string(mac, &mut seal);
         seal
     }
+}
+
+fn mac_of_nonce(key: &SealingKey, nonce: &[u8]) -> [u8; MAC_BYTES] {
+    let mut mac = [0; MAC_BYTES];
+    mac.copy_from_slice(mac_of(key, [&b"nonce"[..], nonce].into_iter()).as_ref());
+    mac
+}
+
+fn mac_of<'p>(key: &SealingKey, parts: impl Iterator<Item = &'p [u8]>) -> Tag {
+    let mut mac = Context::with_key(&key.0);
+    // The length of each part comes before it, so that two different lists of parts never make the same bytes.
+    for part in parts {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part);
+    }
+    mac.sign()
 }
 
 /// The reason why a text was not opened. For the log alone.
@@ -164,6 +197,13 @@ impl Owner<'_> {
         issuer: "",
         name: b"",
     };
+
+    /// A hash that no two owners share.
+    pub(crate) fn hash(&self) -> [u8; 32] {
+        let issuer = self.issuer.as_bytes();
+        let length = (issuer.len() as u64).to_be_bytes();
+        sha256(&[self.kind.text().as_bytes(), &length, issuer, self.name].concat())
+    }
 }
 
 impl fmt::Debug for Seal {

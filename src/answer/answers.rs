@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::json;
 
 use super::challenge::{Challenge, requested, requested_for_operation};
 use super::wire::{Challenged, Row, json_rpc_code, row};
 use crate::refusal::Refusal;
+use crate::scheme::{Scheme, Schemes};
 use crate::scope::Scopes;
+
+static NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 /// Makes the response to each refusal.
 #[derive(Debug)]
@@ -20,6 +23,7 @@ pub(crate) struct Answers {
     initial: Scopes,
     /// The prefix of the first issuer, for challenges to callers that are not known yet.
     request_prefix: Arc<str>,
+    schemes: Schemes,
 }
 
 impl Answers {
@@ -27,11 +31,13 @@ impl Answers {
         resource_metadata: String,
         initial: Scopes,
         request_prefix: Arc<str>,
+        schemes: Schemes,
     ) -> Self {
         Self {
             resource_metadata,
             initial,
             request_prefix,
+            schemes,
         }
     }
 
@@ -43,11 +49,16 @@ impl Answers {
         &self.initial
     }
 
-    /// Makes the response to a refusal. `request_prefix` is that of the caller's issuer, if the caller is known.
-    pub(crate) fn refuse(&self, refusal: Refusal, request_prefix: Option<&str>) -> Response<Bytes> {
+    /// Makes the response to a refusal. `scheme` is the one by which the token was presented. `request_prefix` is that of the
+    /// caller's issuer, if the caller is known.
+    pub(crate) fn refuse(
+        &self,
+        refusal: Refusal,
+        scheme: Option<Scheme>,
+        request_prefix: Option<&str>,
+    ) -> Response<Bytes> {
         let row = row(refusal.kind());
         let scopes = self.scopes(&refusal, &row, request_prefix);
-        let challenge = self.challenge(&row, scopes.as_deref());
         let body = self.body(&refusal, &row, scopes.as_deref());
         let mut response = Response::new(Bytes::from(body));
         *response.status_mut() = row.status;
@@ -55,7 +66,12 @@ impl Answers {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if row.challenge != Challenged::Not {
-            headers.insert(WWW_AUTHENTICATE, challenge.to_header());
+            for challenge in self.challenges(&row, scheme, scopes.as_deref()) {
+                headers.append(WWW_AUTHENTICATE, challenge.to_header());
+            }
+        }
+        if let Some(nonce) = refusal.nonce() {
+            offer_nonce(nonce.clone(), headers);
         }
         if row.status == StatusCode::SERVICE_UNAVAILABLE {
             let seconds = refusal
@@ -77,12 +93,24 @@ impl Answers {
         }
     }
 
-    fn challenge<'a>(&'a self, row: &Row, scopes: Option<&'a str>) -> Challenge<'a> {
-        Challenge {
-            error: row.error,
+    /// One challenge for each scheme. All have the same metadata and scopes: some clients read only the first, or take all
+    /// lines for one. Only that of the presented scheme has the error (RFC 9449 §7.2), or all if it is not among them.
+    fn challenges<'a>(
+        &'a self,
+        row: &Row,
+        presented: Option<Scheme>,
+        scopes: Option<&'a str>,
+    ) -> impl Iterator<Item = Challenge<'a>> {
+        let offered = self.schemes.offered();
+        let presented = presented.filter(|scheme| offered.contains(scheme));
+        let error = row.error;
+        offered.iter().map(move |&scheme| Challenge {
+            scheme,
+            error: error.filter(|_| presented.is_none_or(|presented| presented == scheme)),
             resource_metadata: &self.resource_metadata,
             scopes,
-        }
+            algorithms: (scheme == Scheme::Dpop).then_some(&self.schemes.proof_algorithms),
+        })
     }
 
     fn body(&self, refusal: &Refusal, row: &Row, scopes: Option<&str>) -> String {
@@ -101,4 +129,10 @@ impl Answers {
         }
         body.to_string()
     }
+}
+
+/// Gives the client the nonce for its next proof (RFC 9449 §8.2). A cached response would give out an old one.
+pub(crate) fn offer_nonce(nonce: HeaderValue, headers: &mut HeaderMap) {
+    headers.insert(&NONCE, nonce);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }

@@ -1,19 +1,22 @@
-//! `WWW-Authenticate: Bearer …`, written so that the crude patterns of real clients read it too.
+//! `WWW-Authenticate`, written so that the crude patterns of real clients read it too.
 
 use std::fmt::Write;
 
 use http::HeaderValue;
 
+use crate::scheme::Scheme;
 use crate::scope::Scopes;
 
 /// The most bytes of scopes that a 403 names. Servers and proxies bound headers, some to 8 KiB for all together.
 const MAX_CHALLENGE_SCOPE_BYTES: usize = 4 * 1024;
 
-/// The error codes of RFC 6750 §3.1.
+/// The error codes of RFC 6750 §3.1 and RFC 9449 §7.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ErrorCode {
     InvalidRequest,
     InvalidToken,
+    InvalidDpopProof,
+    UseDpopNonce,
     InsufficientScope,
 }
 
@@ -22,6 +25,8 @@ impl ErrorCode {
         match self {
             Self::InvalidRequest => "invalid_request",
             Self::InvalidToken => "invalid_token",
+            Self::InvalidDpopProof => "invalid_dpop_proof",
+            Self::UseDpopNonce => "use_dpop_nonce",
             Self::InsufficientScope => "insufficient_scope",
         }
     }
@@ -31,9 +36,11 @@ impl ErrorCode {
     pub(crate) fn description(self) -> &'static str {
         match self {
             Self::InvalidRequest => {
-                "The Authorization header does not hold exactly one bearer token"
+                "The Authorization header does not hold exactly one access token"
             }
             Self::InvalidToken => "The access token is not valid for this server",
+            Self::InvalidDpopProof => "The DPoP proof is not valid for this request",
+            Self::UseDpopNonce => "This server requires its nonce in the DPoP proof",
             Self::InsufficientScope => "The access token lacks scopes that this operation needs",
         }
     }
@@ -42,10 +49,13 @@ impl ErrorCode {
 /// A challenge, made of typed parts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Challenge<'a> {
+    pub(crate) scheme: Scheme,
     pub(crate) error: Option<ErrorCode>,
     pub(crate) resource_metadata: &'a str,
     /// The scopes as clients must request them.
     pub(crate) scopes: Option<&'a str>,
+    /// The algorithms of proofs (RFC 9449 §7.1).
+    pub(crate) algorithms: Option<&'a String>,
 }
 
 impl Challenge<'_> {
@@ -54,7 +64,7 @@ impl Challenge<'_> {
     /// Clients take the first match of a pattern in the whole header. So the metadata URL stands before the scopes,
     /// which may contain text that a caller chose, and the description stands last.
     pub(crate) fn to_header(self) -> HeaderValue {
-        let mut text = String::from("Bearer ");
+        let mut text = format!("{} ", self.scheme.name());
         // Writing to a String cannot fail.
         if let Some(error) = self.error {
             let _ = write!(text, "error=\"{}\", ", error.as_str());
@@ -62,6 +72,9 @@ impl Challenge<'_> {
         let _ = write!(text, "resource_metadata=\"{}\"", self.resource_metadata);
         if let Some(scopes) = self.scopes.filter(|scopes| !scopes.is_empty()) {
             let _ = write!(text, ", scope=\"{scopes}\"");
+        }
+        if let Some(algorithms) = self.algorithms {
+            let _ = write!(text, ", algs=\"{algorithms}\"");
         }
         if let Some(error) = self.error {
             let _ = write!(text, ", error_description=\"{}\"", error.description());
@@ -100,9 +113,11 @@ mod tests {
     fn parameters_are_quoted_in_order_and_the_description_comes_last() {
         let scopes = requested(&Scopes::from_claim("a b"), "api://x/");
         let challenge = Challenge {
+            scheme: Scheme::Bearer,
             error: Some(ErrorCode::InsufficientScope),
             resource_metadata: "https://h.example/.well-known/oauth-protected-resource/mcp",
             scopes: Some(&scopes),
+            algorithms: None,
         };
         assert_eq!(
             challenge.to_header(),
@@ -127,6 +142,8 @@ mod tests {
         for code in [
             ErrorCode::InvalidRequest,
             ErrorCode::InvalidToken,
+            ErrorCode::InvalidDpopProof,
+            ErrorCode::UseDpopNonce,
             ErrorCode::InsufficientScope,
         ] {
             assert!(!code.description().contains(['=', '"', '\\', ',']));

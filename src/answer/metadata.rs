@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::config_error::{ConfigProblem, Flawed, Problems};
 use crate::resource_uri::{HttpUrl, ResourceUri};
+use crate::scheme::{Dpop, Schemes};
 
 /// Members of the metadata document. Those that follow from the rest of the configuration are not set here.
 ///
@@ -140,6 +141,16 @@ impl Metadata {
             publication.scopes_supported.clone()?.into(),
         );
         put("bearer_methods_supported", vec!["header"].into());
+        if publication.schemes.dpop != Dpop::Off {
+            let algorithms = publication.schemes.proof_algorithms.split(' ');
+            put(
+                "dpop_signing_alg_values_supported",
+                algorithms.collect::<Vec<_>>().into(),
+            );
+        }
+        if publication.schemes.dpop == Dpop::Required {
+            put("dpop_bound_access_tokens_required", true.into());
+        }
         put("resource_name", self.resource_name.clone().into());
         for (name, url) in self.urls() {
             put(name, url.into());
@@ -197,16 +208,14 @@ impl Metadata {
 }
 
 /// Members that promise checks of proofs of possession.
-const PROMISES: &[&str] = &[
-    "dpop_bound_access_tokens_required",
-    "dpop_signing_alg_values_supported",
-    "tls_client_certificate_bound_access_tokens",
-];
+const PROMISES: &[&str] = &["tls_client_certificate_bound_access_tokens"];
 
 /// Members that the gate itself sets, or for which there is a field.
 const OURS: &[&str] = &[
     "authorization_servers",
     "bearer_methods_supported",
+    "dpop_bound_access_tokens_required",
+    "dpop_signing_alg_values_supported",
     "jwks_uri",
     "resource",
     "resource_documentation",
@@ -233,6 +242,7 @@ pub(crate) struct Publication<'a> {
     /// At least one URL.
     pub(crate) authorization_servers: Result<Vec<String>, Flawed>,
     pub(crate) scopes_supported: Result<Vec<String>, Flawed>,
+    pub(crate) schemes: &'a Schemes,
     /// The URL of the first authorization server's own metadata.
     pub(crate) legacy_target: Result<Option<String>, Flawed>,
 }

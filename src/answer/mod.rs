@@ -10,7 +10,7 @@ mod metadata;
 mod well_known;
 mod wire;
 
-pub(crate) use answers::Answers;
+pub(crate) use answers::{Answers, offer_nonce};
 pub(crate) use challenge::requested;
 pub use metadata::Metadata;
 pub(crate) use metadata::Publication;

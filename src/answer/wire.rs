@@ -60,6 +60,16 @@ pub(super) fn row(kind: RefusalKind) -> Row {
             Challenged::ForInitial,
             ErrorCode::InvalidToken,
         ),
+        RefusalKind::InvalidProof => failed(
+            StatusCode::UNAUTHORIZED,
+            Challenged::ForInitial,
+            ErrorCode::InvalidDpopProof,
+        ),
+        RefusalKind::NonceRequired => failed(
+            StatusCode::UNAUTHORIZED,
+            Challenged::ForInitial,
+            ErrorCode::UseDpopNonce,
+        ),
         RefusalKind::InsufficientScope => failed(
             StatusCode::FORBIDDEN,
             Challenged::ForOperation,

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use super::algorithms::algorithms_named;
 use super::introspection_spec::{check_prefixes, introspection_spec};
 use super::issuer::{Issuer, ProfileName};
 use super::presets::{PRESETS, Preset};
 use crate::config_error::{ConfigProblem, Flawed, Problems, all};
 use crate::issuer::{Location, metadata_urls};
-use crate::jose::{Algorithm, Algorithms, KeySet};
+use crate::jose::{Algorithms, KeySet};
 use crate::policy::published_scopes;
 use crate::resource_uri::HttpUrl;
 use crate::token::{IssuerSpec, KeysSpec, Profile, TokenRules};
@@ -85,7 +86,10 @@ fn issuer_spec(
         sound = Err(flawed);
     }
     let preset = problems.keep(preset(field("preset"), issuer));
-    let algorithms = algorithms(&field("algorithms"), issuer, problems);
+    let algorithms = match &issuer.algorithms {
+        Some(names) => algorithms_named(&field("algorithms"), names, problems),
+        None => Ok(Algorithms::default()),
+    };
     // The key set is read even if the algorithms are wrong: it may have a problem of its own.
     let allowed = algorithms.clone().unwrap_or_default();
     let keys = problems.keep(keys_spec(&field, issuer, &allowed));
@@ -139,25 +143,6 @@ fn scope_claims(issuer: &Issuer, preset: Option<&Preset>) -> Vec<String> {
         (None, Some(preset)) => owned(preset.scope_claims),
         (None, None) => owned(SCOPE_CLAIMS),
     }
-}
-
-fn algorithms(field: &str, issuer: &Issuer, problems: &mut Problems) -> Result<Algorithms, Flawed> {
-    let Some(names) = &issuer.algorithms else {
-        return Ok(Algorithms::default());
-    };
-    let known = || Algorithm::ALL.map(Algorithm::name).join(", ");
-    if names.is_empty() {
-        let fix = format!("name at least one of {}", known());
-        return Err(problems.add(ConfigProblem::missing(field, fix).showing("[]")));
-    }
-    let named = |name: &String| {
-        Algorithm::named(name).ok_or_else(|| {
-            let fix = format!("use asymmetric signatures only: {}", known());
-            ConfigProblem::not_allowed(field, fix).showing(name)
-        })
-    };
-    let algorithms: Vec<_> = all(names.iter().map(|name| problems.keep(named(name))))?;
-    Ok(algorithms.into_iter().collect())
 }
 
 fn keys_spec(

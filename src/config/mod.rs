@@ -3,8 +3,10 @@
 //! Each table has a file of its own. `spec` checks all of them, with `issuer_spec` and `introspection_spec`, and makes
 //! the specs that the rooms assemble themselves from. `build` lets them do so.
 
+mod algorithms;
 mod build;
 mod callers;
+mod holder;
 mod hushed;
 mod introspection;
 mod introspection_spec;
@@ -20,6 +22,7 @@ mod spec;
 use serde::Deserialize;
 
 pub(crate) use build::{CodeOnly, build, rebuild};
+pub use holder::Holder;
 pub use introspection::Introspection;
 pub use issuer::Issuer;
 pub use limits::Limits;
@@ -72,6 +75,7 @@ use crate::policy::ScopeMap;
 #[serde(deny_unknown_fields)]
 pub struct Config {
     pub(crate) resource: String,
+    pub(crate) seen_at: Option<String>,
     #[serde(default)]
     pub(crate) issuers: Vec<Issuer>,
     pub(crate) scopes: Option<ScopeMap>,
@@ -82,6 +86,8 @@ pub struct Config {
     #[serde(default)]
     pub(crate) sessions: Sessions,
     #[serde(default)]
+    pub(crate) holder: Holder,
+    #[serde(default)]
     pub(crate) limits: Limits,
 }
 
@@ -89,11 +95,13 @@ impl Config {
     pub(crate) fn new(resource: impl Into<String>) -> Self {
         Self {
             resource: resource.into(),
+            seen_at: None,
             issuers: Vec::new(),
             scopes: None,
             metadata: Metadata::default(),
             origins: OriginsTable::default(),
             sessions: Sessions::default(),
+            holder: Holder::default(),
             limits: Limits::default(),
         }
     }

@@ -10,10 +10,13 @@ use super::issuer_spec::issuer_specs;
 use super::origins::{Allowed, OriginsTable};
 use crate::answer::{Publication, WellKnown, requested};
 use crate::config_error::{ConfigProblem, Flawed, Problems};
+use crate::holder::{HolderSpec, SeenAt, Target};
 use crate::issuer::metadata_urls;
+use crate::jose::Algorithms;
 use crate::pipeline::{Cors, Origins, PipelineSpec};
 use crate::policy::{Callers, Policy, published_scopes};
 use crate::resource_uri::{HttpUrl, ResourceUri};
+use crate::scheme::Schemes;
 use crate::scope::Scopes;
 use crate::token::VerifierSpec;
 
@@ -32,7 +35,13 @@ impl Config {
         let streams = problems.keep(self.sessions.stream_policy());
         let issuers = issuer_specs(&self.issuers, problems);
         let callers = callers(&self.issuers, problems);
-        let well_known = well_known(self, resource.as_ref(), policy.as_ref(), problems);
+        let algorithms = self.holder.accepted_algorithms(problems);
+        let replay_bytes = self.holder.replay_limit(problems);
+        let seen_at = problems.keep(seen_at(self.seen_at.as_deref()));
+        let schemes = self
+            .holder
+            .schemes(algorithms.as_ref().unwrap_or(&Algorithms::default()));
+        let well_known = well_known(self, resource.as_ref(), policy.as_ref(), &schemes, problems);
         let origins = origins(resource.as_ref(), self, problems);
         limits?;
         let (limits, resource) = (&self.limits, Arc::new(resource?));
@@ -53,6 +62,14 @@ impl Config {
                 active_for: limits.active_for(),
                 inactive_for: limits.inactive_for(),
             },
+            holder: HolderSpec {
+                dpop: self.holder.dpop_mode(),
+                algorithms: algorithms?,
+                nonces: self.holder.demands_nonces(),
+                replay_bytes: replay_bytes?,
+                target: Target::new(&resource, seen_at?),
+            },
+            schemes,
             callers: callers?,
             bodies: limits.bodies(),
             sessions: sessions?,
@@ -75,6 +92,25 @@ fn resource(config: &Config, kept: Option<&ResourceUri>) -> Result<ResourceUri, 
             Err(ConfigProblem::conflict("resource", fix).showing(resource.as_str()))
         }
         _ => Ok(resource),
+    }
+}
+
+/// The path at which the gate sees the resource behind a proxy that changes the path.
+fn seen_at(path: Option<&str>) -> Result<SeenAt, ConfigProblem> {
+    let Some(path) = path else {
+        return Ok(SeenAt::SamePath);
+    };
+    let dots = |segment: &str| matches!(segment, "." | "..");
+    let is_path = path.starts_with('/')
+        && path.bytes().all(|byte| byte.is_ascii_graphic())
+        && !path.contains(['?', '#', '%', '\\'])
+        && !path.split('/').any(dots);
+    if is_path {
+        Ok(SeenAt::Path(path.trim_end_matches('/').to_owned()))
+    } else {
+        let fix =
+            "write the path that this server sees, such as /mcp, without escapes and dot segments";
+        Err(ConfigProblem::not_allowed("seen_at", fix).showing(path))
     }
 }
 
@@ -105,6 +141,7 @@ fn well_known(
     config: &Config,
     resource: Result<&ResourceUri, &Flawed>,
     policy: Result<&Policy, &Flawed>,
+    schemes: &Schemes,
     problems: &mut Problems,
 ) -> Result<WellKnown, Flawed> {
     let scopes = match &config.metadata.scopes_supported {
@@ -124,6 +161,7 @@ fn well_known(
             .map_err(|flawed| *flawed),
         authorization_servers,
         scopes_supported: scopes.map(|scopes| requested_list(&scopes, prefix)),
+        schemes,
     };
     WellKnown::new(&config.metadata, &publication, problems)
 }

@@ -1,17 +1,16 @@
 //! Is it theirs to use? A bound token is not a bearer token: each request must prove possession of the key or certificate.
 //!
-//! A proof belongs to one request, so its outcome is never cached. This version verifies no proofs yet, and refuses bound
-//! tokens.
+//! `holders` decides what a request has to prove. `proof` verifies a DPoP proof (RFC 9449 §4.3), which must be for the URL
+//! that `target` derives from the configuration. `nonces` makes and checks the nonces that a proof may have to contain, and
+//! `replays` lets each proof pass once. The outcome belongs to one request and is never cached. Client certificates are not
+//! verified yet, so tokens that are bound to one are refused.
 
-use crate::binding::Binding;
-use crate::refusal::{Reason, Refusal};
+mod holders;
+mod nonces;
+mod proof;
+mod replays;
+mod target;
 
-/// Succeeds if the request may use a token with this binding (RFC 8705 §3, RFC 9449 §7).
-pub(crate) fn prove(binding: Binding) -> Result<(), Refusal> {
-    match binding {
-        Binding::None => Ok(()),
-        Binding::DpopKey => Err(Refusal::from(Reason::DpopRequired).got("cnf: jkt")),
-        Binding::Certificate => Err(Refusal::from(Reason::MtlsBinding).got("cnf: x5t#S256")),
-        Binding::Unknown => Err(Refusal::from(Reason::UnknownBinding).got("cnf: another member")),
-    }
-}
+pub(crate) use holders::{HolderSpec, Holders};
+pub(crate) use replays::Replays;
+pub(crate) use target::{SeenAt, Target};

@@ -27,6 +27,19 @@ pub(crate) enum KeyType {
     Ed25519,
 }
 
+impl KeyType {
+    /// The `crv` of a JWK of this type; `None` for RSA.
+    pub(crate) fn curve(self) -> Option<&'static str> {
+        match self {
+            Self::Rsa => None,
+            Self::P256 => Some("P-256"),
+            Self::P384 => Some("P-384"),
+            Self::P521 => Some("P-521"),
+            Self::Ed25519 => Some("Ed25519"),
+        }
+    }
+}
+
 impl Algorithm {
     pub(crate) const ALL: [Self; 10] = [
         Self::Rs256,

@@ -78,6 +78,16 @@ impl<'a> Object<'a> {
         }
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Json<'a>)> {
+        self.0.iter().map(|(name, value)| (name.as_ref(), value))
+    }
+
+    /// Sets a member, in place of one that has this name.
+    pub(crate) fn set(&mut self, name: &str, value: Json<'a>) {
+        self.retain(|held| held != name);
+        self.0.push((name.to_owned().into(), value));
+    }
+
     pub(crate) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
         self.0.retain(|(name, _)| keep(name));
     }

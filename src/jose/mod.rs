@@ -19,10 +19,10 @@ pub(crate) use algorithm::{Algorithm, Algorithms};
 pub(crate) use json::{Json, Object, Unreadable};
 pub(crate) use jws::{BadJws, Header, Jws, is_type};
 pub(crate) use key_set::{Key, KeySet, NoUsableKeys, NotSigned};
+pub(crate) use public_key::PublicKey;
 pub(crate) use signing_key::{SigningKey, unique_id};
 #[cfg(feature = "testing")]
 pub(crate) use {
     algorithm::KeyType,
     key_pair::{CURVES, KeyPair},
-    public_key::PublicKey,
 };

@@ -8,6 +8,7 @@ use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, OctetKeyPairParamete
 
 use super::algorithm::{Algorithm, KeyType};
 use super::json::Object;
+use crate::digest::sha256;
 
 /// The type and the public numbers of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,8 +44,7 @@ impl PublicKey {
         let (key_type, numbers) = match parameters {
             AlgorithmParameters::RSA(rsa) => {
                 let (n, e) = (unsigned(&rsa.n)?, unsigned(&rsa.e)?);
-                let bits = n.len() * 8 - n.first().map_or(0, |byte| byte.leading_zeros() as usize);
-                if !RSA_BITS.contains(&bits) {
+                if !RSA_BITS.contains(&bits(&n)) {
                     return Err("an RSA key shorter than 2048 or longer than 8192 bits");
                 }
                 (KeyType::Rsa, Numbers::Rsa { n, e })
@@ -86,6 +86,49 @@ impl PublicKey {
             Numbers::Point(bytes) => ParsedPublicKey::new(algorithm.curve_algorithm()?, bytes).ok(),
         }
     }
+
+    /// Whether the signature over the message is by this key, with an algorithm that fits it.
+    pub(crate) fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+        let verifier = self.verifier(algorithm);
+        verifier.is_some_and(|verifier| verifier.verify_sig(message, signature).is_ok())
+    }
+
+    /// The SHA-256 thumbprint of the JWK (RFC 7638 §3, RFC 8037 §2): over its required members alone, in the order of their
+    /// names, without blanks.
+    pub(crate) fn thumbprint(&self) -> [u8; 32] {
+        let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let canonical = match (&self.numbers, self.key_type.curve()) {
+            (Numbers::Rsa { n, e }, _) => {
+                format!(r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#, text(e), text(n))
+            }
+            (Numbers::Point(x), None | Some("Ed25519")) => {
+                format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, text(x))
+            }
+            (Numbers::Point(point), Some(curve)) => {
+                let coordinates = point.get(1..).unwrap_or_default();
+                let (x, y) = coordinates.split_at(coordinates.len() / 2);
+                let (x, y) = (text(x), text(y));
+                format!(r#"{{"crv":"{curve}","kty":"EC","x":"{x}","y":"{y}"}}"#)
+            }
+        };
+        sha256(canonical.as_bytes())
+    }
+
+    /// The length of the modulus; `None` if it is no RSA key.
+    pub(crate) fn rsa_bits(&self) -> Option<usize> {
+        match &self.numbers {
+            Numbers::Rsa { n, .. } => Some(bits(n)),
+            Numbers::Point(_) => None,
+        }
+    }
+}
+
+/// The length of a number without leading zero bytes.
+fn bits(number: &[u8]) -> usize {
+    let zeros = number
+        .first()
+        .map_or(0, |byte| byte.leading_zeros() as usize);
+    number.len() * 8 - zeros
 }
 
 fn decoded(text: &str) -> Result<Vec<u8>, &'static str> {
@@ -98,4 +141,37 @@ fn unsigned(text: &str) -> Result<Vec<u8>, &'static str> {
     let number = decoded(text)?;
     let zeros = number.iter().take_while(|&&byte| byte == 0).count();
     Ok(number.get(zeros..).unwrap_or_default().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn thumbprint(jwk: &str) -> String {
+        let jwk = Object::read(jwk.as_bytes()).unwrap();
+        URL_SAFE_NO_PAD.encode(PublicKey::of_jwk(&jwk).unwrap().thumbprint())
+    }
+
+    #[test]
+    fn the_thumbprints_are_those_that_the_rfcs_give() {
+        // RFC 7638 §3.1
+        let rsa = r#"{"kty":"RSA","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw","e":"AQAB","alg":"RS256","kid":"2011-04-29"}"#;
+        assert_eq!(
+            thumbprint(rsa),
+            "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
+        );
+        // RFC 8037 A.3
+        let okp =
+            r#"{"crv":"Ed25519","kty":"OKP","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+        assert_eq!(
+            thumbprint(okp),
+            "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
+        );
+        // RFC 9449 §4.1 and §6.1
+        let ec = r#"{"kty":"EC","x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs","y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA","crv":"P-256"}"#;
+        assert_eq!(
+            thumbprint(ec),
+            "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"
+        );
+    }
 }

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 /// The headers that MCP clients send.
 const ALLOWED_HEADERS: &str = "Authorization, Content-Type, MCP-Protocol-Version, Mcp-Method, Mcp-Name, \
                                Mcp-Session-Id, Last-Event-ID, DPoP";
-const EXPOSED_HEADERS: &str = "WWW-Authenticate, Mcp-Session-Id";
+const EXPOSED_HEADERS: &str = "WWW-Authenticate, DPoP-Nonce, Retry-After, Mcp-Session-Id";
 
 /// The prefix of headers that mirror parameters; the server chooses the rest of their names.
 const PARAMETER_PREFIX: &str = "mcp-param-";

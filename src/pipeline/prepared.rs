@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use super::cors::Cors;
 use crate::answer::Answers;
 use crate::refusal::{Reason, Refusal, RefusalKind};
+use crate::scheme::Scheme;
 
 /// The answers to callers without a verified token, one for each kind of refusal whose answer is always the same.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub(crate) struct PreparedAnswers(Vec<Prepared>);
 #[derive(Debug)]
 pub(super) struct Prepared {
     kind: RefusalKind,
+    /// The scheme by which the token was presented; `None` without a token, and with several.
+    scheme: Option<Scheme>,
     status: StatusCode,
     headers: HeaderMap,
     /// The headers for pages of an allowed origin, which are sent with its name; `None` if another layer writes them.
@@ -30,21 +33,28 @@ const REASONS: [Reason; 3] = [
     Reason::BadSignature,
 ];
 
+/// The challenges of an answer depend on the scheme by which the token was presented.
+const SCHEMES: [Option<Scheme>; 3] = [None, Some(Scheme::Bearer), Some(Scheme::Dpop)];
+
 impl PreparedAnswers {
     pub(crate) fn new(answers: &Answers, cors: Cors) -> Self {
-        let prepared = REASONS.map(|reason| Prepared::new(reason, answers, cors));
-        Self(prepared.into())
+        let of_scheme = |scheme| {
+            let prepared = move |reason| Prepared::new(reason, scheme, answers, cors);
+            REASONS.into_iter().map(prepared)
+        };
+        Self(SCHEMES.into_iter().flat_map(of_scheme).collect())
     }
 
-    /// The answer to a caller without a verified token; `None` for a kind that is not prepared.
-    pub(super) fn of(&self, kind: RefusalKind) -> Option<&Prepared> {
-        self.0.iter().find(|prepared| prepared.kind == kind)
+    /// The answer to a caller without a verified token, who presented one by this scheme; `None` if it is not prepared.
+    pub(super) fn of(&self, kind: RefusalKind, scheme: Option<Scheme>) -> Option<&Prepared> {
+        let fits = |prepared: &&Prepared| prepared.kind == kind && prepared.scheme == scheme;
+        self.0.iter().find(fits)
     }
 }
 
 impl Prepared {
-    fn new(reason: Reason, answers: &Answers, cors: Cors) -> Self {
-        let (parts, body) = answers.refuse(reason.into(), None).into_parts();
+    fn new(reason: Reason, scheme: Option<Scheme>, answers: &Answers, cors: Cors) -> Self {
+        let (parts, body) = answers.refuse(reason.into(), scheme, None).into_parts();
         let readable = (cors == Cors::Ours).then(|| {
             let mut headers = parts.headers.clone();
             cors.make_readable(Some(HeaderValue::from_static("null")), &mut headers);
@@ -52,6 +62,7 @@ impl Prepared {
         });
         Self {
             kind: reason.kind(),
+            scheme,
             status: parts.status,
             headers: parts.headers,
             readable,
@@ -85,23 +96,30 @@ impl Prepared {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scheme::{Dpop, Schemes};
     use crate::scope::Scopes;
 
     #[test]
     fn a_prepared_answer_is_the_one_that_would_be_written() {
         let document = "https://mcp.example.com/.well-known/oauth-protected-resource";
-        let answers = Answers::new(document.into(), Scopes::from_claim("a b"), "api://".into());
+        let schemes = Schemes {
+            dpop: Dpop::Accepted,
+            proof_algorithms: "ES256".to_owned(),
+        };
+        let scopes = Scopes::from_claim("a b");
+        let answers = Answers::new(document.into(), scopes, "api://".into(), schemes);
         let origin = HeaderValue::from_static("https://play.example");
         for cors in [Cors::Ours, Cors::LeftToOthers] {
             let prepared = PreparedAnswers::new(&answers, cors);
-            for &reason in Reason::ALL {
+            let of_schemes = |reason| SCHEMES.map(|scheme| (reason, scheme));
+            for (reason, scheme) in Reason::ALL.iter().copied().flat_map(of_schemes) {
                 for origin in [None, Some(origin.clone())] {
-                    let Some(prepared) = prepared.of(reason.kind()) else {
+                    let Some(prepared) = prepared.of(reason.kind(), scheme) else {
                         assert!(!REASONS.iter().any(|own| own.kind() == reason.kind()));
                         continue;
                     };
                     let quick = prepared.to_response(reason.into(), origin.clone());
-                    let mut written = answers.refuse(reason.into(), None);
+                    let mut written = answers.refuse(reason.into(), scheme, None);
                     cors.make_readable(origin, written.headers_mut());
                     assert_eq!(quick.status(), written.status());
                     assert_eq!(quick.body(), written.body());

@@ -17,7 +17,6 @@ use super::session::OpenedSession;
 use super::visit::Visit;
 use crate::call::{self, Calls, ExpectedResponse, Head, HeadEdits, RequestBody};
 use crate::current::Current;
-use crate::holder;
 use crate::policy::{Admitted, NotOpen, OwnDecision, Permit};
 use crate::refusal::{Reason, Refusal, RefusalKind};
 use crate::stream::ResponseBody;
@@ -73,7 +72,7 @@ impl Pipeline {
 
     /// Step 3. A request without credentials continues only if some operation is open.
     fn take_credentials(&self, headers: &mut HeaderMap) -> Result<Option<Credentials>, Refusal> {
-        match Credentials::take(headers)? {
+        match Credentials::take(headers, self.holders.dpop())? {
             None if !self.policy.opens_anything() => Err(Reason::NoToken.into()),
             credentials => Ok(credentials),
         }
@@ -141,12 +140,13 @@ impl Pipeline {
         if let Some(credentials) = &visit.credentials {
             visit.caller = Some(self.verifier.verify(credentials.token(), now).await?);
         }
-        if let Some(principal) = visit.principal() {
+        if let (Some(principal), Some(credentials)) = (visit.principal(), &visit.credentials) {
             //    check that it is theirs to use; this is not cached
-            holder::prove(principal.binding())?;
+            let next_nonce = self.holders.prove(principal, credentials, parts, now)?;
 
             // 5. base rule, before a byte of the body is read
-            visit.admitted = Some(self.admit(principal)?);
+            let admitted = self.admit(principal)?;
+            (visit.next_nonce, visit.admitted) = (next_nonce, Some(admitted));
         }
         let permitted = self.authorize_call(visit, parts, body).await?;
         self.check_closing(&permitted, parts)?;
@@ -300,15 +300,16 @@ impl Pipeline {
     fn refuse(&self, refusal: Refusal, visit: Visit, parts: &Parts) -> Response<Bytes> {
         let (refusal, hidden) = visible_refusal(refusal, &visit);
         self.record_refused(&visit, parts, &refusal, hidden.as_ref());
+        let scheme = visit.scheme_of(&refusal);
         let Visit { origin, caller, .. } = visit;
         if caller.is_none()
-            && let Some(prepared) = self.prepared.of(refusal.kind())
+            && let Some(prepared) = self.prepared.of(refusal.kind(), scheme)
         {
             return prepared.to_response(refusal, origin);
         }
         let caller = caller.as_ref().map(|caller| &caller.principal);
         let prefix = caller.map(Principal::request_prefix);
-        let mut answer = self.answers.refuse(refusal, prefix);
+        let mut answer = self.answers.refuse(refusal, scheme, prefix);
         self.cors.make_readable(origin, answer.headers_mut());
         answer
     }

@@ -14,6 +14,7 @@ use super::rooms::Pipeline;
 use super::session::InvalidSessionId;
 use super::stream_watch::until_refused;
 use super::visit::Visit;
+use crate::answer;
 use crate::call::ExpectedResponse;
 use crate::current::Current;
 use crate::stream::{self, ListFilter, ResponseBody, ToolsObserver};
@@ -83,8 +84,12 @@ impl ResponsePlan {
             origin,
             credentials,
             caller,
+            next_nonce,
             ..
         } = visit;
+        if let Some(nonce) = next_nonce {
+            answer::offer_nonce(*nonce, answer.headers_mut());
+        }
         let caller = caller.map(|caller| caller.principal);
         if let Err(InvalidSessionId) = pipeline
             .sessions

@@ -13,8 +13,10 @@ use super::session::{SessionIds, SessionsSpec};
 use crate::answer::{Answers, WellKnown};
 use crate::call::{Arriving, Bodies, BodyLimits};
 use crate::events::Events;
+use crate::holder::{HolderSpec, Holders, Replays};
 use crate::policy::{Callers, Decider, OwnDecision, Policy};
 use crate::resource_uri::ResourceUri;
+use crate::scheme::Schemes;
 use crate::seal::SealingKey;
 use crate::stream::StreamPolicy;
 use crate::token::{Verifier, VerifierSpec, VerifierState};
@@ -27,6 +29,7 @@ pub(crate) struct Pipeline {
     pub(crate) origins: Origins,
     pub(crate) cors: Cors,
     pub(crate) verifier: Verifier,
+    pub(crate) holders: Holders,
     pub(crate) callers: Callers,
     pub(crate) bodies: Bodies,
     pub(crate) sessions: SessionIds,
@@ -46,6 +49,8 @@ pub(crate) struct PipelineSpec {
     pub(crate) origins: Origins,
     pub(crate) cors: Cors,
     pub(crate) verifier: VerifierSpec,
+    pub(crate) holder: HolderSpec,
+    pub(crate) schemes: Schemes,
     pub(crate) callers: Callers,
     pub(crate) bodies: BodyLimits,
     pub(crate) sessions: SessionsSpec,
@@ -58,6 +63,7 @@ pub(crate) struct PipelineSpec {
 /// The state that outlives a configuration.
 pub(crate) struct GateState {
     pub(crate) verifier: VerifierState,
+    pub(crate) replays: Arc<Replays>,
     pub(crate) decider: Option<Arc<dyn Decider>>,
     /// The key to seal with, if none is configured.
     pub(crate) key: Arc<SealingKey>,
@@ -80,6 +86,7 @@ impl Pipeline {
             spec.resource.metadata_url(),
             spec.policy.initial().clone(),
             request_prefix.unwrap_or_default(),
+            spec.schemes,
         );
         let earlier = earlier.map(|earlier| &earlier.verifier);
         Some(Self {
@@ -89,6 +96,7 @@ impl Pipeline {
             origins: spec.origins,
             cors: spec.cors,
             verifier: Verifier::assemble(spec.verifier, &state.verifier, &sessions.seal, earlier)?,
+            holders: Holders::new(spec.holder, &sessions.seal, &state.replays),
             callers: spec.callers,
             bodies: Bodies::new(spec.bodies, state.arriving.clone()),
             sessions,
@@ -119,6 +127,7 @@ impl GateState {
     ) -> Self {
         Self {
             verifier,
+            replays: Arc::default(),
             decider,
             key: Arc::new(key),
             arriving: Arc::default(),

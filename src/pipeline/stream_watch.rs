@@ -9,9 +9,8 @@ use tokio::time::timeout;
 use super::rooms::Pipeline;
 use crate::current::Current;
 use crate::events::{StreamEnded, clean};
-use crate::holder;
 use crate::log_facts::Fact;
-use crate::refusal::{Refusal, RefusalKind};
+use crate::refusal::{Reason, Refusal, RefusalKind};
 use crate::token::{Credentials, Principal};
 
 /// How often a stream is checked again, besides when its token expires, something is revoked here or the configuration
@@ -71,8 +70,15 @@ async fn check_again(
         .verifier
         .verify_again(credentials, principal)
         .await?;
-    // By the issuer's newest answer the token may be bound now, and no request is here to prove possession.
-    holder::prove(verified.principal.binding())?;
+    // The request that opened the stream proved possession, and no other is here to prove it anew. So the token must still be
+    // bound to the same key, by the issuer's newest answer too.
+    let binding = verified.principal.binding();
+    pipeline.holders.check(binding, credentials.scheme())?;
+    if binding != principal.binding() {
+        return Err(Refusal::from(Reason::BindingChanged)
+            .expected("the cnf with which the stream was opened")
+            .got("another cnf"));
+    }
     pipeline.admit(&verified.principal)?;
     Ok(verified.principal)
 }

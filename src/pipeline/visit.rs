@@ -6,6 +6,8 @@ use crate::call::{Calls, Target};
 use crate::clock::Timestamp;
 use crate::events::Names;
 use crate::policy::{Admitted, AdmittedGrant};
+use crate::refusal::{Reason, Refusal};
+use crate::scheme::Scheme;
 use crate::token::{Credentials, Principal, Verified};
 
 /// One request on its path.
@@ -19,6 +21,8 @@ pub(crate) struct Visit {
     pub(super) credentials: Option<Credentials>,
     /// The caller, once the token is verified.
     pub(super) caller: Option<Verified>,
+    /// A nonce that the client should use from now on. Boxed, since there seldom is one.
+    pub(super) next_nonce: Option<Box<HeaderValue>>,
     /// Set once the base rule is met.
     pub(super) admitted: Option<Admitted>,
     /// Noted only for the log. It is boxed, since the future of every request has room for it.
@@ -55,6 +59,15 @@ impl Visit {
 
     pub(crate) fn credentials(&self) -> Option<&Credentials> {
         self.credentials.as_ref()
+    }
+
+    /// The scheme by which the token of a refused request was presented. `None` without a token, and with several.
+    pub(super) fn scheme_of(&self, refusal: &Refusal) -> Option<Scheme> {
+        if refusal.reason() == Reason::MultipleCredentials {
+            return None;
+        }
+        let credentials = self.credentials.as_ref();
+        refusal.scheme().or(credentials.map(Credentials::scheme))
     }
 
     pub(crate) fn principal(&self) -> Option<&Principal> {

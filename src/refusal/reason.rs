@@ -10,6 +10,10 @@ pub enum RefusalKind {
     MalformedCredentials,
     /// The token is not valid at this server: 401 `invalid_token`.
     InvalidToken,
+    /// The proof of possession is missing, or is not valid for this request: 401 `invalid_dpop_proof`.
+    InvalidProof,
+    /// The proof of possession is valid, but for its nonce: 401 `use_dpop_nonce`, with a nonce.
+    NonceRequired,
     /// The token is valid, but lacks scopes: 403 `insufficient_scope`.
     InsufficientScope,
     /// The token is valid, and no scope would help: 403, a challenge without `error`.
@@ -109,9 +113,28 @@ reasons! {
     NotYetValid               "not_yet_valid"               InvalidToken         Suspicious Time
     IssuedInFuture            "issued_in_future"            InvalidToken         Suspicious Time
     ScopeTooLong              "scope_too_long"              InvalidToken         Suspicious Profile
+
+    DpopOff                   "dpop_off"                    InvalidToken         Suspicious Binding
     DpopRequired              "dpop_required"               InvalidToken         Suspicious Binding
+    DpopTokenAsBearer         "dpop_token_as_bearer"        InvalidToken         Suspicious Binding
+    DpopTokenUnbound          "dpop_token_unbound"          InvalidToken         Suspicious Binding
+    DpopWrongKey              "dpop_wrong_key"              InvalidToken         Suspicious Binding
+    DpopProofMissing          "dpop_proof_missing"          InvalidProof         Suspicious Binding
+    DpopProofsSeveral         "dpop_proofs_several"         InvalidProof         Suspicious Binding
+    DpopProofMalformed        "dpop_proof_malformed"        InvalidProof         Suspicious Binding
+    DpopAlgNotAllowed         "dpop_alg_not_allowed"        InvalidProof         Suspicious Binding
+    DpopKeyUnusable           "dpop_key_unusable"           InvalidProof         Suspicious Binding
+    DpopBadSignature          "dpop_bad_signature"          InvalidProof         Suspicious Binding
+    DpopOtherRequest          "dpop_other_request"          InvalidProof         Suspicious Binding
+    DpopOtherToken            "dpop_other_token"            InvalidProof         Suspicious Binding
+    DpopOtherTime             "dpop_other_time"             InvalidProof         Suspicious Binding
+    DpopReplayed              "dpop_replayed"               InvalidProof         Suspicious Binding
+    DpopNonceNeeded           "dpop_nonce_needed"           NonceRequired        Routine    Binding
+    DpopMemoryFull            "dpop_memory_full"            Unavailable          Outage     Binding
+    BindingChanged            "binding_changed"             InvalidToken         Suspicious Binding
     MtlsBinding               "mtls_binding"                InvalidToken         Suspicious Binding
     UnknownBinding            "unknown_binding"             InvalidToken         Suspicious Binding
+
     Inactive                  "inactive"                    InvalidToken         Routine    Signature
     Revoked                   "revoked"                     InvalidToken         Suspicious Revocation
 

@@ -5,8 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderValue;
+
 use super::reason::{Reason, RefusalKind};
 use crate::log_facts::{Fact, LogFacts};
+use crate::scheme::Scheme;
 use crate::scope::Scopes;
 
 /// The reason why the gate refused a request.
@@ -37,6 +40,8 @@ struct RefusalFacts {
     required: Scopes,
     retry_after: Option<Duration>,
     request_id: Option<String>,
+    scheme: Option<Scheme>,
+    nonce: Option<HeaderValue>,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
@@ -106,6 +111,18 @@ impl Refusal {
         self
     }
 
+    /// Adds the scheme by which the token was presented. Only for credentials that could not be read; of others it is known.
+    pub(crate) fn presented_as(mut self, scheme: Scheme) -> Self {
+        self.facts_mut().scheme = Some(scheme);
+        self
+    }
+
+    /// Adds the nonce that the next proof must contain (RFC 9449 §9).
+    pub(crate) fn offering_nonce(mut self, nonce: HeaderValue) -> Self {
+        self.facts_mut().nonce = Some(nonce);
+        self
+    }
+
     pub(crate) fn because(mut self, source: impl Error + Send + Sync + 'static) -> Self {
         self.facts_mut().source = Some(Arc::new(source));
         self
@@ -130,6 +147,14 @@ impl Refusal {
 
     pub(crate) fn delay(&self) -> Option<Duration> {
         self.facts()?.retry_after
+    }
+
+    pub(crate) fn scheme(&self) -> Option<Scheme> {
+        self.facts()?.scheme
+    }
+
+    pub(crate) fn nonce(&self) -> Option<&HeaderValue> {
+        self.facts()?.nonce.as_ref()
     }
 
     pub(crate) fn request_id(&self) -> Option<&str> {

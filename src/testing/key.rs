@@ -144,11 +144,7 @@ impl SigningKey {
                 // An uncompressed point: 0x04, then x and y of the same length.
                 let coordinates = &pair.public_key().as_ref()[1..];
                 let (x, y) = coordinates.split_at(coordinates.len() / 2);
-                let curve = match curve {
-                    KeyType::P256 => "P-256",
-                    KeyType::P384 => "P-384",
-                    _ => "P-521",
-                };
+                let curve = curve.curve();
                 json!({ "kty": "EC", "crv": curve, "x": base64url(x), "y": base64url(y) })
             }
             KeyPair::Rsa(pair) => {
@@ -201,9 +197,7 @@ impl SigningKey {
         let jwk = self.jwk().to_string();
         let jwk = Object::read(jwk.as_bytes()).expect("a JWK is an object");
         let key = PublicKey::of_jwk(&jwk).expect("it is a public key");
-        let verifier = key.verifier(self.algorithm.as_jose());
-        let verifier = verifier.expect("the key fits its algorithm");
-        verifier.verify_sig(message, signature).is_ok()
+        key.verifies(self.algorithm.as_jose(), message, signature)
     }
 }
 

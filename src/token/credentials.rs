@@ -3,9 +3,12 @@
 use std::fmt;
 
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::refusal::{Reason, Refusal};
+use crate::scheme::{Dpop, Scheme};
+
+static PROOF: HeaderName = HeaderName::from_static("dpop");
 
 /// The longest token that is accepted. Real ones stay below 4 KiB; a longer one is a cookie pasted by mistake, or an attempt
 /// to waste our time.
@@ -17,32 +20,41 @@ pub(crate) struct Credentials {
     /// The position of the token in the line, and its length.
     start: usize,
     length: usize,
+    scheme: Scheme,
+    /// Boxed, since most requests have none.
+    proof: Option<Box<PresentedLine>>,
 }
 
 /// A bearer token as presented: a slice of its header, not longer than [`MAX_TOKEN_BYTES`].
 #[derive(Clone, Copy)]
 pub(crate) struct PresentedToken<'a>(&'a [u8]);
 
+/// The lines of a header that may occur once.
+pub(crate) enum PresentedLine {
+    One(HeaderValue),
+    Several,
+}
+
 impl Credentials {
-    /// Takes exactly one `Authorization: Bearer <token68>` (RFC 6750 §2.1). Tokens in query, body, cookies and trailers are
-    /// ignored (OAuth 2.1 §5.1). `None` is a request without any `Authorization`; an empty one is a refusal.
-    pub(crate) fn take(headers: &mut HeaderMap) -> Result<Option<Self>, Refusal> {
-        let has_several = {
-            let mut lines = headers.get_all(AUTHORIZATION).iter();
-            if lines.next().is_none() {
-                return Ok(None);
+    /// Takes exactly one `Authorization: Bearer <token68>` (RFC 6750 §2.1) or, if it is on, `Authorization: DPoP <token68>`
+    /// with its proof (RFC 9449 §7.1). Tokens in query, body, cookies and trailers are ignored (OAuth 2.1 §5.1). `None` is a
+    /// request without any `Authorization`; an empty one is a refusal.
+    pub(crate) fn take(headers: &mut HeaderMap, dpop: Dpop) -> Result<Option<Self>, Refusal> {
+        // The proof is as secret as the token, so it leaves the head even if no token goes with it.
+        let proof = match dpop {
+            Dpop::Off => None,
+            Dpop::Accepted | Dpop::Required => take_one(headers, &PROOF),
+        };
+        let line = match take_one(headers, &AUTHORIZATION) {
+            None => return Ok(None),
+            Some(PresentedLine::One(line)) => line,
+            Some(PresentedLine::Several) => {
+                return Err(Refusal::from(Reason::MultipleCredentials)
+                    .expected("one Authorization line")
+                    .got("several Authorization lines"));
             }
-            lines.next().is_some()
         };
-        let Some(line) = headers.remove(AUTHORIZATION) else {
-            return Ok(None);
-        };
-        if has_several {
-            return Err(Refusal::from(Reason::MultipleCredentials)
-                .expected("one Authorization line")
-                .got("several Authorization lines"));
-        }
-        Self::read(line).map(Some)
+        Self::read(line, proof, dpop).map(Some)
     }
 
     pub(crate) fn token(&self) -> PresentedToken<'_> {
@@ -54,14 +66,24 @@ impl Credentials {
         )
     }
 
-    fn read(line: HeaderValue) -> Result<Self, Refusal> {
-        let token = PresentedToken::read_line(line.as_bytes())?.0;
-        let length = token.len();
+    pub(crate) fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    pub(crate) fn proof(&self) -> Option<&PresentedLine> {
+        self.proof.as_deref()
+    }
+
+    fn read(line: HeaderValue, proof: Option<PresentedLine>, dpop: Dpop) -> Result<Self, Refusal> {
+        let (scheme, token) = read_line(line.as_bytes(), dpop)?;
+        let length = token.0.len();
         let start = line.as_bytes().trim_ascii_end().len() - length;
         Ok(Self {
             line,
             start,
             length,
+            scheme,
+            proof: proof.map(Box::new),
         })
     }
 }
@@ -88,40 +110,8 @@ impl<'a> PresentedToken<'a> {
         match std::str::from_utf8(self.0) {
             Ok(text) if is_token68(self.0) => Ok(text),
             _ if self.0.contains(&b',') => Err(joined_by_a_comma()),
-            _ => Err(malformed("another text than one token after Bearer")),
+            _ => Err(malformed("another text than one token after the scheme")),
         }
-    }
-
-    fn read_line(line: &'a [u8]) -> Result<Self, Refusal> {
-        let Some(credentials) = behind_bearer(line) else {
-            // A proxy that joins two `Authorization` lines leaves a comma between them.
-            let joined = |piece: &[u8]| behind_bearer(piece.trim_ascii()).is_some();
-            let hidden = line.split(|&byte| byte == b',').any(joined);
-            return Err(if hidden {
-                joined_by_a_comma()
-            } else {
-                wrong_scheme(line)
-            });
-        };
-        if credentials.first() == Some(&b'\t') {
-            return Err(malformed("a tab after Bearer"));
-        }
-        let spaces = credentials.iter().take_while(|&&byte| byte == b' ').count();
-        let token = credentials
-            .get(spaces..)
-            .unwrap_or_default()
-            .trim_ascii_end();
-        if token.is_empty() {
-            return Err(Refusal::from(Reason::NoToken)
-                .expected("Authorization: Bearer, and a token")
-                .got("Authorization: Bearer, and nothing behind it"));
-        }
-        if token.len() > MAX_TOKEN_BYTES {
-            return Err(Refusal::from(Reason::TokenTooLarge)
-                .expected(format!("at most {MAX_TOKEN_BYTES} bytes"))
-                .got(format!("{} bytes", token.len())));
-        }
-        Ok(Self(token))
     }
 }
 
@@ -131,15 +121,64 @@ impl fmt::Debug for PresentedToken<'_> {
     }
 }
 
+/// Takes all lines of a header off the head.
+fn take_one(headers: &mut HeaderMap, name: &HeaderName) -> Option<PresentedLine> {
+    let has_several = {
+        let mut lines = headers.get_all(name).iter();
+        lines.next()?;
+        lines.next().is_some()
+    };
+    let line = headers.remove(name)?;
+    Some(if has_several {
+        PresentedLine::Several
+    } else {
+        PresentedLine::One(line)
+    })
+}
+
+fn read_line(line: &[u8], dpop: Dpop) -> Result<(Scheme, PresentedToken<'_>), Refusal> {
+    let Some((scheme, credentials)) = behind_scheme(line, dpop) else {
+        // A proxy that joins two `Authorization` lines leaves a comma between them.
+        let joined = |piece: &[u8]| behind_scheme(piece.trim_ascii(), dpop).is_some();
+        let hidden = line.split(|&byte| byte == b',').any(joined);
+        return Err(if hidden {
+            joined_by_a_comma()
+        } else {
+            wrong_scheme(line)
+        });
+    };
+    let name = scheme.name();
+    if credentials.first() == Some(&b'\t') {
+        return Err(malformed(&format!("a tab after {name}")).presented_as(scheme));
+    }
+    let spaces = credentials.iter().take_while(|&&byte| byte == b' ').count();
+    let token = credentials
+        .get(spaces..)
+        .unwrap_or_default()
+        .trim_ascii_end();
+    if token.is_empty() {
+        return Err(Refusal::from(Reason::NoToken)
+            .expected(format!("Authorization: {name}, and a token"))
+            .got(format!("Authorization: {name}, and nothing behind it")));
+    }
+    if token.len() > MAX_TOKEN_BYTES {
+        return Err(Refusal::from(Reason::TokenTooLarge)
+            .expected(format!("at most {MAX_TOKEN_BYTES} bytes"))
+            .got(format!("{} bytes", token.len()))
+            .presented_as(scheme));
+    }
+    Ok((scheme, PresentedToken(token)))
+}
+
 fn joined_by_a_comma() -> Refusal {
     Refusal::from(Reason::MultipleCredentials)
-        .expected("Authorization: Bearer, and one token")
+        .expected("one scheme, and one token")
         .got("Authorization: several credentials, joined by a comma")
 }
 
 fn malformed(got: &str) -> Refusal {
     Refusal::from(Reason::MalformedHeader)
-        .expected("Authorization: Bearer, and one token")
+        .expected("Authorization: a scheme, and one token")
         .got(format!("Authorization: {got}"))
 }
 
@@ -175,12 +214,19 @@ const SCHEMES: &[&str] = &[
     "Token",
 ];
 
-/// Returns the text after the scheme if that is `Bearer`. The scheme ends at the first blank. A tab is no valid separator (RFC
-/// 9110 §11.4 has `1*SP`), but it must end the scheme here, or `Bearer<TAB>token` would read as another scheme.
-fn behind_bearer(line: &[u8]) -> Option<&[u8]> {
-    let (scheme, credentials) = line.split_at_checked(b"bearer".len())?;
+/// Returns the scheme, and the text after it, if it is one that this gate accepts.
+fn behind_scheme(line: &[u8], dpop: Dpop) -> Option<(Scheme, &[u8])> {
+    let bearer = || Some((Scheme::Bearer, behind(line, b"bearer")?));
+    let proved = || Some((Scheme::Dpop, behind(line, b"dpop")?));
+    bearer().or_else(|| proved().filter(|_| dpop != Dpop::Off))
+}
+
+/// Returns the text after the scheme, whose name is given in lower case. The scheme ends at the first blank. A tab is no valid
+/// separator (RFC 9110 §11.4 has `1*SP`), but it must end the scheme here, or `Bearer<TAB>token` would read as another scheme.
+fn behind<'a>(line: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
+    let (named, credentials) = line.split_at_checked(scheme.len())?;
     let ends_there = matches!(credentials.first(), None | Some(b' ' | b'\t'));
-    (ends_there && scheme.eq_ignore_ascii_case(b"bearer")).then_some(credentials)
+    (ends_there && named.eq_ignore_ascii_case(scheme)).then_some(credentials)
 }
 
 /// Whether the bytes are a `token68` (RFC 9110 §11.2): `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.
@@ -206,6 +252,10 @@ mod tests {
     use super::*;
 
     fn read(lines: &[&str]) -> Result<String, Reason> {
+        read_with(Dpop::Off, lines).map(|(_, token)| token)
+    }
+
+    fn read_with(dpop: Dpop, lines: &[&str]) -> Result<(Scheme, String), Reason> {
         let mut request = http::Request::builder();
         for line in lines {
             request = request.header(
@@ -214,7 +264,7 @@ mod tests {
             );
         }
         let (mut parts, ()) = request.body(()).unwrap().into_parts();
-        let taken = Credentials::take(&mut parts.headers);
+        let taken = Credentials::take(&mut parts.headers, dpop);
         assert!(
             !parts.headers.contains_key(AUTHORIZATION),
             "whatever it is, it is taken"
@@ -225,8 +275,27 @@ mod tests {
         credentials
             .token()
             .well_formed()
-            .map(str::to_owned)
+            .map(|token| (credentials.scheme(), token.to_owned()))
             .map_err(|refusal| refusal.reason())
+    }
+
+    #[test]
+    fn with_dpop_on_its_scheme_is_read_as_strictly_as_the_other() {
+        use Reason::*;
+        for (line, read) in [
+            ("DPoP abc", Ok((Scheme::Dpop, "abc".to_owned()))),
+            ("dpop  abc", Ok((Scheme::Dpop, "abc".to_owned()))),
+            ("Bearer abc", Ok((Scheme::Bearer, "abc".to_owned()))),
+            ("DPoP", Err(NoToken)),
+            ("DPoP\tabc", Err(MalformedHeader)),
+            ("DPoP a b", Err(MalformedHeader)),
+            ("DPoP:abc", Err(WrongScheme)),
+            ("DPoP a,b", Err(MultipleCredentials)),
+            ("Basic eDp5, DPoP b", Err(MultipleCredentials)),
+            ("Bearer a, DPoP b", Err(MultipleCredentials)),
+        ] {
+            assert_eq!(read_with(Dpop::Accepted, &[line]), read, "{line}");
+        }
     }
 
     #[test]

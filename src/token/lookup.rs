@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::cache_entry::KeyProof;
-use super::claims::{CLIENT_CLAIMS, ClaimSource, Claims};
+use super::claims::{CLIENT_CLAIMS, ClaimSource, Claims, keep_binding};
 use super::credentials::PresentedToken;
 use super::fingerprint::{Fingerprint, Fingerprinted};
 use super::memory::TokenCaches;
@@ -257,9 +257,10 @@ fn validate(
 /// first counts, so a response that has one of them replaces them all.
 fn merged(
     signed: &Object<'static>,
-    response: Object<'static>,
+    mut response: Object<'static>,
     issuer: &TrustedIssuer,
 ) -> Object<'static> {
+    keep_binding(signed, &mut response);
     let scope_claims: Vec<&str> = issuer
         .rules
         .scope_claims

@@ -216,8 +216,8 @@ impl Principal {
         }
     }
 
-    pub(crate) fn binding(&self) -> Binding {
-        self.0.binding
+    pub(crate) fn binding(&self) -> &Binding {
+        &self.0.binding
     }
 
     pub(crate) fn expiry(&self) -> Option<Timestamp> {

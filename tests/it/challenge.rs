@@ -1,26 +1,53 @@
-//! A strict reader of `WWW-Authenticate`, written from RFC 9110 §11.6.1 and RFC 6750 §3 alone: it shares
+//! A strict reader of `WWW-Authenticate`, written from RFC 9110 §11.6.1, RFC 6750 §3 and RFC 9449 §7.1 alone: it shares
 //! nothing with the code that writes the header.
 
 use http::HeaderMap;
 
-/// One `Bearer` challenge, read back.
+/// One challenge, read back.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Challenge {
+    scheme: String,
     parameters: Vec<(String, String)>,
 }
 
 impl Challenge {
-    /// The one challenge of an answer, or `None` when there is no such header.
+    /// The first challenge of an answer, or `None` without one: `Bearer`, unless DPoP is required.
     /// Panics with a sentence when the header breaks a rule.
     pub fn of(headers: &HeaderMap) -> Option<Self> {
-        let lines: Vec<_> = headers.get_all("www-authenticate").iter().collect();
-        match lines.as_slice() {
-            [] => None,
-            [line] => Some(Self::parse(
-                line.to_str().expect("a challenge is visible ASCII"),
-            )),
-            _ => panic!("more than one challenge line: {lines:?}"),
+        Self::all_of(headers).into_iter().next()
+    }
+
+    /// The challenge of this scheme, if there is one.
+    pub fn of_scheme(scheme: &str, headers: &HeaderMap) -> Option<Self> {
+        let mut all = Self::all_of(headers).into_iter();
+        all.find(|challenge| challenge.scheme == scheme)
+    }
+
+    /// Every challenge of an answer, each on a line of its own.
+    pub fn all_of(headers: &HeaderMap) -> Vec<Self> {
+        let lines = headers.get_all("www-authenticate").iter();
+        let lines = lines.map(|line| line.to_str().expect("a challenge is visible ASCII"));
+        let all: Vec<_> = lines.map(Self::parse).collect();
+        let schemes: Vec<_> = all.iter().map(|one| one.scheme.as_str()).collect();
+        assert!(
+            matches!(schemes[..], [] | ["Bearer"] | ["Bearer", "DPoP"] | ["DPoP"]),
+            "schemes {schemes:?}"
+        );
+        // Clients take the first match in all lines, so they must not disagree.
+        for name in ["resource_metadata", "scope"] {
+            let values: Vec<_> = all.iter().map(|one| one.get(name)).collect();
+            assert!(
+                values.windows(2).all(|two| two[0] == two[1]),
+                "{name} differs: {values:?}"
+            );
         }
+        for one in all.iter().filter(|one| one.scheme == "DPoP") {
+            assert!(
+                one.get("algs").is_some(),
+                "a DPoP challenge names algorithms"
+            );
+        }
+        all
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {
@@ -38,9 +65,9 @@ impl Challenge {
     }
 
     fn parse(line: &str) -> Self {
-        let mut rest = line
-            .strip_prefix("Bearer ")
-            .unwrap_or_else(|| panic!("not a Bearer challenge: {line}"));
+        let (scheme, mut rest) = line
+            .split_once(' ')
+            .unwrap_or_else(|| panic!("no scheme: {line}"));
         let mut parameters: Vec<(String, String)> = Vec::new();
         loop {
             let (name, after) = rest
@@ -67,7 +94,10 @@ impl Challenge {
                 .unwrap_or_else(|| panic!("not separated by comma and space: {after:?}"));
         }
         assert_order(&parameters, line);
-        Self { parameters }
+        Self {
+            scheme: scheme.to_owned(),
+            parameters,
+        }
     }
 }
 

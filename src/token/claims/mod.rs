@@ -2,14 +2,17 @@
 //! at this time?
 //!
 //! `validate` is the only way from [`Claims`] to a principal. `audience`, `time` and `usage` each validate the claims that
-//! their name says, `scopes` finds the granted scopes, and `read` reads a single claim.
+//! their name says, `scopes` finds the granted scopes, `confirmation` what the token is bound to, and `read` reads a
+//! single claim.
 
 mod audience;
+mod confirmation;
 mod read;
 mod scopes;
 mod time;
 mod usage;
 mod validate;
 
+pub(super) use confirmation::keep_binding;
 pub(super) use read::{CLIENT_CLAIMS, ClaimSource, Claims};
 pub(super) use time::expired;

@@ -53,14 +53,17 @@ impl Claims<'_> {
         let Some(kind) = self.text("token_type")? else {
             return Ok(());
         };
-        let reason = match kind.to_ascii_lowercase().as_str() {
-            "bearer" | "access_token" => return Ok(()),
-            "dpop" => Reason::DpopRequired,
-            _ => Reason::TokenUseNotAccess,
-        };
-        Err(Refusal::from(reason)
-            .expected("token_type: Bearer or access_token")
-            .got(format!("token_type: {kind}")))
+        match kind.to_ascii_lowercase().as_str() {
+            "bearer" | "access_token" => Ok(()),
+            // RFC 9449 §6.2: the type of a bound token. The request must then prove possession of the key.
+            "dpop" if self.binding().dpop_key().is_some() => Ok(()),
+            "dpop" => Err(Refusal::from(Reason::UnknownBinding)
+                .expected("token_type: DPoP, and cnf: jkt")
+                .got("token_type: DPoP alone")),
+            _ => Err(Refusal::from(Reason::TokenUseNotAccess)
+                .expected("token_type: Bearer, DPoP or access_token")
+                .got(format!("token_type: {kind}"))),
+        }
     }
 
     /// Refuses ID tokens, which an authorization server signs with the same keys.

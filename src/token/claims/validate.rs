@@ -1,7 +1,6 @@
 //! Validates claims, and makes a principal from them.
 
 use super::read::{CLIENT_CLAIMS, ClaimSource, Claims, bad_claim};
-use crate::binding::Binding;
 use crate::clock::Timestamp;
 use crate::jose::Json;
 use crate::refusal::{Reason, Refusal};
@@ -75,16 +74,6 @@ impl Claims<'_> {
             expires_at,
             claims: self.text.to_owned(),
         }))
-    }
-
-    /// The key or certificate to which the token is bound. Possession of it is proved for each request, elsewhere.
-    fn binding(&self) -> Binding {
-        match self.object.get("cnf") {
-            None => Binding::None,
-            Some(Json::Object(members)) if members.has("jkt") => Binding::DpopKey,
-            Some(Json::Object(members)) if members.has("x5t#S256") => Binding::Certificate,
-            Some(_) => Binding::Unknown,
-        }
     }
 
     /// The actor of the token. Only the outermost one of a chain may be considered (RFC 8693 §4.1).

@@ -1,0 +1,194 @@
+//! Decides what a request has to prove before it may use a token.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+use http::request::Parts;
+
+use super::nonces::{Freshness, Nonces};
+use super::proof::{Proof, Wanted};
+use super::replays::{NotClaimed, Replays};
+use super::target::Target;
+use crate::binding::Binding;
+use crate::clock::Timestamp;
+use crate::jose::Algorithms;
+use crate::refusal::{Reason, Refusal};
+use crate::scheme::{Dpop, Scheme};
+use crate::seal::Seal;
+use crate::token::{Credentials, PresentedLine, Principal};
+
+/// The configuration of proofs.
+pub(crate) struct HolderSpec {
+    pub(crate) dpop: Dpop,
+    pub(crate) algorithms: Algorithms,
+    /// Whether every proof must contain a nonce.
+    pub(crate) nonces: bool,
+    pub(crate) replay_bytes: usize,
+    pub(crate) target: Target,
+}
+
+/// Checks that requests may use the tokens that they present.
+pub(crate) struct Holders {
+    dpop: Dpop,
+    algorithms: Algorithms,
+    target: Target,
+    nonces: Option<Nonces>,
+    replays: Arc<Replays>,
+}
+
+impl Holders {
+    pub(crate) fn new(spec: HolderSpec, seal: &Arc<Seal>, replays: &Arc<Replays>) -> Self {
+        replays.limit(spec.replay_bytes);
+        Self {
+            dpop: spec.dpop,
+            algorithms: spec.algorithms,
+            target: spec.target,
+            nonces: spec.nonces.then(|| Nonces::new(seal.clone())),
+            replays: replays.clone(),
+        }
+    }
+
+    /// Succeeds if the request may use the token of this principal. Returns a nonce for the next proof, if the client
+    /// should change to a newer one.
+    pub(crate) fn prove(
+        &self,
+        principal: &Principal,
+        credentials: &Credentials,
+        parts: &Parts,
+        now: Timestamp,
+    ) -> Result<Option<Box<HeaderValue>>, Refusal> {
+        let binding = principal.binding();
+        self.check(binding, credentials.scheme())?;
+        let Some(dpop_key) = binding.dpop_key() else {
+            return Ok(None);
+        };
+        let proof = self.verify_proof(dpop_key, credentials, parts, now)?;
+        // The nonce is checked after everything else: a proof that is bad in another way is no reason to hand one out. Only
+        // then is the proof spent, so that the client can send it again with a nonce.
+        let next = self.check_nonce(proof.nonce.as_deref(), now)?;
+        self.spend(&proof, principal, dpop_key, now)?;
+        Ok(next.map(Box::new))
+    }
+
+    pub(crate) fn dpop(&self) -> Dpop {
+        self.dpop
+    }
+
+    /// Checks what needs no proof: whether a token that is bound like this may be presented by this scheme at all.
+    pub(crate) fn check(&self, binding: &Binding, scheme: Scheme) -> Result<(), Refusal> {
+        if *binding == Binding::Unknown {
+            return Err(Refusal::from(Reason::UnknownBinding)
+                .expected("cnf: jkt, with 32 bytes in base64url")
+                .got("cnf: another value or member"));
+        }
+        match (self.dpop, binding.dpop_key(), scheme) {
+            (Dpop::Off, Some(_), _) => {
+                return Err(Refusal::from(Reason::DpopOff)
+                    .expected("holder.dpop: accepted")
+                    .got("cnf: jkt"));
+            }
+            (_, Some(_), Scheme::Bearer) => {
+                return Err(Refusal::from(Reason::DpopTokenAsBearer)
+                    .expected("Authorization: DPoP, since the token has cnf: jkt")
+                    .got("Authorization: Bearer"));
+            }
+            (Dpop::Required, None, _) => {
+                return Err(Refusal::from(Reason::DpopRequired)
+                    .expected("cnf: jkt")
+                    .got("no cnf: jkt"));
+            }
+            (_, None, Scheme::Dpop) => {
+                return Err(Refusal::from(Reason::DpopTokenUnbound)
+                    .expected("cnf: jkt")
+                    .got("Authorization: DPoP, with a token that has none"));
+            }
+            _ => {}
+        }
+        if binding.has_certificate() {
+            return Err(Refusal::from(Reason::MtlsBinding).got("cnf: x5t#S256"));
+        }
+        Ok(())
+    }
+
+    fn verify_proof(
+        &self,
+        dpop_key: &[u8; 32],
+        credentials: &Credentials,
+        parts: &Parts,
+        now: Timestamp,
+    ) -> Result<Proof, Refusal> {
+        let line = match credentials.proof() {
+            Some(PresentedLine::One(line)) => line,
+            Some(PresentedLine::Several) => {
+                return Err(Refusal::from(Reason::DpopProofsSeveral)
+                    .expected("one DPoP line")
+                    .got("several DPoP lines"));
+            }
+            None => {
+                return Err(Refusal::from(Reason::DpopProofMissing)
+                    .expected("a DPoP line")
+                    .got("none"));
+            }
+        };
+        let wanted = Wanted {
+            algorithms: &self.algorithms,
+            dpop_key,
+            method: &parts.method,
+            target: &self.target,
+            path: parts.uri.path(),
+            token: credentials.token().as_bytes(),
+            now,
+        };
+        Proof::verify(line.as_bytes(), &wanted)
+    }
+
+    /// Returns the nonce to change to, if that of the proof is accepted and no longer the newest.
+    fn check_nonce(
+        &self,
+        presented: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Option<HeaderValue>, Refusal> {
+        let Some(nonces) = &self.nonces else {
+            return Ok(None);
+        };
+        match nonces.freshness(presented, now) {
+            Freshness::Current => Ok(None),
+            Freshness::Ageing => Ok(nonces.current(now)),
+            Freshness::None => {
+                let refusal = Refusal::from(Reason::DpopNonceNeeded)
+                    .expected("nonce: one that this server issued lately")
+                    .got(presented.map_or("no nonce", |_| "nonce: another one"));
+                Err(match nonces.current(now) {
+                    Some(nonce) => refusal.offering_nonce(nonce),
+                    None => refusal,
+                })
+            }
+        }
+    }
+
+    fn spend(
+        &self,
+        proof: &Proof,
+        principal: &Principal,
+        dpop_key: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let caller = principal.owner().hash();
+        let claimed = self
+            .replays
+            .claim(&caller, dpop_key, &proof.jti, proof.issued_at, now);
+        claimed.map_err(|why| match why {
+            NotClaimed::Replayed => {
+                Refusal::from(Reason::DpopReplayed).got("a proof that was used before")
+            }
+            NotClaimed::Full { for_all, free_in } => Refusal::from(Reason::DpopMemoryFull)
+                .expected("holder.replay_bytes: enough for the proofs of 11 minutes")
+                .got(if for_all {
+                    "the memory of proofs is full"
+                } else {
+                    "one caller uses a sixteenth of the memory of proofs"
+                })
+                .retry_after(free_in),
+        })
+    }
+}

@@ -1,0 +1,179 @@
+//! Verifies a DPoP proof (RFC 9449 §4.3): a JWT about one request, signed by the key that it contains.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::Method;
+
+use super::target::Target;
+use crate::clock::Timestamp;
+use crate::digest::sha256;
+use crate::jose::{Algorithms, BadJws, Header, Json, Jws, Object, PublicKey, is_type};
+use crate::refusal::{Reason, Refusal};
+
+/// The longest proof that is accepted. One with an RSA key of 4096 bits has about 2 KiB.
+const MAX_PROOF_BYTES: usize = 8 * 1024;
+
+/// How far the `iat` of a proof may be from our clock, either way.
+pub(super) const MAX_CLOCK_DIFFERENCE: Duration = Duration::from_secs(300);
+
+/// The longest `jti`.
+const MAX_JTI_BYTES: usize = 256;
+
+/// The longest RSA key of a proof, in bits. Each caller brings a key of its own, and a longer one takes long to verify with.
+const MAX_RSA_BITS: usize = 4096;
+
+/// The members of a JWK that make it a private key (RFC 7518 §6).
+const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
+/// The request that a proof must be for.
+pub(super) struct Wanted<'r> {
+    pub(super) algorithms: &'r Algorithms,
+    /// The thumbprint of the key that the token is bound to.
+    pub(super) dpop_key: &'r [u8; 32],
+    pub(super) method: &'r Method,
+    pub(super) target: &'r Target,
+    /// The path, as this server sees it.
+    pub(super) path: &'r str,
+    pub(super) token: &'r [u8],
+    pub(super) now: Timestamp,
+}
+
+/// The facts of a verified proof on which it still depends whether it may be used.
+#[derive(Debug)]
+pub(super) struct Proof {
+    pub(super) jti: String,
+    pub(super) issued_at: Timestamp,
+    pub(super) nonce: Option<String>,
+}
+
+impl Proof {
+    /// Verifies everything about a proof except its nonce and its first use. It does no I/O and reads no clock.
+    ///
+    /// The signature comes last, after the thumbprint: no key but the one of the token costs a verification.
+    pub(super) fn verify(line: &[u8], wanted: &Wanted<'_>) -> Result<Self, Refusal> {
+        if line.len() > MAX_PROOF_BYTES {
+            return Err(malformed(format!("{} bytes", line.len())));
+        }
+        let text = std::str::from_utf8(line).map_err(|_| malformed("no ASCII"))?;
+        let jws = Jws::cut(text)
+            .map_err(unusable)?
+            .ok_or_else(|| malformed("no JWT"))?;
+        let head = jws
+            .header()
+            .map_err(unusable)?
+            .ok_or_else(|| malformed("no JWT"))?;
+        match head.text_of("typ") {
+            Some(typ) if is_type(typ, "dpop+jwt") => {}
+            Some(typ) => return Err(unexpected("typ: dpop+jwt", format!("typ: {typ}"))),
+            None => return Err(unexpected("typ: dpop+jwt", "no typ")),
+        }
+        let header = Header::read(&head, wanted.algorithms).map_err(unusable)?;
+        let key = key_of(&head)?;
+        if key.thumbprint() != *wanted.dpop_key {
+            return Err(Refusal::from(Reason::DpopWrongKey)
+                .expected("the key that the token is bound to")
+                .got("a proof by another key"));
+        }
+        let payload = jws.payload().map_err(unusable)?;
+        let claims =
+            Object::read(&payload).map_err(|why| malformed("unreadable claims").because(why))?;
+        let proof = Self::of_claims(&claims, wanted)?;
+        let signature = jws.signature().map_err(unusable)?;
+        if !key.verifies(header.algorithm, jws.signed.as_bytes(), &signature) {
+            return Err(Refusal::from(Reason::DpopBadSignature)
+                .expected(format!("an {} signature", header.algorithm.name()))
+                .got("a proof that its key did not sign"));
+        }
+        Ok(proof)
+    }
+
+    fn of_claims(claims: &Object<'_>, wanted: &Wanted<'_>) -> Result<Self, Refusal> {
+        let text = |name: &str| match claims.text(name) {
+            Ok(Some(text)) => Ok(text),
+            Ok(None) => Err(malformed(format!("no {name}"))),
+            Err(_) => Err(malformed(format!("{name}: not a text"))),
+        };
+        let jti = text("jti")?;
+        if jti.is_empty() || jti.len() > MAX_JTI_BYTES {
+            return Err(malformed(format!("jti: {} bytes", jti.len())));
+        }
+        let (method, url) = (text("htm")?, text("htu")?);
+        let other_request = |expected: String, got: String| {
+            Refusal::from(Reason::DpopOtherRequest)
+                .expected(expected)
+                .got(got)
+        };
+        if method != wanted.method.as_str() {
+            let expected = format!("htm: {}", wanted.method);
+            return Err(other_request(expected, format!("htm: {method}")));
+        }
+        wanted
+            .target
+            .check(url, wanted.path)
+            .map_err(|expected| other_request(format!("htu: {expected}"), format!("htu: {url}")))?;
+        let issued_at = claims.number("iat").ok().flatten();
+        let issued_at = issued_at
+            .and_then(Timestamp::from_seconds)
+            .ok_or_else(|| malformed("no iat, or not a number"))?;
+        let difference = issued_at.since(wanted.now).max(wanted.now.since(issued_at));
+        if difference > MAX_CLOCK_DIFFERENCE {
+            return Err(Refusal::from(Reason::DpopOtherTime)
+                .expected(format!("iat: within 300 s of {}", wanted.now))
+                .got(format!("iat: {issued_at}")));
+        }
+        if text("ath")? != URL_SAFE_NO_PAD.encode(sha256(wanted.token)) {
+            return Err(Refusal::from(Reason::DpopOtherToken)
+                .expected("ath: the hash of this token")
+                .got("ath: another hash"));
+        }
+        let nonce = claims.text("nonce");
+        let nonce = nonce.map_err(|_| malformed("nonce: not a text"))?;
+        Ok(Self {
+            jti: jti.to_owned(),
+            issued_at,
+            nonce: nonce.map(str::to_owned),
+        })
+    }
+}
+
+/// The public key in the header of a proof.
+fn key_of(head: &Object<'_>) -> Result<PublicKey, Refusal> {
+    let unusable = |got: &str| {
+        Refusal::from(Reason::DpopKeyUnusable)
+            .expected("jwk: a public key")
+            .got(format!("jwk: {got}"))
+    };
+    let Some(Json::Object(jwk)) = head.get("jwk") else {
+        return Err(unusable("none, or not an object"));
+    };
+    if PRIVATE_MEMBERS.iter().any(|name| jwk.has(name)) {
+        return Err(unusable("a private key"));
+    }
+    let key = PublicKey::of_jwk(jwk).map_err(unusable)?;
+    if key.rsa_bits().is_some_and(|bits| bits > MAX_RSA_BITS) {
+        return Err(unusable("an RSA key of more than 4096 bits"));
+    }
+    Ok(key)
+}
+
+fn malformed(got: impl Into<String>) -> Refusal {
+    unexpected("a DPoP proof", got)
+}
+
+fn unexpected(expected: &str, got: impl Into<String>) -> Refusal {
+    Refusal::from(Reason::DpopProofMalformed)
+        .expected(expected)
+        .got(got)
+}
+
+/// The refusal of a proof that is no usable JWT.
+fn unusable(why: BadJws) -> Refusal {
+    match why {
+        BadJws::Algorithm { allowed, named } => Refusal::from(Reason::DpopAlgNotAllowed)
+            .expected(format!("alg: {allowed}"))
+            .got(format!("alg: {named}")),
+        why => malformed(why.to_string()).because(why),
+    }
+}

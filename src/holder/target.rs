@@ -1,0 +1,246 @@
+//! The URL that a proof must be for (RFC 9449 §4.3, step 9): the one that clients know, which only the configuration tells.
+//!
+//! Behind a proxy, neither the scheme nor the host nor a prefix of the path is in the request as the client sent it, and
+//! `Host` is text that a caller chose.
+
+use std::fmt::Write;
+
+use crate::resource_uri::ResourceUri;
+
+/// The URLs of requests, as their clients know them.
+pub(crate) struct Target {
+    /// Scheme, host and port of the resource, normalised.
+    origin: String,
+    /// The path of the resource, as clients know it.
+    path: String,
+    seen_at: SeenAt,
+}
+
+/// The path at which this server sees the resource, if a proxy cuts a prefix off or adds one. Without a slash at its end.
+pub(crate) enum SeenAt {
+    SamePath,
+    Path(String),
+}
+
+impl Target {
+    pub(crate) fn new(resource: &ResourceUri, seen_at: SeenAt) -> Self {
+        let (origin, path) = resource.origin_and_path();
+        Self {
+            origin: normal_origin(origin).unwrap_or_default(),
+            path: path.trim_end_matches('/').to_owned(),
+            seen_at,
+        }
+    }
+
+    /// Checks the `htu` of a proof for a request with this path. Query and fragment do not count. The error is the URL that
+    /// is right.
+    pub(super) fn check(&self, url: &str, path: &str) -> Result<(), String> {
+        let expected = format!("{}{}", self.origin, normal_path(&self.outer(path)));
+        if normalised(url).as_ref() == Some(&expected) {
+            return Ok(());
+        }
+        Err(match self.missing_seen_at(url, path) {
+            Some(seen_at) => format!("{expected}; behind a proxy, declare seen_at = {seen_at:?}"),
+            None => expected,
+        })
+    }
+
+    /// The path that the client asked for.
+    fn outer(&self, path: &str) -> String {
+        match &self.seen_at {
+            SeenAt::SamePath => path.to_owned(),
+            SeenAt::Path(seen_at) => match behind(path, seen_at) {
+                Some(rest) => format!("{}{rest}", self.path),
+                None => path.to_owned(),
+            },
+        }
+    }
+
+    /// The `seen_at` with which the URL would have been right: a proxy seems to change the path.
+    fn missing_seen_at<'p>(&self, url: &str, path: &'p str) -> Option<&'p str> {
+        let url = normalised(url)?;
+        let rest = behind(url.strip_prefix(&self.origin)?, &self.path)?;
+        let seen_at = path.strip_suffix(rest)?;
+        Some(if seen_at.is_empty() { "/" } else { seen_at })
+    }
+}
+
+/// What follows the prefix, in whole segments.
+fn behind<'p>(path: &'p str, prefix: &str) -> Option<&'p str> {
+    path.strip_prefix(prefix)
+        .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Normalises a URL without its query and fragment (RFC 3986 §6.2.2 and §6.2.3). `None` if it is no URL of the web.
+fn normalised(url: &str) -> Option<String> {
+    let end = url.find(['?', '#']).unwrap_or(url.len());
+    let (url, _) = url.split_at_checked(end)?;
+    let authority = url.find("://")? + "://".len();
+    let path = url
+        .get(authority..)?
+        .find('/')
+        .map_or(url.len(), |slash| authority + slash);
+    let (origin, path) = url.split_at_checked(path)?;
+    Some(normal_origin(origin)? + &normal_path(path))
+}
+
+/// Scheme and host in lower case, without a default port. `None` with a user name, which no target URI has.
+fn normal_origin(origin: &str) -> Option<String> {
+    let origin = origin.to_ascii_lowercase();
+    let (scheme, authority) = origin.split_once("://")?;
+    let default_port = match scheme {
+        "https" => ":443",
+        "http" => ":80",
+        _ => return None,
+    };
+    if authority.is_empty() || authority.contains('@') {
+        return None;
+    }
+    let authority = authority
+        .strip_suffix(default_port)
+        .or_else(|| authority.strip_suffix(':'))
+        .unwrap_or(authority);
+    Some(format!("{scheme}://{authority}"))
+}
+
+/// The path with each escape in one spelling, and without dot segments. The empty path is `/`.
+fn normal_path(path: &str) -> String {
+    let path = respelled(path);
+    let mut segments: Vec<&str> = Vec::new();
+    let mut names = path.split('/').skip(1).peekable();
+    while let Some(name) = names.next() {
+        let is_last = names.peek().is_none();
+        match name {
+            "." => {}
+            ".." => drop(segments.pop()),
+            name => {
+                segments.push(name);
+                continue;
+            }
+        }
+        // A dot segment at the end leaves the slash before it.
+        if is_last {
+            segments.push("");
+        }
+    }
+    format!("/{}", segments.join("/"))
+}
+
+/// Writes unreserved characters as themselves, and other escapes in upper case.
+fn respelled(path: &str) -> String {
+    let mut normal = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(percent) = rest.find('%') {
+        let (before, escape) = rest.split_at(percent);
+        normal.push_str(before);
+        let byte = escape
+            .get(1..3)
+            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        rest = match byte {
+            Some(byte) if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => {
+                normal.push(byte.into());
+                escape.get(3..).unwrap_or_default()
+            }
+            Some(byte) => {
+                // Writing to a String cannot fail.
+                let _ = write!(normal, "%{byte:02X}");
+                escape.get(3..).unwrap_or_default()
+            }
+            None => {
+                normal.push('%');
+                escape.get(1..).unwrap_or_default()
+            }
+        };
+    }
+    normal + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(seen_at: Option<&str>) -> Target {
+        let resource = ResourceUri::parse("https://mcp.example.com/a/mcp").unwrap();
+        let seen_at = seen_at.map_or(SeenAt::SamePath, |path| SeenAt::Path(path.to_owned()));
+        Target::new(&resource, seen_at)
+    }
+
+    #[test]
+    fn a_url_is_right_in_each_spelling_that_means_the_same() {
+        for url in [
+            "https://mcp.example.com/a/mcp",
+            "HTTPS://MCP.Example.com/a/mcp",
+            "https://mcp.example.com:443/a/mcp",
+            "https://mcp.example.com:/a/mcp",
+            "https://mcp.example.com/a/mcp?session=1",
+            "https://mcp.example.com/a/mcp#part",
+            "https://mcp.example.com/a/mcp?x#y?z",
+            "https://mcp.example.com/a/%6dcp",
+            "https://mcp.example.com/b/../a/./mcp",
+        ] {
+            assert_eq!(target(None).check(url, "/a/mcp"), Ok(()), "{url}");
+        }
+    }
+
+    #[test]
+    fn another_url_is_wrong() {
+        for url in [
+            "",
+            "/a/mcp",
+            "mcp.example.com/a/mcp",
+            "http://mcp.example.com/a/mcp",
+            "https://mcp.example.com",
+            "https://mcp.example.com/",
+            "https://mcp.example.com/a/mcp/",
+            "https://mcp.example.com/a//mcp",
+            "https://mcp.example.com/A/mcp",
+            "https://mcp.example.com/a%2Fmcp",
+            "https://mcp.example.com:444/a/mcp",
+            "https://mcp.example.com:80/a/mcp",
+            "https://mcp.example.com./a/mcp",
+            "https://mcp.example.com.evil.example/a/mcp",
+            "https://user@mcp.example.com/a/mcp",
+            "https://evil.example/a/mcp",
+            "https://évil.example/%",
+        ] {
+            let wrong = target(None).check(url, "/a/mcp");
+            assert!(wrong.is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_that_a_proxy_changes_is_declared_and_not_guessed() {
+        let (own, cut) = ("https://mcp.example.com/a/mcp/x", "/mcp/x");
+        assert_eq!(target(Some("/mcp")).check(own, cut), Ok(()));
+        let hint = target(None).check(own, cut).unwrap_err();
+        assert!(hint.ends_with("declare seen_at = \"/mcp\""), "{hint}");
+        // Only whole segments are replaced.
+        assert!(
+            target(Some("/mc"))
+                .check("https://mcp.example.com/a/mcpp", "/mcp")
+                .is_err()
+        );
+        // Elsewhere the path stays as it is seen.
+        let other = "https://mcp.example.com/other";
+        assert_eq!(target(Some("/mcp")).check(other, "/other"), Ok(()));
+        assert_eq!(target(Some("")).check(own, "/x"), Ok(()));
+    }
+
+    #[test]
+    fn dot_segments_are_removed_as_rfc_3986_says() {
+        for (path, normal) in [
+            ("", "/"),
+            ("/", "/"),
+            ("/a/b/c/./../../g", "/a/g"),
+            ("/a/..", "/"),
+            ("/a/.", "/a/"),
+            ("/../a", "/a"),
+            ("/%2e%2E/a", "/a"),
+            ("/a%2fb%zz%", "/a%2Fb%zz%"),
+            ("/a%C3%a4", "/a%C3%A4"),
+        ] {
+            assert_eq!(normal_path(path), normal, "{path}");
+        }
+    }
+}
