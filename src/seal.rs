@@ -60,10 +60,10 @@ pub(crate) enum OwnerKind {
 }
 
 impl OwnerKind {
-    /// The text is part of every seal in use, so it stays.
     fn text(self) -> &'static str {
         match self {
-            Self::None => "nobody",
+            // The text is part of every seal in use, so it stays.
+            OwnerKind::None => "nobody",
             Self::User => "user",
             Self::Machine => "machine",
             Self::Token => "token",

@@ -10,7 +10,7 @@ use super::issuer_spec::issuer_specs;
 use super::origins::{Allowed, OriginsTable};
 use crate::answer::{Publication, WellKnown, requested};
 use crate::config_error::{ConfigProblem, Flawed, Problems};
-use crate::holder::{HolderSpec, SeenAt, Target};
+use crate::holder::{ExternalUrls, HolderSpec, SeenAt};
 use crate::issuer::metadata_urls;
 use crate::jose::Algorithms;
 use crate::pipeline::{Cors, Origins, PipelineSpec};
@@ -67,7 +67,7 @@ impl Config {
                 algorithms: algorithms?,
                 nonces: self.holder.demands_nonces(),
                 replay_bytes: replay_bytes?,
-                target: Target::new(&resource, seen_at?),
+                urls: ExternalUrls::new(&resource, seen_at?),
             },
             schemes,
             callers: callers?,

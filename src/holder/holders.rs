@@ -5,10 +5,10 @@ use std::sync::Arc;
 use http::HeaderValue;
 use http::request::Parts;
 
+use super::external_urls::ExternalUrls;
 use super::nonces::{Freshness, Nonces};
-use super::proof::{Proof, Wanted};
+use super::proof::{ExpectedProof, Proof};
 use super::replays::{NotClaimed, Replays};
-use super::target::Target;
 use crate::binding::Binding;
 use crate::clock::Timestamp;
 use crate::jose::Algorithms;
@@ -24,14 +24,14 @@ pub(crate) struct HolderSpec {
     /// Whether every proof must contain a nonce.
     pub(crate) nonces: bool,
     pub(crate) replay_bytes: usize,
-    pub(crate) target: Target,
+    pub(crate) urls: ExternalUrls,
 }
 
 /// Checks that requests may use the tokens that they present.
 pub(crate) struct Holders {
     dpop: Dpop,
     algorithms: Algorithms,
-    target: Target,
+    urls: ExternalUrls,
     nonces: Option<Nonces>,
     replays: Arc<Replays>,
 }
@@ -42,7 +42,7 @@ impl Holders {
         Self {
             dpop: spec.dpop,
             algorithms: spec.algorithms,
-            target: spec.target,
+            urls: spec.urls,
             nonces: spec.nonces.then(|| Nonces::new(seal.clone())),
             replays: replays.clone(),
         }
@@ -130,16 +130,16 @@ impl Holders {
                     .got("none"));
             }
         };
-        let wanted = Wanted {
+        let expected = ExpectedProof {
             algorithms: &self.algorithms,
             dpop_key,
             method: &parts.method,
-            target: &self.target,
+            urls: &self.urls,
             path: parts.uri.path(),
             token: credentials.token().as_bytes(),
             now,
         };
-        Proof::verify(line.as_bytes(), &wanted)
+        Proof::verify(line.as_bytes(), &expected)
     }
 
     /// Returns the nonce to change to, if that of the proof is accepted and no longer the newest.

@@ -1,16 +1,16 @@
 //! Is it theirs to use? A bound token is not a bearer token: each request must prove possession of the key or certificate.
 //!
 //! `holders` decides what a request has to prove. `proof` verifies a DPoP proof (RFC 9449 §4.3), which must be for the URL
-//! that `target` derives from the configuration. `nonces` makes and checks the nonces that a proof may have to contain, and
+//! that `external_urls` derives from the configuration. `nonces` makes and checks the nonces that a proof may have to contain, and
 //! `replays` lets each proof pass once. The outcome belongs to one request and is never cached. Client certificates are not
 //! verified yet, so tokens that are bound to one are refused.
 
+mod external_urls;
 mod holders;
 mod nonces;
 mod proof;
 mod replays;
-mod target;
 
+pub(crate) use external_urls::{ExternalUrls, SeenAt};
 pub(crate) use holders::{HolderSpec, Holders};
 pub(crate) use replays::Replays;
-pub(crate) use target::{SeenAt, Target};

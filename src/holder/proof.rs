@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 
-use super::target::Target;
+use super::external_urls::ExternalUrls;
 use crate::clock::Timestamp;
 use crate::digest::sha256;
 use crate::jose::{Algorithms, BadJws, Header, Json, Jws, Object, PublicKey, is_type};
@@ -28,12 +28,12 @@ const MAX_RSA_BITS: usize = 4096;
 const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 /// The request that a proof must be for.
-pub(super) struct Wanted<'r> {
+pub(super) struct ExpectedProof<'r> {
     pub(super) algorithms: &'r Algorithms,
     /// The thumbprint of the key that the token is bound to.
     pub(super) dpop_key: &'r [u8; 32],
     pub(super) method: &'r Method,
-    pub(super) target: &'r Target,
+    pub(super) urls: &'r ExternalUrls,
     /// The path, as this server sees it.
     pub(super) path: &'r str,
     pub(super) token: &'r [u8],
@@ -52,7 +52,7 @@ impl Proof {
     /// Verifies everything about a proof except its nonce and its first use. It does no I/O and reads no clock.
     ///
     /// The signature comes last, after the thumbprint: no key but the one of the token costs a verification.
-    pub(super) fn verify(line: &[u8], wanted: &Wanted<'_>) -> Result<Self, Refusal> {
+    pub(super) fn verify(line: &[u8], expected: &ExpectedProof<'_>) -> Result<Self, Refusal> {
         if line.len() > MAX_PROOF_BYTES {
             return Err(malformed(format!("{} bytes", line.len())));
         }
@@ -69,9 +69,9 @@ impl Proof {
             Some(typ) => return Err(unexpected("typ: dpop+jwt", format!("typ: {typ}"))),
             None => return Err(unexpected("typ: dpop+jwt", "no typ")),
         }
-        let header = Header::read(&head, wanted.algorithms).map_err(unusable)?;
+        let header = Header::read(&head, expected.algorithms).map_err(unusable)?;
         let key = key_of(&head)?;
-        if key.thumbprint() != *wanted.dpop_key {
+        if key.thumbprint() != *expected.dpop_key {
             return Err(Refusal::from(Reason::DpopWrongKey)
                 .expected("the key that the token is bound to")
                 .got("a proof by another key"));
@@ -79,7 +79,7 @@ impl Proof {
         let payload = jws.payload().map_err(unusable)?;
         let claims =
             Object::read(&payload).map_err(|why| malformed("unreadable claims").because(why))?;
-        let proof = Self::of_claims(&claims, wanted)?;
+        let proof = Self::of_claims(&claims, expected)?;
         let signature = jws.signature().map_err(unusable)?;
         if !key.verifies(header.algorithm, jws.signed.as_bytes(), &signature) {
             return Err(Refusal::from(Reason::DpopBadSignature)
@@ -89,7 +89,7 @@ impl Proof {
         Ok(proof)
     }
 
-    fn of_claims(claims: &Object<'_>, wanted: &Wanted<'_>) -> Result<Self, Refusal> {
+    fn of_claims(claims: &Object<'_>, expected: &ExpectedProof<'_>) -> Result<Self, Refusal> {
         let text = |name: &str| match claims.text(name) {
             Ok(Some(text)) => Ok(text),
             Ok(None) => Err(malformed(format!("no {name}"))),
@@ -105,25 +105,25 @@ impl Proof {
                 .expected(expected)
                 .got(got)
         };
-        if method != wanted.method.as_str() {
-            let expected = format!("htm: {}", wanted.method);
+        if method != expected.method.as_str() {
+            let expected = format!("htm: {}", expected.method);
             return Err(other_request(expected, format!("htm: {method}")));
         }
-        wanted
-            .target
-            .check(url, wanted.path)
+        expected
+            .urls
+            .check(url, expected.path)
             .map_err(|expected| other_request(format!("htu: {expected}"), format!("htu: {url}")))?;
         let issued_at = claims.number("iat").ok().flatten();
         let issued_at = issued_at
             .and_then(Timestamp::from_seconds)
             .ok_or_else(|| malformed("no iat, or not a number"))?;
-        let difference = issued_at.since(wanted.now).max(wanted.now.since(issued_at));
-        if difference > MAX_CLOCK_DIFFERENCE {
+        let difference = (issued_at.seconds() - expected.now.seconds()).abs();
+        if difference > MAX_CLOCK_DIFFERENCE.as_secs_f64() {
             return Err(Refusal::from(Reason::DpopOtherTime)
-                .expected(format!("iat: within 300 s of {}", wanted.now))
+                .expected(format!("iat: within 300 s of {}", expected.now))
                 .got(format!("iat: {issued_at}")));
         }
-        if text("ath")? != URL_SAFE_NO_PAD.encode(sha256(wanted.token)) {
+        if text("ath")? != URL_SAFE_NO_PAD.encode(sha256(expected.token)) {
             return Err(Refusal::from(Reason::DpopOtherToken)
                 .expected("ath: the hash of this token")
                 .got("ath: another hash"));

@@ -163,6 +163,11 @@ impl SigningKey {
         jwk
     }
 
+    /// The thumbprint of the public key (RFC 7638), as `cnf.jkt` and `dpop_jkt` have it.
+    pub fn thumbprint(&self) -> String {
+        base64url(&self.public_key().thumbprint())
+    }
+
     /// The private key as PEM (PKCS#8), for tests that sign by themselves.
     pub fn to_pem(&self) -> String {
         let der = match &*self.pair {
@@ -194,10 +199,14 @@ impl SigningKey {
     }
 
     pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        let algorithm = self.algorithm.as_jose();
+        self.public_key().verifies(algorithm, message, signature)
+    }
+
+    fn public_key(&self) -> PublicKey {
         let jwk = self.jwk().to_string();
         let jwk = Object::read(jwk.as_bytes()).expect("a JWK is an object");
-        let key = PublicKey::of_jwk(&jwk).expect("it is a public key");
-        key.verifies(self.algorithm.as_jose(), message, signature)
+        PublicKey::of_jwk(&jwk).expect("it is a public key")
     }
 }
 

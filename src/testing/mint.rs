@@ -2,19 +2,21 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::clock::Clock;
 use super::key::SigningKey;
 use super::random::random_text;
+use crate::digest::sha256;
 
 /// The lifetime of a token, unless a test sets another.
 const DEFAULT_LIFETIME_SECONDS: i64 = 300;
 
-/// Builds a token. [`AuthorizationServer::token`](super::AuthorizationServer::token) starts one.
+/// Builds a token or a proof. [`AuthorizationServer::token`](super::AuthorizationServer::token) and
+/// [`AuthorizationServer::proof`](super::AuthorizationServer::proof) start one.
 ///
-/// It begins as an RFC 9068 access token for `alice`, valid for 300 s, but **without `aud` and `scope`**, which a test sets.
-/// Every part can be replaced by a valid or an invalid one.
+/// A token begins as an RFC 9068 access token for `alice`, valid for 300 s, but **without `aud` and `scope`**, which a test
+/// sets. Every part can be replaced by a valid or an invalid one.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -65,6 +67,44 @@ impl TokenBuilder {
             header_text: None,
             payload: None,
         }
+    }
+
+    /// A DPoP proof, whose claims are about a request.
+    pub(super) fn proof(key: &SigningKey, method: &str, url: &str, clock: Clock) -> Self {
+        let claims = Map::from_iter([
+            ("jti".to_owned(), Value::from(random_text::<12>())),
+            ("htm".to_owned(), Value::from(method)),
+            ("htu".to_owned(), Value::from(url)),
+            ("iat".to_owned(), Value::from(clock.unix_seconds())),
+        ]);
+        let proof = Self {
+            clock,
+            key: key.clone(),
+            header: BTreeMap::new(),
+            claims,
+            header_text: None,
+            payload: None,
+        };
+        let mut jwk = key.jwk();
+        // The key of a proof has no name and no published use.
+        if let Some(members) = jwk.as_object_mut() {
+            members.retain(|name, _| !["alg", "kid", "use"].contains(&name.as_str()));
+        }
+        proof
+            .header("typ", "dpop+jwt")
+            .header("jwk", jwk)
+            .without_header("kid")
+    }
+
+    /// Binds a token to the DPoP key, by `cnf.jkt`.
+    pub fn bound_to(self, key: &SigningKey) -> Self {
+        self.claim("cnf", json!({ "jkt": key.thumbprint() }))
+    }
+
+    /// Makes a proof one for this token, by `ath`.
+    pub fn for_token(self, token: &str) -> Self {
+        let hash = sha256(token.as_bytes());
+        self.claim("ath", URL_SAFE_NO_PAD.encode(hash))
     }
 
     /// Sets `aud`: a string or an array of them.

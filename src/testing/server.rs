@@ -91,6 +91,29 @@ impl AuthorizationServer {
         self.shared.token()
     }
 
+    /// Starts a DPoP proof (RFC 9449 §4.2) by this key, for a request of this method to this URL.
+    ///
+    /// It begins as a valid proof without `ath`: [`TokenBuilder::for_token`] adds it. Every part can be replaced, as that of a
+    /// token can.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use toolgate::testing::{Algorithm, AuthorizationServer, SigningKey};
+    ///
+    /// let authorization_server = AuthorizationServer::start().await;
+    /// let key = SigningKey::generate(Algorithm::Es256);
+    /// let token = authorization_server.token().bound_to(&key).mint();
+    /// let proof = authorization_server.proof(&key, "POST", "https://mcp.example.com/mcp").for_token(&token).mint();
+    /// // Authorization: DPoP {token}
+    /// // DPoP: {proof}
+    /// # assert_ne!(token, proof);
+    /// # }
+    /// ```
+    pub fn proof(&self, key: &SigningKey, method: &str, url: &str) -> TokenBuilder {
+        TokenBuilder::proof(key, method, url, self.shared.settings.clock.clone())
+    }
+
     /// Issues an opaque token, whose introspection returns the claims of this token.
     pub fn mint_opaque(&self, token: &TokenBuilder) -> String {
         let text = format!("opaque_{}", random_text::<24>());

@@ -178,7 +178,7 @@ fn joined_by_a_comma() -> Refusal {
 
 fn malformed(got: &str) -> Refusal {
     Refusal::from(Reason::MalformedHeader)
-        .expected("Authorization: a scheme, and one token")
+        .expected("Authorization: an accepted scheme, and one token")
         .got(format!("Authorization: {got}"))
 }
 
@@ -192,7 +192,7 @@ fn wrong_scheme(line: &[u8]) -> Refusal {
         ends_there && start.eq_ignore_ascii_case(scheme.as_bytes())
     });
     Refusal::from(Reason::WrongScheme)
-        .expected("Authorization: Bearer, and one token")
+        .expected("Authorization: an accepted scheme, and one token")
         .got(match scheme {
             Some(scheme) => format!("Authorization: {scheme}"),
             None if line.is_empty() => "Authorization: nothing".to_owned(),

@@ -391,8 +391,8 @@ fn every_bad_value_is_named_with_its_field_and_how_to_fix_it() {
             "leave it out",
         ),
         (
-            "[metadata.extra]\ndpop_bound_access_tokens_required = true".into(),
-            "metadata.extra.dpop_bound_access_tokens_required",
+            "[metadata.extra]\ntls_client_certificate_bound_access_tokens = true".into(),
+            "metadata.extra.tls_client_certificate_bound_access_tokens",
             "",
             "promises",
         ),

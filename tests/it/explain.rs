@@ -8,7 +8,7 @@ use toolgate::{
 };
 
 use crate::logs::listen;
-use crate::world::{World, call, post, token_of};
+use crate::world::{JKT, World, call, post, token_of};
 
 fn map() -> ScopeMap {
     ScopeMap::deny_unlisted()
@@ -162,8 +162,8 @@ const DEFECTS: [Defect; 11] = [
     ("profile", "scope_too_long", |token, _| {
         token.scope("s".repeat(9_000))
     }),
-    ("binding", "dpop_required", |token, _| {
-        token.claim("cnf", json!({ "jkt": "x" }))
+    ("binding", "dpop_token_as_bearer", |token, _| {
+        token.claim("cnf", json!({ "jkt": JKT }))
     }),
     ("caller", "client_denied", |token, _| {
         token.client_id("leaky")

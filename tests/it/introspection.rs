@@ -7,7 +7,7 @@ use toolgate::testing::{AuthorizationServer, Clock, Endpoint, Fault};
 use toolgate::{Introspection, Issuer, Limits, ScopeMap};
 
 use crate::logs::listen;
-use crate::world::{RESOURCE, World, clock};
+use crate::world::{JKT, RESOURCE, World, clock};
 
 /// A gate that asks its issuer about opaque tokens.
 pub async fn asking() -> World {
@@ -155,14 +155,14 @@ async fn the_response_is_validated_like_the_claims_of_a_jwt() {
         ("issued_in_future", |answer| {
             answer["iat"] = json!(1_800_000_400)
         }),
-        ("dpop_required", |answer| {
-            answer["cnf"] = json!({ "jkt": "x" })
+        ("dpop_token_as_bearer", |answer| {
+            answer["cnf"] = json!({ "jkt": JKT })
         }),
         ("mtls_binding", |answer| {
-            answer["cnf"] = json!({ "x5t#S256": "x" })
+            answer["cnf"] = json!({ "x5t#S256": JKT })
         }),
         ("unknown_binding", |answer| answer["cnf"] = json!(null)),
-        ("dpop_required", |answer| {
+        ("unknown_binding", |answer| {
             answer["token_type"] = json!("DPoP")
         }),
         ("token_use_not_access", |answer| {
@@ -671,16 +671,16 @@ async fn a_jwt_is_introspected_only_if_its_claims_and_signature_are_valid() {
     }
     assert_eq!(asked(&world), 0);
     // A bound token is verified before it is refused, and a response without `cnf` frees nothing.
-    let bound = world.token().claim("cnf", json!({ "jkt": "x" })).mint();
+    let bound = world.token().claim("cnf", json!({ "jkt": JKT })).mint();
     world.server.introspect_as(&bound, good_answer(&world));
     world
         .list_with(&bound)
         .await
-        .assert_invalid_token("dpop_required");
+        .assert_invalid_token("dpop_token_as_bearer");
     world
         .list_with(&bound)
         .await
-        .assert_invalid_token("dpop_required");
+        .assert_invalid_token("dpop_token_as_bearer");
     assert_eq!(asked(&world), 1);
 }
 

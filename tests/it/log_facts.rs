@@ -14,7 +14,7 @@ use toolgate::{
 
 use crate::introspection::asking_as;
 use crate::logs::{Log, listen, listen_at};
-use crate::world::{Answer, RESOURCE, World, bare, call, post, post_without_token};
+use crate::world::{Answer, JKT, RESOURCE, World, bare, call, post, post_without_token};
 
 /// `expected` and `got` of the last decision, where it has them.
 #[track_caller]
@@ -147,13 +147,13 @@ async fn the_defect_of_a_token_is_logged_with_its_values() {
             "crit",
         ),
         (
-            with("cnf", json!({ "jkt": "x" })),
-            "dpop_required",
-            None,
-            "cnf: jkt",
+            with("cnf", json!({ "jkt": JKT })),
+            "dpop_token_as_bearer",
+            Some("Authorization: DPoP, since the token has cnf: jkt"),
+            "Authorization: Bearer",
         ),
         (
-            with("cnf", json!({ "x5t#S256": "x" })),
+            with("cnf", json!({ "x5t#S256": JKT })),
             "mtls_binding",
             None,
             "cnf: x5t#S256",
@@ -161,8 +161,8 @@ async fn the_defect_of_a_token_is_logged_with_its_values() {
         (
             with("cnf", json!({ "secret": "x" })),
             "unknown_binding",
-            None,
-            "cnf: another member",
+            Some("cnf: jkt, with 32 bytes in base64url"),
+            "cnf: another value or member",
         ),
         (
             with("scope", json!("x".repeat(9000))),
@@ -180,8 +180,8 @@ async fn the_defect_of_a_token_is_logged_with_its_values() {
         (
             format!("{}.{}=.{}", parts[0], parts[1], parts[2]),
             "malformed_header",
-            Some("Authorization: Bearer, and one token"),
-            "Authorization: another text than one token after Bearer",
+            Some("Authorization: an accepted scheme, and one token"),
+            "Authorization: another text than one token after the scheme",
         ),
         (
             format!("{}.{}~.{}", parts[0], parts[1], parts[2]),
@@ -228,7 +228,7 @@ async fn a_wrong_header_is_named() {
     let world = World::with_scopes(ScopeMap::deny_unlisted().tool("t", "mcp:use")).await;
     let token = world.token().mint();
     let body = call("tools/call", json!({ "name": "t" }));
-    let one_token = Some("Authorization: Bearer, and one token");
+    let one_token = Some("Authorization: an accepted scheme, and one token");
     for (lines, reason, expected, got) in [
         (
             &[("authorization", "Basic c2VjcmV0")][..],
@@ -773,14 +773,14 @@ async fn a_missing_claim_of_an_introspected_token_is_logged() {
         (
             json!({ "active": true, "aud": RESOURCE, "token_type": "refresh_token" }),
             "token_use_not_access",
-            Some("token_type: Bearer or access_token"),
+            Some("token_type: Bearer, DPoP or access_token"),
             "token_type: refresh_token",
         ),
         (
             json!({ "active": true, "aud": RESOURCE, "token_type": "DPoP" }),
-            "dpop_required",
-            Some("token_type: Bearer or access_token"),
-            "token_type: DPoP",
+            "unknown_binding",
+            Some("token_type: DPoP, and cnf: jkt"),
+            "token_type: DPoP alone",
         ),
     ] {
         let token = format!("opaque-{reason}");

@@ -11,7 +11,7 @@ use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::introspection::{asking, asking_as};
-use crate::world::{World, bare, call, post};
+use crate::world::{JKT, World, bare, call, post};
 
 /// Collects events as JSON lines.
 #[derive(Clone, Default)]
@@ -379,8 +379,8 @@ async fn no_denial_of_a_token_whose_signature_held_is_rationed() {
             "audience_mismatch",
         ),
         (
-            world.token().claim("cnf", json!({ "jkt": "x" })).mint(),
-            "dpop_required",
+            world.token().claim("cnf", json!({ "jkt": JKT })).mint(),
+            "dpop_token_as_bearer",
         ),
     ];
     for (token, reason) in &spoilt {

@@ -23,6 +23,7 @@ mod challenge;
 mod config;
 mod crude_clients;
 mod decisions;
+mod dpop;
 mod examples;
 mod explain;
 mod explain_requests;

@@ -41,6 +41,7 @@ async fn the_document_agrees_with_the_challenge() {
             "authorization_servers": [world.server.issuer()],
             "scopes_supported": challenge.scopes(),
             "bearer_methods_supported": ["header"],
+            "dpop_signing_alg_values_supported": ["ES256", "ES384", "EdDSA", "PS256", "RS256"],
         })
     );
     assert_eq!(world.reached_count(), 0);
@@ -177,6 +178,7 @@ async fn descriptive_members_appear_as_set_and_empty_ones_do_not() {
             "authorization_servers": [world.server.issuer()],
             "scopes_supported": ["mcp:use", "files:read"],
             "bearer_methods_supported": ["header"],
+            "dpop_signing_alg_values_supported": ["ES256", "ES384", "EdDSA", "PS256", "RS256"],
             "resource_name": "Example",
             "resource_documentation": "https://mcp.example.com/docs",
             "resource_policy_uri": "https://mcp.example.com/policy",

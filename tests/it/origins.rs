@@ -30,7 +30,7 @@ fn assert_readable(answer: &Answer, origin: &str) {
     assert_eq!(answer.header("vary"), Some("Origin"));
     assert_eq!(
         answer.header("access-control-expose-headers"),
-        Some("WWW-Authenticate, Mcp-Session-Id")
+        Some("WWW-Authenticate, DPoP-Nonce, Retry-After, Mcp-Session-Id")
     );
 }
 

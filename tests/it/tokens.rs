@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use toolgate::Issuer;
 use toolgate::testing::{Algorithm, AuthorizationServer, SigningKey, TokenBuilder};
 
-use crate::world::{RESOURCE, World};
+use crate::world::{JKT, RESOURCE, World};
 
 /// Seconds since the epoch at which every world's clock stands.
 const NOW: i64 = 1_800_000_000;
@@ -223,14 +223,14 @@ async fn every_defect_of_a_token_is_refused_alike_and_logged_apart() {
         ("security_event", |token| {
             token
                 .claim("events", "x")
-                .claim("cnf", json!({ "jkt": "x" }))
+                .claim("cnf", json!({ "jkt": JKT }))
         }),
         // bindings
-        ("dpop_required", |token| {
-            token.claim("cnf", json!({ "jkt": "x" }))
+        ("dpop_token_as_bearer", |token| {
+            token.claim("cnf", json!({ "jkt": JKT }))
         }),
         ("mtls_binding", |token| {
-            token.claim("cnf", json!({ "x5t#S256": "x" }))
+            token.claim("cnf", json!({ "x5t#S256": JKT }))
         }),
         ("unknown_binding", |token| {
             token.claim("cnf", json!({ "kid": "x" }))

@@ -25,7 +25,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "config",
         &[
-            "pipeline", "answer", "stream", "policy", "token", "issuer", "jose", "call",
+            "pipeline", "answer", "stream", "policy", "holder", "token", "issuer", "jose", "call",
         ],
     ),
     ("layer", &["pipeline", "stream", "call"]),
@@ -34,7 +34,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["answer", "stream", "policy", "holder", "token", "call"],
     ),
     ("policy", &["token", "call"]),
-    ("holder", &[]),
+    ("holder", &["token", "jose"]),
     ("token", &["issuer", "jose", "store"]),
     ("issuer", &["jose"]),
     ("jose", &[]),
@@ -58,6 +58,7 @@ const NOUNS: &[&str] = &[
     "resource_name",
     "resource_uri",
     "revocation",
+    "scheme",
     "scope",
     "seal",
     "secret_source",

@@ -18,6 +18,9 @@ use crate::challenge::Challenge;
 pub const RESOURCE: &str = "https://mcp.example.com/mcp";
 pub const METADATA_URL: &str = "https://mcp.example.com/.well-known/oauth-protected-resource/mcp";
 
+/// The thumbprint of a key, as a `cnf` has it: that of RFC 9449 §6.1.
+pub const JKT: &str = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
+
 /// An authorization server, a gate and an inner service, all on one clock that stands still.
 pub struct World {
     pub server: AuthorizationServer,

@@ -52,6 +52,9 @@ fn claims(shared: &Shared, token: &str) -> Option<Map<String, Value>> {
 
 fn active(mut claims: Map<String, Value>) -> Value {
     claims.insert("active".to_owned(), true.into());
-    claims.insert("token_type".to_owned(), "Bearer".into());
+    // RFC 9449 §6.2
+    let is_bound = claims.get("cnf").is_some_and(|cnf| cnf["jkt"].is_string());
+    let token_type = if is_bound { "DPoP" } else { "Bearer" };
+    claims.insert("token_type".to_owned(), token_type.into());
     claims.into()
 }

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use crate::resource_uri::ResourceUri;
 
 /// The URLs of requests, as their clients know them.
-pub(crate) struct Target {
+pub(crate) struct ExternalUrls {
     /// Scheme, host and port of the resource, normalised.
     origin: String,
     /// The path of the resource, as clients know it.
@@ -22,12 +22,12 @@ pub(crate) enum SeenAt {
     Path(String),
 }
 
-impl Target {
+impl ExternalUrls {
     pub(crate) fn new(resource: &ResourceUri, seen_at: SeenAt) -> Self {
         let (origin, path) = resource.origin_and_path();
         Self {
             origin: normal_origin(origin).unwrap_or_default(),
-            path: path.trim_end_matches('/').to_owned(),
+            path: path.to_owned(),
             seen_at,
         }
     }
@@ -50,7 +50,10 @@ impl Target {
         match &self.seen_at {
             SeenAt::SamePath => path.to_owned(),
             SeenAt::Path(seen_at) => match behind(path, seen_at) {
-                Some(rest) => format!("{}{rest}", self.path),
+                Some("") => self.path.clone(),
+                // At the root of this server, the resource itself is seen as `/` too.
+                Some("/") if seen_at.is_empty() => self.path.clone(),
+                Some(rest) => format!("{}{rest}", self.path.trim_end_matches('/')),
                 None => path.to_owned(),
             },
         }
@@ -59,13 +62,16 @@ impl Target {
     /// The `seen_at` with which the URL would have been right: a proxy seems to change the path.
     fn missing_seen_at<'p>(&self, url: &str, path: &'p str) -> Option<&'p str> {
         let url = normalised(url)?;
-        let rest = behind(url.strip_prefix(&self.origin)?, &self.path)?;
+        let rest = behind(
+            url.strip_prefix(&self.origin)?,
+            self.path.trim_end_matches('/'),
+        )?;
         let seen_at = path.strip_suffix(rest)?;
         Some(if seen_at.is_empty() { "/" } else { seen_at })
     }
 }
 
-/// What follows the prefix, in whole segments.
+/// The rest of the path after the prefix, in whole segments.
 fn behind<'p>(path: &'p str, prefix: &str) -> Option<&'p str> {
     path.strip_prefix(prefix)
         .filter(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -160,10 +166,10 @@ fn respelled(path: &str) -> String {
 mod tests {
     use super::*;
 
-    fn target(seen_at: Option<&str>) -> Target {
+    fn urls(seen_at: Option<&str>) -> ExternalUrls {
         let resource = ResourceUri::parse("https://mcp.example.com/a/mcp").unwrap();
         let seen_at = seen_at.map_or(SeenAt::SamePath, |path| SeenAt::Path(path.to_owned()));
-        Target::new(&resource, seen_at)
+        ExternalUrls::new(&resource, seen_at)
     }
 
     #[test]
@@ -179,7 +185,7 @@ mod tests {
             "https://mcp.example.com/a/%6dcp",
             "https://mcp.example.com/b/../a/./mcp",
         ] {
-            assert_eq!(target(None).check(url, "/a/mcp"), Ok(()), "{url}");
+            assert_eq!(urls(None).check(url, "/a/mcp"), Ok(()), "{url}");
         }
     }
 
@@ -204,7 +210,7 @@ mod tests {
             "https://evil.example/a/mcp",
             "https://évil.example/%",
         ] {
-            let wrong = target(None).check(url, "/a/mcp");
+            let wrong = urls(None).check(url, "/a/mcp");
             assert!(wrong.is_err(), "{url}");
         }
     }
@@ -212,19 +218,22 @@ mod tests {
     #[test]
     fn a_prefix_that_a_proxy_changes_is_declared_and_not_guessed() {
         let (own, cut) = ("https://mcp.example.com/a/mcp/x", "/mcp/x");
-        assert_eq!(target(Some("/mcp")).check(own, cut), Ok(()));
-        let hint = target(None).check(own, cut).unwrap_err();
+        assert_eq!(urls(Some("/mcp")).check(own, cut), Ok(()));
+        let hint = urls(None).check(own, cut).unwrap_err();
         assert!(hint.ends_with("declare seen_at = \"/mcp\""), "{hint}");
         // Only whole segments are replaced.
         assert!(
-            target(Some("/mc"))
+            urls(Some("/mc"))
                 .check("https://mcp.example.com/a/mcpp", "/mcp")
                 .is_err()
         );
         // Elsewhere the path stays as it is seen.
         let other = "https://mcp.example.com/other";
-        assert_eq!(target(Some("/mcp")).check(other, "/other"), Ok(()));
-        assert_eq!(target(Some("")).check(own, "/x"), Ok(()));
+        assert_eq!(urls(Some("/mcp")).check(other, "/other"), Ok(()));
+        assert_eq!(urls(Some("")).check(own, "/x"), Ok(()));
+        let resource = "https://mcp.example.com/a/mcp";
+        assert_eq!(urls(Some("")).check(resource, "/"), Ok(()));
+        assert_eq!(urls(Some("/mcp")).check(resource, "/mcp"), Ok(()));
     }
 
     #[test]
