@@ -36,13 +36,13 @@
 //! 1. **metadata**: a request for a well-known path of the gate is answered, without a token.
 //! 2. **origin**: a request of a web page is refused unless the origin of the page is allowed. The preflight of an
 //!    allowed page is answered.
-//! 3. **credentials**: the token is taken off the head. A missing, a malformed and a repeated token get three different
+//! 3. **credentials**: the token, and a proof of possession, are taken off the head. A missing, a malformed and a repeated token get three different
 //!    answers. Without a token, a request continues (at step 6) only if the scope map opens something by name
 //!    ([`without_token`]). It is admitted only if everything that it asks for is open.
 //! 4. **verify**: the token is verified, by its signature or by introspection. It becomes a [`Principal`], is rejected
 //!    (401), or cannot be verified right now (503). A good token is cached. So is a token that introspection rejected,
 //!    for 10 s by default. A JWT that was rejected without introspection and an outage are not cached. **holder**: a
-//!    token that is bound to a key is rejected, since no proof of possession is supported yet; this is not cached.
+//!    token that is bound to a key needs a proof of possession for this one request, which is never cached ([`Holder`]).
 //! 5. **base rule**: the client and the claims are checked, and the scopes that every request needs, before a byte of the
 //!    body is read.
 //! 6. **read the call**: the gate reads which methods, tools, resources and prompts the body names, and checks that the
@@ -59,7 +59,7 @@
 //!
 //! - Revocation at the issuer, unless the token is introspected ([`Introspection`]). A JWT is accepted until it expires,
 //!   its key is withdrawn or its issuer is removed. [`Toolgate::revoke`] refuses one at once.
-//! - Proof of possession: DPoP and mTLS are not supported yet, so a token that is bound to a key (`cnf`) is rejected.
+//! - Client certificates (mTLS): a token that is bound to one is rejected. One that is bound to a DPoP key is checked.
 //! - Task ids and other handles in bodies: bind them to their owner in your handlers, by [`Principal::seal`].
 //! - Arguments of a call: rules are about names. Whether the caller may delete *this* file is a decision for your handler,
 //!   or for a [`Decide`].

@@ -69,10 +69,9 @@ impl Holder {
     }
 
     pub(super) fn schemes(&self, algorithms: &Algorithms) -> Schemes {
-        let names: Vec<_> = algorithms.iter().map(Algorithm::name).collect();
         Schemes {
             dpop: self.dpop,
-            proof_algorithms: names.join(" "),
+            proof_algorithms: algorithms.to_string(),
         }
     }
 

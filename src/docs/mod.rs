@@ -25,6 +25,9 @@ pub mod connecting {}
 #[doc = include_str!("opaque_tokens.md")]
 pub mod opaque_tokens {}
 
+#[doc = include_str!("proof_of_possession.md")]
+pub mod proof_of_possession {}
+
 #[doc = include_str!("sessions.md")]
 pub mod sessions {}
 

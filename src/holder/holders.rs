@@ -1,5 +1,6 @@
 //! Decides what a request has to prove before it may use a token.
 
+use std::fmt;
 use std::sync::Arc;
 
 use http::HeaderValue;
@@ -181,14 +182,28 @@ impl Holders {
             NotClaimed::Replayed => {
                 Refusal::from(Reason::DpopReplayed).got("a proof that was used before")
             }
-            NotClaimed::Full { for_all, free_in } => Refusal::from(Reason::DpopMemoryFull)
+            NotClaimed::TooMany { free_in } => Refusal::from(Reason::DpopTooManyProofs)
+                .got("one caller has used a sixteenth of the memory of proofs")
+                .retry_after(free_in),
+            NotClaimed::Full { free_in } => Refusal::from(Reason::DpopMemoryFull)
                 .expected("holder.replay_bytes: enough for the proofs of 11 minutes")
-                .got(if for_all {
-                    "the memory of proofs is full"
-                } else {
-                    "one caller uses a sixteenth of the memory of proofs"
-                })
                 .retry_after(free_in),
         })
+    }
+}
+
+/// Shows the settings, for the event at start-up.
+impl fmt::Display for Holders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nonces = if self.nonces.is_some() {
+            ", with a nonce"
+        } else {
+            ""
+        };
+        match self.dpop {
+            Dpop::Off => f.write_str("dpop off"),
+            Dpop::Accepted => write!(f, "dpop accepted, by {}{nonces}", self.algorithms),
+            Dpop::Required => write!(f, "dpop required, by {}{nonces}", self.algorithms),
+        }
     }
 }

@@ -43,8 +43,10 @@ type Half = [u8; 16];
 pub(super) enum NotClaimed {
     /// It was used before.
     Replayed,
-    /// It cannot be remembered, so it must not be accepted.
-    Full { for_all: bool, free_in: Duration },
+    /// The caller has used their part of the memory. A proof that cannot be remembered must not be accepted.
+    TooMany { free_in: Duration },
+    /// The memory is full.
+    Full { free_in: Duration },
 }
 
 impl Replays {
@@ -71,10 +73,12 @@ impl Replays {
             return Err(NotClaimed::Replayed);
         }
         let of_caller = used.of_callers.get(&caller).copied().unwrap_or_default();
-        let for_all = used.proofs.len() >= used.max_proofs;
-        if for_all || of_caller >= (used.max_proofs / PART_OF_ONE_CALLER).max(1) {
-            let free_in = used.free_in(now);
-            return Err(NotClaimed::Full { for_all, free_in });
+        let free_in = || used.free_in(now);
+        if used.proofs.len() >= used.max_proofs {
+            return Err(NotClaimed::Full { free_in: free_in() });
+        }
+        if of_caller >= (used.max_proofs / PART_OF_ONE_CALLER).max(1) {
+            return Err(NotClaimed::TooMany { free_in: free_in() });
         }
         used.remember(proof, caller, slot_of(issued_at.plus(REMEMBERED)));
         Ok(())
@@ -172,10 +176,9 @@ mod tests {
             replays.claim(&[key; 32], &[key; 32], &jti.to_string(), at(now), at(now))
         };
         assert_eq!((claim(1, 0, 0.0), claim(1, 1, 0.0)), (Ok(()), Ok(())));
-        let Err(NotClaimed::Full { for_all, free_in }) = claim(1, 2, 0.0) else {
+        let Err(NotClaimed::TooMany { free_in }) = claim(1, 2, 0.0) else {
             panic!("a sixteenth of 32 is 2");
         };
-        assert!(!for_all);
         assert!((360..=375).contains(&free_in.as_secs()), "{free_in:?}");
         assert_eq!(claim(1, 0, 0.0), Err(NotClaimed::Replayed));
         assert_eq!(claim(2, 2, 0.0), Ok(()));
@@ -192,7 +195,7 @@ mod tests {
             );
         }
         let full = replays.claim(&[99; 32], &[99; 32], "a", at(0.0), at(0.0));
-        assert!(matches!(full, Err(NotClaimed::Full { for_all: true, .. })));
+        assert!(matches!(full, Err(NotClaimed::Full { .. })));
         let used = replays.claim(&[5; 32], &[5; 32], "a", at(0.0), at(0.0));
         assert_eq!(used, Err(NotClaimed::Replayed));
     }

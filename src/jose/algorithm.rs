@@ -1,5 +1,7 @@
 //! The supported signature algorithms: asymmetric ones only, so that HMAC and `none` cannot be configured.
 
+use std::fmt;
+
 use aws_lc_rs::signature::{self, VerificationAlgorithm};
 
 /// A JWS algorithm (RFC 7518 §3.1, RFC 8037, RFC 9864).
@@ -124,6 +126,14 @@ impl Algorithms {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Algorithm> {
         self.0.iter().copied()
+    }
+}
+
+/// Shows the names, separated by spaces.
+impl fmt::Display for Algorithms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.iter().map(Algorithm::name).collect();
+        f.write_str(&names.join(" "))
     }
 }
 

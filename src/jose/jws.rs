@@ -117,9 +117,8 @@ impl<'h> Header<'h> {
         let algorithm = match Algorithm::named(name) {
             Some(algorithm) if allowed.allow(algorithm) => algorithm,
             _ => {
-                let allowed: Vec<_> = allowed.iter().map(Algorithm::name).collect();
                 return Err(BadJws::Algorithm {
-                    allowed: allowed.join(" "),
+                    allowed: allowed.to_string(),
                     named: name.to_owned(),
                 });
             }

@@ -28,6 +28,7 @@ impl Pipeline {
             introspected: &introspected,
             initial_scopes: self.answers.initial(),
             callers: &self.callers,
+            holder: &self.holders,
             sessions: &self.sessions,
             streams: &self.streams.streams,
             policy: &self.policy,

@@ -130,6 +130,7 @@ reasons! {
     DpopOtherTime             "dpop_other_time"             InvalidProof         Suspicious Binding
     DpopReplayed              "dpop_replayed"               InvalidProof         Suspicious Binding
     DpopNonceNeeded           "dpop_nonce_needed"           NonceRequired        Routine    Binding
+    DpopTooManyProofs         "dpop_too_many_proofs"        Unavailable          Suspicious Binding
     DpopMemoryFull            "dpop_memory_full"            Unavailable          Outage     Binding
     BindingChanged            "binding_changed"             InvalidToken         Suspicious Binding
     MtlsBinding               "mtls_binding"                InvalidToken         Suspicious Binding

@@ -172,7 +172,7 @@ fn read_line(line: &[u8], dpop: Dpop) -> Result<(Scheme, PresentedToken<'_>), Re
 
 fn joined_by_a_comma() -> Refusal {
     Refusal::from(Reason::MultipleCredentials)
-        .expected("one scheme, and one token")
+        .expected("Authorization: an accepted scheme, and one token")
         .got("Authorization: several credentials, joined by a comma")
 }
 

@@ -781,9 +781,9 @@ async fn one_caller_cannot_fill_the_memory_for_all() {
     };
     assert_eq!(served, 1024 * 1024 / 160 / 16);
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(answer.code, Some("dpop_memory_full"));
+    assert_eq!(answer.code, Some("dpop_too_many_proofs"));
     assert!(answer.header("retry-after").is_some());
-    // Another key of the same caller does not help them, and nobody else is held up.
+    // Another caller is not held up.
     let other = SigningKey::generate(Algorithm::Es256);
     let token = bound.world.token().bound_to(&other).subject("bob").mint();
     let proof = bound.world.server.proof(&other, "POST", RESOURCE);

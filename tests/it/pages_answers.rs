@@ -39,7 +39,11 @@ fn every_recorded_refusal_is_as_the_page_says() {
             answer.contains("\nretry-after: "),
             "{answer}"
         );
-        let header = lines.find_map(|line| line.strip_prefix("www-authenticate: "));
+        // The error is on the line of the scheme that was used.
+        let headers = lines.filter_map(|line| line.strip_prefix("www-authenticate: "));
+        let headers: Vec<&str> = headers.collect();
+        let header = headers.iter().find(|header| header.contains("error="));
+        let header = header.or(headers.first()).copied();
         assert_eq!(challenge == "none", header.is_none(), "{answer}");
         let error = |text: &str| {
             let (_, rest) = text.split_once("error=\"")?;

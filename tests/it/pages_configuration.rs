@@ -18,7 +18,7 @@ unlisted = "deny"
 "#;
 
 /// Each table of the file, and a text that puts an unknown field into it.
-const TABLES: [(&str, &str); 12] = [
+const TABLES: [(&str, &str); 13] = [
     ("", "x_ = 1"),
     ("issuers", "[[issuers]]\nx_ = 1"),
     ("issuers.unbound", "[[issuers]]\nunbound.x_ = 1"),
@@ -29,6 +29,7 @@ const TABLES: [(&str, &str); 12] = [
     ("metadata", "[metadata]\nx_ = 1"),
     ("origins", "[origins]\nx_ = 1"),
     ("sessions", "[sessions]\nx_ = 1"),
+    ("holder", "[holder]\nx_ = 1"),
     ("limits", "[limits]\nx_ = 1"),
     ("issuers.claims", "[[issuers]]\nclaims.c.x_ = 1"),
 ];

@@ -15,12 +15,12 @@ use toolgate::testing::{
     Algorithm, AuthorizationServer, Endpoint, Fault, SigningKey, TokenBuilder,
 };
 use toolgate::{
-    Check, CheckOutcome, Introspection, Issuer, Limits, Metadata, Principal, Refusal, Revocation,
+    Check, CheckOutcome, Dpop, Holder, Introspection, Issuer, Limits, Metadata, Principal, Refusal, Revocation,
     ScopeMap, Sessions, any_of, base_only, deny, without_token,
 };
 
 use crate::logs::listen;
-use crate::world::{Answer, RESOURCE, World, bare, call, clock, post, post_without_token};
+use crate::world::{Answer, JKT, RESOURCE, World, bare, call, clock, post, post_without_token};
 
 const RECORD: &str = include_str!("recorded.txt");
 
@@ -65,6 +65,7 @@ async fn statuses_heads_documents_and_codes_are_what_they_were() {
     outages(&mut record).await;
     limits(&mut record).await;
     challenges(&mut record).await;
+    proofs(&mut record).await;
     assert!(
         record.requests >= MIN_REQUESTS,
         "{} requests",
@@ -227,6 +228,65 @@ fn map() -> ScopeMap {
         .wildcard_grants()
 }
 
+async fn proofs(record: &mut Record) {
+    for (dpop, nonces) in [
+        (Dpop::Off, false),
+        (Dpop::Accepted, false),
+        (Dpop::Accepted, true),
+        (Dpop::Required, false),
+    ] {
+        let world = World::with(|builder, server| {
+            let holder = Holder::default().dpop(dpop);
+            let sessions = Sessions::bound().key("a key that the record can rely on");
+            builder
+                .issuer(server.issuer())
+                .scopes(map())
+                .sessions(sessions)
+                .holder(if nonces {
+                    holder.demand_nonces()
+                } else {
+                    holder
+                })
+        })
+        .await;
+        let key = SigningKey::generate(Algorithm::Es256);
+        let (bound, unbound) = (world.token().bound_to(&key).mint(), world.token().mint());
+        let proof = |token: &str| {
+            let proof = world.server.proof(&key, "POST", RESOURCE);
+            proof.for_token(token).mint()
+        };
+        let other = world.server.proof(&key, "GET", RESOURCE);
+        let body = call("tools/call", json!({ "name": "whoami" }));
+        for (what, scheme, token, proofs) in [
+            ("none", "", "", vec![]),
+            ("bound, no proof", "DPoP", &*bound, vec![]),
+            ("bound, good proof", "DPoP", &bound, vec![proof(&bound)]),
+            ("bound, two proofs", "DPoP", &bound, vec![proof(&bound); 2]),
+            ("bound, another method", "DPoP", &bound, vec![other.mint()]),
+            ("bound as bearer", "Bearer", &bound, vec![proof(&bound)]),
+            (
+                "unbound, good proof",
+                "DPoP",
+                &unbound,
+                vec![proof(&unbound)],
+            ),
+            ("unbound as bearer", "Bearer", &unbound, vec![]),
+        ] {
+            let mut request = post_without_token(&body);
+            if !scheme.is_empty() {
+                let line = format!("{scheme} {token}").parse().unwrap();
+                request.headers_mut().insert("authorization", line);
+            }
+            for proof in proofs {
+                let line = proof.parse().unwrap();
+                request.headers_mut().append("dpop", line);
+            }
+            let what = format!("{dpop:?}, nonces {nonces}: {what}");
+            record.add(&what, &world, request).await;
+        }
+    }
+}
+
 async fn tokens(record: &mut Record) {
     let world = World::with_scopes(map()).await;
     let good = || world.token();
@@ -280,9 +340,9 @@ async fn tokens(record: &mut Record) {
                 .claim("nonce", "x")
                 .without("scope")
         }),
-        ("cnf jkt", |token| token.claim("cnf", json!({ "jkt": "x" }))),
+        ("cnf jkt", |token| token.claim("cnf", json!({ "jkt": JKT }))),
         ("cnf x5t", |token| {
-            token.claim("cnf", json!({ "x5t#S256": "x" }))
+            token.claim("cnf", json!({ "x5t#S256": JKT }))
         }),
         ("cnf empty", |token| token.claim("cnf", json!({}))),
         ("events", |token| token.claim("events", json!({}))),
@@ -790,7 +850,7 @@ async fn introspected(record: &mut Record) {
         ("token type", json!({ "token_type": "mac" })),
         ("dpop", json!({ "token_type": "DPoP" })),
         ("no scope", json!({ "scope": "" })),
-        ("cnf", json!({ "cnf": { "jkt": "x" } })),
+        ("cnf", json!({ "cnf": { "jkt": JKT } })),
     ] {
         let token = what.replace(' ', "_");
         let mut answer = good.clone();
