@@ -1,4 +1,4 @@
-//! Whatever a DPoP proof contains, signed by the right key: what is let in, a slow reader that shares no code calls good.
+//! DPoP proofs of any content, signed by the right key. A slow reader that shares no code must find good each one that is let in.
 #![no_main]
 
 mod world;

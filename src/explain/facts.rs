@@ -98,7 +98,10 @@ impl<'a> ExplainedRequest<'a> {
         let of_decision = || gate.decision.as_ref()?.facts(step);
         match step {
             Step::Credentials => Some(CheckFacts::new("one bearer token", &*self.presented)),
-            Step::Binding => self.token.as_ref().map(|_| CheckFacts::new("no cnf", "")),
+            Step::Binding => self
+                .token
+                .as_ref()
+                .map(|_| gate.holders.facts(self.principal)),
             Step::Body => Some(self.body_facts()),
             // A request without a call needs a token, and nothing more.
             Step::Rules if self.body == BodyUse::None && self.is_anonymous => of_scopes(),

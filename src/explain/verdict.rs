@@ -13,7 +13,7 @@ use crate::events::{clean, shown_cause};
 use crate::log_facts::Fact;
 use crate::pipeline::{IncomingBody, Pipeline, Visit, causes_of, visible_refusal};
 use crate::refusal::{Reason, Refusal};
-use crate::token::Principal;
+use crate::token::{Principal, ProofUse};
 
 impl Pipeline {
     /// Explains a call, as a correct client of this caller sends it.
@@ -23,11 +23,15 @@ impl Pipeline {
             Caller::Principal(principal) => {
                 self.send_as(principal, &mut visit, &parts, &body).await
             }
-            Caller::Anonymous => self.send(&mut visit, &mut parts, &body).await,
+            Caller::Anonymous => {
+                self.send(&mut visit, &mut parts, &body, ProofUse::Assume)
+                    .await
+            }
             Caller::Token(token) => match HeaderValue::from_str(&format!("Bearer {token}")) {
                 Ok(line) => {
                     parts.headers.insert(AUTHORIZATION, line);
-                    self.send(&mut visit, &mut parts, &body).await
+                    self.send(&mut visit, &mut parts, &body, ProofUse::Assume)
+                        .await
                 }
                 Err(_) => Err(Reason::MalformedHeader.into()),
             },
@@ -43,7 +47,9 @@ impl Pipeline {
         let (mut parts, body) = request.into_parts();
         let mut visit = Visit::default();
         let presents_token = parts.headers.contains_key(AUTHORIZATION);
-        let sent = self.send(&mut visit, &mut parts, &body).await;
+        let sent = self
+            .send(&mut visit, &mut parts, &body, ProofUse::Look)
+            .await;
         let request = ExplainedRequest::new(self, None, &parts, &body, &visit, presents_token);
         explained(&request, sent, &visit)
     }
@@ -54,10 +60,12 @@ impl Pipeline {
         visit: &mut Visit,
         parts: &mut Parts,
         body: &Bytes,
+        proof_use: ProofUse,
     ) -> Result<Option<StatusCode>, Refusal> {
         if let Some(answer) = self.check_head(visit, parts)? {
             return Ok(Some(answer.status()));
         }
+        visit.set_proof_use(proof_use);
         let mut body = IncomingBody::Unread(call::whole(body.clone()));
         self.authorize(visit, parts, &mut body).await?;
         Ok(None)

@@ -9,14 +9,14 @@ use http::request::Parts;
 use super::external_urls::ExternalUrls;
 use super::nonces::{Freshness, Nonces};
 use super::proof::{ExpectedProof, Proof};
-use super::replays::{NotClaimed, Replays};
+use super::replays::{NotClaimed, Replays, UsedProof};
 use crate::binding::Binding;
 use crate::clock::Timestamp;
 use crate::jose::Algorithms;
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::{CheckFacts, Reason, Refusal};
 use crate::scheme::{Dpop, Scheme};
 use crate::seal::Seal;
-use crate::token::{Credentials, PresentedLine, Principal};
+use crate::token::{Credentials, PresentedLine, Principal, ProofUse};
 
 /// The configuration of proofs.
 pub(crate) struct HolderSpec {
@@ -59,15 +59,23 @@ impl Holders {
         now: Timestamp,
     ) -> Result<Option<Box<HeaderValue>>, Refusal> {
         let binding = principal.binding();
-        self.check(binding, credentials.scheme())?;
+        let scheme = match (credentials.proof_use(), binding.dpop_key()) {
+            (ProofUse::Spend | ProofUse::Look, _) => credentials.scheme(),
+            (ProofUse::Assume, Some(_)) => Scheme::Dpop,
+            (ProofUse::Assume, None) => Scheme::Bearer,
+        };
+        self.check(binding, scheme)?;
         let Some(dpop_key) = binding.dpop_key() else {
             return Ok(None);
         };
+        if credentials.proof_use() == ProofUse::Assume {
+            return Ok(None);
+        }
         let proof = self.verify_proof(dpop_key, credentials, parts, now)?;
         // The nonce is checked after everything else: a proof that is bad in another way is no reason to hand one out. Only
         // then is the proof spent, so that the client can send it again with a nonce.
         let next = self.check_nonce(proof.nonce.as_deref(), now)?;
-        self.spend(&proof, principal, dpop_key, now)?;
+        self.use_once(&proof, principal, dpop_key, credentials.proof_use(), now)?;
         Ok(next.map(Box::new))
     }
 
@@ -167,17 +175,24 @@ impl Holders {
         }
     }
 
-    fn spend(
+    fn use_once(
         &self,
         proof: &Proof,
         principal: &Principal,
         dpop_key: &[u8; 32],
+        proof_use: ProofUse,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        let caller = principal.owner().hash();
-        let claimed = self
-            .replays
-            .claim(&caller, dpop_key, &proof.jti, proof.issued_at, now);
+        let used = UsedProof {
+            caller: &principal.owner().hash(),
+            dpop_key,
+            jti: &proof.jti,
+            issued_at: proof.issued_at,
+        };
+        let claimed = match proof_use {
+            ProofUse::Spend => self.replays.claim(&used, now),
+            ProofUse::Look | ProofUse::Assume => self.replays.look(&used, now),
+        };
         claimed.map_err(|why| match why {
             NotClaimed::Replayed => {
                 Refusal::from(Reason::DpopReplayed).got("a proof that was used before")
@@ -189,6 +204,22 @@ impl Holders {
                 .expected("holder.replay_bytes: enough for the proofs of 11 minutes")
                 .retry_after(free_in),
         })
+    }
+}
+
+impl Holders {
+    /// The facts of this check, for an explanation.
+    pub(crate) fn facts(&self, principal: Option<&Principal>) -> CheckFacts {
+        let got = match principal.map(Principal::binding) {
+            None => "",
+            Some(Binding::None) => "a token that is bound to nothing",
+            Some(Binding::DpopKey(_)) => "a token that is bound to a DPoP key",
+            Some(Binding::Certificate(_) | Binding::Both { .. }) => {
+                "a token that is bound to a client certificate"
+            }
+            Some(Binding::Unknown) => "a token with another cnf",
+        };
+        CheckFacts::new(self.to_string(), got)
     }
 }
 

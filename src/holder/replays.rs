@@ -1,6 +1,6 @@
 //! Remembers which proofs were used, so that each is accepted once (RFC 9449 §11.1), in a bounded memory.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -27,12 +27,27 @@ pub(crate) struct Replays(Mutex<Used>);
 #[derive(Default)]
 struct Used {
     max_proofs: usize,
-    /// The used proofs, by the slot in which they end.
-    proofs: HashMap<Half, u64>,
+    proofs: HashSet<Half>,
     /// The same proofs with their callers, in the order of their ends.
     slots: BTreeMap<u64, Vec<(Half, Half)>>,
     /// How many proofs of each caller are remembered.
     of_callers: HashMap<Half, usize>,
+}
+
+/// A proof that is to be used.
+pub(super) struct UsedProof<'p> {
+    /// The hash of the caller.
+    pub(super) caller: &'p [u8; 32],
+    pub(super) dpop_key: &'p [u8; 32],
+    pub(super) jti: &'p str,
+    pub(super) issued_at: Timestamp,
+}
+
+impl UsedProof<'_> {
+    /// A proof is known by its key and its `jti` together, so that one caller cannot use up those of another.
+    fn name(&self) -> Half {
+        half(&sha256(&[&self.dpop_key[..], self.jti.as_bytes()].concat()))
+    }
 }
 
 /// Half a SHA-256: two texts that share one cannot be found.
@@ -55,33 +70,17 @@ impl Replays {
         self.lock().max_proofs = bytes / PROOF_BYTES;
     }
 
-    /// Claims a proof: of two requests with one proof, only one succeeds. A proof is known by its key and its `jti` together,
-    /// so that one caller cannot use up those of another.
-    pub(super) fn claim(
-        &self,
-        caller: &[u8; 32],
-        dpop_key: &[u8; 32],
-        jti: &str,
-        issued_at: Timestamp,
-        now: Timestamp,
-    ) -> Result<(), NotClaimed> {
-        let caller = half(caller);
-        let proof = half(&sha256(&[&dpop_key[..], jti.as_bytes()].concat()));
+    /// Claims a proof: of two requests with one proof, only one succeeds.
+    pub(super) fn claim(&self, proof: &UsedProof<'_>, now: Timestamp) -> Result<(), NotClaimed> {
         let mut used = self.lock();
-        used.forget(slot_of(now));
-        if used.proofs.contains_key(&proof) {
-            return Err(NotClaimed::Replayed);
-        }
-        let of_caller = used.of_callers.get(&caller).copied().unwrap_or_default();
-        let free_in = || used.free_in(now);
-        if used.proofs.len() >= used.max_proofs {
-            return Err(NotClaimed::Full { free_in: free_in() });
-        }
-        if of_caller >= (used.max_proofs / PART_OF_ONE_CALLER).max(1) {
-            return Err(NotClaimed::TooMany { free_in: free_in() });
-        }
-        used.remember(proof, caller, slot_of(issued_at.plus(REMEMBERED)));
+        used.check(proof, now)?;
+        used.remember(proof);
         Ok(())
+    }
+
+    /// Checks whether a proof could be claimed, and claims nothing.
+    pub(super) fn look(&self, proof: &UsedProof<'_>, now: Timestamp) -> Result<(), NotClaimed> {
+        self.lock().check(proof, now)
     }
 
     fn lock(&self) -> MutexGuard<'_, Used> {
@@ -91,9 +90,27 @@ impl Replays {
 }
 
 impl Used {
-    fn remember(&mut self, proof: Half, caller: Half, slot: u64) {
-        self.proofs.insert(proof, slot);
-        self.slots.entry(slot).or_default().push((proof, caller));
+    fn check(&mut self, proof: &UsedProof<'_>, now: Timestamp) -> Result<(), NotClaimed> {
+        self.forget(slot_of(now));
+        if self.proofs.contains(&proof.name()) {
+            return Err(NotClaimed::Replayed);
+        }
+        let free_in = || self.free_in(now);
+        if self.proofs.len() >= self.max_proofs {
+            return Err(NotClaimed::Full { free_in: free_in() });
+        }
+        let of_caller = self.of_callers.get(&half(proof.caller)).copied();
+        if of_caller.unwrap_or_default() >= (self.max_proofs / PART_OF_ONE_CALLER).max(1) {
+            return Err(NotClaimed::TooMany { free_in: free_in() });
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, proof: &UsedProof<'_>) {
+        let (name, caller) = (proof.name(), half(proof.caller));
+        let slot = slot_of(proof.issued_at.plus(REMEMBERED));
+        self.proofs.insert(name);
+        self.slots.entry(slot).or_default().push((name, caller));
         *self.of_callers.entry(caller).or_default() += 1;
     }
 
@@ -148,6 +165,30 @@ mod tests {
         Timestamp::from_seconds(START + seconds).unwrap()
     }
 
+    fn claim(
+        replays: &Replays,
+        key: u8,
+        jti: &str,
+        issued_at: f64,
+        now: f64,
+    ) -> Result<(), NotClaimed> {
+        let proof = UsedProof {
+            caller: &[key; 32],
+            dpop_key: &[key; 32],
+            jti,
+            issued_at: at(issued_at),
+        };
+        let looked = replays.look(&proof, at(now));
+        assert_eq!(
+            looked,
+            replays.look(&proof, at(now)),
+            "looking changes nothing"
+        );
+        let claimed = replays.claim(&proof, at(now));
+        assert_eq!(looked, claimed);
+        claimed
+    }
+
     fn replays(proofs: usize) -> Replays {
         let replays = Replays::default();
         replays.limit(proofs * PROOF_BYTES);
@@ -157,9 +198,7 @@ mod tests {
     #[test]
     fn a_proof_is_good_once_for_as_long_as_it_could_be_accepted() {
         let replays = replays(100);
-        let claim = |key: u8, jti: &str, now: f64| {
-            replays.claim(&[key; 32], &[key; 32], jti, at(300.0), at(now))
-        };
+        let claim = |key: u8, jti: &str, now: f64| claim(&replays, key, jti, 300.0, now);
         assert_eq!(claim(1, "a", 0.0), Ok(()));
         for now in [0.0, 300.0, 600.0, 659.0] {
             assert_eq!(claim(1, "a", now), Err(NotClaimed::Replayed), "{now}");
@@ -172,9 +211,7 @@ mod tests {
     #[test]
     fn one_caller_cannot_lock_out_another() {
         let replays = replays(32);
-        let claim = |key: u8, jti: u32, now: f64| {
-            replays.claim(&[key; 32], &[key; 32], &jti.to_string(), at(now), at(now))
-        };
+        let claim = |key: u8, jti: u32, now: f64| claim(&replays, key, &jti.to_string(), now, now);
         assert_eq!((claim(1, 0, 0.0), claim(1, 1, 0.0)), (Ok(()), Ok(())));
         let Err(NotClaimed::TooMany { free_in }) = claim(1, 2, 0.0) else {
             panic!("a sixteenth of 32 is 2");
@@ -189,14 +226,11 @@ mod tests {
     fn a_full_memory_accepts_nothing_and_forgets_nothing() {
         let replays = replays(32);
         for key in 0..32 {
-            assert_eq!(
-                replays.claim(&[key; 32], &[key; 32], "a", at(0.0), at(0.0)),
-                Ok(())
-            );
+            assert_eq!(claim(&replays, key, "a", 0.0, 0.0), Ok(()));
         }
-        let full = replays.claim(&[99; 32], &[99; 32], "a", at(0.0), at(0.0));
+        let full = claim(&replays, 99, "a", 0.0, 0.0);
         assert!(matches!(full, Err(NotClaimed::Full { .. })));
-        let used = replays.claim(&[5; 32], &[5; 32], "a", at(0.0), at(0.0));
+        let used = claim(&replays, 5, "a", 0.0, 0.0);
         assert_eq!(used, Err(NotClaimed::Replayed));
     }
 
@@ -205,9 +239,13 @@ mod tests {
         let replays = replays(100);
         let claims = std::thread::scope(|scope| {
             let claim = || {
-                replays
-                    .claim(&[1; 32], &[1; 32], "a", at(0.0), at(0.0))
-                    .is_ok()
+                let proof = UsedProof {
+                    caller: &[1; 32],
+                    dpop_key: &[1; 32],
+                    jti: "a",
+                    issued_at: at(0.0),
+                };
+                replays.claim(&proof, at(0.0)).is_ok()
             };
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(claim)).collect();
             threads

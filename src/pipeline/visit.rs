@@ -8,7 +8,7 @@ use crate::events::Names;
 use crate::policy::{Admitted, AdmittedGrant};
 use crate::refusal::{Reason, Refusal};
 use crate::scheme::Scheme;
-use crate::token::{Credentials, Principal, Verified};
+use crate::token::{Credentials, Principal, ProofUse, Verified};
 
 /// One request on its path.
 #[derive(Debug, Default)]
@@ -55,6 +55,13 @@ impl Visit {
 
     pub(crate) fn origin(&self) -> Option<&HeaderValue> {
         self.origin.as_ref()
+    }
+
+    /// Sets what checking the proof of an explained request does.
+    pub(crate) fn set_proof_use(&mut self, proof_use: ProofUse) {
+        if let Some(credentials) = &mut self.credentials {
+            credentials.set_proof_use(proof_use);
+        }
     }
 
     pub(crate) fn credentials(&self) -> Option<&Credentials> {

@@ -23,11 +23,23 @@ pub(crate) struct Credentials {
     scheme: Scheme,
     /// Boxed, since most requests have none.
     proof: Option<Box<PresentedLine>>,
+    proof_use: ProofUse,
 }
 
 /// A bearer token as presented: a slice of its header, not longer than [`MAX_TOKEN_BYTES`].
 #[derive(Clone, Copy)]
 pub(crate) struct PresentedToken<'a>(&'a [u8]);
+
+/// The effect of checking the proof of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ProofUse {
+    /// The proof is used up.
+    Spend,
+    /// The request is only explained, so its proof stays as it is.
+    Look,
+    /// The request is hypothetical. Its client is taken for one that can prove what its token needs.
+    Assume,
+}
 
 /// The lines of a header that may occur once.
 pub(crate) enum PresentedLine {
@@ -74,6 +86,15 @@ impl Credentials {
         self.proof.as_deref()
     }
 
+    pub(crate) fn proof_use(&self) -> ProofUse {
+        self.proof_use
+    }
+
+    /// Sets what checking the proof does; by default it is spent.
+    pub(crate) fn set_proof_use(&mut self, proof_use: ProofUse) {
+        self.proof_use = proof_use;
+    }
+
     fn read(line: HeaderValue, proof: Option<PresentedLine>, dpop: Dpop) -> Result<Self, Refusal> {
         let (scheme, token) = read_line(line.as_bytes(), dpop)?;
         let length = token.0.len();
@@ -84,6 +105,7 @@ impl Credentials {
             length,
             scheme,
             proof: proof.map(Box::new),
+            proof_use: ProofUse::Spend,
         })
     }
 }

@@ -31,7 +31,7 @@ mod unverified;
 mod verify;
 
 pub(crate) use assemble::{IntrospectionSpec, IssuerSpec, KeysSpec, VerifierSpec, VerifierState};
-pub(crate) use credentials::{Credentials, PresentedLine};
+pub(crate) use credentials::{Credentials, PresentedLine, ProofUse};
 pub(crate) use facts::ExplainedToken;
 pub use health::IssuerHealth;
 pub(crate) use lookup::{Lookups, When};

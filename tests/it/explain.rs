@@ -8,7 +8,7 @@ use toolgate::{
 };
 
 use crate::logs::listen;
-use crate::world::{JKT, World, call, post, token_of};
+use crate::world::{JKT, RESOURCE, World, call, post, post_without_token, token_of};
 
 fn map() -> ScopeMap {
     ScopeMap::deny_unlisted()
@@ -162,8 +162,8 @@ const DEFECTS: [Defect; 11] = [
     ("profile", "scope_too_long", |token, _| {
         token.scope("s".repeat(9_000))
     }),
-    ("binding", "dpop_token_as_bearer", |token, _| {
-        token.claim("cnf", json!({ "jkt": JKT }))
+    ("binding", "mtls_binding", |token, _| {
+        token.claim("cnf", json!({ "x5t#S256": JKT }))
     }),
     ("caller", "client_denied", |token, _| {
         token.client_id("leaky")
@@ -558,4 +558,36 @@ async fn a_body_of_the_newest_revision_is_explained_with_the_headers_it_demands(
         .explain(Caller::Principal(&principal), whoami)
         .await;
     assert!(explanation.is_allowed(), "{explanation}");
+}
+
+#[tokio::test]
+async fn a_bound_token_is_explained_as_if_its_client_had_sent_a_good_proof() {
+    let world = World::new().await;
+    let bound = world.token().claim("cnf", json!({ "jkt": JKT })).mint();
+    let body = call("tools/list", json!({}));
+    let explanation = world.gate.explain(Caller::Token(&bound), body).await;
+    assert!(explanation.is_allowed(), "{explanation}");
+    let text = explanation.to_string();
+    assert!(text.contains("bound to a DPoP key"), "{text}");
+}
+
+#[tokio::test]
+async fn explaining_a_whole_request_does_not_use_its_proof_up() {
+    let world = World::new().await;
+    let key = SigningKey::generate(Algorithm::Es256);
+    let token = world.token().bound_to(&key).mint();
+    let proof = world.server.proof(&key, "POST", RESOURCE);
+    let mut request = post_without_token(&call("tools/list", json!({})));
+    let headers = request.headers_mut();
+    headers.insert("authorization", format!("DPoP {token}").parse().unwrap());
+    headers.insert("dpop", proof.for_token(&token).mint().parse().unwrap());
+    let whole = || request.clone().map(|_| call("tools/list", json!({})));
+    for _ in 0..2 {
+        let explanation = world.gate.explain_request(whole()).await;
+        assert!(explanation.is_allowed(), "{explanation}");
+    }
+    world.send(request.clone()).await.assert_served();
+    let explanation = world.gate.explain_request(whole()).await;
+    let code = explanation.refusal().map(toolgate::Refusal::code);
+    assert_eq!(code, Some("dpop_replayed"), "{explanation}");
 }

@@ -15,8 +15,8 @@ use toolgate::testing::{
     Algorithm, AuthorizationServer, Endpoint, Fault, SigningKey, TokenBuilder,
 };
 use toolgate::{
-    Check, CheckOutcome, Dpop, Holder, Introspection, Issuer, Limits, Metadata, Principal, Refusal, Revocation,
-    ScopeMap, Sessions, any_of, base_only, deny, without_token,
+    Check, CheckOutcome, Dpop, Holder, Introspection, Issuer, Limits, Metadata, Principal, Refusal,
+    Revocation, ScopeMap, Sessions, any_of, base_only, deny, without_token,
 };
 
 use crate::logs::listen;
@@ -168,6 +168,7 @@ async fn assert_explained(
     logged: Option<(String, Option<String>)>,
 ) {
     let (head, body) = request.into_parts();
+    let is_spent = is_reached && head.headers.contains_key("dpop");
     let body = body.collect().await.unwrap().to_bytes();
     let explanation = world
         .gate
@@ -175,6 +176,12 @@ async fn assert_explained(
         .await;
     let is_answered = !is_reached && answer.code.is_none();
     let context = format!("{what}\n{explanation}");
+    if is_spent {
+        // The request has used up its proof.
+        let code = explanation.refusal().map(Refusal::code);
+        assert_eq!(code, Some("dpop_replayed"), "{context}");
+        return;
+    }
     assert_eq!(explanation.is_allowed(), is_reached, "{context}");
     assert_eq!(
         explanation.answered(),
