@@ -8,7 +8,7 @@ use http::request::Parts;
 
 use super::external_urls::ExternalUrls;
 use super::nonces::{Freshness, Nonces};
-use super::proof::{ExpectedProof, Proof};
+use super::proof::{BoundToken, ExpectedProof, Proof};
 use super::replays::{NotClaimed, Replays, UsedProof};
 use crate::binding::Binding;
 use crate::clock::Timestamp;
@@ -75,7 +75,7 @@ impl Holders {
         // The nonce is checked after everything else: a proof that is bad in another way is no reason to hand one out. Only
         // then is the proof spent, so that the client can send it again with a nonce.
         let next = self.check_nonce(proof.nonce.as_deref(), now)?;
-        self.use_once(&proof, principal, dpop_key, credentials.proof_use(), now)?;
+        self.use_once(&proof, principal, credentials.proof_use(), now)?;
         Ok(next.map(Box::new))
     }
 
@@ -141,11 +141,13 @@ impl Holders {
         };
         let expected = ExpectedProof {
             algorithms: &self.algorithms,
-            dpop_key,
+            token: Some(BoundToken {
+                text: credentials.token().as_bytes(),
+                dpop_key,
+            }),
             method: &parts.method,
             urls: &self.urls,
             path: parts.uri.path(),
-            token: credentials.token().as_bytes(),
             now,
         };
         Proof::verify(line.as_bytes(), &expected)
@@ -179,13 +181,12 @@ impl Holders {
         &self,
         proof: &Proof,
         principal: &Principal,
-        dpop_key: &[u8; 32],
         proof_use: ProofUse,
         now: Timestamp,
     ) -> Result<(), Refusal> {
         let used = UsedProof {
             caller: &principal.owner().hash(),
-            dpop_key,
+            dpop_key: &proof.dpop_key,
             jti: &proof.jti,
             issued_at: proof.issued_at,
         };

@@ -13,4 +13,7 @@ mod replays;
 
 pub(crate) use external_urls::{ExternalUrls, SeenAt};
 pub(crate) use holders::{HolderSpec, Holders};
+/// The authorization server for tests verifies proofs too.
+#[cfg(feature = "testing")]
+pub(crate) use proof::{ExpectedProof, Proof};
 pub(crate) use replays::Replays;

@@ -28,31 +28,38 @@ const MAX_RSA_BITS: usize = 4096;
 const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 /// The request that a proof must be for.
-pub(super) struct ExpectedProof<'r> {
-    pub(super) algorithms: &'r Algorithms,
-    /// The thumbprint of the key that the token is bound to.
-    pub(super) dpop_key: &'r [u8; 32],
-    pub(super) method: &'r Method,
-    pub(super) urls: &'r ExternalUrls,
+pub(crate) struct ExpectedProof<'r> {
+    pub(crate) algorithms: &'r Algorithms,
+    /// The token that the request presents. `None` for a request that asks for one: any key may prove it (RFC 9449 §5).
+    pub(crate) token: Option<BoundToken<'r>>,
+    pub(crate) method: &'r Method,
+    pub(crate) urls: &'r ExternalUrls,
     /// The path, as this server sees it.
-    pub(super) path: &'r str,
-    pub(super) token: &'r [u8],
-    pub(super) now: Timestamp,
+    pub(crate) path: &'r str,
+    pub(crate) now: Timestamp,
+}
+
+/// A token, and the thumbprint of the key that it is bound to.
+pub(crate) struct BoundToken<'r> {
+    pub(super) text: &'r [u8],
+    pub(super) dpop_key: &'r [u8; 32],
 }
 
 /// The facts of a verified proof on which it still depends whether it may be used.
 #[derive(Debug)]
-pub(super) struct Proof {
-    pub(super) jti: String,
+pub(crate) struct Proof {
+    /// The thumbprint of its key.
+    pub(crate) dpop_key: [u8; 32],
+    pub(crate) jti: String,
     pub(super) issued_at: Timestamp,
-    pub(super) nonce: Option<String>,
+    pub(crate) nonce: Option<String>,
 }
 
 impl Proof {
     /// Verifies everything about a proof except its nonce and its first use. It does no I/O and reads no clock.
     ///
     /// The signature comes last, after the thumbprint: no key but the one of the token costs a verification.
-    pub(super) fn verify(line: &[u8], expected: &ExpectedProof<'_>) -> Result<Self, Refusal> {
+    pub(crate) fn verify(line: &[u8], expected: &ExpectedProof<'_>) -> Result<Self, Refusal> {
         if line.len() > MAX_PROOF_BYTES {
             return Err(malformed(format!("{} bytes", line.len())));
         }
@@ -71,7 +78,10 @@ impl Proof {
         }
         let header = Header::read(&head, expected.algorithms).map_err(unusable)?;
         let key = key_of(&head)?;
-        if key.thumbprint() != *expected.dpop_key {
+        let dpop_key = key.thumbprint();
+        if let Some(token) = &expected.token
+            && *token.dpop_key != dpop_key
+        {
             return Err(Refusal::from(Reason::DpopWrongKey)
                 .expected("the key that the token is bound to")
                 .got("a proof by another key"));
@@ -79,7 +89,7 @@ impl Proof {
         let payload = jws.payload().map_err(unusable)?;
         let claims =
             Object::read(&payload).map_err(|why| malformed("unreadable claims").because(why))?;
-        let proof = Self::of_claims(&claims, expected)?;
+        let proof = Self::of_claims(&claims, dpop_key, expected)?;
         let signature = jws.signature().map_err(unusable)?;
         if !key.verifies(header.algorithm, jws.signed.as_bytes(), &signature) {
             return Err(Refusal::from(Reason::DpopBadSignature)
@@ -89,7 +99,11 @@ impl Proof {
         Ok(proof)
     }
 
-    fn of_claims(claims: &Object<'_>, expected: &ExpectedProof<'_>) -> Result<Self, Refusal> {
+    fn of_claims(
+        claims: &Object<'_>,
+        dpop_key: [u8; 32],
+        expected: &ExpectedProof<'_>,
+    ) -> Result<Self, Refusal> {
         let text = |name: &str| match claims.text(name) {
             Ok(Some(text)) => Ok(text),
             Ok(None) => Err(malformed(format!("no {name}"))),
@@ -123,7 +137,9 @@ impl Proof {
                 .expected(format!("iat: within 300 s of {}", expected.now))
                 .got(format!("iat: {issued_at}")));
         }
-        if text("ath")? != URL_SAFE_NO_PAD.encode(sha256(expected.token)) {
+        if let Some(token) = &expected.token
+            && text("ath")? != URL_SAFE_NO_PAD.encode(sha256(token.text))
+        {
             return Err(Refusal::from(Reason::DpopOtherToken)
                 .expected("ath: the hash of this token")
                 .got("ath: another hash"));
@@ -131,6 +147,7 @@ impl Proof {
         let nonce = claims.text("nonce");
         let nonce = nonce.map_err(|_| malformed("nonce: not a text"))?;
         Ok(Self {
+            dpop_key,
             jti: jti.to_owned(),
             issued_at,
             nonce: nonce.map(str::to_owned),

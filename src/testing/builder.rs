@@ -53,6 +53,7 @@ impl AuthorizationServerBuilder {
                 confidential_clients: Vec::new(),
                 client_keys: Vec::new(),
                 approve_as: None,
+                dpop_nonces: false,
             },
         }
     }
@@ -126,6 +127,13 @@ impl AuthorizationServerBuilder {
     /// programs that follow the redirect themselves. A browser is still shown the consent page.
     pub fn approve_as(mut self, user: impl Into<String>) -> Self {
         self.settings.approve_as = Some(user.into());
+        self
+    }
+
+    /// Demands a nonce in each DPoP proof at the token endpoint (RFC 9449 §8), as some authorization servers do.
+    /// Token requests without a proof are answered as usual.
+    pub fn demand_dpop_nonces(mut self) -> Self {
+        self.settings.dpop_nonces = true;
         self
     }
 

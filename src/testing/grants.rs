@@ -28,16 +28,28 @@ pub(super) struct Grant {
     pub(super) user: String,
     pub(super) scopes: Vec<String>,
     pub(super) resources: Vec<String>,
+    /// Whether each token request must contain a DPoP proof.
+    pub(super) needs_proof: bool,
     pub(super) revoked: bool,
 }
 
 pub(super) type GrantId = usize;
+
+/// The sender of a token request.
+#[derive(Clone, Copy)]
+pub(super) struct Requester<'r> {
+    pub(super) client_id: &'r str,
+    /// The thumbprint of the DPoP key that it proved to have.
+    pub(super) dpop_key: Option<&'r str>,
+}
 
 /// The values that the token request for a code must match.
 #[derive(Clone)]
 pub(super) struct CodeBinding {
     pub(super) redirect_uri: String,
     pub(super) challenge: String,
+    /// The `dpop_jkt` of the authorization request (RFC 9449 §10).
+    pub(super) dpop_key: Option<String>,
     pub(super) expires_at: i64,
 }
 
@@ -45,6 +57,8 @@ pub(super) struct CodeBinding {
 struct Voucher {
     grant: GrantId,
     spent: bool,
+    /// The thumbprint of the DPoP key that it is bound to.
+    dpop_key: Option<String>,
     /// `None` for a refresh token.
     code: Option<CodeBinding>,
 }
@@ -66,19 +80,25 @@ impl Grants {
         let voucher = Voucher {
             grant: self.grants.len() - 1,
             spent: false,
+            dpop_key: binding.dpop_key.clone(),
             code: Some(binding),
         };
         self.vouchers.insert(code.clone(), voucher);
         code
     }
 
-    pub(super) fn issue_refresh_token(&mut self, grant: GrantId) -> String {
+    pub(super) fn issue_refresh_token(
+        &mut self,
+        grant: GrantId,
+        dpop_key: Option<String>,
+    ) -> String {
         let token = format!("refresh_{}", random_text::<24>());
         self.vouchers.insert(
             token.clone(),
             Voucher {
                 grant,
                 spent: false,
+                dpop_key,
                 code: None,
             },
         );
@@ -89,12 +109,12 @@ impl Grants {
     pub(super) fn behind_code(
         &mut self,
         code: &str,
-        client_id: &str,
+        requester: Requester<'_>,
         redirect_uri: Option<&str>,
         verifier: &str,
         now: i64,
     ) -> Result<(GrantId, Grant), OAuthError> {
-        let grant = self.behind(code, client_id)?;
+        let grant = self.behind(code, requester)?;
         let binding = self
             .vouchers
             .get(code)
@@ -123,7 +143,7 @@ impl Grants {
     pub(super) fn behind_refresh_token(
         &mut self,
         token: &str,
-        client_id: &str,
+        requester: Requester<'_>,
     ) -> Result<(GrantId, Grant), OAuthError> {
         if self
             .vouchers
@@ -132,7 +152,7 @@ impl Grants {
         {
             return Err(OAuthError::invalid_grant("this is not a refresh token"));
         }
-        self.behind(token, client_id)
+        self.behind(token, requester)
     }
 
     pub(super) fn spend(&mut self, voucher: &str) {
@@ -170,16 +190,36 @@ impl Grants {
         self.answers.get(token)
     }
 
-    fn behind(&mut self, voucher: &str, client_id: &str) -> Result<(GrantId, Grant), OAuthError> {
+    fn behind(
+        &mut self,
+        voucher: &str,
+        requester: Requester<'_>,
+    ) -> Result<(GrantId, Grant), OAuthError> {
         let voucher = self
             .vouchers
             .get(voucher)
             .ok_or_else(|| OAuthError::invalid_grant("unknown code or token"))?;
         let grant = &mut self.grants[voucher.grant];
-        if grant.client_id != client_id {
+        if grant.client_id != requester.client_id {
             return Err(OAuthError::invalid_grant(
                 "this was issued to another client",
             ));
+        }
+        match (&voucher.dpop_key, requester.dpop_key) {
+            (Some(bound), Some(proved)) if bound != proved => {
+                return Err(OAuthError::invalid_grant("this is bound to another key"));
+            }
+            (Some(_), None) => {
+                return Err(OAuthError::invalid_dpop_proof(
+                    "this is bound to a key, and the request has no DPoP header",
+                ));
+            }
+            (None, None) if grant.needs_proof => {
+                return Err(OAuthError::invalid_dpop_proof(
+                    "the client has dpop_bound_access_tokens, and the request has no DPoP header",
+                ));
+            }
+            _ => {}
         }
         if voucher.spent {
             // Two parties have it, so one of them stole it (OAuth 2.1 §4.1.3, §4.3.1): all tokens of the grant are revoked.

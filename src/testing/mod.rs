@@ -6,8 +6,8 @@
 //!
 //! It supports what MCP clients use: RFC 8414 and OpenID discovery, dynamic client registration (RFC 7591),
 //! client id metadata documents, the authorization code flow with PKCE and `resource` (RFC 8707), refresh
-//! tokens that rotate, and introspection (RFC 7662). So a browser, an editor or an SDK can go through
-//! the whole flow:
+//! tokens that rotate, tokens that are bound to a key by DPoP (RFC 9449), and introspection (RFC 7662). So a browser, an
+//! editor or an SDK can go through the whole flow:
 //!
 //! ```no_run
 //! # async fn quickstart() {
@@ -57,6 +57,7 @@ mod key;
 mod key_ring;
 mod listener;
 mod mint;
+mod proofs;
 mod random;
 mod server;
 mod shared;

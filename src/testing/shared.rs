@@ -7,6 +7,7 @@ use super::grants::Grants;
 use super::key::SigningKey;
 use super::key_ring::KeyRing;
 use super::mint::TokenBuilder;
+use super::proofs::Proofs;
 use super::traffic::{Endpoint, Traffic};
 
 /// The state that all connections and handles of one server share.
@@ -21,6 +22,7 @@ pub(super) struct Shared {
     keys: Mutex<KeyRing>,
     traffic: Mutex<Traffic>,
     grants: Mutex<Grants>,
+    proofs: Mutex<Proofs>,
 }
 
 /// The settings that a server was built with.
@@ -37,6 +39,7 @@ pub(super) struct Settings {
     /// Ids and keys.
     pub(super) client_keys: Vec<(String, SigningKey)>,
     pub(super) approve_as: Option<String>,
+    pub(super) dpop_nonces: bool,
 }
 
 impl Shared {
@@ -62,6 +65,7 @@ impl Shared {
             keys: Mutex::new(KeyRing::new(key)),
             traffic: Mutex::default(),
             grants: Mutex::default(),
+            proofs: Mutex::default(),
         }
     }
 
@@ -107,6 +111,10 @@ impl Shared {
 
     pub(super) fn grants(&self) -> MutexGuard<'_, Grants> {
         lock(&self.grants)
+    }
+
+    pub(super) fn proofs(&self) -> MutexGuard<'_, Proofs> {
+        lock(&self.proofs)
     }
 }
 

@@ -24,6 +24,7 @@ mod config;
 mod crude_clients;
 mod decisions;
 mod dpop;
+mod dpop_login;
 mod dpop_properties;
 mod examples;
 mod explain;

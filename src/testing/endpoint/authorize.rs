@@ -107,6 +107,8 @@ pub(super) struct Wish {
     pub(super) scopes: Vec<String>,
     pub(super) resources: Vec<String>,
     pub(super) challenge: String,
+    /// The thumbprint of the DPoP key that the code shall be bound to.
+    pub(super) dpop_key: Option<String>,
 }
 
 impl Wish {
@@ -123,17 +125,22 @@ impl Wish {
                 "code_challenge_method must be S256",
             ));
         }
-        let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        if challenge.len() != 43 || !challenge.bytes().all(is_base64url) {
+        if !is_hash(challenge) {
             return Err(OAuthError::invalid_request(
                 "code_challenge is not a SHA-256 in base64url",
             ));
         }
-        let challenge = challenge.to_owned();
+        let dpop_key = form.optional("dpop_jkt")?;
+        if !dpop_key.is_none_or(is_hash) {
+            return Err(OAuthError::invalid_request(
+                "dpop_jkt is not a SHA-256 in base64url",
+            ));
+        }
         Ok(Self {
             scopes: target::scopes(form)?,
             resources: target::resources(form)?,
-            challenge,
+            challenge: challenge.to_owned(),
+            dpop_key: dpop_key.map(str::to_owned),
         })
     }
 
@@ -146,17 +153,25 @@ impl Wish {
     }
 }
 
+/// Whether a text has the form of a SHA-256 in base64url.
+fn is_hash(text: &str) -> bool {
+    let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    text.len() == 43 && text.bytes().all(is_base64url)
+}
+
 fn approve(shared: &Shared, callback: &Callback, wish: Wish, user: &str) -> Response<Bytes> {
     let grant = Grant {
         client_id: callback.client.id.clone(),
         user: user.to_owned(),
         scopes: wish.scopes,
         resources: wish.resources,
+        needs_proof: callback.client.dpop_bound,
         revoked: false,
     };
     let binding = CodeBinding {
         redirect_uri: callback.redirect_uri.clone(),
         challenge: wish.challenge,
+        dpop_key: wish.dpop_key,
         expires_at: shared.settings.clock.unix_seconds() + CODE_LIFETIME_SECONDS,
     };
     let code = shared.grants().issue_code(grant, binding);

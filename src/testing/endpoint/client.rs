@@ -16,6 +16,8 @@ pub(super) struct Client {
     pub(super) name: Option<String>,
     redirect_uris: Vec<String>,
     secret_hash: Option<String>,
+    /// Whether it registered to prove a key in each of its token requests.
+    pub(super) dpop_bound: bool,
     /// Whether the builder was given the client: then it may introspect, and get tokens of its own.
     pub(super) trusted: bool,
 }
@@ -29,6 +31,8 @@ struct Registration {
     name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     secret_hash: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    dpop_bound: bool,
     /// Makes two registrations two clients, even with equal metadata.
     nonce: String,
 }
@@ -50,6 +54,7 @@ impl Client {
         Ok(Self {
             name: document.client_name,
             redirect_uris: document.redirect_uris,
+            dpop_bound: document.dpop_bound_access_tokens,
             ..Self::unregistered(id)
         })
     }
@@ -71,12 +76,14 @@ impl Client {
             redirect_uris,
             name,
             secret_hash,
+            dpop_bound,
             ..
         } = serde_json::from_slice(&registration).ok()?;
         Some(Self {
             name,
             redirect_uris,
             secret_hash,
+            dpop_bound,
             ..Self::unregistered(id)
         })
     }
@@ -92,12 +99,14 @@ impl Client {
         redirect_uris: Vec<String>,
         name: Option<String>,
         confidential: bool,
+        dpop_bound: bool,
     ) -> (String, Option<String>) {
         let secret = confidential.then(random_text::<24>);
         let registration = Registration {
             redirect_uris,
             name,
             secret_hash: secret.as_deref().map(hash),
+            dpop_bound,
             nonce: random_text::<6>(),
         };
         let text = serde_json::to_vec(&registration).expect("a registration is JSON");
@@ -132,6 +141,11 @@ impl Client {
         self.secret_hash == secret.map(hash)
     }
 
+    /// Whether it has no secret.
+    pub(super) fn is_public(&self) -> bool {
+        self.secret_hash.is_none()
+    }
+
     /// The URL of the document that describes the client, if there is one.
     pub(super) fn documented_by(&self) -> Option<Url> {
         client_document::address(&self.id)
@@ -143,6 +157,7 @@ impl Client {
             name: None,
             redirect_uris: Vec::new(),
             secret_hash: None,
+            dpop_bound: false,
             trusted: false,
         }
     }

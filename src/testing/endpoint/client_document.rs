@@ -20,6 +20,8 @@ pub(super) struct ClientDocument {
     pub(super) redirect_uris: Vec<String>,
     #[serde(default)]
     token_endpoint_auth_method: Option<String>,
+    #[serde(default)]
+    pub(super) dpop_bound_access_tokens: bool,
 }
 
 /// The address of the document, for a client id that is one: https, or http on a loopback host, with a path.

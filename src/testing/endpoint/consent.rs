@@ -38,6 +38,9 @@ pub(super) fn page(shared: &Shared, callback: &Callback, wish: &Wish) -> Respons
     content
         .hidden("code_challenge", &wish.challenge)
         .hidden("code_challenge_method", "S256");
+    if let Some(dpop_key) = &wish.dpop_key {
+        content.hidden("dpop_jkt", dpop_key);
+    }
     if let Some(state) = state {
         content.hidden("state", state);
     }

@@ -4,7 +4,7 @@ use http::{Response, StatusCode};
 
 use super::reply;
 
-/// An error response of RFC 6749, RFC 7591 or RFC 8707.
+/// An error response of RFC 6749, RFC 7591, RFC 8707 or RFC 9449.
 #[derive(Debug)]
 pub(in super::super) struct OAuthError {
     pub(super) code: &'static str,
@@ -29,6 +29,10 @@ impl OAuthError {
 
     pub(in super::super) fn invalid_grant(description: impl Into<String>) -> Self {
         Self::new("invalid_grant", description)
+    }
+
+    pub(in super::super) fn invalid_dpop_proof(description: impl Into<String>) -> Self {
+        Self::new("invalid_dpop_proof", description)
     }
 
     pub(super) fn response(&self) -> Response<Bytes> {

@@ -4,6 +4,7 @@ mod authorize;
 mod client;
 mod client_document;
 mod consent;
+mod dpop;
 pub(super) mod error;
 mod form;
 mod host;

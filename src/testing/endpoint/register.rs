@@ -28,7 +28,13 @@ fn registered(shared: &Shared, body: &[u8]) -> Result<Map<String, Value>, OAuthE
         .get("client_name")
         .and_then(Value::as_str)
         .map(str::to_owned);
-    let (id, secret) = Client::register(redirect_uris, name, method != "none");
+    let dpop_bound = match client.get("dpop_bound_access_tokens") {
+        None => false,
+        Some(value) => value
+            .as_bool()
+            .ok_or_else(|| invalid_metadata("dpop_bound_access_tokens must be true or false"))?,
+    };
+    let (id, secret) = Client::register(redirect_uris, name, method != "none", dpop_bound);
 
     client.insert("client_id".to_owned(), id.into());
     client.insert(

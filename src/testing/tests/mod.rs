@@ -1,6 +1,7 @@
 mod clients;
 mod code_flow;
 mod discovery;
+mod dpop;
 mod faults;
 mod introspection;
 mod sdk;
