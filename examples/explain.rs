@@ -5,7 +5,7 @@
 //! cargo run --example explain -- config.toml --request request.txt
 //! ```
 //!
-//! It takes the same file as `serve` and sends requests to the same authorization servers, but serves nothing. Without
+//! It takes the same file as `serve`, with the same `--table`, and sends requests to the same authorization servers, but serves nothing. Without
 //! `--token-file` the request has no token. Instead of a tool, `--body FILE` gives the whole JSON-RPC message. Instead of
 //! a tool and a token, `--request FILE` gives a whole HTTP request with its headers, as a proxy shows it. The exit code is
 //! 0 if the request would be admitted, 1 if not, and 2 if the arguments or the files are not understood.
@@ -41,7 +41,7 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<bool, Box<dyn Error>> {
     let options = Options::parse(env::args().skip(1))?;
-    let config = config::read(&read(&options.config)?)
+    let config = config::read(&read(&options.config)?, options.table.as_deref())
         .map_err(|why| format!("{}: {why}", options.config))?;
     let gate = config.into_builder().build()?;
 
@@ -77,6 +77,7 @@ fn read(file: &str) -> Result<String, String> {
 
 struct Options {
     config: String,
+    table: Option<String>,
     token_file: Option<String>,
     asked: Asked,
 }
@@ -89,10 +90,12 @@ enum Asked {
 
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, &'static str> {
-        let (mut config, mut token_file, mut asked) = (None, None, None);
+        let (mut config, mut table) = (None, None);
+        let (mut token_file, mut asked) = (None, None);
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or(USAGE);
             match argument.as_str() {
+                "--table" => table = Some(value()?),
                 "--token-file" => token_file = Some(value()?),
                 "--call" => asked = Some(Asked::Tool(value()?)),
                 "--body" => asked = Some(Asked::Body(value()?)),
@@ -108,10 +111,11 @@ impl Options {
         }
         Ok(Self {
             config: config.ok_or(USAGE)?,
+            table,
             token_file,
             asked: asked.ok_or(USAGE)?,
         })
     }
 }
 
-const USAGE: &str = "usage: explain CONFIG.toml [--token-file FILE] (--call TOOL | --body FILE)\n       explain CONFIG.toml --request FILE";
+const USAGE: &str = "usage: explain CONFIG.toml [--table NAME] [--token-file FILE] (--call TOOL | --body FILE)\n       explain CONFIG.toml [--table NAME] --request FILE";

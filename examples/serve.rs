@@ -1,13 +1,14 @@
 //! An MCP server behind a gate that is made from a file.
 //!
 //! ```text
-//! cargo run --example serve -- config.toml [--listen ADDRESS]
+//! cargo run --example serve -- config.toml [--table NAME] [--listen ADDRESS]
 //! ```
 //!
 //! It differs from `quickstart` in that the gate is built from a file, which may change while it runs (it is checked
 //! every second, and on SIGHUP), and in that it starts no authorization server. Without `--listen` it listens on the
-//! resource's own host and port. The page `docs::configuration` shows every field of the file. `RUST_LOG` sets what is
-//! logged; `toolgate=debug` shows every decision.
+//! resource's own host and port. `--table gate` reads the gate's configuration from the table `[gate]` of a bigger file.
+//! The page `docs::configuration` shows every field. `RUST_LOG` sets what is logged; `toolgate=debug` shows every
+//! decision.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -15,7 +16,7 @@
 )]
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +28,7 @@ use rmcp::transport::StreamableHttpServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::time::timeout;
-use toolgate::Toolgate;
+use toolgate::{Config, Toolgate};
 
 #[path = "shared/config.rs"]
 mod config;
@@ -48,15 +49,16 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let options = Options::parse(env::args().skip(1))?;
     shared::log("toolgate=info")?;
 
-    let gate =
-        gate_from(&options.config).map_err(|why| format!("{}: {why}", options.config.display()))?;
+    // Read before the gate is built, or a change in between would be missed.
+    let text = fs::read_to_string(&options.config).ok();
+    let gate = gate_from(&options).map_err(|why| format!("{}: {why}", options.config.display()))?;
     let app = protected(&gate)?;
 
-    let address = match options.listen {
-        Some(address) => address,
+    let address = match &options.listen {
+        Some(address) => address.clone(),
         None => address_of(gate.resource())?,
     };
-    tokio::spawn(follow(options.config, gate.clone()));
+    tokio::spawn(follow(options, text, gate.clone()));
     let listener = TcpListener::bind(&address).await.map_err(|why| {
         format!("cannot listen on {address} ({why}): say where with --listen ADDRESS:PORT")
     })?;
@@ -65,27 +67,25 @@ async fn run() -> Result<(), Box<dyn Error>> {
 }
 
 /// Builds a gate from a file. An error says which fields are wrong, and how to fix each.
-fn gate_from(file: &Path) -> Result<Toolgate, Box<dyn Error>> {
-    let config = config::read(&fs::read_to_string(file)?)?;
-    Ok(config.into_builder().build()?)
+fn gate_from(options: &Options) -> Result<Toolgate, Box<dyn Error>> {
+    Ok(options.read()?.into_builder().build()?)
 }
 
 /// Reloads the file when it has changed, and on SIGHUP. A file with mistakes changes nothing.
-async fn follow(file: PathBuf, gate: Toolgate) {
+async fn follow(options: Options, mut last: Option<String>, gate: Toolgate) {
     let told = Arc::new(Notify::new());
     tokio::spawn(listen_for_hangups(told.clone()));
-    let text = || fs::read_to_string(&file).ok();
-    let mut last = text();
+    let file = &options.config;
     loop {
         let is_told = timeout(Duration::from_secs(1), told.notified())
             .await
             .is_ok();
-        let now = text();
+        let now = fs::read_to_string(file).ok();
         if !is_told && now == last {
             continue;
         }
         last = now;
-        match reload(&file, &gate) {
+        match reload(&options, &gate) {
             Ok(()) => println!("reloaded {}", file.display()),
             Err(why) => eprintln!("serve: {} is not reloaded: {why}", file.display()),
         }
@@ -104,8 +104,8 @@ async fn listen_for_hangups(told: Arc<Notify>) {
     let _ = told;
 }
 
-fn reload(file: &Path, gate: &Toolgate) -> Result<(), Box<dyn Error>> {
-    Ok(gate.reload(config::read(&fs::read_to_string(file)?)?)?)
+fn reload(options: &Options, gate: &Toolgate) -> Result<(), Box<dyn Error>> {
+    Ok(gate.reload(options.read()?)?)
 }
 
 /// The address of the resource, as clients see it. It is right to listen there if nothing is in between, as on a
@@ -137,14 +137,16 @@ fn protected(gate: &Toolgate) -> Result<Router, Box<dyn Error>> {
 
 struct Options {
     config: PathBuf,
+    table: Option<String>,
     listen: Option<String>,
 }
 
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, &'static str> {
-        let (mut config, mut listen) = (None, None);
+        let (mut config, mut table, mut listen) = (None, None, None);
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
+                "--table" => table = Some(arguments.next().ok_or(USAGE)?),
                 "--listen" => listen = Some(arguments.next().ok_or(USAGE)?),
                 flag if flag.starts_with('-') => return Err(USAGE),
                 file if config.is_none() => config = Some(PathBuf::from(file)),
@@ -153,9 +155,15 @@ impl Options {
         }
         Ok(Self {
             config: config.ok_or(USAGE)?,
+            table,
             listen,
         })
     }
+
+    fn read(&self) -> Result<Config, Box<dyn Error>> {
+        let text = fs::read_to_string(&self.config)?;
+        Ok(config::read(&text, self.table.as_deref())?)
+    }
 }
 
-const USAGE: &str = "usage: serve CONFIG.toml [--listen ADDRESS:PORT]";
+const USAGE: &str = "usage: serve CONFIG.toml [--table NAME] [--listen ADDRESS:PORT]";

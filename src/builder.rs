@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::answer::Metadata;
 use crate::clock::Clock;
-use crate::config::{self, CodeOnly, Config, Holder, Issuer, Limits, Sessions};
-use crate::config_error::ConfigError;
+use crate::config::{self, CodeOnly, Config, Holder, Issuer, Limits, Sessions, Settings};
+use crate::config_error::{ConfigError, Problems};
 use crate::gate::Toolgate;
 use crate::issuer::HttpClientBuilder;
 use crate::policy::{Decide, ScopeMap};
@@ -16,7 +16,9 @@ use crate::policy::{Decide, ScopeMap};
 /// An issuer and a [`ScopeMap`] are required; everything else has a default.
 #[must_use = "a builder does nothing until it is built"]
 pub struct Builder {
-    config: Config,
+    settings: Settings,
+    /// The mistakes that were found when the settings were read.
+    problems: Problems,
     code_only: CodeOnly,
 }
 
@@ -26,7 +28,7 @@ impl Toolgate {
     /// Tokens must name it as their audience, exactly as written here. One slash at the end is ignored.
     /// [`Issuer::audience`] accepts other audiences. The metadata document is served below its origin.
     pub fn builder(resource: impl Into<String>) -> Builder {
-        Builder::from(Config::new(resource))
+        Builder::of(Settings::new(resource), Problems::default())
     }
 }
 
@@ -41,66 +43,66 @@ impl Builder {
     /// Trusts an authorization server; may be called repeatedly. A plain URL is enough if its tokens have the resource
     /// as their `aud` and it publishes its keys. [`Issuer`] has the settings for all others.
     pub fn issuer(mut self, issuer: impl Into<Issuer>) -> Self {
-        self.config.issuers.push(issuer.into());
+        self.settings.issuers.push(issuer.into());
         self
     }
 
     /// Sets the scopes that each tool needs. It is required: if a valid token is enough, say so by
     /// [`ScopeMap::allow_unlisted`].
     pub fn scopes(mut self, scopes: ScopeMap) -> Self {
-        self.config.scopes = Some(scopes);
+        self.settings.scopes = Some(scopes);
         self
     }
 
     /// Sets the members of the metadata document that describe the server.
     pub fn metadata(mut self, metadata: Metadata) -> Self {
-        self.config.metadata = metadata;
+        self.settings.metadata = metadata;
         self
     }
 
     /// Allows web pages of this origin to call the server, besides those of its own origin and of loopback hosts.
     /// `origin` may also be `null`, or a whole scheme that is not http: `vscode-webview://*`.
     pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
-        self.config.origins.allow(origin.into());
+        self.settings.origins.allow(origin.into());
         self
     }
 
     /// Allows every web page to call the server. Then only the token protects it. `build()` refuses it beside
     /// [`without_token`](crate::without_token).
     pub fn allow_any_origin(mut self) -> Self {
-        self.config.origins.allow_any();
+        self.settings.origins.allow_any();
         self
     }
 
     /// Writes no CORS headers. Use it if a CORS layer outside of the gate writes them.
     pub fn leave_cors_to_others(mut self) -> Self {
-        self.config.origins.leave_cors_to_others();
+        self.settings.origins.leave_cors_to_others();
         self
     }
 
     /// Sets how sessions are bound to their owners. By default they are bound with a random key, which is lost at
     /// restart.
     pub fn sessions(mut self, sessions: Sessions) -> Self {
-        self.config.sessions = sessions;
+        self.settings.sessions = sessions;
         self
     }
 
     /// Sets how callers prove that a token that is bound to a key is theirs to use. By default, DPoP proofs are accepted.
     pub fn holder(mut self, holder: Holder) -> Self {
-        self.config.holder = holder;
+        self.settings.holder = holder;
         self
     }
 
     /// Sets the path at which this server sees the resource, if a proxy in front changes the path: `/mcp`, say, for the
     /// resource `https://api.example.com/team/mcp`. The URL in a DPoP proof is then compared with the one that clients know.
     pub fn seen_at(mut self, path: impl Into<String>) -> Self {
-        self.config.seen_at = Some(path.into());
+        self.settings.seen_at = Some(path.into());
         self
     }
 
     /// Sets limits that differ from the defaults.
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.config.limits = limits;
+        self.settings.limits = limits;
         self
     }
 
@@ -134,16 +136,15 @@ impl Builder {
     /// # Errors
     /// [`ConfigError`] names every value that is wrong, not just the first.
     pub fn build(self) -> Result<Toolgate, ConfigError> {
-        let (gate, state) = config::build(&self.config, self.code_only)?;
+        let (gate, state) = config::build(&self.settings, self.code_only, self.problems)?;
         Ok(Toolgate::new(gate, state))
     }
-}
 
-impl From<Config> for Builder {
-    fn from(config: Config) -> Self {
+    fn of(settings: Settings, problems: Problems) -> Self {
         let http_client = HttpClientBuilder::new();
         Self {
-            config,
+            settings,
+            problems,
             code_only: CodeOnly {
                 http_client,
                 clock: Clock::default(),
@@ -153,10 +154,17 @@ impl From<Config> for Builder {
     }
 }
 
+impl From<Config> for Builder {
+    fn from(config: Config) -> Self {
+        let (settings, problems) = config.settings();
+        Self::of(settings, problems)
+    }
+}
+
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
-            .field("config", &self.config)
+            .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
 }

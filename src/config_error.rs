@@ -185,7 +185,13 @@ impl Error for ConfigProblem {
 
 /// Collects the problems of a configuration while the rest of it is still being read.
 #[derive(Default)]
-pub(crate) struct Problems(Vec<ConfigProblem>);
+pub(crate) struct Problems {
+    found: Vec<ConfigProblem>,
+    /// Texts that stand in for values that could not be read.
+    stand_ins: Vec<String>,
+    /// Fields whose value is that of a variable, and the name of the variable.
+    variables: Vec<(String, String)>,
+}
 
 /// Takes the place of a value that could not be read. It proves that the problem was added to [`Problems`], which alone
 /// can make one.
@@ -193,12 +199,47 @@ pub(crate) struct Problems(Vec<ConfigProblem>);
 pub(crate) struct Flawed(());
 
 impl Problems {
-    /// Adds a problem, unless the same one was found already.
-    pub(crate) fn add(&mut self, problem: ConfigProblem) -> Flawed {
-        if !self.0.iter().any(|held| held.is_same_as(&problem)) {
-            self.0.push(problem);
+    /// Adds a problem, unless the same one was found already, or it is one of a text that stands in for a value.
+    pub(crate) fn add(&mut self, mut problem: ConfigProblem) -> Flawed {
+        let is_of_stand_in = self.stand_ins.iter().any(|text| {
+            let value = problem.value.as_ref();
+            value.is_some_and(|value| value.contains(text)) || problem.fix.contains(text)
+        });
+        let mut variables = self.variables.iter();
+        if let Some((_, name)) = variables.find(|(field, _)| *field == problem.field) {
+            problem.fix += &format!(" (the value is that of the variable {name})");
+        }
+        if !is_of_stand_in && !self.found.iter().any(|held| held.is_same_as(&problem)) {
+            self.found.push(problem);
         }
         Flawed(())
+    }
+
+    /// Adds no further problem that shows this text. It stands in for a value that could not be read, which is a problem
+    /// already.
+    pub(crate) fn leave_out(&mut self, stand_in: String) {
+        self.stand_ins.push(stand_in);
+    }
+
+    /// Whether this text stands in for a value that could not be read.
+    pub(crate) fn stands_in(&self, text: &str) -> Option<Flawed> {
+        let mut stand_ins = self.stand_ins.iter();
+        stand_ins
+            .any(|stand_in| stand_in == text)
+            .then_some(Flawed(()))
+    }
+
+    /// Whether this field has a problem already.
+    pub(crate) fn of(&self, field: &str) -> Option<Flawed> {
+        let mut found = self.found.iter();
+        found
+            .any(|problem| problem.field == field)
+            .then_some(Flawed(()))
+    }
+
+    /// Names the variable in all further problems of this field.
+    pub(crate) fn set_by(&mut self, field: String, variable: String) {
+        self.variables.push((field, variable));
     }
 
     /// Adds the problem of a failed read; passes a successful one on.
@@ -209,8 +250,10 @@ impl Problems {
     /// Returns the value if no problem was found, and otherwise all of the problems.
     pub(crate) fn finish<T>(self, value: Result<T, Flawed>) -> Result<T, ConfigError> {
         match value {
-            Ok(value) if self.0.is_empty() => Ok(value),
-            _ => Err(ConfigError { problems: self.0 }),
+            Ok(value) if self.found.is_empty() => Ok(value),
+            _ => Err(ConfigError {
+                problems: self.found,
+            }),
         }
     }
 }

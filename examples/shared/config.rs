@@ -1,11 +1,26 @@
 //! Reads a configuration without printing a secret.
 
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use toml::de::{DeTable, Error};
 use toolgate::Config;
 
-/// Reads a configuration. An error says what is wrong and where, but does not show the line, as toml's own `Display`
-/// does: a secret may be on it.
-pub(crate) fn read(text: &str) -> Result<Config, String> {
-    toml::from_str(text).map_err(|why: toml::de::Error| {
+/// Reads a configuration: the whole file, or one table of it. An error says what is wrong and where, but does not show
+/// the line, as toml's own `Display` does: a secret may be on it.
+pub(crate) fn read(text: &str, table: Option<&str>) -> Result<Config, String> {
+    let config = match table {
+        None => toml::from_str(text),
+        Some(name) => match DeTable::parse(text) {
+            Ok(mut file) => {
+                let Some(table) = file.get_mut().remove(name) else {
+                    return Err(format!("the file has no table [{name}]"));
+                };
+                Config::deserialize(table.into_deserializer())
+            }
+            Err(why) => Err(why),
+        },
+    };
+    config.map_err(|why: Error| {
         let before = why
             .span()
             .and_then(|span| text.get(..span.start))

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Config;
+use super::settings::Settings;
 use crate::clock::Clock;
 use crate::config_error::{ConfigError, ConfigProblem, Flawed, Problems};
 use crate::issuer::{Fetcher, HttpClientBuilder};
@@ -18,14 +19,15 @@ pub(crate) struct CodeOnly {
     pub(crate) decider: Option<Arc<dyn Decider>>,
 }
 
-/// Builds the pipeline of a new gate, and the state that outlives its configuration.
+/// Builds the pipeline of a new gate, and the state that outlives its configuration. `problems` are those that were
+/// found when the settings were read.
 pub(crate) fn build(
-    config: &Config,
+    settings: &Settings,
     code_only: CodeOnly,
+    mut problems: Problems,
 ) -> Result<(Pipeline, GateState), ConfigError> {
-    let mut problems = Problems::default();
     let state = state(code_only, &mut problems);
-    let spec = config.spec(None, &mut problems);
+    let spec = settings.spec(None, &mut problems);
     let gate = state.and_then(|state| {
         let pipeline = Pipeline::assemble(spec?, &state, None);
         Ok((problems.keep(pipeline.ok_or_else(no_randomness))?, state))
@@ -40,8 +42,8 @@ pub(crate) fn rebuild(
     state: &GateState,
     earlier: &Pipeline,
 ) -> Result<Pipeline, ConfigError> {
-    let mut problems = Problems::default();
-    let spec = config.spec(Some(&earlier.resource), &mut problems);
+    let (settings, mut problems) = config.settings();
+    let spec = settings.spec(Some(&earlier.resource), &mut problems);
     let pipeline = spec.and_then(|spec| {
         let pipeline = Pipeline::assemble(spec, state, Some(earlier));
         problems.keep(pipeline.ok_or_else(no_randomness))

@@ -31,14 +31,14 @@ pub(super) struct RequiredClaim {
 }
 
 pub(super) fn caller_rules(
-    position: usize,
+    issuer: &str,
     table: &ClientsTable,
     claims_table: &ClaimsTable,
     problems: &mut Problems,
 ) -> Result<CallerRules, Flawed> {
     let mut sound = Ok(());
     let mut wrong = |problem| sound = Err(problems.add(problem));
-    let field = |name: &str| format!("issuers[{position}].clients.{name}");
+    let field = |name: &str| format!("{issuer}.clients.{name}");
     for (name, ids) in [("allowed", &table.allowed), ("denied", &table.denied)] {
         if ids.iter().any(String::is_empty) {
             let fix = "no client has an empty id: leave it out";
@@ -65,7 +65,7 @@ pub(super) fn caller_rules(
     let mut claims = Vec::new();
     for (claim, required) in claims_table {
         for RequiredClaim { in_list, values } in required {
-            let field = || format!("issuers[{position}].claims.{claim}");
+            let field = || format!("{issuer}.claims.{claim}");
             if values.is_empty() {
                 wrong(ConfigProblem::missing(
                     field(),

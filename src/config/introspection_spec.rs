@@ -13,7 +13,7 @@ use crate::token::{IntrospectionSpec, When};
 
 /// The introspection of an issuer; `None` if it has none. Every field is checked, even if others are wrong.
 pub(super) fn introspection_spec(
-    position: usize,
+    at: &str,
     issuer: &Issuer,
     problems: &mut Problems,
 ) -> Result<Option<IntrospectionSpec>, Flawed> {
@@ -21,14 +21,17 @@ pub(super) fn introspection_spec(
         return Ok(None);
     };
     let issuer = issuer.issuer.as_str();
-    let field = |name: &str| format!("issuers[{position}].introspection.{name}");
+    let field = |name: &str| format!("{at}.introspection.{name}");
     let mut sound = Ok(());
     if table.token_prefix.as_deref() == Some("") {
         let fix = "an empty prefix fits every token: leave it out, or write how the tokens begin";
         sound =
             Err(problems.add(ConfigProblem::not_allowed(field("token_prefix"), fix).showing("")));
     }
-    let endpoint = problems.keep(endpoint(field("endpoint"), issuer, table));
+    let endpoint = match problems.stands_in(issuer) {
+        Some(flawed) if table.endpoint.is_none() => Err(flawed),
+        _ => problems.keep(endpoint(field("endpoint"), issuer, table)),
+    };
     let client = client(&field, table, issuer, problems);
     sound?;
     Ok(Some(IntrospectionSpec {
@@ -67,11 +70,11 @@ pub(super) fn check_prefixes(issuers: &[Issuer], problems: &mut Problems) -> Res
     let tables = issuers
         .iter()
         .enumerate()
-        .filter_map(|(at, issuer)| Some((at, &issuer.introspection.as_ref()?.0)));
+        .filter_map(|(at, issuer)| Some((issuer.field(at), &issuer.introspection.as_ref()?.0)));
     let tables: Vec<_> = tables.collect();
     let mut sound = Ok(());
-    for (index, (position, table)) in tables.iter().enumerate() {
-        let field = format!("issuers[{position}].introspection.token_prefix");
+    for (index, (at, table)) in tables.iter().enumerate() {
+        let field = format!("{at}.introspection.token_prefix");
         let Some(prefix) = table.token_prefix.as_deref() else {
             if tables.len() > 1 {
                 let fix = "several issuers introspect opaque tokens: write the prefix of each, so that \
@@ -104,6 +107,10 @@ fn client(
     issuer: &str,
     problems: &mut Problems,
 ) -> Result<Client, Flawed> {
+    // The variable that names the method could not be read: which of the other fields it needs is not known.
+    if let Some(flawed) = problems.of(&field("auth")) {
+        return Err(flawed);
+    }
     let sound = check_no_surplus(field, table, problems);
     let id = match table.auth {
         Authentication::Bearer => Ok(String::new()),

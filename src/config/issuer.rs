@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use serde::de::{Deserialize, Deserializer, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 use super::Introspection;
 use super::callers::{ClaimsTable, ClientsTable, RequiredClaim, required_claims};
@@ -24,8 +24,15 @@ use super::callers::{ClaimsTable, ClientsTable, RequiredClaim, required_claims};
 ///     .scope_request_prefix("api://3f1c…/");
 /// ```
 #[derive(Debug, Clone, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "the table of an issuer, [[issuers]] or [issuers.NAME]"
+)]
 pub struct Issuer {
+    /// Its name in the file, if it has one.
+    #[serde(skip)]
+    pub(super) name: Option<String>,
+    #[serde(default)]
     pub(super) issuer: String,
     pub(super) preset: Option<String>,
     pub(super) jwks_uri: Option<String>,
@@ -87,6 +94,7 @@ impl Issuer {
     /// Trusts the tokens with this `iss`, compared byte for byte: a trailing slash counts.
     pub fn new(issuer: impl Into<String>) -> Self {
         Self {
+            name: None,
             issuer: issuer.into(),
             preset: None,
             jwks_uri: None,
@@ -241,6 +249,14 @@ impl Issuer {
         self.requiring(claim.into(), true, values)
     }
 
+    /// The path of its table in a configuration: `issuers.main`, or `issuers[0]` if it has no name.
+    pub(super) fn field(&self, position: usize) -> String {
+        match &self.name {
+            Some(name) => format!("issuers.{name}"),
+            None => format!("issuers[{position}]"),
+        }
+    }
+
     fn requiring<V: serde::Serialize>(
         mut self,
         claim: String,
@@ -299,8 +315,12 @@ impl<'de> Deserialize<'de> for Advertise {
                 })
             }
 
-            fn visit_str<E>(self, url: &str) -> Result<Advertise, E> {
-                Ok(Advertise::As(url.to_owned()))
+            fn visit_str<E: Error>(self, text: &str) -> Result<Advertise, E> {
+                // In the words of a variable, which has no other type.
+                match text.parse() {
+                    Ok(advertised) => self.visit_bool(advertised),
+                    Err(_) => Ok(Advertise::As(text.to_owned())),
+                }
             }
         }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::algorithms::algorithms_named;
 use super::introspection_spec::{check_prefixes, introspection_spec};
 use super::issuer::{Issuer, ProfileName};
+use super::issuers::check_names;
 use super::presets::{PRESETS, Preset};
 use crate::config_error::{ConfigProblem, Flawed, Problems, all};
 use crate::issuer::{Location, metadata_urls};
@@ -28,11 +29,12 @@ pub(super) fn issuer_specs(
         let fix = "name at least one authorization server to trust";
         problems.add(ConfigProblem::missing("issuers", fix));
     }
+    check_names(issuers, problems);
     for (position, issuer) in issuers.iter().enumerate() {
         let mut earlier = issuers.iter().take(position);
         if earlier.any(|earlier| earlier.issuer == issuer.issuer) {
             let problem = ConfigProblem::duplicate(
-                format!("issuers[{position}].issuer"),
+                format!("{}.issuer", issuer.field(position)),
                 "it is named twice: join the two",
             );
             problems.add(problem.showing(&issuer.issuer));
@@ -40,17 +42,14 @@ pub(super) fn issuer_specs(
     }
     let are_apart = check_prefixes(issuers, problems);
     let specs = issuers.iter().enumerate();
-    let specs = all(specs.map(|(position, issuer)| issuer_spec(position, issuer, problems)));
+    let specs =
+        all(specs.map(|(position, issuer)| issuer_spec(&issuer.field(position), issuer, problems)));
     are_apart?;
     specs
 }
 
-fn issuer_spec(
-    position: usize,
-    issuer: &Issuer,
-    problems: &mut Problems,
-) -> Result<IssuerSpec, Flawed> {
-    let field = |name: &str| format!("issuers[{position}].{name}");
+fn issuer_spec(at: &str, issuer: &Issuer, problems: &mut Problems) -> Result<IssuerSpec, Flawed> {
+    let field = |name: &str| format!("{at}.{name}");
     let mut sound = Ok(());
     let mut wrong = |problem| sound = Err(problems.add(problem));
     if issuer.issuer.is_empty() {
@@ -93,7 +92,7 @@ fn issuer_spec(
     // The key set is read even if the algorithms are wrong: it may have a problem of its own.
     let allowed = algorithms.clone().unwrap_or_default();
     let keys = problems.keep(keys_spec(&field, issuer, &allowed));
-    let introspection = introspection_spec(position, issuer, problems);
+    let introspection = introspection_spec(at, issuer, problems);
     sound?;
     let preset = preset?;
     Ok(IssuerSpec {

@@ -32,6 +32,12 @@ macro_rules! limits {
                 Values { $($name: self.$name.unwrap_or($default),)* }
             }
 
+            /// Each limit: its name, and what sets it and no other.
+            #[cfg(test)]
+            fn each_alone() -> Vec<(&'static str, fn(u64) -> Self)> {
+                vec![$((stringify!($name), |value| Self::default().$name(value)),)*]
+            }
+
             /// The limits that are set, with their names.
             fn set(&self) -> impl Iterator<Item = (&'static str, u64)> {
                 let all = [$((stringify!($name), self.$name),)*];
@@ -47,7 +53,8 @@ macro_rules! limits {
 }
 
 limits! {
-    /// The longest request body that is read to find the call in it. A longer one gets 413. Default 4 MiB.
+    /// The longest request body that is read to find the call in it. A longer one gets 413. If it is not set, it is not
+    /// more than `arriving_bodies_bytes`. Default 4 MiB.
     max_body_bytes = 4 * MIB;
 
     /// The longest body of a request without a token, where something is open without one. With a longer one the request
@@ -125,7 +132,7 @@ impl Limits {
         let conflict = |name: &str, value: u64, fix: String| {
             ConfigProblem::conflict(format!("limits.{name}"), fix).showing(value.to_string())
         };
-        let longest = self.values().max_body_bytes;
+        let longest = self.longest_body();
         let arriving = self.arriving_bodies_bytes;
         if let Some(bytes) = arriving.filter(|bytes| (1..longest).contains(bytes)) {
             let fix =
@@ -148,10 +155,19 @@ impl Limits {
         sound
     }
 
+    /// The longest body. If it is not set, it follows the memory for all bodies.
+    fn longest_body(&self) -> u64 {
+        let default = self.values().max_body_bytes;
+        match (self.max_body_bytes, self.arriving_bodies_bytes) {
+            (None, Some(arriving)) => default.min(arriving),
+            _ => default,
+        }
+    }
+
     pub(super) fn bodies(&self) -> BodyLimits {
         let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         let values = self.values();
-        let longest = values.max_body_bytes;
+        let longest = self.longest_body();
         BodyLimits {
             max_bytes: bytes(longest),
             // A request without a token never gets more room than one with a token.
@@ -241,7 +257,61 @@ mod tests {
             lives(set().jwks_default_seconds(90_000)),
             [60, 90_000, 90_000]
         );
+        assert_eq!(
+            lives(set().jwks_default_seconds(700).jwks_max_seconds(800)),
+            [60, 700, 800]
+        );
+        assert_eq!(
+            lives(set().jwks_min_seconds(5).jwks_default_seconds(10)),
+            [5, 10, 86_400]
+        );
         let two = set().jwks_min_seconds(700).jwks_max_seconds(800);
         assert_eq!(lives(two), [700, 700, 800]);
+    }
+
+    #[test]
+    fn a_limit_of_bodies_that_is_not_set_follows_those_that_are() {
+        let bodies = |limits: Limits| {
+            let bodies = limits.bodies();
+            [
+                bodies.max_bytes,
+                bodies.anonymous_bytes,
+                bodies.arriving_bytes,
+            ]
+        };
+        let set = Limits::default;
+        let (kib, mib) = (1 << 10, 1 << 20);
+        assert_eq!(bodies(set()), [4 * mib, 64 * kib, 256 * mib]);
+        assert_eq!(
+            bodies(set().max_body_bytes(512 << 20)),
+            [512 * mib, 64 * kib, 512 * mib]
+        );
+        assert_eq!(bodies(set().max_body_bytes(1 << 10)), [kib, kib, 256 * mib]);
+        assert_eq!(
+            bodies(set().arriving_bodies_bytes(1 << 20)),
+            [mib, 64 * kib, mib]
+        );
+        assert_eq!(
+            bodies(set().arriving_bodies_bytes(1 << 10)),
+            [kib, kib, kib]
+        );
+        // Never more than a body with a token may have.
+        assert_eq!(
+            bodies(set().anonymous_body_bytes(8 << 20)),
+            [4 * mib, 4 * mib, 256 * mib]
+        );
+        let two = set().max_body_bytes(1 << 20).arriving_bodies_bytes(1 << 20);
+        assert_eq!(bodies(two), [mib, 64 * kib, mib]);
+    }
+
+    #[test]
+    fn no_limit_is_wrong_alone_whatever_it_is() {
+        for (name, limits) in Limits::each_alone() {
+            for value in [1, MAX_SECONDS] {
+                let mut problems = Problems::default();
+                let sound = limits(value).check(&mut problems);
+                assert!(sound.is_ok(), "{name} = {value}");
+            }
+        }
     }
 }

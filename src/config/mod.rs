@@ -2,40 +2,60 @@
 //!
 //! Each table has a file of its own. `spec` checks all of them, with `issuer_spec` and `introspection_spec`, and makes
 //! the specs that the rooms assemble themselves from. `build` lets them do so.
+//!
+//! A file is read once: `recorder` gives the values to the types and keeps them. `variables` puts those of the
+//! environment in their place, and `replay` gives all of them to the types again.
 
 mod algorithms;
 mod build;
 mod callers;
+mod document;
 mod holder;
 mod hushed;
 mod introspection;
 mod introspection_spec;
 mod issuer;
 mod issuer_spec;
+mod issuers;
 mod limits;
 mod origins;
 mod presets;
+mod recorder;
+mod replay;
 mod secret;
 mod sessions;
+mod settings;
 mod spec;
+mod variables;
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::{Deserialize, Deserializer};
 
 pub(crate) use build::{CodeOnly, build, rebuild};
 pub use holder::Holder;
 pub use introspection::Introspection;
 pub use issuer::Issuer;
 pub use limits::Limits;
-use origins::OriginsTable;
 pub use secret::Secret;
 pub use sessions::Sessions;
+pub(crate) use settings::Settings;
 
-use crate::answer::Metadata;
-use crate::policy::ScopeMap;
+use crate::config_error::{ConfigProblem, Problems};
+use document::Node;
+use recorder::Recorder;
+use variables::{Overrides, override_fields, read_named, typed};
 
 /// A gate's configuration, as a file holds it. Any serde format will do.
 ///
-/// Unknown fields are errors, so that a typo cannot switch a check off.
+/// Unknown fields are errors, so that a typo cannot switch a check off. Give the configuration a table of its own in the
+/// file of your application: with `#[serde(flatten)]`, serde drops the unknown fields of most types. A whole `Config` has
+/// them reported even then, but its parts have not.
+/// [`docs::configuration`](crate::docs::configuration#inside-the-file-of-your-application) has both.
+///
+/// Wherever the file has a string, `{ env = "NAME" }` may stand, and [`with_env`](Self::with_env) sets fields from
+/// variables. So one file may serve several stages.
+///
 /// [`docs::configuration`](crate::docs::configuration) shows every field. Values are checked by
 /// [`Builder::build`](crate::Builder::build) and [`Toolgate::reload`](crate::Toolgate::reload).
 ///
@@ -71,38 +91,78 @@ use crate::policy::ScopeMap;
 ///     assert!(!shown.contains("a secret"));
 /// }
 /// ```
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone)]
 pub struct Config {
-    pub(crate) resource: String,
-    pub(crate) seen_at: Option<String>,
-    #[serde(default)]
-    pub(crate) issuers: Vec<Issuer>,
-    pub(crate) scopes: Option<ScopeMap>,
-    #[serde(default)]
-    pub(crate) metadata: Metadata,
-    #[serde(default)]
-    pub(crate) origins: OriginsTable,
-    #[serde(default)]
-    pub(crate) sessions: Sessions,
-    #[serde(default)]
-    pub(crate) holder: Holder,
-    #[serde(default)]
-    pub(crate) limits: Limits,
+    /// The values as they are written, for the variables that belong in between.
+    document: Node,
+    /// The same values with their types, in which a text stands in for a variable that is not read yet.
+    settings: Settings,
+    overrides: Overrides,
 }
 
 impl Config {
-    pub(crate) fn new(resource: impl Into<String>) -> Self {
-        Self {
-            resource: resource.into(),
-            seen_at: None,
-            issuers: Vec::new(),
-            scopes: None,
-            metadata: Metadata::default(),
-            origins: OriginsTable::default(),
-            sessions: Sessions::default(),
-            holder: Holder::default(),
-            limits: Limits::default(),
+    /// Sets fields from the variables of the environment whose names begin with `prefix` and an underscore. They
+    /// take precedence over the file.
+    ///
+    /// A name consists of the prefix, the tables and the field, in upper case, with **two** underscores between a table
+    /// and what is in it. With the prefix `TOOLGATE`:
+    ///
+    /// - `TOOLGATE_RESOURCE` sets `resource`.
+    /// - `TOOLGATE_LIMITS__MAX_BODY_BYTES` sets `limits.max_body_bytes`.
+    /// - `TOOLGATE_ISSUERS__MAIN__JWKS_URI` sets `jwks_uri` in `[issuers.main]`. A `-` in the name of an issuer is
+    ///   written `_`.
+    ///
+    /// Strings, numbers and truth values can be set, in tables whose fields this crate names. Lists, rules and claims
+    /// cannot. A variable with the prefix that sets no field, and a value of another type, are mistakes, which `build()`
+    /// and [`Toolgate::reload`](crate::Toolgate::reload) report. Variables that the file names itself
+    /// (`{ env = "NAME" }`) may have the same prefix. The environment is read now, not by `build()`.
+    ///
+    /// ```
+    /// # let file = "resource = 'https://mcp.example.com/mcp'\nscopes.unlisted = 'allow'\nissuers.main.issuer = 'https://auth.example.com'";
+    /// let config = toml::from_str::<toolgate::Config>(file)?.with_env("TOOLGATE");
+    /// let gate = config.into_builder().build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_env(mut self, prefix: &str) -> Self {
+        let variables = std::env::vars_os();
+        override_fields(&mut self.document, prefix, variables, &mut self.overrides);
+        // Each value was put in its place only if the whole can still be typed.
+        if let Ok(settings) = typed(&self.document) {
+            self.settings = settings;
         }
+        self
+    }
+
+    /// The settings, in which variables are read, and every mistake that was found so far.
+    pub(crate) fn settings(&self) -> (Settings, Problems) {
+        let mut problems = Problems::default();
+        self.overrides.report(&mut problems);
+        let mut document = self.document.clone();
+        read_named(&mut document, &mut problems);
+        let settings = typed(&document).unwrap_or_else(|why| {
+            // As above, this cannot be. If it were, no gate would be built of what stands in for the texts.
+            problems.add(ConfigProblem::not_allowed("(the file)", why.to_string()));
+            self.settings.clone()
+        });
+        (settings, problems)
+    }
+}
+
+impl<'de> Deserialize<'de> for Config {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut document = Node::default();
+        let settings = Settings::deserialize(Recorder::new(deserializer, &mut document))?;
+        Ok(Self {
+            document,
+            settings,
+            overrides: Overrides::default(),
+        })
+    }
+}
+
+/// Shows no secret.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Config").field(&self.settings).finish()
     }
 }

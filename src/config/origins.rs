@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
+use super::document::as_written;
+
 /// Which web pages may call the server, and whether the gate writes CORS headers.
 #[derive(Debug, Clone, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -74,6 +76,13 @@ impl<'de> Deserialize<'de> for Allowed {
                 f.write_str("a list of origins, or \"any\"")
             }
 
+            fn visit_newtype_struct<D: Deserializer<'de>>(
+                self,
+                deserializer: D,
+            ) -> Result<Allowed, D::Error> {
+                deserializer.deserialize_any(self)
+            }
+
             fn visit_str<E: Error>(self, text: &str) -> Result<Allowed, E> {
                 match text {
                     "any" => Ok(Allowed::Any),
@@ -90,7 +99,7 @@ impl<'de> Deserialize<'de> for Allowed {
             }
         }
 
-        deserializer.deserialize_any(AllowedVisitor)
+        as_written(deserializer, AllowedVisitor)
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
+use super::document::as_written;
 use crate::config_error::ConfigProblem;
 use crate::secret_source::{FileSecret, NoSecret, SecretSource};
 
@@ -77,6 +78,13 @@ impl<'de> Deserialize<'de> for Secret {
                 f.write_str(EXPECTED)
             }
 
+            fn visit_newtype_struct<D: Deserializer<'de>>(
+                self,
+                deserializer: D,
+            ) -> Result<Secret, D::Error> {
+                deserializer.deserialize_any(self)
+            }
+
             fn visit_str<E>(self, text: &str) -> Result<Secret, E> {
                 Ok(Secret::text(text))
             }
@@ -95,7 +103,7 @@ impl<'de> Deserialize<'de> for Secret {
         }
 
         // A value of another type, or an unknown key, may be the secret itself, and serde would show it.
-        let read = deserializer.deserialize_any(SecretVisitor);
+        let read = as_written(deserializer, SecretVisitor);
         read.map_err(|_| D::Error::custom(format_args!("a secret is in one place: {EXPECTED}")))
     }
 }
@@ -114,16 +122,7 @@ pub(super) fn secret_of<T: Send + Sync + 'static>(
     match &secret.0 {
         SecretPlace::Here(text) => given(text, "(given as text)"),
         SecretPlace::Variable(name) => {
-            let place = format!("the variable {name}");
-            let text = std::env::var(name).map_err(|why| {
-                // The error itself is not kept: it may show what is in the variable.
-                let fix = match why {
-                    VarError::NotPresent => "it is not set: set it, or name another",
-                    VarError::NotUnicode(_) => "it is not UTF-8: set it to text",
-                };
-                ConfigProblem::unreadable(field, fix).showing(&*place)
-            })?;
-            given(&text, &place)
+            given(&variable(field, name)?, &format!("the variable {name}"))
         }
         SecretPlace::File(path) => {
             let place = format!("the file {}", path.display());
@@ -140,6 +139,18 @@ pub(super) fn secret_of<T: Send + Sync + 'static>(
                 })
         }
     }
+}
+
+/// Reads the variable that a field names.
+pub(super) fn variable(field: &str, name: &str) -> Result<String, ConfigProblem> {
+    std::env::var(name).map_err(|why| {
+        // The error itself is not kept: it may show what is in the variable.
+        let fix = match why {
+            VarError::NotPresent => "it is not set: set it, or name another",
+            VarError::NotUnicode(_) => "it is not UTF-8: set it to text",
+        };
+        ConfigProblem::unreadable(field, fix).showing(format!("the variable {name}"))
+    })
 }
 
 /// Removes the newline that editors and `echo` put at the end of a file.

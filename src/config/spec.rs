@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use super::Config;
 use super::callers::caller_rules;
 use super::issuer::{Advertise, Issuer};
 use super::issuer_spec::issuer_specs;
 use super::origins::{Allowed, OriginsTable};
+use super::settings::Settings;
 use crate::answer::{Publication, WellKnown, requested};
 use crate::config_error::{ConfigProblem, Flawed, Problems};
 use crate::holder::{ExternalUrls, HolderSpec, SeenAt};
@@ -20,7 +20,7 @@ use crate::scheme::Schemes;
 use crate::scope::Scopes;
 use crate::token::VerifierSpec;
 
-impl Config {
+impl Settings {
     /// Checks the whole configuration. `kept` is the resource of a gate whose configuration this one replaces.
     pub(super) fn spec(
         &self,
@@ -81,7 +81,11 @@ impl Config {
     }
 }
 
-fn resource(config: &Config, kept: Option<&ResourceUri>) -> Result<ResourceUri, ConfigProblem> {
+fn resource(config: &Settings, kept: Option<&ResourceUri>) -> Result<ResourceUri, ConfigProblem> {
+    if config.resource.is_empty() {
+        let fix = "write the URL that clients are given";
+        return Err(ConfigProblem::missing("resource", fix));
+    }
     let resource = ResourceUri::parse(&config.resource)
         .map_err(|fix| ConfigProblem::not_allowed("resource", fix).showing(&config.resource))?;
     match kept.map(ResourceUri::as_str) {
@@ -114,7 +118,7 @@ fn seen_at(path: Option<&str>) -> Result<SeenAt, ConfigProblem> {
     }
 }
 
-fn policy(config: &Config, problems: &mut Problems) -> Result<Policy, Flawed> {
+fn policy(config: &Settings, problems: &mut Problems) -> Result<Policy, Flawed> {
     let scopes = problems.keep(config.scopes.as_ref().ok_or_else(|| {
         ConfigProblem::missing(
             "scopes",
@@ -128,7 +132,12 @@ fn policy(config: &Config, problems: &mut Problems) -> Result<Policy, Flawed> {
 fn callers(issuers: &[Issuer], problems: &mut Problems) -> Result<Callers, Flawed> {
     let mut callers = Ok(Callers::default());
     for (position, issuer) in issuers.iter().enumerate() {
-        let rules = caller_rules(position, &issuer.clients, &issuer.claims, problems);
+        let rules = caller_rules(
+            &issuer.field(position),
+            &issuer.clients,
+            &issuer.claims,
+            problems,
+        );
         callers = callers.and_then(|mut callers| {
             callers.insert(issuer.issuer.as_str().into(), rules?);
             Ok(callers)
@@ -138,7 +147,7 @@ fn callers(issuers: &[Issuer], problems: &mut Problems) -> Result<Callers, Flawe
 }
 
 fn well_known(
-    config: &Config,
+    config: &Settings,
     resource: Result<&ResourceUri, &Flawed>,
     policy: Result<&Policy, &Flawed>,
     schemes: &Schemes,
@@ -176,7 +185,7 @@ fn requested_list(scopes: &Scopes, prefix: &str) -> Vec<String> {
 
 fn origins(
     resource: Result<&ResourceUri, &Flawed>,
-    config: &Config,
+    config: &Settings,
     problems: &mut Problems,
 ) -> Result<Origins, Flawed> {
     let resource = resource.map_err(|flawed| *flawed);
@@ -212,7 +221,8 @@ fn advertised(issuers: &[Issuer], problems: &mut Problems) -> Result<Vec<String>
             let fix = format!(
                 "clients cannot find an authorization server at this URL: {fix}, or write advertise = false"
             );
-            ConfigProblem::not_allowed(format!("issuers[{position}].advertise"), fix).showing(url)
+            ConfigProblem::not_allowed(format!("{}.advertise", issuer.field(position)), fix)
+                .showing(url)
         });
         let advertised = problems.keep(advertised);
         urls = urls.and_then(|mut urls| {

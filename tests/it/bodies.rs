@@ -213,7 +213,9 @@ async fn a_limit_under_that_of_one_body_is_a_mistake() {
     };
     for limits in [
         Limits::default().arriving_bodies_bytes(0),
-        Limits::default().arriving_bodies_bytes(4 * 1024 * 1024 - 1),
+        Limits::default()
+            .max_body_bytes(4 * 1024 * 1024)
+            .arriving_bodies_bytes(4 * 1024 * 1024 - 1),
         Limits::default()
             .max_body_bytes(100)
             .arriving_bodies_bytes(99),
@@ -225,6 +227,8 @@ async fn a_limit_under_that_of_one_body_is_a_mistake() {
         );
     }
     for limits in [
+        // The longest body is not set, so it follows.
+        Limits::default().arriving_bodies_bytes(1),
         Limits::default().arriving_bodies_bytes(4 * 1024 * 1024),
         Limits::default()
             .max_body_bytes(100)

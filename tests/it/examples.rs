@@ -756,7 +756,7 @@ impl Example {
     }
 
     /// As a service manager does it.
-    async fn stop(mut self) -> ExitStatus {
+    pub async fn stop(mut self) -> ExitStatus {
         let id = self.process.id().expect("it still runs").to_string();
         let told = Command::new("kill")
             .args(["-TERM", &id])

@@ -21,6 +21,7 @@ mod calls;
 mod causes;
 mod challenge;
 mod config;
+mod config_stages;
 mod crude_clients;
 mod decisions;
 mod dpop;

@@ -12,6 +12,9 @@ const DOOR: &str = include_str!("../../src/docs/mod.rs");
 /// A variable of every test run, long enough for a session key.
 const VARIABLE: &str = "CARGO_PKG_DESCRIPTION";
 
+/// A variable of every test run that is a URL.
+const URL_VARIABLE: &str = "CARGO_PKG_REPOSITORY";
+
 /// Words that plain technical English does without.
 const BANNED_WORDS: [&str; 6] = [
     "whoever",
@@ -241,7 +244,11 @@ impl Kit {
         for (key, value) in table.iter_mut() {
             match value {
                 Value::Table(place) if is_place(place, "env") => {
-                    place.insert("env".to_owned(), VARIABLE.into());
+                    let variable = match key.as_str() {
+                        "resource" | "issuer" => URL_VARIABLE,
+                        _ => VARIABLE,
+                    };
+                    place.insert("env".to_owned(), variable.into());
                 }
                 Value::Table(place) if is_place(place, "file") => {
                     let name = if key == "private_key" {

@@ -111,7 +111,7 @@ fn annotated() -> String {
     rest.split_once("\n```").expect("its end").0.to_owned()
 }
 
-fn uncommented() -> String {
+pub fn uncommented() -> String {
     annotated()
         .lines()
         .map(|line| line.strip_prefix("# ").unwrap_or(line).to_owned() + "\n")

@@ -1,0 +1,51 @@
+//! The settings of a gate: raw text, from code or from a file.
+
+use serde::Deserialize;
+
+use super::holder::Holder;
+use super::issuer::Issuer;
+use super::issuers::listed_or_named;
+use super::limits::Limits;
+use super::origins::OriginsTable;
+use super::sessions::Sessions;
+use crate::answer::Metadata;
+use crate::policy::ScopeMap;
+
+/// Every setting that a file can hold. A required one that is missing is a mistake for `build()` to report, since a
+/// variable may set it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "the table of a gate")]
+pub(crate) struct Settings {
+    #[serde(default)]
+    pub(crate) resource: String,
+    pub(crate) seen_at: Option<String>,
+    #[serde(default, deserialize_with = "listed_or_named")]
+    pub(crate) issuers: Vec<Issuer>,
+    pub(crate) scopes: Option<ScopeMap>,
+    #[serde(default)]
+    pub(crate) metadata: Metadata,
+    #[serde(default)]
+    pub(crate) origins: OriginsTable,
+    #[serde(default)]
+    pub(crate) sessions: Sessions,
+    #[serde(default)]
+    pub(crate) holder: Holder,
+    #[serde(default)]
+    pub(crate) limits: Limits,
+}
+
+impl Settings {
+    pub(crate) fn new(resource: impl Into<String>) -> Self {
+        Self {
+            resource: resource.into(),
+            seen_at: None,
+            issuers: Vec::new(),
+            scopes: None,
+            metadata: Metadata::default(),
+            origins: OriginsTable::default(),
+            sessions: Sessions::default(),
+            holder: Holder::default(),
+            limits: Limits::default(),
+        }
+    }
+}
