@@ -33,7 +33,8 @@ impl Toolgate {
 }
 
 impl Config {
-    /// Turns the configuration into a builder, to add the settings that only code can give.
+    /// Turns the configuration into a builder, to add the settings that only code can give. The variables that the file
+    /// names for its strings are read now. If one is not set, `build()` reports it.
     pub fn into_builder(self) -> Builder {
         Builder::from(self)
     }

@@ -50,8 +50,8 @@ use variables::{Overrides, override_fields, read_named, typed};
 ///
 /// Unknown fields are errors, so that a typo cannot switch a check off. Give the configuration a table of its own in the
 /// file of your application: with `#[serde(flatten)]`, serde drops the unknown fields of most types. A whole `Config` has
-/// them reported even then, but its parts have not.
-/// [`docs::configuration`](crate::docs::configuration#inside-the-file-of-your-application) has both.
+/// them reported even then, but its parts have not. The
+/// [manual](crate::docs::configuration#inside-the-file-of-your-application) shows both.
 ///
 /// Wherever the file has a string, `{ env = "NAME" }` may stand, and [`with_env`](Self::with_env) sets fields from
 /// variables. So one file may serve several stages.
