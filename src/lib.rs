@@ -111,6 +111,7 @@ mod config_error;
 mod current;
 mod digest;
 mod grant;
+mod html;
 mod log_facts;
 mod mcp;
 mod media_type;

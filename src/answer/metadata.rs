@@ -21,7 +21,7 @@ use crate::scheme::{Dpop, Schemes};
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Metadata {
-    resource_name: Option<String>,
+    pub(super) resource_name: Option<String>,
     resource_documentation: Option<String>,
     resource_policy_uri: Option<String>,
     resource_tos_uri: Option<String>,

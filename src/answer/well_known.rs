@@ -25,6 +25,8 @@ const METHODS: &str = "GET, HEAD, OPTIONS";
 /// The documents that are served without a token, each at its exact path. A similar path is not exempt from any check.
 #[derive(Debug)]
 pub(crate) struct WellKnown {
+    /// The name of the resource in the document.
+    resource_name: Option<String>,
     document: Bytes,
     path: String,
     query: Option<String>,
@@ -42,6 +44,7 @@ impl WellKnown {
         let document = metadata.document(publication, problems);
         let resource = publication.resource?;
         Ok(Self {
+            resource_name: metadata.resource_name.clone(),
             document: Value::Object(document?).to_string().into(),
             path: resource.metadata_path(),
             query: resource.query().map(str::to_owned),
@@ -73,6 +76,11 @@ impl WellKnown {
                 response.headers_mut().insert(LOCATION, target.clone());
             })
         })
+    }
+
+    pub(crate) fn resource_name(&self) -> Option<&str> {
+        let name = self.resource_name.as_deref()?;
+        Some(name).filter(|name| !name.is_empty())
     }
 
     pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {

@@ -15,6 +15,7 @@ use super::response::{Planned, ResponsePlan};
 use super::rooms::Pipeline;
 use super::session::OpenedSession;
 use super::visit::Visit;
+use crate::answer::Page;
 use crate::call::{self, Calls, ExpectedResponse, Head, HeadEdits, RequestBody};
 use crate::current::Current;
 use crate::policy::{Admitted, NotOpen, OwnDecision, Permit};
@@ -305,7 +306,13 @@ impl Pipeline {
         if caller.is_none()
             && let Some(prepared) = self.prepared.of(refusal.kind(), scheme)
         {
-            return prepared.to_response(refusal, origin);
+            let is_read_by_a_person = Page::is_for(refusal.kind(), parts);
+            let answer = prepared.to_response(refusal, origin);
+            return if is_read_by_a_person {
+                self.page.put_into(answer)
+            } else {
+                answer
+            };
         }
         let caller = caller.as_ref().map(|caller| &caller.principal);
         let prefix = caller.map(Principal::request_prefix);

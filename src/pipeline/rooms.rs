@@ -10,7 +10,7 @@ use super::first_list::FirstList;
 use super::origin::Origins;
 use super::prepared::PreparedAnswers;
 use super::session::{SessionIds, SessionsSpec};
-use crate::answer::{Answers, WellKnown};
+use crate::answer::{Answers, Page, WellKnown};
 use crate::call::{Arriving, Bodies, BodyLimits};
 use crate::events::Events;
 use crate::holder::{HolderSpec, Holders, Replays};
@@ -40,6 +40,7 @@ pub(crate) struct Pipeline {
     pub(crate) closing: Arc<Closing>,
     pub(crate) answers: Answers,
     pub(crate) prepared: PreparedAnswers,
+    pub(crate) page: Page,
 }
 
 /// A configuration, checked.
@@ -88,6 +89,7 @@ impl Pipeline {
             request_prefix.unwrap_or_default(),
             spec.schemes,
         );
+        let page = Page::new(spec.well_known.resource_name(), spec.resource.as_str());
         let earlier = earlier.map(|earlier| &earlier.verifier);
         Some(Self {
             resource: spec.resource,
@@ -110,6 +112,7 @@ impl Pipeline {
             closing: state.closing.clone(),
             prepared: PreparedAnswers::new(&answers, spec.cors),
             answers,
+            page,
         })
     }
 

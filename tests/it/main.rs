@@ -16,6 +16,7 @@
 mod anonymous;
 mod axum_router;
 mod bodies;
+mod browser_page;
 mod callers;
 mod calls;
 mod causes;

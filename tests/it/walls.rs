@@ -51,6 +51,7 @@ const NOUNS: &[&str] = &[
     "digest",
     "events",
     "grant",
+    "html",
     "log_facts",
     "mcp",
     "media_type",
