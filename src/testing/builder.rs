@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -42,6 +43,7 @@ impl AuthorizationServerBuilder {
             settings: Settings {
                 clock: Clock::system(),
                 scopes: Vec::new(),
+                scope_texts: HashMap::new(),
                 users: vec!["alice".to_owned(), "bob".to_owned()],
                 token_lifetime: Duration::from_secs(3600),
                 opaque_tokens: false,
@@ -74,6 +76,13 @@ impl AuthorizationServerBuilder {
     /// The scopes in `scopes_supported`, offered to clients that name none. Others can be had by asking.
     pub fn scopes(mut self, scopes: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.settings.scopes = scopes.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Says on the consent page what a scope allows, such as `Change and delete files`.
+    pub fn scope_text(mut self, scope: impl Into<String>, text: impl Into<String>) -> Self {
+        let texts = &mut self.settings.scope_texts;
+        texts.insert(scope.into(), text.into());
         self
     }
 

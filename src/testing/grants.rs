@@ -87,6 +87,27 @@ impl Grants {
         code
     }
 
+    /// The scopes that a user has allowed a client for these resources so far; `None` if they never did.
+    pub(super) fn allowed(
+        &self,
+        client_id: &str,
+        user: &str,
+        resources: &[String],
+    ) -> Option<HashSet<String>> {
+        let mut grants = self
+            .grants
+            .iter()
+            .filter(|grant| !grant.revoked && grant.client_id == client_id && grant.user == user)
+            .filter(|grant| resources.iter().all(|one| grant.resources.contains(one)))
+            .peekable();
+        grants.peek()?;
+        Some(
+            grants
+                .flat_map(|grant| grant.scopes.iter().cloned())
+                .collect(),
+        )
+    }
+
     pub(super) fn issue_refresh_token(
         &mut self,
         grant: GrantId,

@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::endpoint::{self, reply};
+use super::endpoint::{self, home, reply};
 use super::fault::{self, AnswerBody, Severed};
 use super::shared::Shared;
 
@@ -63,7 +63,11 @@ async fn respond(
 ) -> Result<Response<AnswerBody>, Severed> {
     let (head, body) = request.into_parts();
     let Some(endpoint) = shared.endpoint_at(head.uri.path()) else {
-        return fault::answer(None, async { reply::empty(StatusCode::NOT_FOUND) }).await;
+        let answer = match shared.is_home(head.uri.path()) {
+            true => home::answer(&shared, &head.method),
+            false => reply::empty(StatusCode::NOT_FOUND),
+        };
+        return fault::answer(None, async { answer }).await;
     };
     let number = shared.traffic().arrived(endpoint, &head);
     let Some(body) = read(body).await else {

@@ -30,6 +30,8 @@ pub(super) struct Shared {
 pub(super) struct Settings {
     pub(super) clock: Clock,
     pub(super) scopes: Vec<String>,
+    /// Scopes, and what each of them allows.
+    pub(super) scope_texts: HashMap<String, String>,
     pub(super) users: Vec<String>,
     pub(super) token_lifetime: Duration,
     pub(super) opaque_tokens: bool,
@@ -84,6 +86,16 @@ impl Shared {
     /// The endpoint that answers for this one: without an issuer path, two discovery forms are one.
     pub(super) fn answering(&self, endpoint: Endpoint) -> Endpoint {
         self.endpoint_at(&self.path(endpoint)).unwrap_or(endpoint)
+    }
+
+    /// Whether the server itself is at this path, and no endpoint.
+    pub(super) fn is_home(&self, path: &str) -> bool {
+        path == "/" || path.strip_suffix('/').unwrap_or(path) == self.issuer_path
+    }
+
+    /// The text that the builder gave a scope.
+    pub(super) fn scope_text(&self, scope: &str) -> Option<&str> {
+        self.settings.scope_texts.get(scope).map(String::as_str)
     }
 
     pub(super) fn serves_form(&self, form: Endpoint) -> bool {

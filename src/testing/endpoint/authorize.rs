@@ -8,6 +8,7 @@ use super::consent;
 use super::error::OAuthError;
 use super::form::{self, Form};
 use super::host;
+use super::login::{self, Login};
 use super::reply;
 use super::target;
 use crate::testing::grants::{CodeBinding, Grant};
@@ -30,7 +31,10 @@ pub(super) async fn ask(shared: &Shared, request: &Request<Bytes>) -> Response<B
             Some(user) if !request.headers().contains_key("sec-fetch-site") => {
                 approve(shared, &callback, wish.or_all_scopes(shared), user)
             }
-            _ => consent::page(shared, &callback, &wish.or_all_scopes(shared)),
+            _ => {
+                let login = Login::of(shared, request.headers());
+                consent::page(shared, &callback, &wish.or_all_scopes(shared), &login)
+            }
         },
         Err(error) => refuse(shared, &callback, &error),
     }
@@ -53,7 +57,9 @@ pub(super) async fn decide(shared: &Shared, request: &Request<Bytes>) -> Respons
         .all("user")
         .find(|user| shared.settings.users.iter().any(|known| known == user));
     match (form.all("decision").next(), user, Wish::read(&form)) {
-        (Some("allow"), Some(user), Ok(wish)) => approve(shared, &callback, wish, user),
+        (Some("allow"), Some(user), Ok(wish)) => {
+            login::remember(shared, user, approve(shared, &callback, wish, user))
+        }
         (Some("allow"), None, Ok(_)) => consent::problem("Choose one of the users."),
         (Some("deny"), _, Ok(_)) => refuse(
             shared,
