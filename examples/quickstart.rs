@@ -1,7 +1,7 @@
-//! A protected MCP server to try out, with everything it needs: `cargo run --example quickstart`.
+//! A protected MCP server to try out, with everything it needs: `cargo run --bin quickstart`.
 //!
 //! It starts a development authorization server and an rmcp server behind a gate, and prints the commands to try. It is
-//! the base of the examples; the others say how they differ from it.
+//! the base of the examples; the others say how they differ from it, and start with `cargo run --example`.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -17,7 +17,7 @@ use axum::Router;
 use rmcp::transport::StreamableHttpServerConfig;
 use tokio::net::TcpListener;
 use toolgate::testing::{AuthorizationServer, NOTICE};
-use toolgate::{ScopeMap, Toolgate, any_of, base_only, deny};
+use toolgate::{Metadata, Rule, ScopeMap, Toolgate, any_of, base_only, deny};
 
 mod shared;
 
@@ -50,6 +50,11 @@ async fn run() -> Result<(), Box<dyn Error>> {
             "files:write",
             "admin",
         ])
+        .scope_text("mcp:use", "Connect to this server")
+        .scope_text("weather:read", "Look up the weather")
+        .scope_text("reports:read", "Read the reports")
+        .scope_text("files:write", "Change and delete files")
+        .scope_text("admin", "Read the reports, and change and delete files")
         .start()
         .await;
 
@@ -61,16 +66,19 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let resource = format!("http://{}/mcp", listener.local_addr()?);
     let gate = Toolgate::builder(resource)
         .issuer(authorization_server.issuer())
+        .metadata(Metadata::default().resource_name("Toolgate quickstart"))
         .scopes(
             ScopeMap::deny_unlisted()
                 .every_request("mcp:use")
                 .initial(["mcp:use", "weather:read"])
                 .tool("whoami", base_only())
                 .tool("get_weather", "weather:read")
-                .tool("report_*", any_of(["reports:read", "admin"]))
-                .tool("delete_file", "files:write")
+                .tool("report_*", any_of(["reports:read", "admin"]).listed())
+                .tool("delete_file", Rule::from("files:write").listed())
                 .tool("wipe", deny())
-                .implies("admin", ["files:write"]),
+                .implies("admin", ["files:write"])
+                // Lists show what the caller may call, and what is `listed`: a client can ask for the scopes of that.
+                .list_callable(),
         )
         .build()?;
 
@@ -128,7 +136,7 @@ fn welcome(gate: &Toolgate, authorization_server: &AuthorizationServer) -> Strin
     delete_file    files:write, or admin, which implies it
     wipe           refused, whatever the token grants
 
-  Tools, resources and prompts without a rule are refused.
+  Tools, resources and prompts without a rule are refused. Like wipe, they are in no list.
 
 
   IN A TERMINAL
@@ -172,7 +180,7 @@ fn welcome(gate: &Toolgate, authorization_server: &AuthorizationServer) -> Strin
 
   Give it only this URL: {mcp}
 
-    npx @modelcontextprotocol/inspector
+    npx @modelcontextprotocol/inspector@2.12.0     # needs Node.js 22.19 or newer
     claude mcp add --transport http toolgate {mcp}
 
   In the Inspector choose "Add Servers", "Add manually" and the transport "streamable-http", in VS
@@ -182,8 +190,15 @@ fn welcome(gate: &Toolgate, authorization_server: &AuthorizationServer) -> Strin
   there and opens your browser. The page asks who you want to be and what the client may do: allow
   it, and the client gets a token for mcp:use and weather:read. whoami then says who you
   are, and get_weather works. delete_file needs more: a client with step-up opens the page once
-  more, for files:write. (Clients with version 1 of the TypeScript SDK refresh their token
-  instead, and stop at the 403: see its issue 2255.)
+  more, where you are still logged in and files:write is marked as new. (Clients with version 1
+  of the TypeScript SDK refresh their token instead, and stop at the 403: see its issue 2255.)
+
+
+  IN A BROWSER
+
+  {mcp} is the 401 of number 1 again, as a page that says what to do with this URL.
+  {issuer} is a page that says what the authorization server has.
+
 
   Ctrl-C stops both servers. The decisions of the gate appear below.
 

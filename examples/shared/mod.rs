@@ -1,6 +1,7 @@
 //! The parts that the larger examples share, none of which is about the gate: an MCP server with something to protect,
 //! and a loop that serves it until it is stopped.
 
+use std::env;
 use std::error::Error;
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
@@ -28,7 +29,9 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use toolgate::{Principal, Toolgate};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt;
+use tracing_subscriber::prelude::*;
 
 /// The MCP server of the examples, for rmcp and over HTTP.
 ///
@@ -49,15 +52,16 @@ pub(crate) fn mcp_service(
     )
 }
 
-/// Logs to stderr, by the filter in `RUST_LOG` or else by `directive`.
-pub(crate) fn log(directive: &str) -> Result<(), Box<dyn Error>> {
-    let filter = EnvFilter::builder()
-        .with_default_directive(directive.parse()?)
-        .from_env()?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+/// Logs to stderr, by the targets and levels in `RUST_LOG` or else by those in `usual`.
+pub(crate) fn log(usual: &str) -> Result<(), Box<dyn Error>> {
+    let wanted = env::var("RUST_LOG").unwrap_or_default();
+    let wanted = if wanted.is_empty() { usual } else { &wanted };
+    let lines = fmt::layer()
         .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
+        .with_ansi(io::stderr().is_terminal());
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(wanted.parse::<Targets>()?)
         .init();
     Ok(())
 }

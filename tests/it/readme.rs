@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 const README: &str = include_str!("../../README.md");
 const MANIFEST: &str = include_str!("../../Cargo.toml");
@@ -61,6 +62,40 @@ fn the_dependencies_of_the_readme_are_those_that_its_code_is_compiled_with() {
         assert_eq!(version(dependency), version(own), "{name}");
     }
     assert!(shown.contains_key("toolgate") && shown.len() > 3);
+}
+
+#[test]
+fn the_quickstart_builds_as_many_crates_as_the_readme_says_and_none_for_tests_alone() {
+    let (before, _) = README
+        .split_once(" crates the first time")
+        .expect("it says");
+    let said = before.rsplit(' ').next().expect("a number");
+    let said: usize = said.parse().expect("a number");
+
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let mut command = Command::new(cargo);
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).args([
+        "tree",
+        "--locked",
+        "--offline",
+        "--package=toolgate-examples",
+        "--edges=normal,build",
+        "--prefix=none",
+        "--format={p}",
+    ]);
+    let output = command.output().expect("it starts");
+    let tree = String::from_utf8(output.stdout).expect("UTF-8");
+    let crates: BTreeSet<&str> = tree
+        .lines()
+        .map(|line| line.trim_end_matches(" (*)"))
+        .filter(|line| !line.is_empty())
+        .collect();
+    // A platform has some that another has not.
+    assert!(said.abs_diff(crates.len()) <= 8, "{}", crates.len());
+    for only_for_tests in ["criterion", "proptest", "wiremock", "oauth2", "toml"] {
+        let is_it = |package: &&str| package.split(' ').next() == Some(only_for_tests);
+        assert!(!crates.iter().any(is_it), "{only_for_tests}");
+    }
 }
 
 /// The targets of `[text](target)`, outside of code.

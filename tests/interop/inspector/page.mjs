@@ -12,8 +12,8 @@ export class Inspector {
   /** How often its user was asked. */
   visits = 0;
 
-  static async start(browser, resource, revision) {
-    const name = `inspector-${revision}`;
+  static async start(browser, server, resource, revision) {
+    const name = `inspector-${server}-${revision}`;
     const url = await serve(name);
     const page = await browser.newPage();
     page.setDefaultTimeout(30_000);
