@@ -93,7 +93,7 @@ async function allow(page) {
 }
 
 async function register() {
-  const metadata = { client_name: 'A client with a long-winded name', redirect_uris: [callback] };
+  const metadata = { client_name: 'A client-with-a-name-that-does-not-want-to-be-broken', redirect_uris: [callback] };
   const body = JSON.stringify({ ...metadata, token_endpoint_auth_method: 'none' });
   const answer = await fetch(`${issuer}/register`, {
     method: 'POST',
