@@ -1,6 +1,6 @@
-// The pages that people see, in Chromium: what axe-core finds wrong with them, on a small phone and on a desktop, in light
-// and in dark; whether something has to be scrolled sideways; and whether the keyboard is enough. `run` beside this file
-// starts it. What they look like is in target/interop/page-*.png.
+// The pages that people see, in Chromium: axe-core checks them on a small phone and on a desktop, in light and in dark.
+// Nothing may have to be scrolled sideways, and the keyboard must be enough. `run` beside this file starts it. The
+// screenshots are in target/interop/page-*.png.
 
 import axe from 'axe-core';
 import assert from 'node:assert/strict';
@@ -75,7 +75,7 @@ async function look(width, colorScheme) {
   await context.close();
 }
 
-/** What axe-core has against a page. It is evaluated by the debugger, since the pages themselves run no script. */
+/** The findings of axe-core about a page. It is evaluated by the debugger, since the pages themselves run no script. */
 async function violations(page) {
   await page.evaluate(axe.source);
   const found = await page.evaluate(() => globalThis.axe.run({ resultTypes: ['violations'] }));

@@ -1,4 +1,4 @@
-//! What a person sees who opens the URL of the resource in a browser, and that nobody else sees it.
+//! The page for a person who opens the URL of the resource in a browser. Other clients do not get it.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -11,7 +11,7 @@ use toolgate::{Metadata, ScopeMap, without_token};
 
 use crate::world::{Answer, RESOURCE, World, bare, call, post_without_token};
 
-/// As browsers send them when somebody types a URL.
+/// As browsers send them for a URL that a person types.
 const BROWSERS: [(&str, &str); 4] = [
     (
         "Chromium",

@@ -45,7 +45,7 @@ fn format_error(text: &str) -> String {
     format!("{line}:{column}: {}", why.message())
 }
 
-/// What `build()` has to say: one line for each problem.
+/// The problems that `build()` reports, one line for each.
 fn problems(config: Config) -> Vec<String> {
     match config.into_builder().build() {
         Ok(_) => Vec::new(),
@@ -419,7 +419,7 @@ fn variables_set_fields_of_every_type() {
     let gate = set.clone().into_builder().build().unwrap();
     assert_eq!(gate.resource(), "https://mcp.example.com/mcp");
     gate.reload(set).unwrap();
-    // What is not set by a variable comes from the file.
+    // A field that no variable sets comes from the file.
     assert_eq!(
         config(file).into_builder().build().unwrap_err().problems()[0].field(),
         "issuers.my-main_1.introspection.client_secret"
@@ -431,14 +431,14 @@ const BAD_VARIABLES: &[(&str, &str, &str)] = &[
     (
         "A_RESOURCES",
         "x",
-        "`resources` is \"the variable A_RESOURCES\": there is no such field here, only `resource`, `issuers`, \
-         `scopes`, `metadata`, `origins`, `sessions` or `limits`",
+        "`resources` is \"the variable A_RESOURCES\": there is no such field here, only `resource`, `seen_at`, `issuers`, \
+         `scopes`, `metadata`, `origins`, `sessions`, `holder` or `limits`",
     ),
     (
         "A_LIMITS_MAX_BODY_BYTES",
         "1",
         "`limits_max_body_bytes` is \"the variable A_LIMITS_MAX_BODY_BYTES\": there is no such field here, only \
-         `resource`, `issuers`, `scopes`, `metadata`, `origins`, `sessions` or `limits`",
+         `resource`, `seen_at`, `issuers`, `scopes`, `metadata`, `origins`, `sessions`, `holder` or `limits`",
     ),
     (
         "A_ORIGINS__CORS",
@@ -581,8 +581,8 @@ const BAD_VARIABLES: &[(&str, &str, &str)] = &[
     (
         "A_",
         "x",
-        "`` is \"the variable A_\": there is no such field here, only `resource`, `issuers`, `scopes`, `metadata`, \
-         `origins`, `sessions` or `limits`",
+        "`` is \"the variable A_\": there is no such field here, only `resource`, `seen_at`, `issuers`, `scopes`, \
+         `metadata`, `origins`, `sessions`, `holder` or `limits`",
     ),
     (
         "A_LIMITS__",

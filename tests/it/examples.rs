@@ -432,7 +432,7 @@ async fn the_lines_that_the_quickstart_prints_work_as_printed() {
 }
 
 #[tokio::test]
-async fn the_quickstart_lists_what_somebody_may_call_and_nothing_else() {
+async fn the_quickstart_lists_only_what_can_be_called() {
     let mut quickstart = Example::start(
         "quickstart",
         &["--listen", "127.0.0.1:0", "--issuer", "127.0.0.1:0"],
