@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::request::Parts;
 
 use super::explanation::Caller;
-use super::place::{BodyUse, Place};
+use super::order::{BodyUse, in_order};
 use crate::call::{self, Calls, Head};
 use crate::pipeline::{Pipeline, Visit};
 use crate::policy::ExplainedCalls;
@@ -74,34 +74,28 @@ impl<'a> ExplainedRequest<'a> {
     }
 
     /// Every check that the request may meet, in the order of its path.
-    pub(super) fn places(&self) -> Vec<Place> {
-        Place::in_order(self.is_anonymous, self.body)
+    pub(super) fn steps(&self) -> Vec<Step> {
+        in_order(self.is_anonymous, self.body)
     }
 
     /// The facts of a check; `None` if the request does not meet it.
-    pub(super) fn facts(&self, place: Place) -> Option<CheckFacts> {
-        let gate = self.gate;
-        match (place, self.whole) {
-            (Place::Metadata, Some(parts)) => Some(CheckFacts::new("", parts.uri.path())),
-            (Place::Origin, Some(parts)) => Some(gate.origins.facts(parts)),
-            (Place::Session, Some(parts)) => Some(gate.sessions.facts(&Head::read(&parts.headers))),
-            (Place::At(step), _) => self.facts_of(step),
-            (Place::Metadata | Place::Origin | Place::Session | Place::Streams, _) => None,
-        }
-    }
-
-    fn facts_of(&self, step: Step) -> Option<CheckFacts> {
+    pub(super) fn facts(&self, step: Step) -> Option<CheckFacts> {
         let (gate, asked) = (self.gate, self.asked());
         let of_token = || gate.verifier.facts(step, self.token.as_ref()?);
         let of_caller = || gate.callers.facts(step, &asked);
         let of_scopes = || gate.policy.facts(step, &asked);
         let of_decision = || gate.decision.as_ref()?.facts(step);
         match step {
+            // Only a whole request has these.
+            Step::Metadata => Some(CheckFacts::new("", self.whole?.uri.path())),
+            Step::Origin => Some(gate.origins.facts(self.whole?)),
+            Step::Session => Some(gate.sessions.facts(&Head::read(&self.whole?.headers))),
+            Step::Streams => None,
             Step::Credentials => Some(CheckFacts::new("one bearer token", &*self.presented)),
-            Step::Binding => self
-                .token
-                .as_ref()
-                .map(|_| gate.holders.facts(self.principal)),
+            Step::Binding => {
+                self.token.as_ref()?;
+                Some(gate.holders.facts(self.principal))
+            }
             Step::Body => Some(self.body_facts()),
             // A request without a call needs a token, and nothing more.
             Step::Rules if self.body == BodyUse::None && self.is_anonymous => of_scopes(),
@@ -122,24 +116,16 @@ impl<'a> ExplainedRequest<'a> {
     }
 
     /// The check that refused. The table of reasons says which it is, unless several checks share a reason.
-    pub(super) fn place_of(&self, refusal: &Refusal) -> Place {
-        match (refusal.reason(), refusal.reason().step()) {
-            // Before there is a token, only the origin is checked of what counts for the body.
-            (_, Step::Body) if !self.has_begun => Place::Origin,
-            (Reason::NoToken, _) if self.has_begun => Place::At(Step::Rules),
-            (Reason::InsufficientScope, _) => {
-                Place::At(self.gate.policy.step_without_scopes(&self.asked()))
-            }
-            (
-                Reason::SessionUnknown | Reason::SessionNotOwned | Reason::ResumedWithoutSession,
-                _,
-            ) => Place::Session,
+    pub(super) fn step_of(&self, refusal: &Refusal) -> Step {
+        match refusal.reason() {
+            Reason::DuplicateHeader if !self.has_begun => Step::Origin,
             // The headers of a call are read before that of its session.
-            (Reason::DuplicateHeader, _) if self.body != BodyUse::Call || self.calls.is_some() => {
-                Place::Session
+            Reason::DuplicateHeader if self.body != BodyUse::Call || self.calls.is_some() => {
+                Step::Session
             }
-            (Reason::ShuttingDown, _) => Place::Streams,
-            (_, step) => Place::At(step),
+            Reason::NoToken if self.has_begun => Step::Rules,
+            Reason::InsufficientScope => self.gate.policy.step_without_scopes(&self.asked()),
+            reason => reason.step(),
         }
     }
 

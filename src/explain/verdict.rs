@@ -7,12 +7,11 @@ use http::{HeaderValue, Method, Request, StatusCode};
 
 use super::explanation::{Caller, Check, CheckOutcome, Conclusion, Explanation};
 use super::facts::ExplainedRequest;
-use super::place::Place;
 use crate::call;
 use crate::events::{clean, shown_cause};
 use crate::log_facts::Fact;
 use crate::pipeline::{IncomingBody, Pipeline, Visit, causes_of, visible_refusal};
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::{Reason, Refusal, Step};
 use crate::token::{Principal, ProofUse};
 
 impl Pipeline {
@@ -105,18 +104,18 @@ fn explained(
 ) -> Explanation {
     match sent {
         Ok(None) => Explanation {
-            checks: passed(request, request.places()).collect(),
+            checks: passed(request, request.steps()).collect(),
             conclusion: Conclusion::Admitted,
         },
         Ok(Some(status)) => {
-            let place = if visit.origin().is_some() {
-                Place::Origin
+            let step = if visit.origin().is_some() {
+                Step::Origin
             } else {
-                Place::Metadata
+                Step::Metadata
             };
-            let mut places = request.places();
-            places.truncate(behind(&places, place));
-            let mut checks: Vec<Check> = passed(request, places).collect();
+            let mut steps = request.steps();
+            steps.truncate(behind(&steps, step));
+            let mut checks: Vec<Check> = passed(request, steps).collect();
             if let Some(last) = checks.last_mut() {
                 last.got.push_str(": the gate answers it");
             }
@@ -130,14 +129,14 @@ fn explained(
 }
 
 fn refused(request: &ExplainedRequest<'_>, refusal: Refusal, visit: &Visit) -> Explanation {
-    let place = request.place_of(&refusal);
-    let mut places = request.places();
-    let after = places.split_off(behind(&places, place));
-    places.pop();
-    let facts = request.facts(place).unwrap_or_default();
+    let step = request.step_of(&refusal);
+    let mut steps = request.steps();
+    let after = steps.split_off(behind(&steps, step));
+    steps.pop();
+    let facts = request.facts(step).unwrap_or_default();
     let exact = |fact, otherwise: &str| clean(refusal.log_fact(fact).unwrap_or(otherwise));
     let failed = Check {
-        name: place.name(),
+        name: step.name(),
         outcome: CheckOutcome::Failed,
         // The facts of the refusal are more exact.
         expected: exact(Fact::Expected, &facts.expected),
@@ -150,28 +149,28 @@ fn refused(request: &ExplainedRequest<'_>, refusal: Refusal, visit: &Visit) -> E
         causes: causes.iter().map(|text| shown_cause(text)).collect(),
         ..failed
     };
-    let not_reached = after.into_iter().filter_map(|place| {
+    let not_reached = after.into_iter().filter_map(|step| {
         Some(Check {
-            name: place.name(),
+            name: step.name(),
             outcome: CheckOutcome::NotReached,
-            expected: clean(&request.facts(place)?.expected),
+            expected: clean(&request.facts(step)?.expected),
             got: String::new(),
             causes: Vec::new(),
         })
     });
-    let before = passed(request, places).chain([failed]);
+    let before = passed(request, steps).chain([failed]);
     Explanation {
         checks: before.chain(not_reached).collect(),
         conclusion: Conclusion::Refused(visible),
     }
 }
 
-/// The checks at these places, of which the request meets some.
-fn passed(request: &ExplainedRequest<'_>, places: Vec<Place>) -> impl Iterator<Item = Check> {
-    places.into_iter().filter_map(move |place| {
-        let facts = request.facts(place)?;
+/// Those of these checks that the request meets, all passed.
+fn passed(request: &ExplainedRequest<'_>, steps: Vec<Step>) -> impl Iterator<Item = Check> {
+    steps.into_iter().filter_map(move |step| {
+        let facts = request.facts(step)?;
         Some(Check {
-            name: place.name(),
+            name: step.name(),
             outcome: CheckOutcome::Passed,
             expected: clean(&facts.expected),
             got: clean(&facts.got),
@@ -180,8 +179,8 @@ fn passed(request: &ExplainedRequest<'_>, places: Vec<Place>) -> impl Iterator<I
     })
 }
 
-/// The index behind this place.
-fn behind(places: &[Place], place: Place) -> usize {
-    let position = places.iter().position(|other| *other == place);
-    position.map_or(places.len(), |position| position + 1)
+/// The index behind this check.
+fn behind(steps: &[Step], step: Step) -> usize {
+    let position = steps.iter().position(|other| *other == step);
+    position.map_or(steps.len(), |position| position + 1)
 }

@@ -1,5 +1,7 @@
 //! The reasons to refuse. One table says of each its code, its kind, its severity, and the check that it belongs to.
 
+use super::step::Step;
+
 /// The classes of refusal. Each has one status and one form of response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -151,7 +153,7 @@ reasons! {
     NameNoScope               "name_no_scope"               Forbidden            Suspicious Rules
     DecisionDenied            "decision_denied"             Forbidden            Suspicious Decision
     DecisionNoScope           "decision_no_scope"           Forbidden            Suspicious Decision
-    OriginNotAllowed          "origin_not_allowed"          OriginNotAllowed     Suspicious Body
+    OriginNotAllowed          "origin_not_allowed"          OriginNotAllowed     Suspicious Origin
 
     FingerprintFailed         "fingerprint_failed"          Unavailable          Outage     Form
     JwksUnavailable           "jwks_unavailable"            Unavailable          Outage     Signature
@@ -164,7 +166,7 @@ reasons! {
     IntrospectionUnauthorized "introspection_unauthorized"  Unavailable          Outage     Signature
     IntrospectionBusy         "introspection_busy"          Unavailable          Suspicious Signature
     DecisionUnavailable       "decision_unavailable"        Unavailable          Outage     Decision
-    ShuttingDown              "shutting_down"               Unavailable          Routine    Body
+    ShuttingDown              "shutting_down"               Unavailable          Routine    Streams
 
     DuplicateHeader           "duplicate_header"            UnreadableCall       Suspicious Body
     UnexpectedBody            "unexpected_body"             UnreadableCall       Suspicious Body
@@ -176,80 +178,13 @@ reasons! {
     NameTooLong               "name_too_long"               UnreadableCall       Suspicious Body
     BatchNotAllowed           "batch_not_allowed"           UnreadableCall       Suspicious Body
     BatchTooLong              "batch_too_long"              UnreadableCall       Suspicious Body
-    ResumedWithoutSession     "resumed_without_session"     UnreadableCall       Suspicious Body
-    SessionUnknown            "session_unknown"             SessionNotFound      Suspicious Body
-    SessionNotOwned           "session_not_owned"           SessionNotFound      Suspicious Body
+    ResumedWithoutSession     "resumed_without_session"     UnreadableCall       Suspicious Session
+    SessionUnknown            "session_unknown"             SessionNotFound      Suspicious Session
+    SessionNotOwned           "session_not_owned"           SessionNotFound      Suspicious Session
     HeaderMismatch            "header_mismatch"             HeaderMismatch       Suspicious Body
     UnsupportedContentType    "unsupported_content_type"    UnsupportedMediaType Suspicious Body
     UnsupportedEncoding       "unsupported_encoding"        UnsupportedMediaType Suspicious Body
     BodyTooLarge              "body_too_large"              BodyTooLarge         Suspicious Body
     BodyTooSlow               "body_too_slow"               BodyTooSlow          Suspicious Body
     BodiesBusy                "bodies_busy"                 Unavailable          Suspicious Body
-}
-
-/// A check. A reason that could belong to several is counted for the earliest, so that no check is shown as passed that
-/// may not have been reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Step {
-    Credentials,
-    Form,
-    Issuer,
-    Header,
-    Signature,
-    Claims,
-    Audience,
-    Time,
-    Usage,
-    Profile,
-    Revocation,
-    Binding,
-    Caller,
-    BaseScopes,
-    Body,
-    Rules,
-    Decision,
-}
-
-impl Step {
-    pub(crate) const ALL: [Self; 17] = [
-        Self::Credentials,
-        Self::Form,
-        Self::Issuer,
-        Self::Header,
-        Self::Signature,
-        Self::Claims,
-        Self::Audience,
-        Self::Time,
-        Self::Usage,
-        Self::Profile,
-        Self::Revocation,
-        Self::Binding,
-        Self::Caller,
-        Self::BaseScopes,
-        Self::Body,
-        Self::Rules,
-        Self::Decision,
-    ];
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Credentials => "credentials",
-            Self::Form => "form",
-            Self::Issuer => "issuer",
-            Self::Header => "header",
-            Self::Signature => "signature",
-            Self::Claims => "claims",
-            Self::Audience => "audience",
-            Self::Time => "time",
-            Self::Usage => "usage",
-            Self::Binding => "binding",
-            Self::Profile => "profile",
-            Self::Revocation => "revocation",
-            Self::Caller => "caller",
-            Self::BaseScopes => "base scopes",
-            Self::Body => "body",
-            Self::Rules => "rules",
-            Self::Decision => "decision",
-        }
-    }
 }
