@@ -3,17 +3,27 @@
 
 #![allow(clippy::expect_used, reason = "that is how a test fails")]
 
+#[path = "../benches/shared/bound.rs"]
+mod bound;
 #[path = "../benches/shared/mod.rs"]
 mod shared;
 
 use std::sync::Once;
 
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
+
+use bound::{bound_request, bound_token};
 use shared::{Called, alone, gated, request, send, sized_token};
 use toolgate::Limits;
-use toolgate::testing::AuthorizationServer;
+use toolgate::testing::{Algorithm, AuthorizationServer, SigningKey};
 
 /// The measured number; the budget allows twelve. See `benches/budgets.rs` for the other budgets.
 const ALLOCATIONS: u64 = 7;
+
+/// The measured number for a bound token that is cached, with a new proof.
+const BOUND_ALLOCATIONS: u64 = 56;
 
 /// The memory that the gate may hold for a token of 16 KiB before its signature is verified.
 const MAX_BYTES: u64 = 512 * 1024;
@@ -27,8 +37,24 @@ async fn a_remembered_token_costs_few_allocations() {
     let token = sized_token(&server, 700);
     assert_eq!(send(&mut service, request(Some(&token))), 200);
 
-    let own = allocations(&mut service, &token) - allocations(&mut alone(), &token);
+    let new_request = || request(Some(&token));
+    let own = allocations(&mut service, new_request) - allocations(&mut alone(), new_request);
     assert_eq!(own, ALLOCATIONS);
+}
+
+#[tokio::test]
+async fn the_proof_for_a_remembered_token_costs_a_known_number_of_allocations() {
+    log_at_info();
+    let server = AuthorizationServer::start().await;
+    let (gate, mut service) = gated(&server, Limits::default());
+    gate.warm_up().await;
+    let key = SigningKey::generate(Algorithm::Es256);
+    let token = bound_token(&server, &key);
+    let new_request = || bound_request(&server, &key, &token);
+    assert_eq!(send(&mut service, new_request()), 200);
+
+    let own = allocations(&mut service, new_request) - allocations(&mut alone(), new_request);
+    assert_eq!(own, BOUND_ALLOCATIONS);
 }
 
 #[tokio::test]
@@ -73,7 +99,7 @@ fn log_at_info() {
 }
 
 /// The fewest of several: now and then the cache does some housekeeping.
-fn allocations(service: &mut impl Called, token: &str) -> u64 {
+fn allocations(service: &mut impl Called, new_request: impl Fn() -> Request<Full<Bytes>>) -> u64 {
     let mut count = |request| {
         let counted = allocation_counter::measure(|| {
             send(service, request);
@@ -81,7 +107,7 @@ fn allocations(service: &mut impl Called, token: &str) -> u64 {
         counted.count_total
     };
     (0..20)
-        .map(|_| count(request(Some(token))))
+        .map(|_| count(new_request()))
         .min()
         .expect("there are twenty")
 }
