@@ -145,16 +145,12 @@ impl fmt::Debug for PresentedToken<'_> {
 
 /// Takes all lines of a header off the head.
 fn take_one(headers: &mut HeaderMap, name: &HeaderName) -> Option<PresentedLine> {
-    let has_several = {
-        let mut lines = headers.get_all(name).iter();
-        lines.next()?;
-        lines.next().is_some()
-    };
+    // The length counts every line, so that one look-up tells how many there were.
+    let before = headers.len();
     let line = headers.remove(name)?;
-    Some(if has_several {
-        PresentedLine::Several
-    } else {
-        PresentedLine::One(line)
+    Some(match before - headers.len() {
+        1 => PresentedLine::One(line),
+        _ => PresentedLine::Several,
     })
 }
 
