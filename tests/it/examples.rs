@@ -976,3 +976,22 @@ impl Drop for File {
         let _ = fs::remove_file(&self.0);
     }
 }
+
+#[tokio::test]
+async fn the_dpop_example_serves_the_holder_of_the_key_and_no_thief() {
+    let output = example("dpop").output();
+    let output = timeout(PATIENCE, output).await.expect("it ends").unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    for line in [
+        "the client, with a new proof: 200 OK",
+        "a thief of token and proof: 401 Unauthorized",
+        "  the log says: dpop_replayed",
+        "a thief of the token: 401 Unauthorized",
+        "  the log says: dpop_wrong_key",
+        "a thief who tries it as a bearer token: 401 Unauthorized",
+        "  the log says: dpop_token_as_bearer",
+    ] {
+        assert!(lines.contains(&line), "{line:?} is not in {text}");
+    }
+}
