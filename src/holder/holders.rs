@@ -35,17 +35,18 @@ pub(crate) struct Holders {
     urls: ExternalUrls,
     nonces: Option<Nonces>,
     replays: Arc<Replays>,
+    replay_bytes: usize,
 }
 
 impl Holders {
     pub(crate) fn new(spec: HolderSpec, seal: &Arc<Seal>, replays: &Arc<Replays>) -> Self {
-        replays.limit(spec.replay_bytes);
         Self {
             dpop: spec.dpop,
             algorithms: spec.algorithms,
             urls: spec.urls,
             nonces: spec.nonces.then(|| Nonces::new(seal.clone())),
             replays: replays.clone(),
+            replay_bytes: spec.replay_bytes,
         }
     }
 
@@ -191,8 +192,8 @@ impl Holders {
             issued_at: proof.issued_at,
         };
         let claimed = match proof_use {
-            ProofUse::Spend => self.replays.claim(&used, now),
-            ProofUse::Look | ProofUse::Assume => self.replays.look(&used, now),
+            ProofUse::Spend => self.replays.claim(&used, self.replay_bytes, now),
+            ProofUse::Look | ProofUse::Assume => self.replays.look(&used, self.replay_bytes, now),
         };
         claimed.map_err(|why| match why {
             NotClaimed::Replayed => {
@@ -203,6 +204,12 @@ impl Holders {
                 .retry_after(free_in),
             NotClaimed::Full { free_in } => Refusal::from(Reason::DpopMemoryFull)
                 .expected("holder.replay_bytes: enough for the proofs of 11 minutes")
+                .retry_after(free_in),
+            NotClaimed::Forgotten { free_in } => Refusal::from(Reason::DpopClockSetBack)
+                .got(format!(
+                    "iat: {}, a time whose proofs are forgotten",
+                    proof.issued_at
+                ))
                 .retry_after(free_in),
         })
     }

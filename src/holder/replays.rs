@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::proof::MAX_CLOCK_DIFFERENCE;
 use crate::clock::Timestamp;
 use crate::digest::sha256;
 
@@ -26,12 +27,13 @@ pub(crate) struct Replays(Mutex<Used>);
 
 #[derive(Default)]
 struct Used {
-    max_proofs: usize,
     proofs: HashSet<Half>,
     /// The same proofs with their callers, in the order of their ends.
     slots: BTreeMap<u64, Vec<(Half, Half)>>,
     /// How many proofs of each caller are remembered.
     of_callers: HashMap<Half, usize>,
+    /// Proofs that ended before this slot may have been forgotten.
+    forgotten: u64,
 }
 
 /// A proof that is to be used.
@@ -48,6 +50,11 @@ impl UsedProof<'_> {
     fn name(&self) -> Half {
         half(&sha256(&[&self.dpop_key[..], self.jti.as_bytes()].concat()))
     }
+
+    /// The slot in which it ends.
+    fn slot(&self) -> u64 {
+        slot_of(self.issued_at.plus(REMEMBERED))
+    }
 }
 
 /// Half a SHA-256: two texts that share one cannot be found.
@@ -62,25 +69,32 @@ pub(super) enum NotClaimed {
     TooMany { free_in: Duration },
     /// The memory is full.
     Full { free_in: Duration },
+    /// The clock was set back, to a time whose used proofs are forgotten.
+    Forgotten { free_in: Duration },
 }
 
 impl Replays {
-    /// Sets how much memory it may use.
-    pub(super) fn limit(&self, bytes: usize) {
-        self.lock().max_proofs = bytes / PROOF_BYTES;
-    }
-
-    /// Claims a proof: of two requests with one proof, only one succeeds.
-    pub(super) fn claim(&self, proof: &UsedProof<'_>, now: Timestamp) -> Result<(), NotClaimed> {
+    /// Claims a proof, in a memory of this many bytes: of two requests with one proof, only one succeeds.
+    pub(super) fn claim(
+        &self,
+        proof: &UsedProof<'_>,
+        max_bytes: usize,
+        now: Timestamp,
+    ) -> Result<(), NotClaimed> {
         let mut used = self.lock();
-        used.check(proof, now)?;
+        used.check(proof, max_bytes, now)?;
         used.remember(proof);
         Ok(())
     }
 
     /// Checks whether a proof could be claimed, and claims nothing.
-    pub(super) fn look(&self, proof: &UsedProof<'_>, now: Timestamp) -> Result<(), NotClaimed> {
-        self.lock().check(proof, now)
+    pub(super) fn look(
+        &self,
+        proof: &UsedProof<'_>,
+        max_bytes: usize,
+        now: Timestamp,
+    ) -> Result<(), NotClaimed> {
+        self.lock().check(proof, max_bytes, now)
     }
 
     fn lock(&self) -> MutexGuard<'_, Used> {
@@ -90,17 +104,28 @@ impl Replays {
 }
 
 impl Used {
-    fn check(&mut self, proof: &UsedProof<'_>, now: Timestamp) -> Result<(), NotClaimed> {
-        self.forget(slot_of(now));
+    fn check(
+        &mut self,
+        proof: &UsedProof<'_>,
+        max_bytes: usize,
+        now: Timestamp,
+    ) -> Result<(), NotClaimed> {
+        self.forget(now);
         if self.proofs.contains(&proof.name()) {
             return Err(NotClaimed::Replayed);
         }
+        if proof.slot() < self.forgotten {
+            let first = start_of(self.forgotten).map(|slot| slot.minus(REMEMBERED));
+            let free_in = first.map_or(Duration::ZERO, |first| first.since(now));
+            return Err(NotClaimed::Forgotten { free_in });
+        }
+        let max_proofs = max_bytes / PROOF_BYTES;
         let free_in = || self.free_in(now);
-        if self.proofs.len() >= self.max_proofs {
+        if self.proofs.len() >= max_proofs {
             return Err(NotClaimed::Full { free_in: free_in() });
         }
         let of_caller = self.of_callers.get(&half(proof.caller)).copied();
-        if of_caller.unwrap_or_default() >= (self.max_proofs / PART_OF_ONE_CALLER).max(1) {
+        if of_caller.unwrap_or_default() >= (max_proofs / PART_OF_ONE_CALLER).max(1) {
             return Err(NotClaimed::TooMany { free_in: free_in() });
         }
         Ok(())
@@ -108,14 +133,21 @@ impl Used {
 
     fn remember(&mut self, proof: &UsedProof<'_>) {
         let (name, caller) = (proof.name(), half(proof.caller));
-        let slot = slot_of(proof.issued_at.plus(REMEMBERED));
         self.proofs.insert(name);
-        self.slots.entry(slot).or_default().push((name, caller));
+        self.slots
+            .entry(proof.slot())
+            .or_default()
+            .push((name, caller));
         *self.of_callers.entry(caller).or_default() += 1;
     }
 
-    /// Forgets the proofs that ended before this slot.
-    fn forget(&mut self, slot: u64) {
+    /// Forgets the proofs that ended before the present slot.
+    fn forget(&mut self, now: Timestamp) {
+        let slot = slot_of(now);
+        // Once the clock is set back, the proofs of a few minutes are refused, and not those of all the time that it was ahead:
+        // only these could have been used before.
+        let newest = slot_of(now.plus(MAX_CLOCK_DIFFERENCE).plus(REMEMBERED));
+        self.forgotten = self.forgotten.max(slot).min(newest + 1);
         while let Some(oldest) = self
             .slots
             .first_entry()
@@ -136,13 +168,17 @@ impl Used {
     /// The time until the next proofs are forgotten.
     fn free_in(&self, now: Timestamp) -> Duration {
         let oldest = self.slots.first_key_value().map(|(slot, _)| *slot);
-        let end = oldest.and_then(|slot| Timestamp::from_seconds((slot + 1) as f64 * SLOT_SECONDS));
+        let end = oldest.and_then(|slot| start_of(slot + 1));
         end.map_or(Duration::ZERO, |end| end.since(now))
     }
 }
 
 fn slot_of(time: Timestamp) -> u64 {
     (time.seconds() / SLOT_SECONDS) as u64
+}
+
+fn start_of(slot: u64) -> Option<Timestamp> {
+    Timestamp::from_seconds(slot as f64 * SLOT_SECONDS)
 }
 
 fn half(hash: &[u8; 32]) -> Half {
@@ -165,8 +201,11 @@ mod tests {
         Timestamp::from_seconds(START + seconds).unwrap()
     }
 
+    /// A memory for a number of proofs.
+    struct Memory(Replays, usize);
+
     fn claim(
-        replays: &Replays,
+        Memory(replays, max_bytes): &Memory,
         key: u8,
         jti: &str,
         issued_at: f64,
@@ -178,21 +217,19 @@ mod tests {
             jti,
             issued_at: at(issued_at),
         };
-        let looked = replays.look(&proof, at(now));
+        let looked = replays.look(&proof, *max_bytes, at(now));
         assert_eq!(
             looked,
-            replays.look(&proof, at(now)),
+            replays.look(&proof, *max_bytes, at(now)),
             "looking changes nothing"
         );
-        let claimed = replays.claim(&proof, at(now));
+        let claimed = replays.claim(&proof, *max_bytes, at(now));
         assert_eq!(looked, claimed);
         claimed
     }
 
-    fn replays(proofs: usize) -> Replays {
-        let replays = Replays::default();
-        replays.limit(proofs * PROOF_BYTES);
-        replays
+    fn replays(proofs: usize) -> Memory {
+        Memory(Replays::default(), proofs * PROOF_BYTES)
     }
 
     #[test]
@@ -205,7 +242,8 @@ mod tests {
         }
         assert_eq!(claim(1, "b", 0.0), Ok(()));
         assert_eq!(claim(2, "a", 0.0), Ok(()), "another key's");
-        assert_eq!(claim(1, "a", 690.0), Ok(()), "nothing is kept for ever");
+        let later = super::tests::claim(&replays, 1, "a", 690.0, 690.0);
+        assert_eq!(later, Ok(()), "nothing is kept for ever");
     }
 
     #[test]
@@ -236,7 +274,7 @@ mod tests {
 
     #[test]
     fn of_many_requests_with_one_proof_one_succeeds() {
-        let replays = replays(100);
+        let Memory(replays, max_bytes) = replays(100);
         let claims = std::thread::scope(|scope| {
             let claim = || {
                 let proof = UsedProof {
@@ -245,7 +283,7 @@ mod tests {
                     jti: "a",
                     issued_at: at(0.0),
                 };
-                replays.claim(&proof, at(0.0)).is_ok()
+                replays.claim(&proof, max_bytes, at(0.0)).is_ok()
             };
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(claim)).collect();
             threads
@@ -255,5 +293,23 @@ mod tests {
                 .count()
         });
         assert_eq!(claims, 1);
+    }
+
+    #[test]
+    fn after_the_clock_was_set_back_no_proof_is_accepted_that_may_be_forgotten() {
+        for ahead in [400.0, 1000.0, 1e6] {
+            let replays = replays(100);
+            let claim = |jti: &str, issued_at, now| claim(&replays, 1, jti, issued_at, now);
+            assert_eq!(claim("a", 0.0, 0.0), Ok(()));
+            assert_eq!(claim("b", ahead, ahead), Ok(()));
+            let Err(NotClaimed::Forgotten { free_in }) = claim("a", 0.0, 10.0) else {
+                panic!("it was accepted {ahead} s ahead");
+            };
+            assert!(free_in.as_secs() <= 315, "{free_in:?}");
+            let then = 10.0 + free_in.as_secs_f64();
+            assert_eq!(claim("c", then, then), Ok(()));
+            let again = claim("b", ahead, ahead);
+            assert_eq!(again, Err(NotClaimed::Replayed), "it is kept");
+        }
     }
 }

@@ -134,6 +134,7 @@ reasons! {
     DpopNonceNeeded           "dpop_nonce_needed"           NonceRequired        Routine    Binding
     DpopTooManyProofs         "dpop_too_many_proofs"        Unavailable          Suspicious Binding
     DpopMemoryFull            "dpop_memory_full"            Unavailable          Outage     Binding
+    DpopClockSetBack          "dpop_clock_set_back"         Unavailable          Outage     Binding
     BindingChanged            "binding_changed"             InvalidToken         Suspicious Binding
     MtlsBinding               "mtls_binding"                InvalidToken         Suspicious Binding
     UnknownBinding            "unknown_binding"             InvalidToken         Suspicious Binding

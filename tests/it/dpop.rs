@@ -10,17 +10,17 @@ use crate::challenge::Challenge;
 use crate::world::{Answer, METADATA_URL, RESOURCE, World, call, post_without_token};
 
 const ALGORITHMS: &str = "ES256 ES384 EdDSA PS256 RS256";
-const BAD_PROOF: &str = "invalid_dpop_proof";
+pub const BAD_PROOF: &str = "invalid_dpop_proof";
 
 /// A world, a key, and a token that is bound to it.
-struct Bound {
-    world: World,
-    key: SigningKey,
-    token: String,
+pub struct Bound {
+    pub world: World,
+    pub key: SigningKey,
+    pub token: String,
 }
 
 impl Bound {
-    async fn new(holder: Holder) -> Self {
+    pub async fn new(holder: Holder) -> Self {
         let world = World::with(|builder, server| {
             let scopes = ScopeMap::allow_unlisted().every_request("mcp:use");
             builder
@@ -35,22 +35,22 @@ impl Bound {
     }
 
     /// A good proof for the usual request, to be spoilt by the test.
-    fn proof(&self) -> TokenBuilder {
+    pub fn proof(&self) -> TokenBuilder {
         let proof = self.world.server.proof(&self.key, "POST", RESOURCE);
         proof.for_token(&self.token)
     }
 
-    async fn send(&self, proof: &TokenBuilder) -> Answer {
+    pub async fn send(&self, proof: &TokenBuilder) -> Answer {
         self.send_lines("DPoP", &[&proof.mint()]).await
     }
 
-    async fn send_lines(&self, scheme: &str, proofs: &[&str]) -> Answer {
+    pub async fn send_lines(&self, scheme: &str, proofs: &[&str]) -> Answer {
         let request = with_proofs(scheme, &self.token, proofs);
         self.world.send(request).await
     }
 }
 
-fn with_proofs(scheme: &str, token: &str, proofs: &[&str]) -> Request<Full<bytes::Bytes>> {
+pub fn with_proofs(scheme: &str, token: &str, proofs: &[&str]) -> Request<Full<bytes::Bytes>> {
     let mut request = post_without_token(&call("tools/list", json!({})));
     let headers = request.headers_mut();
     let line = format!("{scheme} {token}");
@@ -63,7 +63,7 @@ fn with_proofs(scheme: &str, token: &str, proofs: &[&str]) -> Request<Full<bytes
 
 /// A 401 whose error is on the line of the scheme `DPoP` alone.
 #[track_caller]
-fn assert_dpop_error(answer: &Answer, error: &str, code: &str) {
+pub fn assert_dpop_error(answer: &Answer, error: &str, code: &str) {
     assert_eq!(
         (answer.status, answer.code),
         (StatusCode::UNAUTHORIZED, Some(code))

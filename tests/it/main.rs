@@ -26,6 +26,7 @@ mod config_stages;
 mod crude_clients;
 mod decisions;
 mod dpop;
+mod dpop_attacks;
 mod dpop_login;
 mod dpop_properties;
 mod examples;
