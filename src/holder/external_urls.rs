@@ -34,8 +34,13 @@ impl ExternalUrls {
 
     /// Checks the `htu` of a proof for a request with this path. Query and fragment do not count. The error is the URL that
     /// is right.
+    ///
+    /// The dot segments of the path stay, so that no URL is right for it. Clients remove them before they ask, and most
+    /// servers do not: `/mcp/../x` would be served at `/mcp`, with a proof for `/x`.
     pub(super) fn check(&self, url: &str, path: &str) -> Result<(), String> {
-        let expected = format!("{}{}", self.origin, normal_path(&self.outer(path)));
+        let path_outside = respelled(&self.outer(path));
+        let slash = if path_outside.is_empty() { "/" } else { "" };
+        let expected = format!("{}{path_outside}{slash}", self.origin);
         if normalised(url).as_ref() == Some(&expected) {
             return Ok(());
         }
@@ -78,7 +83,7 @@ fn behind<'p>(path: &'p str, prefix: &str) -> Option<&'p str> {
 }
 
 /// Normalises a URL without its query and fragment (RFC 3986 §6.2.2 and §6.2.3). `None` if it is no URL of the web.
-fn normalised(url: &str) -> Option<String> {
+pub(super) fn normalised(url: &str) -> Option<String> {
     let end = url.find(['?', '#']).unwrap_or(url.len());
     let (url, _) = url.split_at_checked(end)?;
     let authority = url.find("://")? + "://".len();
@@ -234,6 +239,21 @@ mod tests {
         let resource = "https://mcp.example.com/a/mcp";
         assert_eq!(urls(Some("")).check(resource, "/"), Ok(()));
         assert_eq!(urls(Some("/mcp")).check(resource, "/mcp"), Ok(()));
+    }
+
+    #[test]
+    fn a_resource_without_a_path_is_at_the_root() {
+        let resource = ResourceUri::parse("https://mcp.example.com").unwrap();
+        for (seen_at, path) in [
+            (SeenAt::SamePath, "/"),
+            (SeenAt::Path(String::new()), "/"),
+            (SeenAt::Path("/mcp".to_owned()), "/mcp"),
+        ] {
+            let urls = ExternalUrls::new(&resource, seen_at);
+            for url in ["https://mcp.example.com", "https://mcp.example.com/"] {
+                assert_eq!(urls.check(url, path), Ok(()), "{path}");
+            }
+        }
     }
 
     #[test]

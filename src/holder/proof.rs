@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 
-use super::external_urls::ExternalUrls;
+use super::external_urls::{ExternalUrls, normalised};
 use crate::clock::Timestamp;
 use crate::digest::sha256;
 use crate::jose::{Algorithms, BadJws, Header, Json, Jws, Object, PublicKey, is_type};
@@ -126,7 +126,11 @@ impl Proof {
         expected
             .urls
             .check(url, expected.path)
-            .map_err(|expected| other_request(format!("htu: {expected}"), format!("htu: {url}")))?;
+            .map_err(|expected| {
+                // Not as it is written: a query or a user name may be a secret.
+                let got = normalised(url).unwrap_or_else(|| "no URL of the web".to_owned());
+                other_request(format!("htu: {expected}"), format!("htu: {got}"))
+            })?;
         let issued_at = claims.number("iat").ok().flatten();
         let issued_at = issued_at
             .and_then(Timestamp::from_seconds)

@@ -6,12 +6,14 @@ use std::time::{Duration, UNIX_EPOCH};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::join_all;
-use http::{Method, StatusCode};
+use http::{Method, Request, StatusCode};
+use http_body_util::Full;
 use serde_json::{Value, json};
 use toolgate::testing::{Algorithm, SigningKey};
-use toolgate::{Config, Dpop, Holder};
+use toolgate::{Config, Dpop, Holder, ScopeMap};
 
 use crate::dpop::{BAD_PROOF, Bound, assert_dpop_error, with_proofs};
+use crate::logs::listen;
 use crate::world::{RESOURCE, World};
 
 /// When the clock of a world begins.
@@ -24,6 +26,12 @@ fn config(bound: &Bound, holder: &str) -> Config {
         "resource = {RESOURCE:?}\nissuers = [{{ issuer = {issuer:?} }}]\nscopes.unlisted = \"allow\"\n[holder]\n{holder}"
     ))
     .unwrap()
+}
+
+fn at(path: &str, token: &str, proof: &str) -> Request<Full<bytes::Bytes>> {
+    let mut request = with_proofs("DPoP", token, &[proof]);
+    *request.uri_mut() = path.parse().unwrap();
+    request
 }
 
 #[tokio::test]
@@ -54,6 +62,69 @@ async fn a_used_proof_is_refused_when_the_clock_is_set_back() {
         bound.send(&bound.proof()).await.assert_served();
         assert_dpop_error(&bound.send(&used).await, BAD_PROOF, "dpop_other_time");
     }
+}
+
+#[tokio::test]
+async fn a_path_with_dot_segments_is_that_of_no_url() {
+    let world = World::with(|builder, server| {
+        builder
+            .issuer(server.issuer())
+            .scopes(ScopeMap::allow_unlisted())
+            .seen_at("/seen")
+    })
+    .await;
+    let key = SigningKey::generate(Algorithm::Es256);
+    let token = world.token().bound_to(&key).mint();
+    let origin = "https://mcp.example.com";
+    // A neighbour at the same origin may pass on a proof that it got.
+    for (path, url) in [
+        ("/seen/../../evil", "/evil"),
+        ("/seen/../evil", "/evil"),
+        ("/seen/%2e%2E/%2e./evil", "/evil"),
+        ("/seen/..", "/"),
+        ("/seen/./x", "/mcp/x"),
+        ("/seen/y/../x", "/mcp/x"),
+        ("/seen/.", "/mcp/"),
+        ("/seen/..", "/mcp/.."),
+        ("/other/../evil", "/evil"),
+        ("/other/../evil", "/other/../evil"),
+    ] {
+        let proof = world.server.proof(&key, "POST", &format!("{origin}{url}"));
+        let proof = proof.for_token(&token).mint();
+        let answer = world.send(at(path, &token, &proof)).await;
+        assert_dpop_error(&answer, BAD_PROOF, "dpop_other_request");
+    }
+    // The URL in a proof may be written with them: a client normalises the one that it asks for.
+    let proof = world
+        .server
+        .proof(&key, "POST", &format!("{origin}/x/../mcp"));
+    let proof = proof.for_token(&token).mint();
+    let answer = world.send(at("/seen", &token, &proof)).await;
+    answer.assert_served();
+}
+
+#[tokio::test]
+async fn the_log_shows_no_query_and_no_user_of_the_url_in_a_proof() {
+    let bound = Bound::new(Holder::default()).await;
+    let (log, _guard) = listen();
+    for (url, shown) in [
+        (
+            "https://mcp.example.com/other?access_token=s3cret",
+            "https://mcp.example.com/other",
+        ),
+        (
+            "https://mcp.example.com/other#s3cret",
+            "https://mcp.example.com/other",
+        ),
+        ("https://me:s3cret@mcp.example.com/mcp", "no URL of the web"),
+        ("s3cret", "no URL of the web"),
+    ] {
+        let answer = bound.send(&bound.proof().claim("htu", url)).await;
+        assert_eq!(answer.code, Some("dpop_other_request"));
+        let got = log.decision()["fields"]["got"].clone();
+        assert_eq!(got, format!("htu: {shown}"));
+    }
+    assert!(!log.text().contains("s3cret"));
 }
 
 #[tokio::test]
