@@ -26,30 +26,32 @@ impl Toolgate {
     /// Starts a gate for the server with this resource identifier: the URL that clients are given.
     ///
     /// Tokens must name it as their audience, exactly as written here. One slash at the end is ignored.
-    /// [`Issuer::audience`] accepts other audiences. The metadata document is served below its origin.
+    /// [`Issuer::audience`] accepts other audiences. The metadata document is served at the origin of this URL, under
+    /// `/.well-known/`.
     pub fn builder(resource: impl Into<String>) -> Builder {
         Builder::of(Settings::new(resource), Problems::default())
     }
 }
 
 impl Config {
-    /// Turns the configuration into a builder, to add the settings that only code can give. The variables that the file
-    /// names for its strings are read now. If one is not set, `build()` reports it.
+    /// Turns the configuration into a builder, to add the settings that only code can give. Variables in place of
+    /// strings are read now; secrets are read by `build()`. If a variable is not set, `build()` reports it.
     pub fn into_builder(self) -> Builder {
         Builder::from(self)
     }
 }
 
 impl Builder {
-    /// Trusts an authorization server; may be called repeatedly. A plain URL is enough if its tokens have the resource
-    /// as their `aud` and it publishes its keys. [`Issuer`] has the settings for all others.
+    /// Trusts an authorization server; may be called repeatedly. The URL of the server is enough if the server
+    /// publishes its keys and its tokens have the resource as their `aud`. For any other authorization server, pass an
+    /// [`Issuer`].
     pub fn issuer(mut self, issuer: impl Into<Issuer>) -> Self {
         self.settings.issuers.push(issuer.into());
         self
     }
 
-    /// Sets the scopes that each tool needs. It is required: if a valid token is enough, say so by
-    /// [`ScopeMap::allow_unlisted`].
+    /// Sets the scopes that each tool needs. A scope map is required. If a valid token is enough for every operation,
+    /// pass [`ScopeMap::allow_unlisted()`].
     pub fn scopes(mut self, scopes: ScopeMap) -> Self {
         self.settings.scopes = Some(scopes);
         self
@@ -68,14 +70,14 @@ impl Builder {
         self
     }
 
-    /// Allows every web page to call the server. Then only the token protects it. `build()` refuses it beside
-    /// [`without_token`](crate::without_token).
+    /// Allows every web page to call the server. Then only the token protects it. `build()` returns an error if an
+    /// operation is also open [`without_token`](crate::without_token).
     pub fn allow_any_origin(mut self) -> Self {
         self.settings.origins.allow_any();
         self
     }
 
-    /// Writes no CORS headers. Use it if a CORS layer outside of the gate writes them.
+    /// Writes no CORS headers. Use this setting if a CORS layer outside of the gate writes them.
     pub fn leave_cors_to_others(mut self) -> Self {
         self.settings.origins.leave_cors_to_others();
         self
@@ -94,8 +96,9 @@ impl Builder {
         self
     }
 
-    /// Sets the path at which this server sees the resource, if a proxy in front changes the path: `/mcp`, say, for the
-    /// resource `https://api.example.com/team/mcp`. The URL in a DPoP proof is then compared with the one that clients know.
+    /// Sets the path of the resource in the requests that reach this server, if a proxy in front changes the path:
+    /// `/mcp`, say, for the resource `https://api.example.com/team/mcp`. The gate needs it to compare the URL in a DPoP
+    /// proof with the URL that clients use.
     pub fn seen_at(mut self, path: impl Into<String>) -> Self {
         self.settings.seen_at = Some(path.into());
         self
@@ -110,15 +113,16 @@ impl Builder {
     /// Sets how the client for requests to authorization servers is built: a private CA, a proxy, a client certificate.
     /// Redirects stay off, and every fetch stays bounded in time and size.
     ///
-    /// The settings are for `https`. Plain `http` is for loopback only and has a client of its own: no proxy, of these
-    /// settings or of the environment, can divert it, and `localhost` is 127.0.0.1 or `[::1]`, whatever a resolver
-    /// says.
+    /// These settings are for `https`. Plain `http` is allowed for loopback only, and has a client of its own. This
+    /// client uses no proxy, neither one of these settings nor one of the environment, and for it `localhost` is always
+    /// 127.0.0.1 or `[::1]`.
     pub fn http_client(mut self, client: HttpClientBuilder) -> Self {
         self.code_only.http_client = client;
         self
     }
 
-    /// Sets a decision of your own. It is called for every call that the scope map allows, and both must agree.
+    /// Sets a decision of your own. It is called for each call that the scope map allows. A call is admitted only if
+    /// both allow it.
     pub fn decision(mut self, decision: impl Decide) -> Self {
         self.code_only.decider = Some(Arc::new(decision));
         self

@@ -4,10 +4,11 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-/// Every value of a configuration that a gate cannot be built from.
+/// The error of a failed build: every wrong value of the configuration.
 ///
-/// Returned by [`Builder::build`](crate::Builder::build) and its relatives. `Display` and `Debug` show the same text, one
-/// line for each problem: the field as the configuration file names it, the value, and how to fix it. No secret is shown.
+/// Returned by [`Builder::build`](crate::Builder::build) and [`Toolgate::reload`](crate::Toolgate::reload). `Display`
+/// and `Debug` show the same text, one line for each problem: the field as the configuration file names it, the value,
+/// and how to fix it. No secret is shown.
 ///
 /// ```
 /// use toolgate::{ScopeMap, Toolgate};
@@ -22,7 +23,7 @@ pub struct ConfigError {
     problems: Vec<ConfigProblem>,
 }
 
-/// One value of a configuration that a gate cannot be built from.
+/// One wrong value of a configuration.
 ///
 /// Its [`source`](Error::source) is the underlying error, if there is one: a file could not be read, say, or an HTTP client
 /// could not be built.

@@ -39,7 +39,7 @@ use crate::token::{IssuerHealth, RevocationError};
 /// # }
 /// ```
 ///
-/// Clones and layers are cheap: all of them share one set of keys, caches and revocations, and one configuration.
+/// Clones and layers are cheap: they share their keys, caches, revocations and configuration.
 #[derive(Clone)]
 pub struct Toolgate {
     pipeline: Arc<Current<Pipeline>>,
@@ -65,7 +65,8 @@ impl Toolgate {
     }
 
     /// Makes a service that serves the metadata document and nothing else. Mount it at each of
-    /// [`metadata_paths`](Self::metadata_paths) if the layer sits too deep in the router to see requests for them.
+    /// [`metadata_paths`](Self::metadata_paths) if the layer is on an inner router that gets no requests for these
+    /// paths.
     pub fn metadata_service(&self) -> MetadataService {
         MetadataService(self.well_known.clone())
     }
@@ -80,12 +81,13 @@ impl Toolgate {
         &self.fixed.metadata_url
     }
 
-    /// Fetches the keys of each issuer if they are due, and returns the [health](Self::health) of every issuer. It is
-    /// optional: without it, the first tokens cause the fetch.
+    /// Fetches the keys of each issuer, and the introspection endpoints that are discovered, if they are due. Returns
+    /// the [health](Self::health) of every issuer. The call is optional: without it, the first tokens cause the
+    /// fetches.
     ///
-    /// It waits as long as a request would, and at most ten seconds; soon after a failed fetch it starts no new one. So
-    /// it also suits the readiness probe of a server that has no traffic yet. Like requests, it needs a Tokio runtime
-    /// that keeps running.
+    /// It waits only for fetches that requests would have to wait for, and for ten seconds at most. Soon after a failed
+    /// fetch it does not start another one. So it also suits the readiness probe of a server that has no traffic yet.
+    /// Like requests, it needs a Tokio runtime that keeps running.
     ///
     /// Start the server even if an issuer is down: until it is back, its tokens get 503.
     ///
@@ -103,8 +105,8 @@ impl Toolgate {
         self.health()
     }
 
-    /// Returns the health of each issuer, as far as requests and [`warm_up`](Self::warm_up) have found out. It does not
-    /// wait and fetches nothing.
+    /// Returns the health of each issuer, as the last requests or the last [`warm_up`](Self::warm_up) found it. It does
+    /// not wait and fetches nothing.
     ///
     /// Your probe decides whether one issuer that is down makes the server unready. Restarting or isolating servers
     /// because of an authorization server seldom helps.
@@ -120,16 +122,18 @@ impl Toolgate {
         self.pipeline.get().verifier.health()
     }
 
-    /// Refuses tokens that their issuer would still accept: one token, or all tokens that a subject or a client was
-    /// issued until now. It takes effect with the next request, for cached tokens and for introspections under way too.
-    /// Streams of events that such a token opened end, unless [`Streams`](crate::Streams) lets them go on.
+    /// Refuses tokens that their issuer would still accept: one token, or all tokens that were issued to a subject or a
+    /// client until now. It takes effect with the next request, also for cached tokens and for introspections that are
+    /// still running. A stream of events that such a token opened ends, unless [`Streams`](crate::Streams) lets it
+    /// continue.
     ///
     /// The gate remembers the revocation for `longest_life`. Use the longest life of the tokens concerned: a token that
     /// lives longer is accepted again after that. A token of the subject or client is refused if it was issued before
     /// the call of `revoke` or within a minute after it, since clocks differ, or if it has no `iat`. If the gate has
-    /// accepted tokens that were dated further ahead, these are refused too.
+    /// accepted a token whose `iat` was more than a minute in the future, it uses that longer time instead of the
+    /// minute.
     ///
-    /// Await the future: one that is never polled revokes nothing. From its first poll on the revocation is in force,
+    /// Await the future: one that is never polled revokes nothing. From its first poll on, the revocation is in force,
     /// even if the future is then dropped.
     ///
     /// A gate keeps revocations in memory: revoke at every replica, and again after a restart, or have every token
@@ -166,13 +170,13 @@ impl Toolgate {
     /// got. It is for operators and their tests. Do not show it to callers, who could learn from it how to pass the
     /// next check.
     ///
-    /// `body` is the body of a POST: one JSON-RPC message of any revision of MCP, or a batch. The head is made as a
-    /// correct client of that revision makes it: with the mirrored headers that a 2026-07-28 message requires, and
-    /// without a version for a batch, which only 2025-03-26 has. There is no origin and no session. To explain a
-    /// request with a head of its own, use [`explain_request`](Self::explain_request).
+    /// `body` is the body of a POST: one JSON-RPC message of any revision of MCP, or a batch. `explain` adds the
+    /// headers that a correct client sends: to a message of 2026-07-28 the mirrored headers that it requires, and to a
+    /// batch no `MCP-Protocol-Version`, because only 2025-03-26 has batches. The request has no `Origin` and no
+    /// session. To explain a request with headers of your own, use [`explain_request`](Self::explain_request).
     ///
-    /// The request passes the checks that a real one does, so keys may be fetched, the token introspected and
-    /// [`Decide`](crate::Decide) called; but no service is called, and no decision is logged.
+    /// The request goes through the same checks as a real one, so keys may be fetched, the token introspected and
+    /// [`Decide`](crate::Decide) called. But no service is called, and no decision is logged.
     ///
     /// ```
     /// # async fn ask(gate: &toolgate::Toolgate, token: &str) {
@@ -209,9 +213,9 @@ impl Toolgate {
         self.pipeline.get().explain_request(request).await
     }
 
-    /// Holds the rules of the scope map against the names of the tools that the server has. A rule with a typo in it
-    /// applies to no tool, and no start-up event reports it, only one [at the first list of
-    /// tools](crate::docs::scopes#rules-and-tools-that-do-not-fit). So call this in a test.
+    /// Compares the rules of the scope map with the names of the tools that the server has. A rule with a typo applies
+    /// to no tool. No event reports this at start-up; a WARN reports it only [when a client first lists the
+    /// tools](crate::docs::scopes#rules-and-tools-that-do-not-fit). So call this method in a test.
     ///
     /// ```
     /// # use toolgate::{ScopeMap, Toolgate};
@@ -233,13 +237,13 @@ impl Toolgate {
         self.fixed.resource.as_str()
     }
 
-    /// Replaces the configuration of this gate and of all its layers at once: issuers, rules, metadata, origins,
-    /// sessions and limits. The resource must be the same, and the settings that only code can give stay.
+    /// Replaces the configuration of this gate and of all its layers at once: every setting that a file can hold. The
+    /// resource must be the same, and the settings that only code can give do not change.
     ///
     /// A request under way is finished under the configuration that it began with. A stream of events ends if a new
-    /// request with its token would now be refused, unless [`Streams`](crate::Streams) lets it go on. The cache of
+    /// request with its token would now be refused, unless [`Streams`](crate::Streams) lets it continue. The cache of
     /// verified tokens is emptied, and [revocations](Self::revoke) are kept. The keys of an unchanged issuer stay in
-    /// use until they are fetched again. Sessions go on, unless their key was removed.
+    /// use until they are fetched again. Sessions continue, unless their key was removed.
     ///
     /// ```
     /// # fn reload(gate: &toolgate::Toolgate, file: &str) -> Result<(), Box<dyn std::error::Error>> {
@@ -265,13 +269,12 @@ impl Toolgate {
         Ok(())
     }
 
-    /// Ends all streams of events, for good, so that a graceful shutdown can finish.
+    /// Ends all streams of events permanently, so that a graceful shutdown can finish.
     ///
     /// A stream that a client listens on ends at once, at the end of an event. The response to a call may continue for
-    /// [`grace_seconds`](crate::Sessions::grace_seconds), but not at all with
-    /// [`Streams::EndWithToken`](crate::Streams::EndWithToken). A request for a new stream to listen on gets 503. All
-    /// other requests are served as before. A client that stops reading can still hold its connection open, so put a time
-    /// limit around the shutdown.
+    /// [`grace_seconds`](crate::Sessions::grace_seconds). With [`Streams::EndWithToken`](crate::Streams::EndWithToken)
+    /// it ends at once too. A request for a new stream to listen on gets 503. All other requests are served as before.
+    /// A client that stops reading can still hold its connection open, so put a time limit around the shutdown.
     ///
     /// ```no_run
     /// # async fn serve(gate: toolgate::Toolgate, app: axum::Router, listener: tokio::net::TcpListener) -> std::io::Result<()> {

@@ -37,9 +37,9 @@ impl<S> Layer<S> for ToolgateLayer {
 
 /// A service that only verified and authorized requests reach.
 ///
-/// Requests that need no I/O are answered and logged in `call`: the metadata, preflights, and refusals of foreign
-/// origins, of requests without a token and of credentials that cannot be read. All others are processed while the
-/// future is polled.
+/// Requests that need no I/O are answered and logged in `Service::call`: the metadata, preflights, and refusals of
+/// foreign origins, of requests without a token and of credentials that cannot be read. All others are processed while
+/// the future is polled.
 #[derive(Debug, Clone)]
 pub struct ToolgateService<S> {
     pipeline: Arc<Current<Pipeline>>,

@@ -1,7 +1,7 @@
 //! Noun: the tokens that a revocation covers.
 
-/// Names tokens that a gate is to refuse from now on, even though their signature holds or their issuer says that they are
-/// active. For [`Toolgate::revoke`](crate::Toolgate::revoke).
+/// The tokens that a gate must refuse from now on, although their signature is valid or their issuer says that they are
+/// active. Pass it to [`Toolgate::revoke`](crate::Toolgate::revoke).
 ///
 /// The issuer must be written exactly as configured. Making a `Revocation` has no effect by itself.
 ///
@@ -37,8 +37,8 @@ impl Revocation {
         }
     }
 
-    /// Covers all tokens of a subject that are issued until [`Toolgate::revoke`](crate::Toolgate::revoke) is called. Newer
-    /// ones are accepted.
+    /// Covers all tokens of a subject that are issued before [`Toolgate::revoke`](crate::Toolgate::revoke) is called,
+    /// or within a minute after it. Newer tokens are accepted.
     pub fn subject(issuer: impl Into<String>, subject: impl Into<String>) -> Self {
         Self {
             issuer: issuer.into(),
@@ -47,8 +47,8 @@ impl Revocation {
         }
     }
 
-    /// Covers all tokens of a client, for any of its users, that are issued until
-    /// [`Toolgate::revoke`](crate::Toolgate::revoke) is called. Newer ones are accepted.
+    /// Covers all tokens of a client, for any of its users, that are issued before
+    /// [`Toolgate::revoke`](crate::Toolgate::revoke) is called, or within a minute after it. Newer tokens are accepted.
     pub fn client(issuer: impl Into<String>, client_id: impl Into<String>) -> Self {
         Self {
             issuer: issuer.into(),

@@ -11,13 +11,15 @@ pub(crate) enum Scheme {
     Dpop,
 }
 
-/// Whether tokens that are bound to a DPoP key are accepted, and whether others are. For [`Holder::dpop`](crate::Holder::dpop).
+/// Whether tokens that are bound to a DPoP key are accepted, and whether tokens that are not bound to one are accepted.
+/// Pass it to [`Holder::dpop`](crate::Holder::dpop).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Dpop {
-    /// Tokens that are bound to a DPoP key are refused, since nothing proves that the caller holds the key.
+    /// Tokens that are bound to a DPoP key are refused, since no proof is checked.
     Off,
-    /// A token that is bound to a DPoP key needs a proof. Others are accepted as before. This is the default.
+    /// A token that is bound to a DPoP key needs a proof. A token that is not bound to one needs none. This is the
+    /// default.
     #[default]
     Accepted,
     /// Every token must be bound to a DPoP key.

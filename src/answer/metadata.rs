@@ -9,7 +9,7 @@ use crate::config_error::{ConfigProblem, Flawed, Problems};
 use crate::resource_uri::{HttpUrl, ResourceUri};
 use crate::scheme::{Dpop, Schemes};
 
-/// Members of the metadata document. Those that follow from the rest of the configuration are not set here.
+/// Members of the metadata document. The gate adds the members that follow from the rest of the configuration.
 ///
 /// ```
 /// # use toolgate::Metadata;
@@ -75,7 +75,7 @@ impl Metadata {
         self
     }
 
-    /// Sets the algorithms of those signatures.
+    /// Sets the algorithms with which the server signs its responses.
     pub fn resource_signing_algorithms<S: Into<String>>(
         mut self,
         names: impl IntoIterator<Item = S>,
@@ -94,8 +94,9 @@ impl Metadata {
         self
     }
 
-    /// Adds any other member, such as `resource_name#fr`. `build()` fails if the value is not JSON, or if the gate
-    /// itself sets the member or does not do what it promises.
+    /// Adds any other member, such as `resource_name#fr`. `build()` fails if the value is empty or cannot be written as
+    /// JSON, if the gate or another setting sets this member, or if the member promises a check that the gate does not
+    /// make (mTLS).
     pub fn extra(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
         // Null marks a value that is not JSON. `build()` refuses every null.
         self.extra.insert(
@@ -111,8 +112,8 @@ impl Metadata {
         self
     }
 
-    /// Redirects clients of the 2025-03-26 revision to the metadata of the first advertised authorization server, for
-    /// which they look here.
+    /// Redirects clients of revision 2025-03-26 to the metadata of the first advertised authorization server. These
+    /// clients look for it at this server.
     pub fn redirect_legacy_clients(mut self) -> Self {
         self.legacy_authorization_server = Legacy::Redirect;
         self

@@ -7,8 +7,8 @@ use crate::config_error::{ConfigProblem, Flawed, Problems};
 use crate::jose::{Algorithm, Algorithms};
 use crate::scheme::{Dpop, Schemes};
 
-/// Proofs of possession: how callers show that a token that is bound to a key is theirs to use. For
-/// [`Builder::holder`](crate::Builder::holder); [`docs::proof_of_possession`](crate::docs::proof_of_possession) has more.
+/// Proofs of possession: how callers show that a token that is bound to a key is theirs to use. Pass it to
+/// [`Builder::holder`](crate::Builder::holder). See [`docs::proof_of_possession`](crate::docs::proof_of_possession).
 ///
 /// ```
 /// use toolgate::{Dpop, Holder};
@@ -41,7 +41,8 @@ const REPLAY_BYTES: u64 = 16 * 1024 * 1024;
 const MIN_REPLAY_BYTES: u64 = 1024 * 1024;
 
 impl Holder {
-    /// Sets whether tokens that are bound to a DPoP key (RFC 9449) are accepted, and whether others are.
+    /// Sets whether tokens that are bound to a DPoP key (RFC 9449) are accepted, and whether tokens that are not bound
+    /// to one are accepted.
     pub fn dpop(mut self, dpop: Dpop) -> Self {
         self.dpop = dpop;
         self
@@ -53,16 +54,18 @@ impl Holder {
         self
     }
 
-    /// Demands that every proof contains a nonce of this server (RFC 9449 §9), so that proofs cannot be made in advance.
-    /// Clients get one with the first refusal, and the next one in time. Several processes that serve one resource accept
-    /// each other's nonces if they have one [key](crate::Sessions::key).
+    /// Demands that every proof contains a nonce of this server (RFC 9449 §9), so that proofs cannot be made in
+    /// advance. A client gets its first nonce with a refusal, and each later one with a response, before the old one is
+    /// too old. Several processes that serve one resource accept each other's nonces if they have one
+    /// [key](crate::Sessions::key).
     pub fn demand_nonces(mut self) -> Self {
         self.nonces = true;
         self
     }
 
-    /// Sets how much memory the gate may use to remember which proofs were used. Default 16 MiB, for about 100,000 proofs
-    /// within 11 minutes. One caller may use a sixteenth of it. If it is full, requests with a bound token get 503.
+    /// Sets how much memory the gate may use to remember which proofs were used. Default 16 MiB, for about 100,000
+    /// proofs within 11 minutes. One caller may use a sixteenth of it. If the memory, or the part of one caller, is
+    /// full, requests with a bound token get 503.
     pub fn replay_bytes(mut self, bytes: u64) -> Self {
         self.replay_bytes = Some(bytes);
         self

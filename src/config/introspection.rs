@@ -5,8 +5,8 @@ use serde::de::{Deserialize, Deserializer};
 use super::Secret;
 use super::hushed::{Hushed, hushed, hushed_table};
 
-/// Settings for the introspection of tokens at their issuer (RFC 7662). For
-/// [`Issuer::introspection`](crate::Issuer::introspection); [`docs::opaque_tokens`](crate::docs::opaque_tokens) has more.
+/// Settings for the introspection of tokens at their issuer (RFC 7662). Pass them to
+/// [`Issuer::introspection`](crate::Issuer::introspection). See [`docs::opaque_tokens`](crate::docs::opaque_tokens).
 ///
 /// Each constructor is a way in which this server authenticates at the issuer. The endpoint is discovered, unless
 /// [`endpoint`](Self::endpoint) sets it.
@@ -87,8 +87,8 @@ impl Introspection {
         })
     }
 
-    /// Authenticates with an assertion that this private key signs (`private_key_jwt`, RFC 7523). The key is RSA, EC or
-    /// Ed25519, as PEM or as a JWK.
+    /// Authenticates with an assertion: a JWT that this private key signs (`private_key_jwt`, RFC 7523). The key is
+    /// RSA, EC or Ed25519, as PEM or as a JWK.
     pub fn private_key_jwt(client_id: impl Into<String>, key: impl Into<Secret>) -> Self {
         Self(IntrospectionTable {
             auth: Authentication::PrivateKeyJwt,
@@ -122,7 +122,8 @@ impl Introspection {
     }
 
     /// Introspects JWTs too, once their signature is verified, so that a revoked one is refused within a minute. Claims
-    /// of the response are added to those of the token, and replace claims of the same name.
+    /// of the response are added to those of the token, and replace claims of the same name. But a response can never
+    /// remove or change what the JWT is bound to (`cnf`): if the two name different keys, the token is rejected.
     pub fn every_token(mut self) -> Self {
         self.0.when = WhenName::Always;
         self

@@ -8,13 +8,13 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use super::Introspection;
 use super::callers::{ClaimsTable, ClientsTable, RequiredClaim, required_claims};
 
-/// An authorization server to trust, and how its tokens differ from the usual.
+/// An authorization server to trust, and the ways in which its tokens differ from those of a standard server.
 /// [`docs::connecting`](crate::docs::connecting) has recipes.
 ///
-/// Without further settings it is one that publishes its keys in its metadata, and whose JWTs have the resource as
-/// their `aud`. JWTs must be signed by an asymmetric algorithm, and are checked for issuer, audience and expiry: no
-/// setting switches this off. One weakens it: [`unbound_tokens_of_client`](Self::unbound_tokens_of_client) accepts a
-/// missing audience from named clients.
+/// The defaults fit an authorization server that publishes its keys in its metadata and issues JWTs with the resource
+/// as their `aud`. JWTs must be signed by an asymmetric algorithm, and are checked for issuer, audience and expiry: no
+/// setting switches this off. One setting weakens a check: [`unbound_tokens_of_client`](Self::unbound_tokens_of_client)
+/// accepts tokens of named clients without an audience.
 ///
 /// ```
 /// # use toolgate::Issuer;
@@ -142,7 +142,7 @@ impl Issuer {
     }
 
     /// Accepts signatures by these algorithms only. By default all asymmetric ones are accepted; HMAC and `none` are
-    /// never.
+    /// never accepted.
     pub fn algorithms<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
         self.algorithms = Some(names.into_iter().map(Into::into).collect());
         self
@@ -154,8 +154,7 @@ impl Issuer {
         self
     }
 
-    /// Accepts only tokens that follow RFC 9068: `typ` is `at+jwt`, and `sub`, `client_id`, `iat` and `jti` are
-    /// present.
+    /// Accepts only JWTs that follow RFC 9068: `typ` is `at+jwt`, and `sub`, `client_id`, `iat` and `jti` are present.
     pub fn strict_rfc9068(mut self) -> Self {
         self.profile = Some(ProfileName::Rfc9068);
         self
@@ -167,13 +166,13 @@ impl Issuer {
         self
     }
 
-    /// Allows this difference between the issuer's clock and ours, instead of 60 seconds. At most 600.
+    /// Allows this difference between the issuer's clock and the gate's, instead of 60 seconds. At most 600.
     pub fn leeway_seconds(mut self, seconds: u64) -> Self {
         self.leeway_seconds = Some(seconds);
         self
     }
 
-    /// Puts this prefix before scopes in challenges and metadata. It is for issuers where clients must ask for
+    /// Puts this prefix before scopes in challenges and metadata. It is for issuers whose clients must request
     /// `api://x/read` to get a token with the scope `read`.
     pub fn scope_request_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.scope_request_prefix = prefix.into();
@@ -216,15 +215,15 @@ impl Issuer {
         self
     }
 
-    /// Refuses this client, even if another rule admits it. The id is compared in any case and, if it is a URL, in any
-    /// of the spellings that name the same document.
+    /// Refuses this client, even if another rule admits it. The comparison ignores case. If the id is a URL, each
+    /// spelling that names the same document is refused.
     pub fn deny_client(mut self, client_id: impl Into<String>) -> Self {
         self.clients.denied.push(client_id.into());
         self
     }
 
     /// Refuses clients whose id is the URL of a metadata document on this host, on every port and in any spelling of
-    /// the URL. An id that looks like a URL whose host cannot be told with certainty is refused too.
+    /// the URL. An id that looks like a URL, but whose host cannot be determined with certainty, is refused too.
     pub fn deny_clients_of_host(mut self, host: impl Into<String>) -> Self {
         self.clients.denied_hosts.push(host.into());
         self
@@ -275,8 +274,8 @@ impl Issuer {
         self
     }
 
-    /// Introspects opaque tokens at the issuer, and JWTs too if [`Introspection::every_token`] is set. Without it,
-    /// opaque tokens are rejected.
+    /// Introspects opaque tokens at the issuer, and JWTs too if [`Introspection::every_token`] is set. Without this
+    /// setting, opaque tokens are rejected.
     pub fn introspection(mut self, introspection: Introspection) -> Self {
         self.introspection = Some(introspection);
         self

@@ -46,15 +46,16 @@ use document::Node;
 use recorder::Recorder;
 use variables::{Overrides, override_fields, read_named, typed};
 
-/// A gate's configuration, as a file holds it. Any serde format will do.
+/// A gate's configuration, as a file holds it. Any serde format that describes its own structure is suitable, such as
+/// TOML, JSON or YAML.
 ///
-/// Unknown fields are errors, so that a typo cannot switch a check off. Give the configuration a table of its own in the
-/// file of your application: with `#[serde(flatten)]`, serde drops the unknown fields of most types. A whole `Config` has
-/// them reported even then, but its parts have not. The
+/// Unknown fields are errors, so that a typo cannot switch a check off. Give the configuration a table of its own in
+/// the file of your application: with `#[serde(flatten)]`, serde drops the unknown fields of most types. A whole
+/// `Config` reports its unknown fields even then. Its parts, such as [`Limits`], do not. The
 /// [manual](crate::docs::configuration#inside-the-file-of-your-application) shows both.
 ///
-/// Wherever the file has a string, `{ env = "NAME" }` may stand, and [`with_env`](Self::with_env) sets fields from
-/// variables. So one file may serve several stages.
+/// Wherever the file has a string, you can write `{ env = "NAME" }` instead, and [`with_env`](Self::with_env) sets
+/// fields from variables. So one file can serve test and production.
 ///
 /// [`docs::configuration`](crate::docs::configuration) shows every field. Values are checked by
 /// [`Builder::build`](crate::Builder::build) and [`Toolgate::reload`](crate::Toolgate::reload).

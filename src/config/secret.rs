@@ -25,19 +25,20 @@ enum SecretPlace {
 }
 
 impl Secret {
-    /// Uses this text. A `&str` or a `String` also becomes a secret by itself.
+    /// Uses this text. A `&str` or a `String` can be passed directly wherever a `Secret` is expected.
     pub fn text(text: impl Into<String>) -> Self {
         Self(SecretPlace::Here(text.into()))
     }
 
-    /// Uses the value of an environment variable, which `build()` reads. `build()` fails if it is not set.
+    /// Uses the value of an environment variable. `build()` and [`Toolgate::reload`](crate::Toolgate::reload) read it,
+    /// and fail if it is not set.
     pub fn env(name: impl Into<String>) -> Self {
         Self(SecretPlace::Variable(name.into()))
     }
 
-    /// Uses the content of a file, without the newline at its end. `build()` reads it and fails if it cannot. A file
-    /// with a credential for introspection is read again when it is needed, so that the secret can be replaced while
-    /// the server runs.
+    /// Uses the content of a file, without the newline at its end. `build()` and
+    /// [`Toolgate::reload`](crate::Toolgate::reload) read it, and fail if they cannot. A file with a credential for
+    /// introspection is read again when it is needed, so that the secret can be replaced while the server runs.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self(SecretPlace::File(path.into()))
     }

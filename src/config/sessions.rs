@@ -12,12 +12,12 @@ use crate::pipeline::{Resumption, SessionBinding, SessionsSpec};
 use crate::seal::SealingKey;
 use crate::stream::{StreamPolicy, Streams};
 
-/// The owners of sessions, and the end of streams of events. For [`Builder::sessions`](crate::Builder::sessions);
-/// [`docs::sessions`](crate::docs::sessions) has more.
+/// Settings for binding sessions to their owners, and for the end of streams of events. Pass them to
+/// [`Builder::sessions`](crate::Builder::sessions). See [`docs::sessions`](crate::docs::sessions).
 ///
 /// The id of an MCP session is not a login, but most servers check nothing else. So the gate seals the id for the
-/// caller that it is issued to, and accepts it from no other caller. Ids in `Mcp-Session-Id` are 44 bytes longer
-/// outside of the gate than inside. The gate stores nothing for this.
+/// caller that it is issued to, and accepts it from no other caller. Ids in `Mcp-Session-Id` are 44 bytes longer for
+/// clients than for your server. The gate stores nothing for this.
 ///
 /// ```
 /// use toolgate::{Secret, Sessions};
@@ -47,14 +47,15 @@ struct SessionsTable {
 const GRACE_SECONDS: u64 = 5 * 60;
 
 impl Sessions {
-    /// Binds session ids to their owner: issuer and subject for a user, issuer and client for a machine, so that any of
-    /// their tokens continues the session. If a token names neither, the owner is this one token. This is the default.
+    /// Binds session ids to their owner: issuer and subject for a user, issuer and client for a machine. So the session
+    /// continues with any token of its owner. If a token names neither a user nor a client, the owner is this one
+    /// token. This is the default.
     pub fn bound() -> Self {
         Self::default()
     }
 
-    /// Passes session ids on unchanged, and accepts them from any caller: whether the caller owns the session is then
-    /// for the inner service to check. An event at start-up warns about it.
+    /// Passes session ids on unchanged, and accepts them from any caller: the inner service must then check whether the
+    /// caller owns the session. An event at start-up warns about it.
     pub fn unbound() -> Self {
         Self(SessionsTable {
             binding: SessionBinding::Off,
@@ -66,9 +67,9 @@ impl Sessions {
     /// owner. Without a key the gate makes a random one, so that sessions end with the process and other processes do
     /// not accept them.
     ///
-    /// Called repeatedly, the first key seals and all keys open. To replace a key, put the new one second in all
-    /// processes, then first, and remove the old one when its sessions are over. Keys are read by `build()` and by
-    /// [`Toolgate::reload`](crate::Toolgate::reload).
+    /// May be called repeatedly: the first key makes new seals, and seals of all the keys are accepted. To replace a
+    /// key, add the new key as the second one in all processes, then make it the first one, and remove the old key when
+    /// its sessions are over. Keys are read by `build()` and by [`Toolgate::reload`](crate::Toolgate::reload).
     pub fn key(mut self, key: impl Into<Secret>) -> Self {
         self.0.keys.push(key.into());
         self
@@ -81,7 +82,7 @@ impl Sessions {
         self
     }
 
-    /// Sets when a stream of events ends whose token is no longer valid.
+    /// Sets what happens to a stream of events when its token is no longer valid.
     pub fn streams(mut self, streams: Streams) -> Self {
         self.0.streams = streams;
         self

@@ -19,10 +19,10 @@ pub enum Caller<'a> {
     Anonymous,
 }
 
-/// The gate's decision on a request, and the reason: each check in order, and whether it passed.
+/// The gate's decision about a request, and the reason: each check in order, and whether it passed.
 ///
-/// It is for operators, and contains facts that callers must not see. It never contains a token or a secret. Printed, it
-/// has a line for each check, and one for the decision:
+/// It is for operators, and contains facts that callers must not see. It never contains a token or a secret. `Display`
+/// writes a line for each check, and one for the decision:
 ///
 /// ```text
 /// ok    credentials   expects one bearer token; got a token of 412 bytes
@@ -92,7 +92,7 @@ impl Explanation {
         }
     }
 
-    /// Lists every check that this request meets, in order.
+    /// Lists every check that applies to this request, in order.
     pub fn checks(&self) -> &[Check] {
         &self.checks
     }
@@ -119,8 +119,8 @@ impl Check {
         &self.got
     }
 
-    /// The causes of a failure, the outermost first, if there are any: behind an outage, each URL and what was wrong
-    /// there; behind a 401 without a token, why the request is not open. They never contain a token or a secret.
+    /// The causes of a failure, the outermost first, if there are any: after an outage, each URL and what was wrong
+    /// there; after a 401 without a token, why the request is not open. They never contain a token or a secret.
     pub fn causes(&self) -> &[String] {
         &self.causes
     }

@@ -18,15 +18,15 @@ use crate::refusal::{Reason, Refusal};
 use crate::scope::{PLAIN_SCOPE, Scope, Scopes};
 use crate::token::Principal;
 
-/// A decision about calls by more than their names: by their arguments, the time of day, a database.
+/// Your own decision about calls. It can use more than names: the arguments, the time of day, or a database.
 ///
-/// It is called after the scope map has allowed a call, once for each call of a batch, and both must agree. If it
-/// fails, panics or does not answer within [`Limits::decision_seconds`](crate::Limits::decision_seconds), the caller
-/// gets 503.
+/// It is called after the scope map has allowed the whole request, once for each call in the body. A call is made only
+/// if both allow it. If the decision fails, panics or does not answer within
+/// [`Limits::decision_seconds`](crate::Limits::decision_seconds), the caller gets 503.
 ///
-/// It is called for messages with a method, which arrive in a body: requests and notifications. It is not called for
-/// responses from the client, nor for `GET`, `DELETE`, `HEAD` and `OPTIONS`, which have no body: so it does not decide
-/// about opening streams and closing sessions.
+/// A call is a JSON-RPC request or notification. The decision is not called for responses from the client. It is also
+/// not called for `GET`, `DELETE`, `HEAD` and `OPTIONS`, which have no body. So it does not decide whether a `GET` may
+/// open a stream or a `DELETE` may close a session.
 ///
 /// ```
 /// use toolgate::{CallInfo, Decide, DecisionFailed, Principal, Verdict};
@@ -94,14 +94,14 @@ pub type DecisionFailed = Box<dyn Error + Send + Sync>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// Has no objection to the call.
+    /// Allows the call.
     Allow,
     /// Allows the call only with all of these scopes. If the caller lacks one, the challenge names them, besides those
     /// that rules require.
     ///
-    /// A scope may contain text that the caller chose, and is sent in a header that clients read with crude patterns.
-    /// So it has 1 to 128 bytes of `[A-Za-z0-9_.:/@~+-]`. With any other scope the call is refused, whatever was
-    /// granted.
+    /// A scope may contain text that the caller chose, and is sent in a header that clients search with simple regular
+    /// expressions. So it has 1 to 128 bytes of `[A-Za-z0-9_.:/@~+-]`. With any other scope the call is refused,
+    /// whatever was granted.
     Need(Vec<String>),
     /// Refuses the call, whatever was granted. The code is logged, and not sent to the caller.
     Deny(&'static str),
@@ -154,9 +154,9 @@ impl<'a> CallInfo<'a> {
 
     /// Deserializes the arguments. Missing arguments count as an empty object.
     ///
-    /// No object in them has two members whose names differ in case only, at any depth: a Go server reads `Path` as
-    /// `path`, and so could read another value than you. If the client sends `Path` alone, such a server reads it and
-    /// you find no `path`. So deny a call that lacks an argument by which you decide.
+    /// No object in them, at any depth, has two members whose names differ only in case. A Go server reads `Path` as
+    /// `path`: if both were there, it could use the other value than you. If only `Path` is there, it uses that value,
+    /// and you find no `path`. So deny a call that lacks an argument by which you decide.
     ///
     /// # Errors
     /// An error is returned if the arguments do not fit the type.

@@ -1,4 +1,4 @@
-//! Holds the rules for tools against the tools that there are.
+//! Compares the rules for tools with the tools that exist.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,9 +6,10 @@ use std::fmt;
 use super::judge::Policy;
 use super::scope_map::Unlisted;
 
-/// The rules and the tools that do not fit each other. Made by [`Toolgate::review`](crate::Toolgate::review).
+/// The rules for tools that apply to no tool, and the tools that have no rule. Made by
+/// [`Toolgate::review`](crate::Toolgate::review).
 ///
-/// Its text has a line for each of them.
+/// `Display` writes one line for each of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Review {
     unused_rules: Vec<String>,
@@ -16,19 +17,19 @@ pub struct Review {
 }
 
 impl Review {
-    /// The names and patterns of rules that apply to none of the tools: a typo, or a tool that is gone. A pattern whose
-    /// tools all have a more exact rule is among them.
+    /// The names and patterns of rules that apply to none of the tools: a typo, or a tool that is gone. This includes a
+    /// pattern if every tool that it matches has a more exact rule.
     pub fn unused_rules(&self) -> &[String] {
         &self.unused_rules
     }
 
-    /// The tools that no rule is about. They are denied or need only the scopes of every request, as the map was begun
-    /// with [`deny_unlisted`](crate::ScopeMap::deny_unlisted) or [`allow_unlisted`](crate::ScopeMap::allow_unlisted).
+    /// The tools that no rule is about. In a map that began with [`deny_unlisted`](crate::ScopeMap::deny_unlisted) they
+    /// are denied. With [`allow_unlisted`](crate::ScopeMap::allow_unlisted) they need only the scopes of every request.
     pub fn tools_without_rule(&self) -> &[String] {
         &self.tools_without_rule
     }
 
-    /// Whether every rule applies to a tool, and every tool has a rule.
+    /// Whether every rule for tools applies to a tool, and every tool has a rule.
     pub fn is_clean(&self) -> bool {
         self.unused_rules.is_empty() && self.tools_without_rule.is_empty()
     }

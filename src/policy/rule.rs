@@ -55,7 +55,8 @@ pub fn all_of<S: Into<String>>(scopes: impl IntoIterator<Item = S>) -> Rule {
     Rule::needing(Need::All(scopes.into_iter().map(Into::into).collect()))
 }
 
-/// Requires one of these scopes. A challenge names the first, so put the one there that clients should request.
+/// Requires one of these scopes. A challenge names the first one, so write the scope that clients should request in the
+/// first place of the list.
 pub fn any_of<S: Into<String>>(scopes: impl IntoIterator<Item = S>) -> Rule {
     Rule::needing(Need::Any(scopes.into_iter().map(Into::into).collect()))
 }
@@ -68,7 +69,7 @@ pub fn base_only() -> Rule {
 /// Opens an operation to requests **without a token**, and so without the scopes of every request. Anyone who reaches
 /// the server can use it.
 ///
-/// It is for a first contact, before a login. A request that does carry a token is checked as usual.
+/// It is for clients whose user has not logged in yet. A request that carries a token is checked as usual.
 ///
 /// ```
 /// use toolgate::{ScopeMap, without_token};
@@ -86,8 +87,8 @@ pub fn base_only() -> Rule {
 /// other operation on them also needs a rule that opens its method. A request without a token is admitted only if all
 /// of its calls are open; otherwise it gets the usual 401.
 ///
-/// An open `initialize` lets strangers create sessions. The gate does not limit how many: the inner service must bound
-/// what each costs, and for how long.
+/// If `initialize` is open, anyone can create sessions, and the gate does not limit their number. The inner service
+/// must limit what a session costs and how long it lives.
 pub fn without_token() -> Rule {
     Rule::needing(Need::Anonymous)
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::rule::Rule;
 
-/// The scopes that each tool, resource, prompt and method needs. [`docs::scopes`](crate::docs::scopes) has more.
+/// The scopes that each tool, resource, prompt and method needs. See [`docs::scopes`](crate::docs::scopes).
 ///
 /// There is no silent default: the constructor says what happens to names without a rule. An exact name takes
 /// precedence over a pattern. A pattern ends in `*`; of several that match, the one with the most literal text counts.
@@ -27,8 +27,8 @@ use super::rule::Rule;
 ///     .implies("files:write", ["files:read"]);
 /// ```
 ///
-/// No method fails. An invalid scope, a name that is given twice and scopes that imply each other are a
-/// [`ConfigError`](crate::ConfigError) of `build()`.
+/// No method returns an error. `build()` reports an invalid scope, a name that is given twice and scopes that imply
+/// each other.
 #[derive(Debug, Clone)]
 pub struct ScopeMap {
     pub(crate) unlisted: Option<Unlisted>,
@@ -78,8 +78,9 @@ impl ScopeMap {
         Self::new(Some(Unlisted::Deny))
     }
 
-    /// Starts a scope map in which a name without a rule needs only the scopes of every request. Without any rule it
-    /// means that a valid token is enough, which a person who reads the configuration sees.
+    /// Starts a scope map in which a name without a rule needs only the scopes of every request. If the map has no rule
+    /// at all, a valid token is enough for everything. The name `allow_unlisted` makes this visible to a person who
+    /// reviews the configuration.
     pub fn allow_unlisted() -> Self {
         Self::new(Some(Unlisted::Allow))
     }
@@ -97,41 +98,43 @@ impl ScopeMap {
         self
     }
 
-    /// Sets what a call of this tool needs. In a scope, `{name}` stands for the tool's name, as it does for prompts and
-    /// methods: `.tool("*", "tool:{name}")`.
+    /// Sets the scopes that a caller needs to call this tool. In a scope, `{name}` is replaced by the name of the tool:
+    /// `.tool("*", "tool:{name}")`. Rules for prompts and methods can use `{name}` too.
     ///
     /// A name is filled in only if it has at most 128 bytes of `[A-Za-z0-9_.:/@~+-]`, since the scope is sent in a
-    /// header that clients read with crude patterns. With any other name the call is refused, whatever was granted.
+    /// header that clients search with simple regular expressions. With any other name the call is refused, whatever
+    /// was granted.
     pub fn tool(mut self, name: impl Into<String>, rule: impl Into<Rule>) -> Self {
         self.tools.push((name.into(), rule.into()));
         self
     }
 
-    /// Sets what it needs to read, complete or subscribe to this resource. The URI is checked as the client wrote it
-    /// and in its normal form. Both must be allowed. A server may also take the URI for another name; if a rule is
-    /// about that name, it must be met too.
+    /// Sets the scopes that a caller needs to read, complete or subscribe to this resource. The URI is checked as the
+    /// client wrote it and in its normal form. Both must be allowed. A server might also ignore a part of the URI (its
+    /// host, its query or a trailing slash). If there is a rule for the URI without this part, the caller must meet
+    /// that rule too.
     ///
-    /// A word in braces stands for the text between two slashes, in the URI and then in its scopes:
-    /// `.resource("db://{table}/rows/*", "db:{table}")`.
+    /// In the URI, a word in braces matches the text between two slashes. In the scopes of the rule, the same word in
+    /// braces is replaced by this text: `.resource("db://{table}/rows/*", "db:{table}")`.
     pub fn resource(mut self, uri: impl Into<String>, rule: impl Into<Rule>) -> Self {
         self.resources.push((uri.into(), rule.into()));
         self
     }
 
-    /// Sets what it needs to get or complete this prompt.
+    /// Sets the scopes that a caller needs to get or complete this prompt.
     pub fn prompt(mut self, name: impl Into<String>, rule: impl Into<Rule>) -> Self {
         self.prompts.push((name.into(), rule.into()));
         self
     }
 
-    /// Sets what a JSON-RPC method needs, besides what its tool, prompt or resource needs.
+    /// Sets the scopes that a caller needs for a JSON-RPC method, besides those for its tool, prompt or resource.
     pub fn method(mut self, name: impl Into<String>, rule: impl Into<Rule>) -> Self {
         self.methods.push((name.into(), rule.into()));
         self
     }
 
-    /// Includes these scopes in `scope`. A token with `scope` counts as having them too, and everything that they
-    /// include.
+    /// Includes these scopes in `scope`. A token that has `scope` counts as having these scopes too, and all scopes
+    /// that they include.
     pub fn implies<S: Into<String>>(
         mut self,
         scope: impl Into<String>,
@@ -149,15 +152,16 @@ impl ScopeMap {
         self
     }
 
-    /// Adds the granted scopes to challenges that ask for more. It is for clients older than SEP-2350, which replace
-    /// their scopes by those of the challenge.
+    /// Adds the granted scopes to challenges that ask for more. It is for older clients (before MCP's SEP-2350), which
+    /// drop the scopes that the challenge does not name.
     pub fn accumulate_in_challenges(mut self) -> Self {
         self.challenge = ChallengeScopes::Accumulate;
         self
     }
 
-    /// Filters lists: they show only what the caller may call, and the targets of [`Rule::listed`]. By default lists
-    /// are passed on unchanged, so that clients see what more scopes would open.
+    /// Filters lists: they show only what the caller may call, and, to every caller, the tools, resources and prompts
+    /// whose rule is [`listed`](Rule::listed). By default lists are passed on unchanged, so that clients see what they
+    /// could use with more scopes.
     pub fn list_callable(mut self) -> Self {
         self.listing = Listing::Callable;
         self

@@ -1,4 +1,4 @@
-//! The reasons to refuse. One table says of each its code, its kind, its severity, and the check that it belongs to.
+//! The reasons to refuse. One table has the code, the kind, the severity and the check of each.
 
 use super::step::Step;
 
@@ -6,15 +6,16 @@ use super::step::Step;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RefusalKind {
-    /// No bearer token was presented: 401, a challenge without `error`.
+    /// No token was presented under a scheme that the gate accepts (`Bearer`, `DPoP`): 401, a challenge without `error`.
     NoToken,
-    /// The `Authorization` header does not contain exactly one well-formed bearer token: 400 `invalid_request`.
+    /// The `Authorization` header does not contain exactly one well-formed token: 400 `invalid_request`.
     MalformedCredentials,
     /// The token is not valid at this server: 401 `invalid_token`.
     InvalidToken,
     /// The proof of possession is missing, or is not valid for this request: 401 `invalid_dpop_proof`.
     InvalidProof,
-    /// The proof of possession is valid, but for its nonce: 401 `use_dpop_nonce`, with a nonce.
+    /// The proof of possession is valid, except that its nonce is missing or too old: 401 `use_dpop_nonce`, with a
+    /// nonce.
     NonceRequired,
     /// The token is valid, but lacks scopes: 403 `insufficient_scope`.
     InsufficientScope,
@@ -28,7 +29,8 @@ pub enum RefusalKind {
     UnreadableCall,
     /// The session does not exist, or belongs to another caller: 404 with a JSON-RPC error.
     SessionNotFound,
-    /// The mirrored headers disagree with the body: 400 with JSON-RPC error −32020.
+    /// A mirrored header disagrees with the body, or is missing in a revision that requires it: 400 with JSON-RPC error
+    /// −32020. See [`docs::answers`](crate::docs::answers).
     HeaderMismatch,
     /// The body is not plain `application/json`: 415.
     UnsupportedMediaType,

@@ -14,10 +14,10 @@ use crate::scope::Scopes;
 
 /// The reason why the gate refused a request.
 ///
-/// The gate puts it into the extensions of every response with which it refuses a request, so that an outer layer can log or
-/// restyle the response. Only [`kind`](Self::kind) may be shown to the caller. The rest is for the operator: a caller that
-/// learns which check failed learns how to pass the others. [`source`](Error::source) is the underlying error, if there is
-/// one, such as the failed fetch behind an outage.
+/// The gate puts it into the extensions of every response with which it refuses a request, so that an outer layer can
+/// log the refusal or change the response. Only [`kind`](Self::kind) may be shown to the caller. The rest is for the
+/// operator: a caller that learns which check failed learns how to pass the others. [`source`](Error::source) is the
+/// underlying error, if there is one, such as the failed fetch behind an outage.
 ///
 /// ```
 /// use toolgate::{Refusal, RefusalKind};

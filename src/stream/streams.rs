@@ -12,8 +12,8 @@ use super::body::ResponseBody;
 use super::ending::Ending;
 use crate::media_type::{self, MediaType};
 
-/// The end of a stream of events whose token is no longer valid, because it expired, was revoked, or would be refused
-/// for another reason.
+/// The treatment of a stream of events when its token is no longer valid: because it expired, was revoked, or would be
+/// refused for another reason.
 ///
 /// A request is checked when it arrives, but a stream may stay open for days. So the token of an open stream is checked
 /// again: see [`docs::sessions`](crate::docs::sessions).
@@ -21,14 +21,14 @@ use crate::media_type::{self, MediaType};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Streams {
-    /// Every stream ends at once. A call that takes longer than its token is valid gets no answer, unless the client
-    /// resumes the stream.
+    /// Every stream ends at once. If the token expires while a call is running, the client gets no answer to this call,
+    /// unless it resumes the stream.
     EndWithToken,
     /// A stream that the client listens on (`GET`, `subscriptions/listen`) ends at once. The response to any other call
     /// may continue for [`Sessions::grace_seconds`](crate::Sessions::grace_seconds). This is the default.
     #[default]
     FinishCalls,
-    /// Every stream goes on until the client or the inner service ends it, even after a revocation.
+    /// Every stream continues until the client or the inner service ends it, even after a revocation.
     /// [`Toolgate::close_streams`](crate::Toolgate::close_streams) still ends it.
     OutliveToken,
 }

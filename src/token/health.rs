@@ -43,18 +43,20 @@ impl IssuerHealth {
         &self.issuer
     }
 
-    /// Whether tokens of this issuer can be verified: its keys are known, and not too old to be relied on. If not, a
-    /// request with one of its tokens waits for a fetch, and is answered with 503 if that fails.
+    /// Whether tokens of this issuer can be verified: the gate has keys of the issuer that are not too old. Otherwise,
+    /// a request with a token of this issuer waits for a fetch of the keys, and gets 503 if the fetch fails (or 401, if
+    /// the token has expired by its own `exp`).
     ///
-    /// If the issuer's opaque tokens are introspected, keys or introspection must work; if all of its tokens are
-    /// introspected, both must. Introspection counts as working once its endpoint is known, except for a minute after an
-    /// introspection that had no answer.
+    /// If only the opaque tokens of the issuer are introspected, this is `true` if the keys *or* introspection work. If
+    /// all its tokens are introspected, both must work. Introspection works if its endpoint is known. For a minute
+    /// after an introspection without an answer it counts as not working, unless a later one gets an answer.
     pub fn is_serving(&self) -> bool {
         self.is_serving
     }
 
-    /// The error of the last fetch of keys, or of an introspection in the last minute, for the operator. `None` if there
-    /// was none. Its [`source`](Error::source)s name each URL that was tried and what was wrong there.
+    /// The error of the last fetch of keys, or of an introspection in the last minute. It is for the operator. `None`
+    /// if there was no such error. Its [`source`](Error::source)s name each URL that was tried and what was wrong
+    /// there.
     ///
     /// An issuer that has a problem may still be [serving](Self::is_serving): the last good keys stay in use for a while.
     pub fn problem(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {

@@ -82,8 +82,8 @@ impl Principal {
         &self.0.issuer
     }
 
-    /// The `sub` claim. It is unique only together with the [`issuer`](Self::issuer): two issuers may both have a `42`. To
-    /// compare or store callers, use [`identity`](Self::identity).
+    /// The `sub` claim. It is unique only together with the [`issuer`](Self::issuer): two issuers may both have a user
+    /// `42`. To compare or store callers, use [`identity`](Self::identity).
     pub fn subject(&self) -> Option<&str> {
         self.0.subject.as_deref()
     }
@@ -99,8 +99,8 @@ impl Principal {
         self.0.is_machine
     }
 
-    /// The party that acts on behalf of the subject: the outermost actor of the `act` claim (RFC 8693 §4.1), the only one that
-    /// may be considered. `None` without delegation.
+    /// The party that acts on behalf of the subject: the outermost actor in the `act` claim. RFC 8693 §4.1 allows only
+    /// this one to be used for a decision. `None` without delegation.
     pub fn actor(&self) -> Option<&str> {
         self.0.actor.as_deref()
     }
@@ -116,7 +116,8 @@ impl Principal {
         self.0.audience.iter().map(String::as_str)
     }
 
-    /// When the token expires, without leeway. `None` only for an introspected opaque token whose issuer does not tell.
+    /// When the token expires, without leeway. `None` only for an introspected opaque token whose issuer does not say
+    /// when it expires.
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.0.expires_at.map(Timestamp::to_system_time)
     }
@@ -135,13 +136,14 @@ impl Principal {
         serde_json::from_str(&self.0.claims).map_err(ClaimsError)
     }
 
-    /// Seals a value that a client keeps and sends back, such as a task id, a `requestState` or a subscription id, so that only
-    /// this caller can use it. [`open`](Self::open) returns the payload for the same caller with any of its tokens; if the
-    /// token names neither a subject nor a client, with that token only.
+    /// Seals a value that a client keeps and sends back, such as a task id, a `requestState` or a subscription id, so
+    /// that only this caller can use it. [`open`](Self::open) returns the payload to the same caller, also with another
+    /// token. If the token names neither a subject nor a client, it returns the payload only with the same token.
     ///
-    /// A value that was sealed for one purpose does not open for another, nor at the gate of another resource. The payload is
-    /// authenticated and not encrypted: the client can read it, and cannot change it. It does not expire: put a time into the
-    /// payload if it should. It opens as long as the key is in use: see [`Sessions::key`](crate::Sessions::key).
+    /// A value that was sealed for one purpose does not open for another, nor at the gate of another resource. The
+    /// payload is authenticated and not encrypted: the client can read the payload but cannot change it. A sealed value
+    /// does not expire: put a time into the payload if it should. It can be opened as long as the key is in use: see
+    /// [`Sessions::key`](crate::Sessions::key).
     ///
     /// ```
     /// # use toolgate::Principal;
@@ -166,8 +168,8 @@ impl Principal {
 
     /// Returns the payload that was [sealed](Self::seal) for this caller and purpose.
     ///
-    /// `None` for anything else: it was sealed for another caller, purpose or resource, with a key that is no longer in use, or
-    /// not at all. It deliberately does not say which.
+    /// `None` for any other value: if it was sealed for another caller, purpose or resource, or with a key that is no
+    /// longer in use, or if it was not sealed at all. The result deliberately does not say which.
     pub fn open(&self, purpose: &str, sealed: &str) -> Option<Vec<u8>> {
         let text = self
             .0
@@ -270,8 +272,9 @@ impl fmt::Debug for Principal {
 
 /// The identity of a caller across its tokens: issuer and subject of a user, issuer and client of a machine.
 ///
-/// Use it to compare callers, and as a key to store data under. Subjects of two issuers never collide, nor does a user with a
-/// client of the same name. A refreshed token of the same caller has the same identity.
+/// Use it to compare callers, and as a key under which you store data. Two issuers may use the same subject, and a user
+/// may have the same name as a client: their identities are still different. A refreshed token of the same caller has
+/// the same identity.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identity {
     issuer: Arc<str>,

@@ -17,8 +17,8 @@ pub(crate) fn whole(bytes: Bytes) -> impl Body<Data = Bytes> + Send + 'static {
 pin_project! {
     /// The body of the request that the inner service gets.
     ///
-    /// It is the request's own body, untouched, if no rule depends on it. Otherwise it is exactly the bytes that the
-    /// gate has checked, and trailers are dropped: the inner service gets nothing that the gate has not seen.
+    /// It is the request's own body, untouched, if no rule depends on the body. Otherwise it is exactly the bytes that
+    /// the gate has checked, and trailers are dropped: the inner service gets nothing that the gate has not seen.
     pub struct RequestBody<B> {
         #[pin]
         body: Inner<B>,
