@@ -1,6 +1,7 @@
 //! Noun: what a token is bound to (RFC 7800 `cnf`).
 
-/// The keys and certificates that a request must prove to hold before it may use a token. Each is named by a SHA-256.
+/// The key or certificate whose possession a request must prove before it may use a token. Each is named by its
+/// SHA-256.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Binding {
     /// A bearer token: it is bound to nothing.

@@ -1,7 +1,7 @@
 //! Noun: the HTML of a page.
 
-/// Writes a page: each `{{name}}` of the template becomes the HTML that `value` has for it, or nothing. A value that looks
-/// like a placeholder stays as it is.
+/// Writes a page: each `{{name}}` of the template is replaced by the HTML that `value` returns for it, or by nothing. A
+/// placeholder within a value is not replaced.
 pub(crate) fn filled<'a>(template: &str, value: impl Fn(&str) -> Option<&'a str>) -> String {
     let (mut page, mut rest) = (String::new(), template);
     while let Some((before, (name, after))) = rest

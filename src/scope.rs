@@ -18,7 +18,7 @@ impl Scope {
         }
     }
 
-    /// Parses a scope that contains text which a caller chose. It allows fewer characters: see [`is_plain`].
+    /// Parses a scope that contains text that a caller chose. It allows fewer characters: see [`is_plain`].
     pub(crate) fn parse_plain(text: &str) -> Result<Self, NotAScope> {
         if is_plain(text) {
             Self::parse(text)

@@ -11,7 +11,8 @@ use crate::digest::sha256;
 use crate::html::{escaped, filled};
 use crate::refusal::RefusalKind;
 
-/// The body of the 401 to a browser, and what its headers say about it. It is made of the configuration alone, beforehand.
+/// The body of the 401 for a browser, and its security policy. It depends on the configuration alone, so it is made
+/// when the gate is built.
 #[derive(Debug)]
 pub(crate) struct Page {
     body: Bytes,
@@ -19,7 +20,7 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// Makes the page. `name` is what people call the resource, if it has a name.
+    /// Makes the page. `name` is the name of the resource for people, if it has one.
     pub(crate) fn new(name: Option<&str>, resource: &str) -> Self {
         let (name, resource) = (escaped(name.unwrap_or("MCP server")), escaped(resource));
         let body = filled(include_str!("page.html"), |placeholder| match placeholder {
@@ -55,7 +56,7 @@ impl Page {
     }
 }
 
-/// Whether `text/html` is first, and without a weight. All browsers write it so, and no MCP client does.
+/// Whether `text/html` comes first and has no weight. All browsers send it like this, and no MCP client does.
 fn prefers_html(accept: &HeaderValue) -> bool {
     let first = accept.as_bytes().split(|byte| *byte == b',').next();
     first.is_some_and(|range| range.trim_ascii().eq_ignore_ascii_case(b"text/html"))

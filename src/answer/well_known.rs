@@ -159,8 +159,8 @@ fn public(method: &Method, fill: impl FnOnce(&mut Response<Bytes>)) -> Response<
     response
 }
 
-/// A service that serves the metadata document and nothing else, for routers in which the layer does not see the
-/// well-known paths.
+/// A service that serves the metadata document and nothing else, for routers in which requests for the well-known paths
+/// do not reach the layer.
 ///
 /// Mount it at every path of [`Toolgate::metadata_paths`](crate::Toolgate::metadata_paths). It answers any other path
 /// with 404.

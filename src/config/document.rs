@@ -12,7 +12,7 @@ pub(super) enum Node {
     Unsigned(u64),
     Float(f64),
     Text(String),
-    /// A text that a variable holds: `{ env = "NAME" }`.
+    /// The name of a variable that holds a text: `{ env = "NAME" }`.
     Variable(String),
     /// The text of a variable. It is read as the type of its field requires.
     Given(String),
@@ -30,7 +30,7 @@ pub(super) enum PathStep {
 /// The field of a table that names a variable.
 pub(super) const ENV: &str = "env";
 
-/// The text that stands for that of a variable until the variable is read.
+/// The placeholder for the text of a variable, until the variable is read.
 pub(super) fn stand_in(variable: &str) -> String {
     format!("(the variable {variable})")
 }
@@ -48,7 +48,8 @@ pub(super) fn shown(path: &[PathStep]) -> String {
     field
 }
 
-/// The name by which a type asks to be read as it is written: `{ env = "NAME" }` is a table to it, and no text.
+/// The name by which a type requests to get its values as they are written: for this type, `{ env = "NAME" }` is a
+/// table, and not a text.
 const AS_WRITTEN: &str = "toolgate::AsWritten";
 
 /// Reads a type that reads tables itself. Its visitor passes `visit_newtype_struct` on to `deserialize_any`.
@@ -109,7 +110,7 @@ impl Node {
         }
     }
 
-    /// The field of a table. `None` if this is none, or has no such field.
+    /// The field of a table. `None` if this is not a table, or has no such field.
     pub(super) fn get(&self, name: &str) -> Option<&Self> {
         let Self::Table(members) = self else {
             return None;
@@ -119,7 +120,7 @@ impl Node {
     }
 
     /// Puts a value at a path, in tables that it makes if they are missing. It returns `false` if the path leads
-    /// through a value that is no table.
+    /// through a value that is not a table.
     pub(super) fn put(&mut self, path: &[PathStep], value: Self) -> bool {
         let Some((step, rest)) = path.split_first() else {
             *self = value;

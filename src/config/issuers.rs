@@ -51,7 +51,7 @@ pub(super) fn listed_or_named<'de, D: Deserializer<'de>>(
     as_written(deserializer, IssuersVisitor)
 }
 
-/// Checks that variables can spell the names of the issuers, and tell them apart.
+/// Checks that the names of issuers can be part of the names of variables, and that no two of them are the same there.
 pub(super) fn check_names(issuers: &[Issuer], problems: &mut Problems) {
     let names: Vec<&str> = issuers
         .iter()

@@ -106,7 +106,7 @@ impl Config {
     /// take precedence over the file.
     ///
     /// A name consists of the prefix, the tables and the field, in upper case, with **two** underscores between a table
-    /// and what is in it. With the prefix `TOOLGATE`:
+    /// and a field or table in it. With the prefix `TOOLGATE`:
     ///
     /// - `TOOLGATE_RESOURCE` sets `resource`.
     /// - `TOOLGATE_LIMITS__MAX_BODY_BYTES` sets `limits.max_body_bytes`.
@@ -114,9 +114,9 @@ impl Config {
     ///   written `_`.
     ///
     /// Strings, numbers and truth values can be set, in tables whose fields this crate names. Lists, rules and claims
-    /// cannot. A variable with the prefix that sets no field, and a value of another type, are mistakes, which `build()`
-    /// and [`Toolgate::reload`](crate::Toolgate::reload) report. Variables that the file names itself
-    /// (`{ env = "NAME" }`) may have the same prefix. The environment is read now, not by `build()`.
+    /// cannot. A variable with the prefix that sets no field, and a value of another type, are mistakes, which
+    /// `build()` and [`Toolgate::reload`](crate::Toolgate::reload) report. Variables that the file names itself
+    /// (`{ env = "NAME" }`) may have the same prefix. These variables are read by this method, not by `build()`.
     ///
     /// ```
     /// # let file = "resource = 'https://mcp.example.com/mcp'\nscopes.unlisted = 'allow'\nissuers.main.issuer = 'https://auth.example.com'";

@@ -1,7 +1,7 @@
-//! Reads a type from a file, and records the values of the file on the way.
+//! Reads a type from a file, and records the values of the file at the same time.
 //!
-//! The type is read by the format itself, so its errors have their position. Where it reads a string, `{ env = "NAME" }`
-//! may stand: the type gets a text that stands in for the variable, and the record gets the name.
+//! The type is read by the format itself, so its errors have the position in the file. `{ env = "NAME" }` may be in
+//! place of any string: the type then gets a placeholder, and the record gets the name of the variable.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -15,7 +15,7 @@ use serde::forward_to_deserialize_any;
 use super::document::{ENV, Node, is_as_written, stand_in};
 use super::replay::{Replay, WordVisitor};
 
-/// Reads a value from the format behind it, and records it.
+/// Reads a value from a format, and records it.
 pub(super) struct Recorder<'a, D> {
     inner: D,
     record: &'a mut Node,
@@ -32,7 +32,7 @@ impl<'a, D> Recorder<'a, D> {
     }
 }
 
-/// The type that is being read, as far as it matters to `{ env = "NAME" }`.
+/// The kind of value that a type expects: it decides whether `{ env = "NAME" }` may be there instead.
 #[derive(Clone, Copy)]
 enum Sought {
     /// A string. If only some words are allowed, this is one of them.
@@ -100,8 +100,8 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Recorder<'_, D> {
         visitor.visit_newtype_struct(self)
     }
 
-    // As a map, and not by the names of the fields: a format that is given names, as serde's `flatten` is, would leave
-    // out all other fields, and no unknown one would be an error.
+    // It is read as a map, and not by the names of its fields: a format that gets these names, such as serde's
+    // `flatten`, would leave out all other fields, and an unknown field would cause no error.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -120,7 +120,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Recorder<'_, D> {
     }
 }
 
-/// Passes on what the format has found, and records it.
+/// Passes on the values that the format has found, and records them.
 struct Watch<'a, V> {
     visitor: V,
     record: &'a mut Node,
@@ -225,13 +225,13 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Watch<'_, V> {
     }
 }
 
-/// The beginning of a table where a text may stand.
+/// The beginning of a table in a place where a text is allowed.
 enum Beginning {
-    /// All of it names a variable.
+    /// The whole table names a variable.
     Variable(String),
-    /// It begins with `env`, and is no name of a variable. This is all of it.
+    /// The table begins with `env`, but does not name a variable. This is the whole table.
     Table(Node),
-    /// Its first key, which has been read; `None` if the table is empty.
+    /// The first key of the table, which has been read; `None` if the table is empty.
     Key(Option<String>),
 }
 

@@ -80,7 +80,7 @@ impl<'de> Deserializer<'de> for Replay<'_> {
     ) -> Result<V::Value, Mismatch> {
         let visitor = WordVisitor(visitor, variants);
         match (self.0, variants) {
-            // Any word will do until the variable is read.
+            // Until the variable is read, the first of the words is used.
             (Node::Variable(_), [word, ..]) => visitor.visit_str(word),
             _ => self.deserialize_any(visitor),
         }
@@ -134,7 +134,7 @@ impl Mismatch {
     }
 }
 
-/// Leaves out what was found, since it may be a secret.
+/// Leaves out the value that was found, since it may be a secret.
 impl Error for Mismatch {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self(message.to_string())

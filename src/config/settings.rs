@@ -11,8 +11,8 @@ use super::sessions::Sessions;
 use crate::answer::Metadata;
 use crate::policy::ScopeMap;
 
-/// Every setting that a file can hold. A required one that is missing is a mistake for `build()` to report, since a
-/// variable may set it.
+/// Every setting that a file can hold. If a required setting is missing, `build()` reports it and not the reader of the
+/// file, since a variable may still set it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "the table of a gate")]
 pub(crate) struct Settings {

@@ -1,4 +1,4 @@
-//! Variables of the environment, put in their place in a configuration.
+//! Puts variables of the environment in their place in a configuration.
 
 use std::ffi::OsString;
 
@@ -11,13 +11,13 @@ use super::secret::variable;
 use super::settings::Settings;
 use crate::config_error::{ConfigProblem, Problems};
 
-/// Types a recorded configuration.
+/// Reads the settings from a recorded configuration.
 pub(super) fn typed(document: &Node) -> Result<Settings, Mismatch> {
     Settings::deserialize(Replay::new(document))
 }
 
-/// Reads the variables that the file names for its texts. One that cannot be read is a problem, and a text stands in
-/// for it: so the other values can be checked too.
+/// Reads the variables that the file names in place of texts. If one cannot be read, it is reported, and a placeholder
+/// takes its place, so that the other values can still be checked.
 pub(super) fn read_named(document: &mut Node, problems: &mut Problems) {
     let named = document.variables().into_iter();
     let named: Vec<_> = named.map(|(path, name)| (path, name.to_owned())).collect();
@@ -100,7 +100,7 @@ fn override_field(
         problem.showing(place(variable))
     })?;
     let given = Node::Given(text);
-    // A field that is there under any name is in a table of names that the operator chooses.
+    // If the field may have any name, it is in a table whose names the operator chooses.
     let is_free = (1..path.len()).any(|at| {
         let mut any = path.clone();
         let is_name_of_issuer =
@@ -127,7 +127,7 @@ fn override_field(
 
 const ISSUERS: &str = "issuers";
 
-/// The path of the field that a variable names behind its prefix: `ISSUERS__MAIN__JWKS_URI`.
+/// The path of the field that a variable names after its prefix: `ISSUERS__MAIN__JWKS_URI`.
 fn path_of(document: &Node, variable: &str, rest: &str) -> Result<Vec<PathStep>, ConfigProblem> {
     let mut names: Vec<String> = rest.split("__").map(str::to_ascii_lowercase).collect();
     let field = names.join(".");

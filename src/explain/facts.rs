@@ -11,10 +11,10 @@ use crate::policy::ExplainedCalls;
 use crate::refusal::{CheckFacts, Reason, Refusal, Step};
 use crate::token::{Credentials, ExplainedToken, Principal};
 
-/// An explained request, and everything that is known of it.
+/// An explained request, and everything that is known about it.
 pub(super) struct ExplainedRequest<'a> {
     gate: &'a Pipeline,
-    /// The request as it was sent; `None` if only a message was given, for which the head was made.
+    /// The request as it was sent; `None` if only a message was given, for which the headers were made.
     whole: Option<&'a Parts>,
     body: BodyUse,
     /// The credentials, without the token.
@@ -29,7 +29,7 @@ pub(super) struct ExplainedRequest<'a> {
 }
 
 impl<'a> ExplainedRequest<'a> {
-    /// `caller` is `None` for a whole request, whose head tells it.
+    /// `caller` is `None` for a whole request, whose headers identify the caller.
     pub(super) fn new(
         gate: &'a Pipeline,
         caller: Option<Caller<'a>>,
@@ -73,12 +73,12 @@ impl<'a> ExplainedRequest<'a> {
         }
     }
 
-    /// Every check that the request may meet, in the order of its path.
+    /// Every check that may apply to the request, in the order in which they are made.
     pub(super) fn steps(&self) -> Vec<Step> {
         in_order(self.is_anonymous, self.body)
     }
 
-    /// The facts of a check; `None` if the request does not meet it.
+    /// The facts of a check; `None` if it does not apply to the request.
     pub(super) fn facts(&self, step: Step) -> Option<CheckFacts> {
         let (gate, asked) = (self.gate, self.asked());
         let of_token = || gate.verifier.facts(step, self.token.as_ref()?);
@@ -115,7 +115,7 @@ impl<'a> ExplainedRequest<'a> {
         }
     }
 
-    /// The check that refused. The table of reasons says which it is, unless several checks share a reason.
+    /// The check that refused the request. The table of reasons names it, unless several checks share a reason.
     pub(super) fn step_of(&self, refusal: &Refusal) -> Step {
         match refusal.reason() {
             Reason::DuplicateHeader if !self.has_begun => Step::Origin,

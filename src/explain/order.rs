@@ -1,4 +1,4 @@
-//! The order in which a request comes to the checks.
+//! The order of the checks of a request.
 
 use crate::refusal::Step;
 
@@ -13,8 +13,8 @@ pub(super) enum BodyUse {
     Unread,
 }
 
-/// All checks, in the order in which such a request comes to them. Without a token, a call that is not open gets the 401
-/// whatever its session is, and a request without a call whatever its body is.
+/// All checks, in the order in which they are made for such a request. Without a token, a call that is not open gets
+/// 401 before its session is checked, and a request without a call gets 401 before its body is checked.
 pub(super) fn in_order(is_anonymous: bool, body: BodyUse) -> Vec<Step> {
     let mut steps = Step::ALL.to_vec();
     if is_anonymous {

@@ -15,7 +15,7 @@ use crate::refusal::{Reason, Refusal, Step};
 use crate::token::{Principal, ProofUse};
 
 impl Pipeline {
-    /// Explains a call, as a correct client of this caller sends it.
+    /// Explains a call, as a correct client would send it for this caller.
     pub(crate) async fn explain(&self, caller: Caller<'_>, body: Bytes) -> Explanation {
         let (mut visit, mut parts) = (Visit::default(), head(&body));
         let sent = match caller {
@@ -165,7 +165,7 @@ fn refused(request: &ExplainedRequest<'_>, refusal: Refusal, visit: &Visit) -> E
     }
 }
 
-/// Those of these checks that the request meets, all passed.
+/// Those of these checks that apply to the request, each as passed.
 fn passed(request: &ExplainedRequest<'_>, steps: Vec<Step>) -> impl Iterator<Item = Check> {
     steps.into_iter().filter_map(move |step| {
         let facts = request.facts(step)?;
@@ -179,7 +179,7 @@ fn passed(request: &ExplainedRequest<'_>, steps: Vec<Step>) -> impl Iterator<Ite
     })
 }
 
-/// The index behind this check.
+/// The index after this check.
 fn behind(steps: &[Step], step: Step) -> usize {
     let position = steps.iter().position(|other| *other == step);
     position.map_or(steps.len(), |position| position + 1)

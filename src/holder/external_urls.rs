@@ -1,22 +1,23 @@
-//! The URL that a proof must be for (RFC 9449 §4.3, step 9): the one that clients know, which only the configuration tells.
+//! The URL that a proof must name (RFC 9449 §4.3, step 9): the one that clients use. Only the configuration has it.
 //!
-//! Behind a proxy, neither the scheme nor the host nor a prefix of the path is in the request as the client sent it, and
-//! `Host` is text that a caller chose.
+//! A proxy may change the scheme, the host and the beginning of the path of a request, and `Host` is text that a caller
+//! chose.
 
 use std::fmt::Write;
 
 use crate::resource_uri::ResourceUri;
 
-/// The URLs of requests, as their clients know them.
+/// The URLs of requests, as the clients wrote them.
 pub(crate) struct ExternalUrls {
     /// Scheme, host and port of the resource, normalised.
     origin: String,
-    /// The path of the resource, as clients know it.
+    /// The path of the resource, as clients write it.
     path: String,
     seen_at: SeenAt,
 }
 
-/// The path at which this server sees the resource, if a proxy cuts a prefix off or adds one. Without a slash at its end.
+/// The path of the resource in the requests that reach this server, if a proxy removes or adds a prefix. It has no
+/// slash at its end.
 pub(crate) enum SeenAt {
     SamePath,
     Path(String),
@@ -32,8 +33,8 @@ impl ExternalUrls {
         }
     }
 
-    /// Checks the `htu` of a proof for a request with this path. Query and fragment do not count. The error is the URL that
-    /// is right.
+    /// Checks the `htu` of a proof for a request with this path. Query and fragment do not count. The error is the URL
+    /// that was expected.
     ///
     /// The dot segments of the path stay, so that no URL is right for it. Clients remove them before they ask, and most
     /// servers do not: `/mcp/../x` would be served at `/mcp`, with a proof for `/x`.
@@ -50,13 +51,13 @@ impl ExternalUrls {
         })
     }
 
-    /// The path that the client asked for.
+    /// The path of the request, as the client wrote it.
     fn outer(&self, path: &str) -> String {
         match &self.seen_at {
             SeenAt::SamePath => path.to_owned(),
             SeenAt::Path(seen_at) => match behind(path, seen_at) {
                 Some("") => self.path.clone(),
-                // At the root of this server, the resource itself is seen as `/` too.
+                // At the root of this server, a request for the resource itself has the path `/`.
                 Some("/") if seen_at.is_empty() => self.path.clone(),
                 Some(rest) => format!("{}{rest}", self.path.trim_end_matches('/')),
                 None => path.to_owned(),
@@ -76,13 +77,14 @@ impl ExternalUrls {
     }
 }
 
-/// The rest of the path after the prefix, in whole segments.
+/// The rest of the path after the prefix. `None` unless the prefix ends where a segment ends.
 fn behind<'p>(path: &'p str, prefix: &str) -> Option<&'p str> {
     path.strip_prefix(prefix)
         .filter(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Normalises a URL without its query and fragment (RFC 3986 §6.2.2 and §6.2.3). `None` if it is no URL of the web.
+/// Normalises a URL without its query and fragment (RFC 3986 §6.2.2 and §6.2.3). `None` if it is not an http or https
+/// URL.
 pub(super) fn normalised(url: &str) -> Option<String> {
     let end = url.find(['?', '#']).unwrap_or(url.len());
     let (url, _) = url.split_at_checked(end)?;
@@ -95,7 +97,7 @@ pub(super) fn normalised(url: &str) -> Option<String> {
     Some(normal_origin(origin)? + &normal_path(path))
 }
 
-/// Scheme and host in lower case, without a default port. `None` with a user name, which no target URI has.
+/// Scheme and host in lower case, without a default port. `None` if it has a user name, which no target URI has.
 fn normal_origin(origin: &str) -> Option<String> {
     let origin = origin.to_ascii_lowercase();
     let (scheme, authority) = origin.split_once("://")?;
@@ -137,7 +139,7 @@ fn normal_path(path: &str) -> String {
     format!("/{}", segments.join("/"))
 }
 
-/// Writes unreserved characters as themselves, and other escapes in upper case.
+/// Decodes the escapes of unreserved characters, and writes all other escapes in upper case.
 fn respelled(path: &str) -> String {
     let mut normal = String::with_capacity(path.len());
     let mut rest = path;

@@ -73,8 +73,8 @@ impl Holders {
             return Ok(None);
         }
         let proof = self.verify_proof(dpop_key, credentials, parts, now)?;
-        // The nonce is checked after everything else: a proof that is bad in another way is no reason to hand one out. Only
-        // then is the proof spent, so that the client can send it again with a nonce.
+        // The nonce is checked after the rest of the proof, so that only an otherwise valid proof gets one. Only then
+        // is the proof spent, so that the client may repeat its `jti` in the proof with the nonce.
         let next = self.check_nonce(proof.nonce.as_deref(), now)?;
         self.use_once(&proof, principal, credentials.proof_use(), now)?;
         Ok(next.map(Box::new))
@@ -84,7 +84,7 @@ impl Holders {
         self.dpop
     }
 
-    /// Checks what needs no proof: whether a token that is bound like this may be presented by this scheme at all.
+    /// Checks whether a token with this binding may be presented under this scheme. This needs no proof.
     pub(crate) fn check(&self, binding: &Binding, scheme: Scheme) -> Result<(), Refusal> {
         if *binding == Binding::Unknown {
             return Err(Refusal::from(Reason::UnknownBinding)
@@ -154,7 +154,7 @@ impl Holders {
         Proof::verify(line.as_bytes(), &expected)
     }
 
-    /// Returns the nonce to change to, if that of the proof is accepted and no longer the newest.
+    /// Returns the newest nonce, if that of the proof is still accepted but older.
     fn check_nonce(
         &self,
         presented: Option<&str>,

@@ -1,9 +1,9 @@
 //! Is it theirs to use? A bound token is not a bearer token: each request must prove possession of the key or certificate.
 //!
-//! `holders` decides what a request has to prove. `proof` verifies a DPoP proof (RFC 9449 §4.3), which must be for the URL
-//! that `external_urls` derives from the configuration. `nonces` makes and checks the nonces that a proof may have to contain, and
-//! `replays` lets each proof pass once. The outcome belongs to one request and is never cached. Client certificates are not
-//! verified yet, so tokens that are bound to one are refused.
+//! `holders` decides what a request has to prove. `proof` verifies a DPoP proof (RFC 9449 §4.3), which must name the
+//! URL that `external_urls` derives from the configuration. `nonces` makes and checks the nonces that proofs contain if
+//! the configuration demands them, and `replays` accepts each proof only once. The outcome is valid for one request and
+//! is never cached. Client certificates are not verified yet, so tokens that are bound to one are refused.
 
 mod external_urls;
 mod holders;

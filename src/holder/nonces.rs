@@ -9,13 +9,14 @@ use http::HeaderValue;
 use crate::clock::Timestamp;
 use crate::seal::{MAC_BYTES, Seal};
 
-/// How long a nonce is the current one, in seconds. It is accepted for as long again before and after, so that neither a
-/// change of nonces nor a clock of another replica costs a request.
+/// How long a nonce is the current one, in seconds. It is also accepted in the period before and in the period after,
+/// so that no request fails because the nonce changed, or because the clock of another replica differs.
 const PERIOD_SECONDS: f64 = 300.0;
 
 const PERIOD_BYTES: usize = 8;
 
-/// Makes and checks nonces. All gates with the same key accept each other's: clients keep one nonce for each origin.
+/// Makes and checks nonces. Gates with the same key accept each other's nonces, because clients keep only one nonce for
+/// each origin.
 pub(super) struct Nonces {
     seal: Arc<Seal>,
 }
@@ -55,7 +56,7 @@ impl Nonces {
         };
         let age = period_of(now).checked_sub(u64::from_be_bytes(*period).wrapping_sub(1));
         let freshness = match age {
-            // One more than the age in periods: a replica whose clock is ahead may have made it.
+            // It is one more than the age in periods, since a replica whose clock is ahead may have made the nonce.
             Some(0 | 1) => Freshness::Current,
             Some(2) => Freshness::Ageing,
             _ => return Freshness::None,

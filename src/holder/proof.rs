@@ -12,16 +12,17 @@ use crate::digest::sha256;
 use crate::jose::{Algorithms, BadJws, Header, Json, Jws, Object, PublicKey, is_type};
 use crate::refusal::{Reason, Refusal};
 
-/// The longest proof that is accepted. One with an RSA key of 4096 bits has about 2 KiB.
+/// The longest proof that is accepted. A proof with an RSA key of 4096 bits has about 2 KiB.
 const MAX_PROOF_BYTES: usize = 8 * 1024;
 
-/// How far the `iat` of a proof may be from our clock, either way.
+/// How far the `iat` of a proof may be from the clock of the gate, in either direction.
 pub(super) const MAX_CLOCK_DIFFERENCE: Duration = Duration::from_secs(300);
 
 /// The longest `jti`.
 const MAX_JTI_BYTES: usize = 256;
 
-/// The longest RSA key of a proof, in bits. Each caller brings a key of its own, and a longer one takes long to verify with.
+/// The longest RSA key of a proof, in bits. Each caller chooses the key of its proofs, and verification with a longer
+/// key takes long.
 const MAX_RSA_BITS: usize = 4096;
 
 /// The members of a JWK that make it a private key (RFC 7518 §6).
@@ -30,7 +31,7 @@ const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"]
 /// The request that a proof must be for.
 pub(crate) struct ExpectedProof<'r> {
     pub(crate) algorithms: &'r Algorithms,
-    /// The token that the request presents. `None` for a request that asks for one: any key may prove it (RFC 9449 §5).
+    /// The token that the request presents. `None` for a token request, whose proof may be by any key (RFC 9449 §5).
     pub(crate) token: Option<BoundToken<'r>>,
     pub(crate) method: &'r Method,
     pub(crate) urls: &'r ExternalUrls,
@@ -45,7 +46,7 @@ pub(crate) struct BoundToken<'r> {
     pub(super) dpop_key: &'r [u8; 32],
 }
 
-/// The facts of a verified proof on which it still depends whether it may be used.
+/// The facts of a verified proof that are needed for the remaining checks: of its nonce, and of its first use.
 #[derive(Debug)]
 pub(crate) struct Proof {
     /// The thumbprint of its key.
@@ -58,7 +59,8 @@ pub(crate) struct Proof {
 impl Proof {
     /// Verifies everything about a proof except its nonce and its first use. It does no I/O and reads no clock.
     ///
-    /// The signature comes last, after the thumbprint: no key but the one of the token costs a verification.
+    /// The signature is verified last, after the thumbprint was compared. So only a proof by the key of the token costs
+    /// a verification.
     pub(crate) fn verify(line: &[u8], expected: &ExpectedProof<'_>) -> Result<Self, Refusal> {
         if line.len() > MAX_PROOF_BYTES {
             return Err(malformed(format!("{} bytes", line.len())));
@@ -189,7 +191,7 @@ fn unexpected(expected: &str, got: impl Into<String>) -> Refusal {
         .got(got)
 }
 
-/// The refusal of a proof that is no usable JWT.
+/// The refusal of a proof that is not a usable JWT.
 fn unusable(why: BadJws) -> Refusal {
     match why {
         BadJws::Algorithm { allowed, named } => Refusal::from(Reason::DpopAlgNotAllowed)

@@ -1,4 +1,4 @@
-//! Remembers which proofs were used, so that each is accepted once (RFC 9449 §11.1), in a bounded memory.
+//! Remembers which proofs were used, so that each is accepted only once (RFC 9449 §11.1). Its memory is limited.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
@@ -12,23 +12,24 @@ use crate::digest::sha256;
 /// How long after its `iat` a proof is remembered: longer than it could be accepted.
 const REMEMBERED: Duration = Duration::from_secs(360);
 
-/// How finely the ends of proofs are told apart, in seconds.
+/// The length of a slot, in seconds. The proofs of one slot are forgotten together.
 const SLOT_SECONDS: f64 = 15.0;
 
-/// The memory that one proof takes, in a table that grows by doubling, a list that does, and a share of the counters.
+/// The memory that one proof takes: in a table and in a list, which both grow by doubling, and in the counters of
+/// callers.
 const PROOF_BYTES: usize = 160;
 
-/// One caller may use this part of the memory, so that it cannot lock out all others.
+/// One caller may use this part of the memory (a sixteenth), so that it cannot lock out all others.
 const PART_OF_ONE_CALLER: usize = 16;
 
-/// The proofs that were used at one gate. It outlives the configuration.
+/// The proofs that were used at one gate. A reload does not change it.
 #[derive(Default)]
 pub(crate) struct Replays(Mutex<Used>);
 
 #[derive(Default)]
 struct Used {
     proofs: HashSet<Half>,
-    /// The same proofs with their callers, in the order of their ends.
+    /// The same proofs with their callers, in the order in which they are forgotten.
     slots: BTreeMap<u64, Vec<(Half, Half)>>,
     /// How many proofs of each caller are remembered.
     of_callers: HashMap<Half, usize>,
@@ -46,7 +47,8 @@ pub(super) struct UsedProof<'p> {
 }
 
 impl UsedProof<'_> {
-    /// A proof is known by its key and its `jti` together, so that one caller cannot use up those of another.
+    /// A proof is identified by its key and its `jti` together, so that no caller can use up the `jti` of another
+    /// caller.
     fn name(&self) -> Half {
         half(&sha256(&[&self.dpop_key[..], self.jti.as_bytes()].concat()))
     }

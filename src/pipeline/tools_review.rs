@@ -1,4 +1,4 @@
-//! Compares the rules for tools with the first list of tools that is passed on.
+//! Compares the rules for tools with the first list of tools that a client gets.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::events::{ToolsReviewed, listed, tools_not_reviewed};
 use crate::stream::{SeenTools, ToolsObserver};
 
 impl Pipeline {
-    /// The observer of a response with a list of tools. It keeps no configuration alive.
+    /// The observer of a response with a list of tools. It does not keep a replaced configuration in memory.
     pub(super) fn tools_observer(&self, current: &Arc<Current<Self>>) -> Box<ToolsObserver> {
         let (current, observed) = (current.clone(), ObservedList::of(&self.first_list));
         Box::new(ToolsObserver::new(move |seen| {
@@ -25,7 +25,7 @@ impl Pipeline {
             return tools_not_reviewed();
         };
         let review = self.policy.review(names);
-        // The tools of an unused rule may be on a further page.
+        // The tools of an unused rule may be on a later page.
         let unused_rules = review.unused_rules().iter().filter(|_| is_whole);
         let event = ToolsReviewed {
             resource: self.resource.as_str(),

@@ -9,7 +9,7 @@ use super::server::AuthorizationServer;
 use super::shared::{Settings, Shared};
 use super::traffic::Endpoint;
 
-/// A development authorization server in the making; [`AuthorizationServer::builder`] starts one.
+/// The settings of a development authorization server before its start. [`AuthorizationServer::builder`] makes them.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -60,39 +60,40 @@ impl AuthorizationServerBuilder {
         }
     }
 
-    /// Listens here instead of on a free port of 127.0.0.1. Only loopback addresses will do.
+    /// Listens here instead of on a free port of 127.0.0.1. The address must be a loopback address.
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
         self
     }
 
-    /// Puts this path behind the origin in the issuer, exactly as written (`/tenant1`, or `/` for an issuer
-    /// with a slash at its end). All endpoints move below it.
+    /// Adds this path to the origin of the server. Both together are the issuer, exactly as written (`/tenant1`, or `/`
+    /// for an issuer with a slash at its end). All endpoints are then below it.
     pub fn issuer_path(mut self, path: impl Into<String>) -> Self {
         self.issuer_path = path.into();
         self
     }
 
-    /// The scopes in `scopes_supported`, offered to clients that name none. Others can be had by asking.
+    /// Sets the scopes in `scopes_supported`. They are offered to clients that request no scopes. A client can also
+    /// request other scopes.
     pub fn scopes(mut self, scopes: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.settings.scopes = scopes.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Says on the consent page what a scope allows, such as `Change and delete files`.
+    /// Sets the text that says on the consent page what a scope allows, such as `Change and delete files`.
     pub fn scope_text(mut self, scope: impl Into<String>, text: impl Into<String>) -> Self {
         let texts = &mut self.settings.scope_texts;
         texts.insert(scope.into(), text.into());
         self
     }
 
-    /// The users the consent page offers, `alice` and `bob` by default.
+    /// Sets the users that the consent page offers, `alice` and `bob` by default.
     pub fn users(mut self, users: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.settings.users = users.into_iter().map(Into::into).collect();
         self
     }
 
-    /// How long issued access tokens last, one hour by default. Minted ones have
+    /// Sets how long issued access tokens are valid: one hour by default. For minted tokens, use
     /// [`TokenBuilder::expires_in`](super::TokenBuilder::expires_in).
     pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
         self.settings.token_lifetime = lifetime;
@@ -111,14 +112,14 @@ impl AuthorizationServerBuilder {
         self
     }
 
-    /// Which of the three well-known forms exist, all by default; the others are 404.
+    /// Sets which of the three well-known forms exist. By default all of them do. The others get 404.
     pub fn discovery_forms(mut self, forms: impl IntoIterator<Item = Endpoint>) -> Self {
         self.settings.discovery_forms = forms.into_iter().collect();
         self
     }
 
-    /// A client with a secret, for introspection and the client credentials grant. The first one named
-    /// replaces the default, `rs` with `rs-secret`.
+    /// Adds a client with a secret, for introspection and the client credentials grant. The first call replaces the
+    /// default client, `rs` with the secret `rs-secret`.
     pub fn client(mut self, id: impl Into<String>, secret: impl Into<String>) -> Self {
         self.settings
             .confidential_clients
@@ -126,14 +127,14 @@ impl AuthorizationServerBuilder {
         self
     }
 
-    /// A client that introspects with assertions which this key signs (`private_key_jwt`).
+    /// Adds a client that introspects with assertions that this key signs (`private_key_jwt`).
     pub fn client_key(mut self, id: impl Into<String>, key: SigningKey) -> Self {
         self.settings.client_keys.push((id.into(), key));
         self
     }
 
-    /// Answers an authorization request at once, as if this user had allowed everything it asks for: for
-    /// programs that follow the redirect themselves. A browser is still shown the consent page.
+    /// Answers an authorization request at once, as if this user had allowed everything that it requests. This is for
+    /// programs that follow the redirect themselves. A browser still gets the consent page.
     pub fn approve_as(mut self, user: impl Into<String>) -> Self {
         self.settings.approve_as = Some(user.into());
         self
@@ -156,7 +157,7 @@ impl AuthorizationServerBuilder {
     ///
     /// # Panics
     ///
-    /// Where the address is not a loopback one or is taken, or the issuer's path does not start with a slash.
+    /// If the address is not a loopback address or is in use, or if the issuer's path does not start with a slash.
     pub async fn start(self) -> AuthorizationServer {
         let Self {
             listen,

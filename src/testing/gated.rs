@@ -15,8 +15,9 @@ use crate::gate::Toolgate;
 /// The hint in the message of a failed check.
 const ADVICE: &str = "see `toolgate::docs::axum`: add the layer on the root router, after every route that it must protect";
 
-/// Panics unless the service is gated as its clients see it: a call without a token gets 401, the challenge names the
-/// gate's metadata document, the document is served and names the resource, and `/` is not open.
+/// Panics unless a client without a token finds that the service is behind the gate: a call without a token gets 401,
+/// the challenge names the gate's metadata document, the document is served and names the resource, and `/` is not
+/// open.
 ///
 /// A layer in the wrong place of a router causes no error, so use this in a test of the whole router.
 ///

@@ -101,13 +101,13 @@ impl TokenBuilder {
         self.claim("cnf", json!({ "jkt": key.thumbprint() }))
     }
 
-    /// Makes a proof one for this token, by `ath`.
+    /// Makes a proof valid for this token, by `ath`.
     pub fn for_token(self, token: &str) -> Self {
         let hash = sha256(token.as_bytes());
         self.claim("ath", URL_SAFE_NO_PAD.encode(hash))
     }
 
-    /// Sets `aud`: a string or an array of them.
+    /// Sets `aud`: a string or an array of strings.
     pub fn audience(self, audience: impl Into<Value>) -> Self {
         self.claim("aud", audience)
     }
@@ -127,7 +127,7 @@ impl TokenBuilder {
         self.claim("client_id", client_id.into())
     }
 
-    /// Sets `exp` to this many seconds from now, by the server's clock. A negative number is in the past.
+    /// Sets `exp` to this number of seconds from now, by the server's clock. A negative number is in the past.
     pub fn expires_in(self, seconds: i64) -> Self {
         let expiry = self.clock.unix_seconds().saturating_add(seconds);
         self.claim("exp", expiry)

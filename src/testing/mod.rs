@@ -1,8 +1,7 @@
-//! A development authorization server, a token mint and a clock to set.
+//! A development authorization server, a token mint and a clock that a test can set.
 //!
-//! **For development and tests only: everyone may log in as anyone.** There are no passwords, the
-//! confidential client's secret is a known default, and nothing outlives the process. The server listens only on loopback
-//! addresses.
+//! **For development and tests only: everyone may log in as anyone.** There are no passwords, the confidential client's
+//! secret is a known default, and nothing is kept when the process ends. The server listens only on loopback addresses.
 //!
 //! It supports what MCP clients use: RFC 8414 and OpenID discovery, dynamic client registration (RFC 7591),
 //! client id metadata documents, the authorization code flow with PKCE and `resource` (RFC 8707), refresh

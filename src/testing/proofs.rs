@@ -10,7 +10,7 @@ const NONCE_LIFETIME_SECONDS: i64 = 300;
 pub(super) struct Proofs {
     /// Thumbprints of keys, each with a `jti`.
     used: HashSet<(String, String)>,
-    /// Nonces with the times of their ends.
+    /// Nonces, each with the time at which it ends.
     nonces: HashMap<String, i64>,
 }
 

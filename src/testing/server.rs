@@ -22,7 +22,7 @@ pub const NOTICE: &str = "For development only: everyone may log in as anyone.";
 
 /// A development authorization server in this process. **Everyone may log in as anyone.**
 ///
-/// A cheap handle: clones are the same server, and the server stops when the last one is dropped. Its
+/// This is a handle: its clones refer to the same server, and the server stops when the last of them is dropped. Its
 /// `Display` is the text to print at start-up.
 ///
 /// ```
@@ -48,7 +48,7 @@ impl AuthorizationServer {
         Self::builder().start().await
     }
 
-    /// Starts the settings of a server.
+    /// Returns the default settings of a server, which can be changed before it starts.
     pub fn builder() -> AuthorizationServerBuilder {
         AuthorizationServerBuilder::new()
     }
@@ -93,8 +93,8 @@ impl AuthorizationServer {
 
     /// Starts a DPoP proof (RFC 9449 §4.2) by this key, for a request of this method to this URL.
     ///
-    /// It begins as a valid proof without `ath`: [`TokenBuilder::for_token`] adds it. Every part can be replaced, as that of a
-    /// token can.
+    /// It begins as a valid proof without `ath`: [`TokenBuilder::for_token`] adds it. Every part can be replaced, as in
+    /// a token.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -184,7 +184,7 @@ impl AuthorizationServer {
         self.shared.grants().revoke(token);
     }
 
-    /// Makes introspection answer exactly this for a token of any shape.
+    /// Makes introspection return exactly this response for a token, which may have any form.
     pub fn introspect_as(&self, token: &str, answer: Value) {
         self.shared.grants().introspect_as(token, answer);
     }

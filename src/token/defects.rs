@@ -1,9 +1,10 @@
-//! Refusals of JWTs that cannot be used, before any key is looked at.
+//! Refusals of JWTs that cannot be used. They are made before a key is looked up.
 
 use crate::jose::{BadJws, Unreadable};
 use crate::refusal::{Reason, Refusal};
 
-/// The refusal of a token that is no usable JWT. It is no `From`, since other JWTs than tokens get other answers.
+/// The refusal of a token that is not a usable JWT. This is not a `From`, since JWTs that are not tokens get other
+/// refusals.
 pub(super) fn unusable(why: BadJws) -> Refusal {
     match why {
         BadJws::Encrypted => Refusal::from(Reason::EncryptedJwt).got("five parts"),

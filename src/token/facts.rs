@@ -6,7 +6,7 @@ use super::unverified::Unverified;
 use super::verify::Verifier;
 use crate::refusal::{CheckFacts, Step};
 
-/// A presented token: what it contains, whether that is verified or not.
+/// A presented token, and its content, which may be unverified.
 pub(crate) struct ExplainedToken<'a> {
     /// The content of a JWT; `None` for an opaque token.
     unverified: Option<Unverified>,
@@ -43,7 +43,7 @@ impl<'a> ExplainedToken<'a> {
         verified.or_else(|| self.unverified.as_ref()?.claim(name))
     }
 
-    /// These members, each with its name, as far as they are there.
+    /// These members, each with its name, as far as they are present.
     fn named<const N: usize>(names: [&str; N], value: impl Fn(&str) -> Option<String>) -> String {
         let said = names
             .into_iter()
@@ -53,7 +53,7 @@ impl<'a> ExplainedToken<'a> {
 }
 
 impl Verifier {
-    /// The facts of a check of this token; `None` if there is no such check of it.
+    /// The facts of a check of this token; `None` if the check does not apply to it.
     pub(crate) fn facts(&self, step: Step, token: &ExplainedToken<'_>) -> Option<CheckFacts> {
         let named = token.issuer();
         let issuer = self

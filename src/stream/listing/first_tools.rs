@@ -1,4 +1,4 @@
-//! Looks for a list of tools in a response that is passed on as it is, or before it is filtered.
+//! Looks for a list of tools in a response, before the response is filtered, if it is filtered at all.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,10 +24,10 @@ pub(crate) enum SeenTools {
     /// The names in a list, of which there is at least one.
     Listed {
         names: Vec<String>,
-        /// Whether there is no further page.
+        /// Whether there is no later page.
         is_whole: bool,
     },
-    /// A text was longer than is looked at.
+    /// A text was longer than [`MAX_OBSERVED_BYTES`].
     TooLong,
 }
 
@@ -75,7 +75,7 @@ impl fmt::Debug for ToolsObserver {
     }
 }
 
-/// The first list of tools in a text that has any; `None` if there is none, or if the text cannot be read.
+/// The first list in a text that contains a tool; `None` if there is none, or if the text cannot be read.
 fn tools_in(text: &str) -> Option<SeenTools> {
     let mut found = None;
     let mut message = |at: usize| {

@@ -27,7 +27,7 @@ pub(super) fn algorithms() -> Vec<&'static str> {
         .collect()
 }
 
-/// The thumbprint of the key that a token request proves to have; `None` for a request without a proof.
+/// The thumbprint of the key whose possession a token request proves; `None` for a request without a proof.
 pub(super) fn proved_key(
     shared: &Shared,
     request: &Request<Bytes>,
@@ -67,7 +67,7 @@ pub(super) fn proved_key(
     Ok(Some(dpop_key))
 }
 
-/// Adds a nonce for the next proof. A browser shows it to a client only if told so.
+/// Adds a nonce for the next proof. A browser lets a web page read it only if the response allows this.
 pub(super) fn offer_nonce(shared: &Shared, headers: &mut HeaderMap) {
     let now = shared.settings.clock.unix_seconds();
     let nonce = shared.proofs().new_nonce(now);
@@ -77,7 +77,7 @@ pub(super) fn offer_nonce(shared: &Shared, headers: &mut HeaderMap) {
     headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
 }
 
-/// The facts that the gate would log. Here the caller is told: it is the client under development.
+/// The facts that the gate would log. Here the caller gets them, because it is the client under development.
 fn described(refusal: &Refusal) -> String {
     let fact = |fact| refusal.log_fact(fact).unwrap_or(refusal.code());
     format!(

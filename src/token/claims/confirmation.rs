@@ -1,4 +1,5 @@
-//! Reads what a token is bound to: its `cnf` claim (RFC 7800). Each request proves possession of it elsewhere.
+//! Reads what a token is bound to: its `cnf` claim (RFC 7800). The room `holder` checks that each request proves
+//! possession of it.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
