@@ -1,4 +1,4 @@
-//! `WWW-Authenticate`, written so that the crude patterns of real clients read it too.
+//! `WWW-Authenticate`, written so that the simple regular expressions of real clients read it too.
 
 use std::fmt::Write;
 

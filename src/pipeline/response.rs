@@ -125,7 +125,7 @@ impl ResponsePlan {
     }
 }
 
-/// The facts on which it depends whether a stream may go on.
+/// The facts that decide whether a stream may continue.
 struct Watched {
     current: Arc<Current<Pipeline>>,
     credentials: Option<Credentials>,

@@ -28,7 +28,7 @@ pub(crate) struct SessionIds {
 pub(crate) struct SessionsSpec {
     pub(crate) binding: SessionBinding,
     pub(crate) resumption: Resumption,
-    /// The keys, of which the first seals. If there is none, the gate uses a key of its own.
+    /// The keys: the first makes new seals, and all of them open. If there is none, the gate makes a random key.
     pub(crate) keys: Vec<Arc<SealingKey>>,
 }
 

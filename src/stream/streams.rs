@@ -41,7 +41,7 @@ pub(crate) struct StreamPolicy {
 }
 
 impl StreamPolicy {
-    /// How long a stream goes on after its token ceased to be valid; `None` if it may outlive its token.
+    /// How long a stream continues after its token ceased to be valid; `None` if it may outlive its token.
     pub(crate) fn grace(self, is_listening: bool) -> Option<Duration> {
         match self.streams {
             Streams::OutliveToken => None,
@@ -49,7 +49,7 @@ impl StreamPolicy {
         }
     }
 
-    /// How long a stream goes on while all streams are being closed.
+    /// How long a stream continues while all streams are being closed.
     pub(crate) fn closing_grace(self, is_listening: bool) -> Duration {
         match self.streams {
             Streams::EndWithToken => Duration::ZERO,

@@ -1,4 +1,4 @@
-//! Reads JSON-RPC as far as rules depend on it, and refuses it wherever two readers could differ.
+//! Reads JSON-RPC as far as rules depend on it, and refuses it wherever two JSON parsers could read it differently.
 //!
 //! The visitors are written by hand because derived ones accept arrays for objects. The bytes are checked to be UTF-8
 //! first because serde_json does not check the strings that it skips.

@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::refusal::{Reason, Refusal};
 use crate::token::profile::TrustedIssuer;
 
-/// How far in the future an `iat` may be: the clock of the issuer may be ahead of ours.
+/// How far in the future an `iat` may be: the clock of the issuer may be ahead of the gate's.
 const MAX_ISSUED_AHEAD: Duration = Duration::from_secs(5 * 60);
 
 impl Claims<'_> {
