@@ -94,8 +94,8 @@ impl Scopes {
         self.0.is_empty()
     }
 
-    /// Parses the space-separated list of a claim. A word that is not a valid scope is left out: it can match no rule, and must
-    /// not reach a header.
+    /// Parses the space-separated list of a claim. A word that is not a valid scope is left out: it cannot match a
+    /// rule, and must not reach a header.
     pub(crate) fn from_claim(text: &str) -> Self {
         text.split(' ')
             .filter_map(|word| Scope::parse(word).ok())

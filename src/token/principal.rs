@@ -105,8 +105,8 @@ impl Principal {
         self.0.actor.as_deref()
     }
 
-    /// The scopes that the token grants, as its issuer wrote them: without those that a [`ScopeMap`](crate::ScopeMap) derives by
-    /// `implies`.
+    /// The scopes that the token grants, as its issuer wrote them. Scopes that
+    /// [`ScopeMap::implies`](crate::ScopeMap::implies) adds are not among them.
     pub fn scopes(&self) -> &Scopes {
         &self.0.scopes
     }
