@@ -11,8 +11,8 @@ use crate::issuer::Lifetimes;
 /// Declares the limits: each with its documentation, its name in the file and in code, and its default.
 macro_rules! limits {
     ($($(#[$doc:meta])* $name:ident = $default:expr;)*) => {
-        /// The limits that an operator may need to change. One that is not set has its default, or follows those that are
-        /// set: see [`docs::limits`](crate::docs::limits).
+        /// The limits that an operator may need to change. A limit that is not set has its default, or is
+        /// adjusted to fit those that are set: see [`docs::limits`](crate::docs::limits).
         #[derive(Debug, Clone, Default, Deserialize)]
         #[serde(deny_unknown_fields)]
         pub struct Limits {
@@ -53,57 +53,58 @@ macro_rules! limits {
 }
 
 limits! {
-    /// The longest request body that is read to find the call in it. A longer one gets 413. If it is not set, it is not
-    /// more than `arriving_bodies_bytes`. Default 4 MiB.
+    /// The longest request body that is read to find the call in it. A request with a longer body gets 413. If you do not
+    /// set it but set `arriving_bodies_bytes` lower, it has that value. Default 4 MiB.
     max_body_bytes = 4 * MIB;
 
-    /// The longest body of a request without a token, where something is open without one. With a longer one the request
-    /// gets the 401 of every request without a token. Never more than `max_body_bytes`. Default 64 KiB.
+    /// The longest body that is read of a request without a token, if any operation is open without a token. A request
+    /// with a longer body gets the usual 401. Never more than `max_body_bytes`. Default 64 KiB.
     anonymous_body_bytes = 64 * 1024;
 
-    /// The time within which the whole body must arrive. A slower one gets 408. Default 10 s.
+    /// The time within which the whole body must arrive. A request whose body takes longer gets 408. Default 10 s.
     body_seconds = 10;
 
-    /// The memory for all bodies together that are being read and have not arrived in full; half of it for requests
-    /// without a token. A body that does not fit gets 503. A body that comes in one piece with its head does not count.
-    /// At least `max_body_bytes`. Default 256 MiB.
+    /// The memory for all bodies together that have arrived only in part. Requests without a token may use half of it. A
+    /// request whose body does not fit gets 503. A body that arrives in one piece with its headers does not count. At
+    /// least `max_body_bytes`. Default 256 MiB.
     arriving_bodies_bytes = 256 * MIB;
 
-    /// The time for [`Builder::decision`](crate::Builder::decision) to decide about one request. After it, the request gets
-    /// 503. Default 5 s.
+    /// The time for [`Builder::decision`](crate::Builder::decision) to decide about one request. After this time,
+    /// the request gets 503. Default 5 s.
     decision_seconds = 5;
 
-    /// The shortest life of a key set, whatever its headers say: no header can make the gate fetch more often.
+    /// The shortest life of a key set, even if its HTTP headers give less: no header can make the gate fetch more often.
     /// Default 60 s.
     jwks_min_seconds = 60;
 
-    /// The life of a key set whose headers give none. Default 10 min.
+    /// The life of a key set whose HTTP headers give none. Default 10 min.
     jwks_default_seconds = 10 * 60;
 
-    /// The longest life of a key set, and so the longest delay until a withdrawn key is noticed; in an outage of the issuer,
-    /// the delay is `jwks_stale_seconds` if that is longer. Default 24 h.
+    /// The longest life of a key set. A withdrawn key is noticed after this time at the latest. While the issuer cannot be
+    /// reached, it may take `jwks_stale_seconds`, if that is longer. Default 24 h.
     jwks_max_seconds = 24 * 60 * 60;
 
-    /// How long the last good key set is used if no newer one can be fetched: counted from its fetch, and never less than
-    /// its life. After it, tokens of the issuer get 503. Default 6 h.
+    /// How long the last good key set is used if no newer one can be fetched. The time is counted from its fetch, and is
+    /// never less than its life. After this time, tokens of the issuer get 503. Default 6 h.
     jwks_stale_seconds = 6 * 60 * 60;
 
-    /// The estimated size of the cache of verified tokens. Beyond it, tokens are removed and will be verified again; 0
-    /// caches none. Default 32 MiB.
+    /// The estimated size of the cache of verified tokens. If it is full, tokens are removed, and are verified again when
+    /// they are next used. With 0, no token is cached. Default 32 MiB.
     verified_cache_bytes = 32 * MIB;
 
-    /// How long a verified token stays in the cache. After it, the token is verified again. Default 5 min.
+    /// How long a verified token stays in the cache. After this time, the token is verified again. Default 5 min.
     verified_seconds = 5 * 60;
 
-    /// How long an introspection response is believed that says a token is active, and so the longest delay until a
-    /// revocation at the issuer is noticed. Default 60 s.
+    /// How long the gate relies on an introspection response that says that a token is active. A revocation at the issuer
+    /// is noticed after this time at the latest. Default 60 s.
     introspection_active_seconds = 60;
 
-    /// How long an introspection response is believed that says a token is not active. Default 10 s.
+    /// How long the gate relies on an introspection response that says that a token is not active. Default 10 s.
     introspection_inactive_seconds = 10;
 
-    /// The shortest time between two fetches of a key set because of an unknown key. A token whose key may be newer than
-    /// the set gets 503 until the next fetch. It is also the longest pause after failed fetches. Default 30 s.
+    /// A token with an unknown key can cause a fetch of the key set only after this time since the last fetch. Until then,
+    /// a token whose key may be newer than the set gets 503. This limit is also the longest pause between failed fetches.
+    /// Default 30 s.
     unknown_kid_cooldown_seconds = 30;
 }
 
