@@ -45,7 +45,7 @@ async fn a_token_for_something_else_is_logged_as_the_page_says() {
     .await;
     let with_slash = listing.token().audience("https://api.example.com/").mint();
     listing.list_with(&with_slash).await;
-    Page::read(&listing).assert_shows("A slash is missing or too many", &log);
+    Page::read(&listing).assert_shows("One slash too few or too many", &log);
 
     let id_token = world.token().header("typ", "JWT").claim("nonce", "n");
     world.list_with(&id_token.without("scope").mint()).await;
