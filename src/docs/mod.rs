@@ -5,13 +5,14 @@
 //! | [`scopes`] | how to say which scopes each tool, resource, prompt and method needs |
 //! | [`connecting`] | how to set up an authorization server, and the configuration that goes with it |
 //! | [`opaque_tokens`] | how to accept tokens that only their issuer can read, and how to revoke tokens |
+//! | [`proof_of_possession`] | how callers prove that a bound token is theirs (DPoP) |
 //! | [`sessions`] | what binds a session to its owner, and when a stream of events ends |
 //! | [`axum`] | where the layer goes in an axum router |
 //! | [`configuration`] | what a configuration file holds: every field, and its default |
 //! | [`answers`] | what a client gets in each situation, and how it recovers |
 //! | [`limits`] | which limits there are, and what happens beyond them |
 //! | [`deploying`] | what changes with several replicas, a proxy, a probe, a shutdown or a reload |
-//! | [`operating`] | what the log says, what every reason code means, and how the issuers are |
+//! | [`operating`] | what the log says, what every reason code means, and whether the issuers can be reached |
 //! | [`troubleshooting`] | which mistake is behind a symptom, and how to fix it |
 //! | [`testing`] | how to test your scope map and your server |
 //! | [`design`] | why the gate works as it does, and what it does not check |
