@@ -1,13 +1,13 @@
-//! An OAuth 2.1 resource server for MCP servers, as one tower layer: every request must carry a token that was issued
-//! for *this* server, is still valid, and allows *the very tool being called*.
+//! An OAuth 2.1 resource server for MCP servers, as one tower layer. Every request must carry a token that was issued for *this*
+//! server, is still valid, and allows *the very tool being called*. Only operations that you open by name
+//! ([`without_token`]) need no token.
 //!
-//! Any other request gets an answer that tells an MCP client what to do (RFC 6750, RFC 9728), and does not reach the
-//! handler.
+//! Any other request does not reach the handler. Its answer tells an MCP client what to do (RFC 6750, RFC 9728).
 //!
 //! The manual is in [`docs`]. Start with [`docs::connecting`] for your authorization server and [`docs::scopes`] for
 //! your rules.
 //!
-//! # In one line
+//! # Example
 //!
 //! ```no_run
 //! use toolgate::{ScopeMap, Toolgate};
@@ -24,51 +24,54 @@
 //! # }
 //! ```
 //!
-//! The layer goes around any `Service<Request<B>>`: an axum router, a bare hyper service, rmcp's
-//! `StreamableHttpService`. Handlers find the caller in the extensions of the request: [`Principal`]. A gate can also
-//! be made from a file: [`Config`].
+//! The layer goes around any `Service<Request<B>>`: an axum router, a bare hyper service, rmcp's `StreamableHttpService`.
+//! Handlers find the caller in the extensions of the request: [`Principal`]. A gate can also be built from a file:
+//! [`Config`].
 //!
 //! # The path of a request
 //!
 //! The gate takes each request through nine steps. `src/pipeline/request.rs` has these steps in this order;
 //! [`docs::design`] gives the reasons.
 //!
-//! 1. **metadata**: a request for a well-known path of the gate is answered, without a token.
-//! 2. **origin**: a request of a web page is refused unless the origin of the page is allowed. The preflight of an
-//!    allowed page is answered.
-//! 3. **credentials**: the token, and a proof of possession, are taken off the head. A missing, a malformed and a repeated token get three different
-//!    answers. Without a token, a request continues (at step 6) only if the scope map opens something by name
-//!    ([`without_token`]). It is admitted only if everything that it asks for is open.
-//! 4. **verify**: the token is verified, by its signature or by introspection. It becomes a [`Principal`], is rejected
-//!    (401), or cannot be verified right now (503). A good token is cached. So is a token that introspection rejected,
-//!    for 10 s by default. A JWT that was rejected without introspection and an outage are not cached. **holder**: a
-//!    token that is bound to a key needs a proof of possession for this one request, which is never cached ([`Holder`]).
-//! 5. **base rule**: the client and the claims are checked, and the scopes that every request needs, before a byte of the
-//!    body is read.
+//! 1. **metadata**: a request for the metadata document (RFC 9728), at `/.well-known/…`, is answered without a token.
+//! 2. **origin**: a request that a web page sends is refused unless the origin of the page is allowed. A preflight, which
+//!    is the browser's question before such a request (CORS), is answered if the page is allowed.
+//! 3. **credentials**: the token and the proof of possession, if there is one, are removed from the request headers. A
+//!    missing, a malformed and a repeated token get three different answers. A request without a token is refused here,
+//!    unless the scope map opens any operation by name. Then it goes on to step 6, and is admitted only if every operation
+//!    in it is open.
+//! 4. **verify**: the token is verified, by its signature or by introspection. There are three outcomes: a [`Principal`], a
+//!    rejected token (401), or a token that cannot be verified right now (503). A good token is cached. So is a token that
+//!    introspection rejected, for 10 s by default. A JWT that was rejected without introspection and an outage are not
+//!    cached. **holder**: a token that is bound to a key needs a proof of possession for this one request ([`Holder`]). The
+//!    result of checking a proof is never cached.
+//! 5. **base rule**: the rules about clients and claims are checked, then the scopes of [`ScopeMap::every_request`]. The
+//!    body is not read before that.
 //! 6. **read the call**: the gate reads which methods, tools, resources and prompts the body names, and checks that the
-//!    session belongs to the caller. A message that two readers could read differently is refused.
-//! 7. **call rule**: the token must have the scopes that these operations need; a challenge names all of them at once.
-//!    Then a decision of your own is made, if you have one: [`Decide`].
+//!    session belongs to the caller. A message that two JSON parsers could read differently is refused.
+//! 7. **call rule**: the token must have the scopes that the rules for these operations require. If some are missing, one
+//!    challenge names all that the operations need. Then your own decision is asked, if you have one: [`Decide`].
 //! 8. **hand over**: the inner service gets the request without the token, with the principal, and with the same bytes
 //!    that were checked.
 //! 9. **on the way back**: lists are filtered to what the caller may call, if you ask for that
-//!    ([`ScopeMap::list_callable`]); a session id is bound to the caller ([`Sessions`]); a stream of events ends with its
-//!    token ([`Streams`]); and browsers are allowed to read the response.
+//!    ([`ScopeMap::list_callable`]); a session id is bound to the caller ([`Sessions`]); a stream of events ends when its
+//!    token is no longer valid, or a while later ([`Streams`]); and CORS headers let an allowed web page read the response.
 //!
 //! # What is not checked
 //!
 //! - Revocation at the issuer, unless the token is introspected ([`Introspection`]). A JWT is accepted until it expires,
-//!   its key is withdrawn or its issuer is removed. [`Toolgate::revoke`] refuses one at once.
-//! - Client certificates (mTLS): a token that is bound to one is rejected. One that is bound to a DPoP key is checked.
+//!   its key is withdrawn or its issuer is removed. [`Toolgate::revoke`] makes the gate refuse it at once.
+//! - Client certificates (mTLS): a token that is bound to a client certificate is rejected. (A token that is bound to a
+//!   DPoP key is accepted with a proof.)
 //! - Task ids and other handles in bodies: bind them to their owner in your handlers, by [`Principal::seal`].
 //! - Arguments of a call: rules are about names. Whether the caller may delete *this* file is a decision for your handler,
 //!   or for a [`Decide`].
-//! - The number of requests: put a rate limit in front.
+//! - The number of requests: put a rate limit in front of the gate.
 //!
 //! # Features
 //!
-//! - `testing`: a development authorization server, a token mint, a clock to set, and an assertion that a router is
-//!   gated, for tests and demonstrations. It adds items and changes no behaviour of the gate.
+//! - `testing`: a development authorization server, a token mint, a clock to set, and an assertion that a router is gated,
+//!   for tests and demonstrations. The feature adds items and does not change the behaviour of the gate.
 
 // The gate, and the settings it is made from: builder → gate → config.
 mod builder;
