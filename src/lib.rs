@@ -1,5 +1,5 @@
-//! An OAuth 2.1 resource server for MCP servers, as one tower layer. Every request must carry a token that was issued for *this*
-//! server, is still valid, and allows *the very tool being called*. Only operations that you open by name
+//! An OAuth 2.1 resource server for MCP servers, as one tower layer. Every request must carry a token that was issued for
+//! *this* server, is still valid, and allows *the very tool being called*. Only operations that you open by name
 //! ([`without_token`]) need no token.
 //!
 //! Any other request does not reach the handler. Its answer tells an MCP client what to do (RFC 6750, RFC 9728).
