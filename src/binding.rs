@@ -27,8 +27,10 @@ impl Binding {
         }
     }
 
-    /// Whether the token is bound to a client certificate.
-    pub(crate) fn has_certificate(&self) -> bool {
-        matches!(self, Self::Certificate(_) | Self::Both { .. })
+    pub(crate) fn certificate(&self) -> Option<&[u8; 32]> {
+        match self {
+            Self::Certificate(certificate) | Self::Both { certificate, .. } => Some(certificate),
+            Self::None | Self::DpopKey(_) | Self::Unknown => None,
+        }
     }
 }

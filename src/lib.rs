@@ -109,6 +109,7 @@ mod stream;
 
 // The nouns they share.
 mod binding;
+mod client_certificate;
 mod clock;
 mod config_error;
 mod current;
@@ -134,6 +135,7 @@ pub mod testing;
 pub use answer::{Metadata, MetadataService};
 pub use builder::Builder;
 pub use call::RequestBody;
+pub use client_certificate::ClientCertificate;
 pub use config::{Config, Holder, Introspection, Issuer, Limits, Secret, Sessions};
 pub use config_error::{ConfigError, ConfigProblem, ConfigProblemKind};
 pub use explain::{Caller, Check, CheckOutcome, Explanation};

@@ -152,6 +152,9 @@ impl Metadata {
         if publication.schemes.dpop == Dpop::Required {
             put("dpop_bound_access_tokens_required", true.into());
         }
+        if publication.certificates {
+            put("tls_client_certificate_bound_access_tokens", true.into());
+        }
         put("resource_name", self.resource_name.clone().into());
         for (name, url) in self.urls() {
             put(name, url.into());
@@ -182,10 +185,7 @@ impl Metadata {
         }
         for (name, value) in &self.extra {
             let field = format!("metadata.extra.{name}");
-            if PROMISES.contains(&name.as_str()) {
-                let fix = "leave it out: it promises checks that this gate does not make";
-                wrong(ConfigProblem::not_allowed(field, fix));
-            } else if OURS.contains(&name.as_str()) {
+            if OURS.contains(&name.as_str()) {
                 let fix = "it follows from the rest of the configuration: set it there";
                 wrong(ConfigProblem::conflict(field, fix));
             } else if is_zero(value) {
@@ -208,9 +208,6 @@ impl Metadata {
     }
 }
 
-/// Members that promise checks of proofs of possession.
-const PROMISES: &[&str] = &["tls_client_certificate_bound_access_tokens"];
-
 /// Members that the gate itself sets, or for which there is a field.
 const OURS: &[&str] = &[
     "authorization_servers",
@@ -225,6 +222,7 @@ const OURS: &[&str] = &[
     "resource_signing_alg_values_supported",
     "resource_tos_uri",
     "scopes_supported",
+    "tls_client_certificate_bound_access_tokens",
 ];
 
 fn is_zero(value: &Value) -> bool {
@@ -244,6 +242,8 @@ pub(crate) struct Publication<'a> {
     pub(crate) authorization_servers: Result<Vec<String>, Flawed>,
     pub(crate) scopes_supported: Result<Vec<String>, Flawed>,
     pub(crate) schemes: &'a Schemes,
+    /// Whether tokens that are bound to a client certificate are accepted.
+    pub(crate) certificates: bool,
     /// The URL of the first authorization server's own metadata.
     pub(crate) legacy_target: Result<Option<String>, Flawed>,
 }

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::algorithms::algorithms_named;
 use crate::config_error::{ConfigProblem, Flawed, Problems};
+use crate::holder::CertificateSource;
 use crate::jose::{Algorithm, Algorithms};
 use crate::scheme::{Dpop, Schemes};
 
@@ -25,6 +26,8 @@ pub struct Holder {
     #[serde(default)]
     nonces: bool,
     replay_bytes: Option<u64>,
+    #[serde(default)]
+    certificate: CertificateSource,
 }
 
 /// The algorithms of proofs that are accepted if none are named.
@@ -69,6 +72,17 @@ impl Holder {
     pub fn replay_bytes(mut self, bytes: u64) -> Self {
         self.replay_bytes = Some(bytes);
         self
+    }
+
+    /// Accepts tokens that are bound to a client certificate (RFC 8705) if the request comes with that certificate, in the
+    /// extension [`ClientCertificate`](crate::ClientCertificate). By default such tokens are refused.
+    pub fn tls_certificates(mut self) -> Self {
+        self.certificate = CertificateSource::Tls;
+        self
+    }
+
+    pub(super) fn certificate_source(&self) -> CertificateSource {
+        self.certificate
     }
 
     pub(super) fn schemes(&self, algorithms: &Algorithms) -> Schemes {

@@ -10,7 +10,7 @@ use super::origins::{Allowed, OriginsTable};
 use super::settings::Settings;
 use crate::answer::{Publication, WellKnown, requested};
 use crate::config_error::{ConfigProblem, Flawed, Problems};
-use crate::holder::{ExternalUrls, HolderSpec, SeenAt};
+use crate::holder::{CertificateSource, ExternalUrls, HolderSpec, SeenAt};
 use crate::issuer::metadata_urls;
 use crate::jose::Algorithms;
 use crate::pipeline::{Cors, Origins, PipelineSpec};
@@ -64,6 +64,7 @@ impl Settings {
             },
             holder: HolderSpec {
                 dpop: self.holder.dpop_mode(),
+                certificates: self.holder.certificate_source(),
                 algorithms: algorithms?,
                 nonces: self.holder.demands_nonces(),
                 replay_bytes: replay_bytes?,
@@ -171,6 +172,7 @@ fn well_known(
         authorization_servers,
         scopes_supported: scopes.map(|scopes| requested_list(&scopes, prefix)),
         schemes,
+        certificates: config.holder.certificate_source() != CertificateSource::Off,
     };
     WellKnown::new(&config.metadata, &publication, problems)
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 use http::request::Parts;
 
+use super::certificate::{CertificateSource, check_certificate};
 use super::external_urls::ExternalUrls;
 use super::nonces::{Freshness, Nonces};
 use super::proof::{BoundToken, ExpectedProof, Proof};
@@ -21,6 +22,7 @@ use crate::token::{Credentials, PresentedLine, Principal, ProofUse};
 /// The configuration of proofs.
 pub(crate) struct HolderSpec {
     pub(crate) dpop: Dpop,
+    pub(crate) certificates: CertificateSource,
     pub(crate) algorithms: Algorithms,
     /// Whether every proof must contain a nonce.
     pub(crate) nonces: bool,
@@ -31,6 +33,7 @@ pub(crate) struct HolderSpec {
 /// Checks that requests may use the tokens that they present.
 pub(crate) struct Holders {
     dpop: Dpop,
+    certificates: CertificateSource,
     algorithms: Algorithms,
     urls: ExternalUrls,
     nonces: Option<Nonces>,
@@ -42,6 +45,7 @@ impl Holders {
     pub(crate) fn new(spec: HolderSpec, seal: &Arc<Seal>, replays: &Arc<Replays>) -> Self {
         Self {
             dpop: spec.dpop,
+            certificates: spec.certificates,
             algorithms: spec.algorithms,
             urls: spec.urls,
             nonces: spec.nonces.then(|| Nonces::new(seal.clone())),
@@ -66,12 +70,15 @@ impl Holders {
             (ProofUse::Assume, None) => Scheme::Bearer,
         };
         self.check(binding, scheme)?;
-        let Some(dpop_key) = binding.dpop_key() else {
-            return Ok(None);
-        };
         if credentials.proof_use() == ProofUse::Assume {
             return Ok(None);
         }
+        if let Some(thumbprint) = binding.certificate() {
+            check_certificate(thumbprint, parts)?;
+        }
+        let Some(dpop_key) = binding.dpop_key() else {
+            return Ok(None);
+        };
         let proof = self.verify_proof(dpop_key, credentials, parts, now)?;
         // The nonce is checked after the rest of the proof, so that only an otherwise valid proof gets one. Only then
         // is the proof spent, so that the client may repeat its `jti` in the proof with the nonce.
@@ -114,8 +121,10 @@ impl Holders {
             }
             _ => {}
         }
-        if binding.has_certificate() {
-            return Err(Refusal::from(Reason::MtlsBinding).got("cnf: x5t#S256"));
+        if binding.certificate().is_some() && self.certificates == CertificateSource::Off {
+            return Err(Refusal::from(Reason::CertificateOff)
+                .expected("holder.certificate: tls")
+                .got("cnf: x5t#S256"));
         }
         Ok(())
     }
@@ -234,15 +243,18 @@ impl Holders {
 /// Shows the settings, for the event at start-up.
 impl fmt::Display for Holders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nonces = if self.nonces.is_some() {
-            ", with a nonce"
-        } else {
-            ""
-        };
+        let algorithms = &self.algorithms;
         match self.dpop {
-            Dpop::Off => f.write_str("dpop off"),
-            Dpop::Accepted => write!(f, "dpop accepted, by {}{nonces}", self.algorithms),
-            Dpop::Required => write!(f, "dpop required, by {}{nonces}", self.algorithms),
+            Dpop::Off => f.write_str("dpop off")?,
+            Dpop::Accepted => write!(f, "dpop accepted, by {algorithms}")?,
+            Dpop::Required => write!(f, "dpop required, by {algorithms}")?,
+        }
+        if self.nonces.is_some() {
+            f.write_str(", with a nonce")?;
+        }
+        match self.certificates {
+            CertificateSource::Off => Ok(()),
+            CertificateSource::Tls => f.write_str("; client certificates of TLS"),
         }
     }
 }

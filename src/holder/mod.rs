@@ -2,15 +2,17 @@
 //!
 //! `holders` decides what a request has to prove. `proof` verifies a DPoP proof (RFC 9449 §4.3), which must name the
 //! URL that `external_urls` derives from the configuration. `nonces` makes and checks the nonces that proofs contain if
-//! the configuration demands them, and `replays` accepts each proof only once. The outcome is valid for one request and
-//! is never cached. Client certificates are not verified yet, so tokens that are bound to one are refused.
+//! the configuration demands them, and `replays` accepts each proof only once. `certificate` compares the client
+//! certificate of the connection (RFC 8705). The outcome is valid for one request and is never cached.
 
+mod certificate;
 mod external_urls;
 mod holders;
 mod nonces;
 mod proof;
 mod replays;
 
+pub(crate) use certificate::CertificateSource;
 pub(crate) use external_urls::{ExternalUrls, SeenAt};
 pub(crate) use holders::{HolderSpec, Holders};
 /// The authorization server for tests verifies proofs too.

@@ -138,7 +138,9 @@ reasons! {
     DpopMemoryFull            "dpop_memory_full"            Unavailable          Outage     Binding
     DpopClockSetBack          "dpop_clock_set_back"         Unavailable          Outage     Binding
     BindingChanged            "binding_changed"             InvalidToken         Suspicious Binding
-    MtlsBinding               "mtls_binding"                InvalidToken         Suspicious Binding
+    CertificateOff            "certificate_off"             InvalidToken         Suspicious Binding
+    CertificateMissing        "certificate_missing"         InvalidToken         Suspicious Binding
+    CertificateMismatch       "certificate_mismatch"        InvalidToken         Suspicious Binding
     UnknownBinding            "unknown_binding"             InvalidToken         Suspicious Binding
 
     Inactive                  "inactive"                    InvalidToken         Routine    Signature

@@ -394,7 +394,7 @@ fn every_bad_value_is_named_with_its_field_and_how_to_fix_it() {
             "[metadata.extra]\ntls_client_certificate_bound_access_tokens = true".into(),
             "metadata.extra.tls_client_certificate_bound_access_tokens",
             "",
-            "promises",
+            "follows from the rest",
         ),
         (
             "[metadata.extra]\nresource = \"x\"".into(),

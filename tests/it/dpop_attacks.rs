@@ -203,7 +203,7 @@ async fn a_token_that_is_bound_to_more_than_is_proved_is_refused() {
     let bound = Bound::new(Holder::default()).await;
     let (jkt, other) = (bound.key.thumbprint(), "A".repeat(43));
     for (cnf, code) in [
-        (json!({ "jkt": jkt, "x5t#S256": other }), "mtls_binding"),
+        (json!({ "jkt": jkt, "x5t#S256": other }), "certificate_off"),
         (json!({ "x5t#S256": jkt }), "dpop_token_unbound"),
         (json!({ "jkt": jkt, "kid": "k" }), "unknown_binding"),
         (json!({ "jkt": jkt, "jwk": {} }), "unknown_binding"),

@@ -162,7 +162,7 @@ const DEFECTS: [Defect; 11] = [
     ("profile", "scope_too_long", |token, _| {
         token.scope("s".repeat(9_000))
     }),
-    ("binding", "mtls_binding", |token, _| {
+    ("binding", "certificate_off", |token, _| {
         token.claim("cnf", json!({ "x5t#S256": JKT }))
     }),
     ("caller", "client_denied", |token, _| {

@@ -158,7 +158,7 @@ async fn the_response_is_validated_like_the_claims_of_a_jwt() {
         ("dpop_token_as_bearer", |answer| {
             answer["cnf"] = json!({ "jkt": JKT })
         }),
-        ("mtls_binding", |answer| {
+        ("certificate_off", |answer| {
             answer["cnf"] = json!({ "x5t#S256": JKT })
         }),
         ("unknown_binding", |answer| answer["cnf"] = json!(null)),

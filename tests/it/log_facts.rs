@@ -154,8 +154,8 @@ async fn the_defect_of_a_token_is_logged_with_its_values() {
         ),
         (
             with("cnf", json!({ "x5t#S256": JKT })),
-            "mtls_binding",
-            None,
+            "certificate_off",
+            Some("holder.certificate: tls"),
             "cnf: x5t#S256",
         ),
         (

@@ -229,7 +229,7 @@ async fn every_defect_of_a_token_is_refused_alike_and_logged_apart() {
         ("dpop_token_as_bearer", |token| {
             token.claim("cnf", json!({ "jkt": JKT }))
         }),
-        ("mtls_binding", |token| {
+        ("certificate_off", |token| {
             token.claim("cnf", json!({ "x5t#S256": JKT }))
         }),
         ("unknown_binding", |token| {

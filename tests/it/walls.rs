@@ -45,6 +45,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 const NOUNS: &[&str] = &[
     "binding",
+    "client_certificate",
     "clock",
     "config_error",
     "current",
