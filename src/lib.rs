@@ -61,8 +61,8 @@
 //!
 //! - Revocation at the issuer, unless the token is introspected ([`Introspection`]). A JWT is accepted until it expires,
 //!   its key is withdrawn or its issuer is removed. [`Toolgate::revoke`] makes the gate refuse it at once.
-//! - Client certificates (mTLS): a token that is bound to a client certificate is rejected. (A token that is bound to a
-//!   DPoP key is accepted with a proof.)
+//! - Client certificates in headers of a proxy (mTLS). A token that is bound to a certificate is rejected, unless your
+//!   server puts the [`ClientCertificate`] of the connection into the request.
 //! - Task ids and other handles in bodies: bind them to their owner in your handlers, by [`Principal::seal`].
 //! - Arguments of a call: rules are about names. Whether the caller may delete *this* file is a decision for your handler,
 //!   or for a [`Decide`].

@@ -25,7 +25,7 @@ pub enum Caller<'a> {
 /// writes a line for each check, and one for the decision:
 ///
 /// ```text
-/// ok    credentials   expects one bearer token; got a token of 412 bytes
+/// ok    credentials   expects one token; got a token of 412 bytes
 /// …
 /// ok    body          expects one JSON-RPC message, or a batch; got tools/call delete_file
 /// FAIL  rules         expects mcp:use files:write; got mcp:use

@@ -91,7 +91,7 @@ impl<'a> ExplainedRequest<'a> {
             Step::Origin => Some(gate.origins.facts(self.whole?)),
             Step::Session => Some(gate.sessions.facts(&Head::read(&self.whole?.headers))),
             Step::Streams => None,
-            Step::Credentials => Some(CheckFacts::new("one bearer token", &*self.presented)),
+            Step::Credentials => Some(CheckFacts::new("one token", &*self.presented)),
             Step::Binding => {
                 self.token.as_ref()?;
                 Some(gate.holders.facts(self.principal))
