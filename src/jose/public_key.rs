@@ -174,4 +174,33 @@ mod tests {
             "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"
         );
     }
+
+    #[test]
+    fn an_rsa_key_whose_exponent_proves_nothing_or_costs_much_verifies_nothing() {
+        let n = format!("{}w", "_".repeat(341));
+        let huge = "_".repeat(340);
+        for (e, what) in [
+            ("", "nothing"),
+            ("AA", "0"),
+            ("AQ", "1"),
+            ("Ag", "2"),
+            ("AQAA", "65536"),
+            ("A____w8", "34 bits"),
+            ("AQAAAAAAAAAB", "65 bits"),
+            (huge.as_str(), "2040 bits"),
+        ] {
+            let jwk = format!(r#"{{"kty":"RSA","n":"{n}","e":"{e}"}}"#);
+            let jwk = Object::read(jwk.as_bytes()).unwrap();
+            // What PKCS #1 v1.5 encodes is its own signature if the exponent is 1.
+            let mut encoded = vec![0xff; 256];
+            encoded[..2].copy_from_slice(&[0, 1]);
+            let info =
+                b"\0\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\0\x04\x20";
+            encoded[256 - 32 - info.len()..256 - 32].copy_from_slice(info);
+            encoded[256 - 32..].copy_from_slice(&sha256(b"message"));
+            let key = PublicKey::of_jwk(&jwk);
+            let verifies = |key: PublicKey| key.verifies(Algorithm::Rs256, b"message", &encoded);
+            assert!(!key.is_ok_and(verifies), "{what}");
+        }
+    }
 }

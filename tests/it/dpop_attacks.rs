@@ -10,10 +10,11 @@ use http::{Method, Request, StatusCode};
 use http_body_util::Full;
 use serde_json::{Value, json};
 use toolgate::testing::{Algorithm, SigningKey};
-use toolgate::{Config, Dpop, Holder, ScopeMap};
+use toolgate::{Config, Dpop, Holder, Introspection, Issuer, ScopeMap};
 
 use crate::dpop::{BAD_PROOF, Bound, assert_dpop_error, with_proofs};
 use crate::logs::listen;
+use crate::streams::Stream;
 use crate::world::{RESOURCE, World};
 
 /// When the clock of a world begins.
@@ -318,4 +319,78 @@ async fn a_proof_of_a_call_opens_no_stream_and_ends_no_session() {
         assert_eq!(answer.code, Some("dpop_other_request"));
     }
     bound.send_lines("DPoP", &[&proof]).await.assert_served();
+}
+
+#[tokio::test]
+async fn a_certificate_in_a_header_is_only_text_of_the_caller() {
+    let world = World::new().await;
+    let token = world
+        .token()
+        .claim("cnf", json!({ "x5t#S256": "A".repeat(43) }));
+    let mut request = with_proofs("Bearer", &token.mint(), &[]);
+    for name in ["client-cert", "x-forwarded-client-cert", "x-ssl-cert"] {
+        request
+            .headers_mut()
+            .insert(name, ":AAAA:".parse().unwrap());
+    }
+    let answer = world.send(request).await;
+    answer.assert_invalid_token("mtls_binding");
+}
+
+#[tokio::test]
+async fn a_page_of_an_allowed_origin_can_read_the_nonce_and_both_challenges() {
+    let bound = Bound::new(Holder::default().demand_nonces()).await;
+    let mut request = with_proofs("DPoP", &bound.token, &[&bound.proof().mint()]);
+    let origin = "http://localhost:6274";
+    request
+        .headers_mut()
+        .insert("origin", origin.parse().unwrap());
+    let answer = bound.world.send(request).await;
+    assert_dpop_error(&answer, "use_dpop_nonce", "dpop_nonce_needed");
+    assert!(answer.header("dpop-nonce").is_some());
+    assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
+    let exposed = answer.header("access-control-expose-headers").unwrap();
+    assert!(exposed.contains("WWW-Authenticate, DPoP-Nonce"));
+    let first = answer.header("www-authenticate").unwrap();
+    assert!(first.starts_with("Bearer "), "{first}");
+}
+
+#[tokio::test]
+async fn a_stream_needs_no_further_proof_and_ends_when_its_token_is_bound_otherwise() {
+    let world = World::with(|builder, server| {
+        let introspection = Introspection::basic("rs", "rs-secret");
+        builder
+            .issuer(Issuer::new(server.issuer()).introspection(introspection))
+            .scopes(ScopeMap::allow_unlisted())
+    })
+    .await;
+    let [key, other] = [Algorithm::Es256; 2].map(SigningKey::generate);
+    let answer = |cnf: Value| {
+        let mut answer = json!({ "active": true, "aud": RESOURCE, "sub": "alice" });
+        if !cnf.is_null() {
+            answer["cnf"] = cnf;
+        }
+        answer
+    };
+    let own = json!({ "jkt": key.thumbprint() });
+    for cnf in [Value::Null, json!({ "jkt": other.thumbprint() })] {
+        world.server.introspect_as("opaque", answer(own.clone()));
+        let proof = world.server.proof(&key, "GET", RESOURCE);
+        let proof = proof.for_token("opaque").mint();
+        let mut request = with_proofs("DPoP", "opaque", &[&proof]);
+        *request.method_mut() = Method::GET;
+        *request.body_mut() = Full::default();
+        let mut stream = Stream::open(&world, request).await;
+        for _ in 0..3 {
+            assert!(stream.look_again(&world).await.is_some(), "it goes on");
+        }
+        world.server.introspect_as("opaque", answer(cnf));
+        for _ in 0..10 {
+            if stream.look_again(&world).await.is_none() {
+                break;
+            }
+        }
+        stream.assert_over().await;
+        world.clock.advance(Duration::from_secs(3600));
+    }
 }

@@ -100,7 +100,7 @@ impl Stream {
     }
 
     /// Lets the gate look at the token once more, over a socket and in its own time. Nothing, if that ends the stream.
-    async fn look_again(&mut self, world: &World) -> Option<()> {
+    pub async fn look_again(&mut self, world: &World) -> Option<()> {
         later(world, Duration::from_secs(61)).await;
         for _ in 0..1000 {
             if poll!(pin!(self.body.frame())).is_ready() {
