@@ -11,7 +11,7 @@ use crate::resource_uri::ResourceUri;
 pub(crate) struct ExternalUrls {
     /// Scheme, host and port of the resource, normalised.
     origin: String,
-    /// The path of the resource, as clients write it.
+    /// The path of the resource, as clients write it, each escape in one spelling.
     path: String,
     seen_at: SeenAt,
 }
@@ -28,7 +28,7 @@ impl ExternalUrls {
         let (origin, path) = resource.origin_and_path();
         Self {
             origin: normal_origin(origin).unwrap_or_default(),
-            path: path.to_owned(),
+            path: respelled(path),
             seen_at,
         }
     }
@@ -39,7 +39,7 @@ impl ExternalUrls {
     /// The dot segments of the path stay, so that no URL is right for it. Clients remove them before they ask, and most
     /// servers do not: `/mcp/../x` would be served at `/mcp`, with a proof for `/x`.
     pub(super) fn check(&self, url: &str, path: &str) -> Result<(), String> {
-        let path_outside = respelled(&self.outer(path));
+        let path_outside = self.outer(&respelled(path));
         let slash = if path_outside.is_empty() { "/" } else { "" };
         let expected = format!("{}{path_outside}{slash}", self.origin);
         if normalised(url).as_ref() == Some(&expected) {
@@ -241,6 +241,24 @@ mod tests {
         let resource = "https://mcp.example.com/a/mcp";
         assert_eq!(urls(Some("")).check(resource, "/"), Ok(()));
         assert_eq!(urls(Some("/mcp")).check(resource, "/mcp"), Ok(()));
+        // The prefix is the same in each spelling: this is not the URL of a neighbour.
+        assert_eq!(urls(Some("/mcp")).check(resource, "/%6dcp"), Ok(()));
+        let neighbour = "https://mcp.example.com/mcp";
+        assert!(urls(Some("/mcp")).check(neighbour, "/%6dcp").is_err());
+    }
+
+    #[test]
+    fn the_escapes_of_the_resource_and_of_its_clients_may_differ() {
+        let resource = ResourceUri::parse("https://mcp.example.com/%6dcp/%c3%a4").unwrap();
+        for seen_at in [SeenAt::SamePath, SeenAt::Path("/seen".to_owned())] {
+            let path = match seen_at {
+                SeenAt::SamePath => "/mc%70/%C3%a4/x",
+                SeenAt::Path(_) => "/seen/x",
+            };
+            let urls = ExternalUrls::new(&resource, seen_at);
+            let url = "https://mcp.example.com/mcp/%C3%A4/x";
+            assert_eq!(urls.check(url, path), Ok(()), "{path}");
+        }
     }
 
     #[test]
