@@ -86,6 +86,28 @@ async fn no_unverified_token_makes_the_gate_hold_much_memory() {
     }
 }
 
+#[tokio::test]
+async fn a_request_for_the_list_of_tools_is_not_unpacked_in_memory() {
+    log_at_info();
+    let server = AuthorizationServer::start().await;
+    let (gate, mut service) = gated(&server, Limits::default());
+    gate.warm_up().await;
+    let token = sized_token(&server, 700);
+    assert_eq!(send(&mut service, request(Some(&token))), 200);
+    let params = vec!["[]"; 300_000].join(",");
+    let body =
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{{"x":[{params}]}}}}"#);
+    let mut request = request(Some(&token));
+    for name in ["mcp-name", "mcp-method", "mcp-protocol-version"] {
+        request.headers_mut().remove(name);
+    }
+    *request.body_mut() = Full::from(body);
+    let counted = allocation_counter::measure(|| {
+        assert_eq!(send(&mut service, request), 200);
+    });
+    assert!(counted.bytes_max < MAX_BYTES, "{} bytes", counted.bytes_max);
+}
+
 /// As servers do: allowed requests are not in such a log, and must cost nothing for it. One for all threads, since
 /// `tracing` remembers for all of them whether an event is wanted.
 fn log_at_info() {

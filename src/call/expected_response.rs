@@ -2,8 +2,8 @@
 
 use http::Method;
 use http::request::Parts;
-
-use serde_json::Value;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::calls::Calls;
 use crate::mcp::{self, List};
@@ -63,15 +63,29 @@ impl Calls<'_> {
 
     /// Whether the calls request the list of tools from its first page on.
     pub(crate) fn list_tools(&self, body: &[u8]) -> bool {
-        let has_cursor = |message: &Value| {
-            let cursor = message.pointer("/params/cursor");
-            cursor.is_some_and(|cursor| !cursor.is_null())
-        };
-        let is_later_page = || match serde_json::from_slice(body) {
-            Ok(Value::Array(messages)) => messages.iter().any(has_cursor),
-            Ok(message) => has_cursor(&message),
-            Err(_) => true,
+        let is_later_page = || match body.trim_ascii_start().first() {
+            Some(b'[') => serde_json::from_slice::<Vec<RequestedPage>>(body)
+                .map_or(true, |pages| pages.iter().any(RequestedPage::is_later)),
+            _ => serde_json::from_slice::<RequestedPage>(body).map_or(true, |page| page.is_later()),
         };
         self.iter().any(|call| call.method == List::Tools.method()) && !is_later_page()
+    }
+}
+
+/// The page that a message requests. Its other members are skipped, since to unpack them would take many times their length.
+#[derive(Deserialize)]
+struct RequestedPage {
+    params: Option<PageParams>,
+}
+
+#[derive(Deserialize)]
+struct PageParams {
+    cursor: Option<IgnoredAny>,
+}
+
+impl RequestedPage {
+    fn is_later(&self) -> bool {
+        let params = self.params.as_ref();
+        params.is_some_and(|params| params.cursor.is_some())
     }
 }

@@ -191,7 +191,7 @@ mod tests {
         ] {
             let jwk = format!(r#"{{"kty":"RSA","n":"{n}","e":"{e}"}}"#);
             let jwk = Object::read(jwk.as_bytes()).unwrap();
-            // What PKCS #1 v1.5 encodes is its own signature if the exponent is 1.
+            // With the exponent 1, a padded hash is its own signature.
             let mut encoded = vec![0xff; 256];
             encoded[..2].copy_from_slice(&[0, 1]);
             let info =
