@@ -1,5 +1,10 @@
 //! Tokens that are bound to a key, and requests that prove possession of it.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a benchmark may stop where it cannot go on"
+)]
+
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue, Request};
