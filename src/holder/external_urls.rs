@@ -46,7 +46,7 @@ impl ExternalUrls {
             return Ok(());
         }
         Err(match self.missing_seen_at(url, path) {
-            Some(seen_at) => format!("{expected}; behind a proxy, declare seen_at = {seen_at:?}"),
+            Some(seen_at) => format!("{expected}; behind a proxy, declare seen_at as {seen_at}"),
             None => expected,
         })
     }
@@ -227,7 +227,7 @@ mod tests {
         let (own, cut) = ("https://mcp.example.com/a/mcp/x", "/mcp/x");
         assert_eq!(urls(Some("/mcp")).check(own, cut), Ok(()));
         let hint = urls(None).check(own, cut).unwrap_err();
-        assert!(hint.ends_with("declare seen_at = \"/mcp\""), "{hint}");
+        assert!(hint.ends_with("declare seen_at as /mcp"), "{hint}");
         // Only whole segments are replaced.
         assert!(
             urls(Some("/mc"))

@@ -22,6 +22,7 @@ export const commands = {
   page: [process.execPath, join(import.meta.dirname, 'clients/web_page.mjs')],
   typescript1: [process.execPath, join(import.meta.dirname, 'clients/typescript_1.mjs')],
   python: [join(import.meta.dirname, '.venv/bin/python'), join(import.meta.dirname, 'clients/python.py')],
+  oauth4webapi: [process.execPath, join(import.meta.dirname, 'clients/oauth4webapi.mjs')],
   rust: [join(target, 'debug/examples/interop_client')],
 };
 

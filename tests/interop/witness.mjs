@@ -9,8 +9,15 @@ export class Witness {
     const token = headers.authorization?.split(' ')[1];
     const seen = { method, headers, token, client: clientOf(token), status: answer.statusCode, isOver: false };
     seen.isStream = answer.headers['content-type']?.startsWith('text/event-stream') ?? false;
+    seen.challenges = answer.headersDistinct['www-authenticate'] ?? [];
+    seen.nonce = answer.headers['dpop-nonce'];
     answer.on('close', () => (seen.isOver = true));
     this.#seen.push(seen);
+  }
+
+  /** All requests until now, of any sender. */
+  get all() {
+    return [...this.#seen];
   }
 
   /** The requests of this client that were served until now, without those that were refused. */
@@ -19,5 +26,5 @@ export class Witness {
   }
 }
 
-/** Its token is a JWT, or it has none yet. */
-const clientOf = (token) => token && JSON.parse(Buffer.from(token.split('.')[1], 'base64url')).client_id;
+/** Its token is a JWT that says so, or it is unknown. */
+const clientOf = (token) => token?.includes('.') ? JSON.parse(Buffer.from(token.split('.')[1], 'base64url')).client_id : undefined;

@@ -7,6 +7,7 @@ use toolgate::testing::{Algorithm, SigningKey, TokenBuilder};
 use toolgate::{Dpop, Holder, Introspection, Issuer, RefusalKind, ScopeMap};
 
 use crate::challenge::Challenge;
+use crate::logs::listen;
 use crate::world::{Answer, METADATA_URL, RESOURCE, World, call, post_without_token};
 
 const ALGORITHMS: &str = "ES256 ES384 EdDSA PS256 RS256";
@@ -669,6 +670,21 @@ async fn a_proxy_that_cuts_a_prefix_off_is_declared() {
         let answer = world.send(request).await;
         assert_eq!(answer.code, None, "{seen}");
     }
+}
+
+#[tokio::test]
+async fn the_log_says_what_to_declare_if_a_proxy_seems_to_cut_a_prefix_off() {
+    let (log, _guard) = listen();
+    let bound = Bound::new(Holder::default()).await;
+    let proof = bound.proof().claim("htu", "https://mcp.example.com/mcp/x");
+    let mut request = with_proofs("DPoP", &bound.token, &[&proof.mint()]);
+    *request.uri_mut() = "/x".parse().unwrap();
+    let answer = bound.world.send(request).await;
+    assert_dpop_error(&answer, BAD_PROOF, "dpop_other_request");
+    assert_eq!(
+        log.decision()["fields"]["expected"],
+        "htu: https://mcp.example.com/x; behind a proxy, declare seen_at as /"
+    );
 }
 
 #[tokio::test]

@@ -23,6 +23,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = env::args().skip(1);
     let mut next = || arguments.next().ok_or("usage: CONFIG.toml ADDRESS URL");
     let (file, address, server) = (next()?, next()?, next()?);
+    tracing_subscriber::fmt()
+        .with_env_filter("toolgate=info")
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
     let config: Config = toml::from_str(&fs::read_to_string(file)?)?;
     let gate = config.into_builder().build()?;
     // A connection that the server has closed meanwhile must not be used again.

@@ -54,8 +54,11 @@ wipe = { deny = true }`;
 // More than a first challenge names, so that it is seen which of the two a client goes by.
 const everything = 'scopes_supported = ["mcp:use", "files:write"]';
 
-const configuration = ({ resource, issuer, rules = byTool, metadata = everything, sessions = '' }) => `
+const configuration = ({
+  resource, above = '', issuer, rules = byTool, metadata = everything, sessions = '', holder = '',
+}) => `
 resource = "${resource}"
+${above}
 
 [[issuers]]
 leeway_seconds = ${leeway}
@@ -69,6 +72,9 @@ ${metadata}
 
 [sessions]
 ${sessions}
+
+[holder]
+${holder}
 
 [limits]
 introspection_active_seconds = 1

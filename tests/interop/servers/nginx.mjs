@@ -10,14 +10,15 @@ import { freePort, listening, logs, Program } from '../programs.mjs';
 import { gated } from './gated.mjs';
 import { asking, Issuer } from './oidc_provider.mjs';
 
+let isCertified = false;
+
 const at = (name) => join(logs, name);
 
 export async function start() {
   const [port, inner] = [await freePort(), await freePort()];
-  certify();
-  writeFileSync(at('nginx.conf'), configuration(port, inner));
-  new Program('nginx', 'nginx', '-p', logs, '-e', at('nginx.log'), '-c', at('nginx.conf'));
-  await listening(port);
+  await front('nginx', port, `
+    location /team/ { proxy_pass http://127.0.0.1:${inner}; }
+    location /.well-known/oauth-protected-resource/team/ { proxy_pass http://127.0.0.1:${inner}; }`);
 
   const gate = { ...asking, client_secret: randomUUID() };
   const issuer = await Issuer.start({ algorithms: ['ES256'], accessTokenFormat: 'opaque', clients: [gate] });
@@ -27,6 +28,16 @@ export async function start() {
 client_id = "gate"
 client_secret = "${gate.client_secret}"`, { resource, listen: inner });
   return { resource };
+}
+
+/** Starts nginx for `https://localhost` at this port, with these locations. */
+export async function front(name, port, locations) {
+  if (!isCertified) certify();
+  isCertified = true;
+  const file = at(`${name}.conf`);
+  writeFileSync(file, configuration(name, port, locations));
+  new Program(name, 'nginx', '-p', logs, '-e', at(`${name}.log`), '-c', file);
+  await listening(port);
 }
 
 /** An authority of our own, for clients that are started from here on, and a certificate of it. */
@@ -43,23 +54,22 @@ function certify() {
   Object.assign(process.env, { NODE_EXTRA_CA_CERTS: authority, SSL_CERT_FILE: authority });
 }
 
-const configuration = (port, inner) => `
+const configuration = (name, port, locations) => `
 daemon off;
-pid nginx.pid;
+pid ${name}.pid;
 events {}
 http {
   access_log off;
-  client_body_temp_path nginx-body;
-  proxy_temp_path nginx-proxy;
-  fastcgi_temp_path nginx-fastcgi;
-  uwsgi_temp_path nginx-uwsgi;
-  scgi_temp_path nginx-scgi;
+  client_body_temp_path ${name}-body;
+  proxy_temp_path ${name}-proxy;
+  fastcgi_temp_path ${name}-fastcgi;
+  uwsgi_temp_path ${name}-uwsgi;
+  scgi_temp_path ${name}-scgi;
   server {
     listen 127.0.0.1:${port} ssl;
     ssl_certificate leaf.pem;
     ssl_certificate_key leaf.key;
-    location /team/ { proxy_pass http://127.0.0.1:${inner}; }
-    location /.well-known/oauth-protected-resource/team/ { proxy_pass http://127.0.0.1:${inner}; }
+    ${locations}
   }
 }
 `;

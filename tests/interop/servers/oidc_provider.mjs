@@ -73,6 +73,9 @@ export class Issuer {
   #idTokenKey = signingKey('RS256');
   #grants = new Set();
 
+  /** How often a client was told that its proof lacks a nonce. */
+  demandedNonces = 0;
+
   static async start(settings) {
     const issuer = new Issuer();
     Object.assign(issuer, { clients: [], features: {}, granted: scope, isStrict: false, overrides: {}, ...settings });
@@ -88,6 +91,7 @@ export class Issuer {
   rotate() {
     this.provider = new Provider(this.url, this.#configuration(signingKey(this.algorithms.shift())));
     this.provider.on('server_error', (ctx, error) => console.error(error));
+    this.provider.on('grant.error', (ctx, { error }) => error === 'use_dpop_nonce' && this.demandedNonces++);
     // A token of a machine belongs to no grant.
     this.provider.on('grant.success', ({ oidc: { entities: { Grant } } }) => Grant && this.#grants.add(Grant.jti));
     this.#server.removeAllListeners('request').on('request', this.provider.callback());

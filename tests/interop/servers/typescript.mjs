@@ -17,17 +17,21 @@ import { configured, expiry } from './gated.mjs';
 import { Issuer } from './oidc_provider.mjs';
 
 export async function start() {
-  const inner = createServer(serve).listen(0, '127.0.0.1').unref();
-  await once(inner, 'listening');
   const issuer = await Issuer.start({ algorithms: ['ES256'], accessTokenFormat: 'jwt' });
   const [listen, witness] = [await freePort(), new Witness()];
   const resource = `http://127.0.0.1:${await proxy(listen, { witness })}/mcp`;
-  const file = configured('typescript-gateway', { resource, issuer: `issuer = "${issuer.url}"` });
+  await gateway('typescript-gateway', { resource, listen, issuer: `issuer = "${issuer.url}"` });
+  return { resource, witness, expiry, speaks: (revision) => revision < stateless, takesBatches: true };
+}
+
+/** Starts the gateway, and a server behind it. */
+export async function gateway(name, { listen, ...settings }) {
+  const inner = createServer(serve).listen(0, '127.0.0.1').unref();
+  await once(inner, 'listening');
   const binary = join(target, 'debug/examples/interop_gateway');
   const [address, server] = [listen, inner.address().port].map((port) => `127.0.0.1:${port}`);
-  const gateway = new Program('typescript-gateway', binary, file, address, `http://${server}`);
-  await gateway.line();
-  return { resource, witness, expiry, speaks: (revision) => revision < stateless, takesBatches: true };
+  const program = new Program(name, binary, configured(name, settings), address, `http://${server}`);
+  await program.line();
 }
 
 const sessions = new Map();

@@ -1,0 +1,224 @@
+// Tokens that are bound to a key of the client (DPoP, RFC 9449), with programs that others wrote: oidc-provider binds
+// them, clients prove that they have the key, and a thief has the token alone. `run` beside this file starts it.
+
+import assert from 'node:assert/strict';
+import { Console } from 'node:console';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { createWriteStream, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { Client, commands } from './client.mjs';
+import { journey, stateless, whoami } from './journey.mjs';
+import { freePort, logs } from './programs.mjs';
+import { proxy } from './proxy.mjs';
+import { expiry, gated } from './servers/gated.mjs';
+import { front } from './servers/nginx.mjs';
+import { asking, Issuer } from './servers/oidc_provider.mjs';
+import { gateway } from './servers/typescript.mjs';
+import { table } from './table.mjs';
+import { attempt, unboundToken } from './thief.mjs';
+import { Visit } from './visit.mjs';
+import { Witness } from './witness.mjs';
+
+const client_secret = randomUUID();
+const asked = { ...asking, client_secret };
+const machine = { ...asking, client_id: 'machine', client_secret, grant_types: ['client_credentials'] };
+
+const { typescript, typescript1, python, rust, oauth4webapi } = commands;
+const sdk = { client: 'TypeScript 2', command: typescript, besides: ['{"isBound":true}'] };
+const withKey = [
+  { ...sdk, revision: '2026-07-28' },
+  { ...sdk, revision: '2025-11-25' },
+  { client: 'oauth4webapi', revision: '2025-11-25', command: oauth4webapi },
+];
+// The server behind the gateway has sessions.
+const inSessions = withKey.filter(({ revision }) => revision < stateless);
+// What such a client says in the end, and how often it asks its user before.
+const withoutKey = [
+  {
+    client: 'TypeScript 2, no key', revision: '2026-07-28', command: typescript,
+    givesUp: { message: /401 after re-authentication/, visits: 1 },
+  },
+  {
+    client: 'TypeScript 1', revision: '2025-11-25', command: typescript1,
+    givesUp: { message: /401 after successful authentication/, visits: 1 },
+  },
+  {
+    client: 'Python 2', revision: '2026-07-28', command: python,
+    givesUp: { message: /Server returned an error response/, visits: 2 },
+  },
+  {
+    client: 'rmcp 3', revision: '2026-07-28', command: rust,
+    givesUp: { message: /Auth required/, visits: 1 },
+  },
+];
+
+const servers = {
+  'JWT': { clients: withKey, start: (name) => atGate(name, 'jwt') },
+  'opaque, nonces': { clients: withKey, start: (name) => atGate(name, 'opaque', { hasNonces: true }) },
+  'required': { clients: [...withKey, ...withoutKey], start: (name) => atGate(name, 'jwt', { isRequired: true }) },
+  'nginx': { clients: inSessions, start: (name) => behindNginx(name, 'seen_at = "/mcp"') },
+  'nginx, undeclared': { clients: inSessions, start: (name) => behindNginx(name) },
+};
+
+async function atGate(name, accessTokenFormat, { hasNonces = false, isRequired = false } = {}) {
+  const issuer = await issued(accessTokenFormat, hasNonces);
+  const [listen, witness] = [await freePort(), new Witness()];
+  const resource = `http://127.0.0.1:${await proxy(listen, { witness })}/mcp`;
+  const introspection = `[issuers.introspection]\nclient_id = "gate"\nclient_secret = "${client_secret}"`;
+  const about = `issuer = "${issuer.url}"\n${accessTokenFormat === 'opaque' ? introspection : ''}`;
+  const holder = `nonces = ${hasNonces}\ndpop = "${isRequired ? 'required' : 'accepted'}"`;
+  await gated(name, about, { resource, listen, holder });
+  return { issuer, resource, witness, hasNonces, isRequired, hasThief: true };
+}
+
+/** nginx cuts a prefix off the path. */
+async function behindNginx(name, above) {
+  const issuer = await issued('jwt', false);
+  const [port, listen, witness] = [await freePort(), await freePort(), new Witness()];
+  const resource = `https://localhost:${port}/team/mcp`;
+  const inner = `http://127.0.0.1:${await proxy(listen, { witness })}`;
+  await front(`nginx-${port}`, port, `
+    location /team/ { proxy_pass ${inner}/; }
+    location /.well-known/oauth-protected-resource/team/ { proxy_pass ${inner}; }`);
+  await gateway(name, { resource, listen, above, issuer: `issuer = "${issuer.url}"` });
+  return { issuer, resource, witness, isUndeclared: !above };
+}
+
+function issued(accessTokenFormat, hasNonces) {
+  const dPoP = { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => true };
+  const features = hasNonces ? { dPoP } : {};
+  return Issuer.start({ algorithms: ['ES256'], accessTokenFormat, features, clients: [asked, machine] });
+}
+
+const [logIn, call, stepUp, refresh] = ['log in', 'call', 'step up', 'refresh'].map((name) =>
+  journey.find((step) => step.name === name),
+);
+
+const steps = [
+  {
+    // Its proofs are for the URL that it knows, and the log says what to declare.
+    name: 'other URL',
+    isFor: ({ isUndeclared }) => isUndeclared,
+    async take(client, { gate }) {
+      await assert.rejects(client.connect());
+      assert.equal(client.visits, 1);
+      const log = readFileSync(join(logs, `${gate}.log`), 'utf8').split('\n');
+      assert.match(log.find((line) => line.includes('dpop_other_request')), / declare seen_at as \/mcp"/);
+    },
+  },
+  {
+    // It finds its way from the challenge for DPoP alone, gets a token that is bound to no key, and does not try forever.
+    name: 'no key',
+    isFor: ({ givesUp }) => givesUp,
+    async take(client, { givesUp, witness }) {
+      await assert.rejects(client.connect(), givesUp.message);
+      assert.equal(client.visits, givesUp.visits);
+      const { headers, status, challenges } = witness.all.at(-1);
+      assert.match(headers.authorization, /^Bearer /);
+      assert.deepEqual([status, challenges.length], [401, 1]);
+      assert.match(challenges[0], /^DPoP error="invalid_token", /);
+    },
+  },
+  // From a challenge for both schemes, or for DPoP alone.
+  bound(logIn, ({ witness, isRequired }) => {
+    const [{ status, challenges }] = witness.all;
+    const schemes = challenges.map((line) => line.split(' ')[0]);
+    assert.deepEqual([status, ...schemes], isRequired ? [401, 'DPoP'] : [401, 'Bearer', 'DPoP']);
+  }),
+  bound(call),
+  {
+    // The gate and the authorization server demanded nonces once, and it goes on by itself.
+    name: 'nonce',
+    isFor: ({ hasNonces }) => hasNonces,
+    async take(client, { witness, issuer }) {
+      const demands = witness.all.filter(({ challenges }) => /error="use_dpop_nonce"/.test(challenges));
+      assert.deepEqual(demands.map(({ status }) => status), [401]);
+      assert.equal(decoded(witness.all.at(-1).headers.dpop, 1).nonce, demands[0].nonce);
+      assert.equal(issuer.demandedNonces, 1);
+    },
+  },
+  bound(stepUp),
+  bound(refresh),
+  theft('as Bearer', ({ token }) => ({ token }), { bearer: 'invalid_token', dpop: undefined }),
+  theft('other key', ({ token }) => ({ token, hasKey: true }), { dpop: 'invalid_token' }),
+  theft('replay', ({ token, headers }) => ({ token, usedProof: headers.dpop }), { dpop: 'invalid_dpop_proof' }),
+  {
+    // A token that is bound to no key is good only where that is not required, and never with a proof.
+    name: 'unbound',
+    isFor: ({ hasThief, givesUp }) => hasThief && !givesUp,
+    async take(_, { issuer, resource, isRequired }) {
+      const token = await unboundToken(issuer.url, resource, machine);
+      const refused = challenged(isRequired, { dpop: 'invalid_token' });
+      assert.deepEqual(await attempt(resource, { token, hasKey: true }), refused);
+      const asBearer = isRequired ? refused : { status: 200 };
+      assert.deepEqual(await attempt(resource, { token }), asBearer);
+    },
+  },
+];
+
+const { log } = console;
+globalThis.console = new Console({ stdout: createWriteStream(join(logs, 'dpop-oidc-provider.log')) });
+
+const rows = [];
+for (const [server, { start, clients }] of Object.entries(servers)) rows.push(...(await visitors(server, start, clients)));
+log(table(steps, rows));
+process.exit(rows.some((visit) => visit.hasFailed) ? 1 : 0);
+
+/** All clients at once, each at a server of its own, step by step. */
+async function visitors(server, start, clients) {
+  const visits = await Promise.all(clients.map(async ({ command, besides = [], ...row }) => {
+    const name = `dpop, ${server}, ${row.client}, ${row.revision}`;
+    const gate = `${name}, gate`;
+    const started = await start(gate);
+    const visitor = await Client.start(name, [...command, row.revision], started.resource, ...besides);
+    return new Visit({ ...started, ...row, gate, server: `oidc-provider, ${server}`, visitor });
+  }));
+  for (const step of steps) {
+    const those = visits.filter((visit) => !visit.isOver && (step.isFor?.(visit) ?? true));
+    if (step.after && those.length) await expiry();
+    await Promise.all(those.map((visit) => visit.take(step)));
+  }
+  for (const { visitor } of visits) visitor.program.stop();
+  return visits;
+}
+
+/** The step, in which every request that is served has a proof of its own, by one key. */
+function bound({ name, after, take }, check = () => {}) {
+  return {
+    name,
+    after,
+    isFor: ({ isUndeclared, givesUp }) => !isUndeclared && !givesUp,
+    async take(client, visit) {
+      await take(client, visit);
+      const served = visit.witness.all.filter(({ token, status }) => token && status < 300);
+      assert.ok(served.every(({ headers }) => /^DPoP /i.test(headers.authorization)), 'a token came without a proof');
+      const proofs = served.map(({ headers }) => headers.dpop);
+      assert.equal(new Set(proofs).size, proofs.length);
+      assert.equal(new Set(proofs.map((proof) => JSON.stringify(decoded(proof, 0).jwk))).size, 1);
+      check(visit);
+    },
+  };
+}
+
+/** The thief uses something of the last request that was served. */
+function theft(name, stolen, errors) {
+  return {
+    name,
+    isFor: ({ hasThief, givesUp }) => hasThief && !givesUp,
+    async take(client, { resource, witness, isRequired }) {
+      await whoami(client);
+      const last = witness.all.findLast(({ token, status }) => token && status < 300);
+      assert.deepEqual(await attempt(resource, stolen(last)), challenged(isRequired, errors));
+    },
+  };
+}
+
+/** A 401 whose error is in the challenge of one scheme; if DPoP is required, there is no other. */
+function challenged(isRequired, { bearer, dpop }) {
+  return isRequired ? { status: 401, dpop: bearer ?? dpop } : { status: 401, bearer, dpop };
+}
+
+function decoded(jwt, part) {
+  return JSON.parse(Buffer.from(jwt.split('.')[part], 'base64url'));
+}
