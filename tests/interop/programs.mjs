@@ -1,6 +1,7 @@
 // Programs of others, started and stopped. They end with the harness, however that ends.
 
 import { spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { createWriteStream, mkdirSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
@@ -60,11 +61,18 @@ export async function listening(port) {
   throw new Error(`no program listens at ${port}: see ${logs}`);
 }
 
+const given = new Set();
+
+/** A port below those that the system gives to connections and servers: none of them takes it before it is used. */
 export async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    const port = randomInt(20_000, 32_000);
+    if (given.has(port)) continue;
+    given.add(port);
+    const server = createServer().listen(port, '127.0.0.1');
+    if (!(await once(server, 'listening').then(() => true, () => false))) continue;
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }

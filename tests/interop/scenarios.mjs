@@ -6,8 +6,8 @@
 // scope-step-up, token-endpoint-auth-none, iss-supported), and those that are between a client and its authorization
 // server alone (the other iss-*, metadata-issuer-mismatch, token-endpoint-auth-post, offline-access-not-supported,
 // enterprise-managed-authorization, wif-jwt-bearer). The others are of servers that ours is not: it has its metadata
-// nowhere else (metadata-var3), is no authorization server (2025-03-26-oauth-endpoint-fallback), and knows no dpop.
-// 2025-03-26-oauth-metadata-backcompat fails: the gate can send clients on to its issuer's metadata, but that is
+// nowhere else (metadata-var3), and is no authorization server (2025-03-26-oauth-endpoint-fallback). For DPoP there is
+// dpop.mjs. 2025-03-26-oauth-metadata-backcompat fails: the gate can send clients on to its issuer's metadata, but that is
 // another origin, and the SDKs here stay where they are.
 //
 // The last ones are not of the suite: every SDK calls tools whose names would send it to another server.

@@ -28,7 +28,8 @@ export async function attempt(resource, { token, hasKey, usedProof }) {
     return { status };
   } catch (error) {
     if (!(error instanceof WWWAuthenticateChallengeError)) throw error;
-    return { status: error.status, ...Object.fromEntries(error.cause.map(({ scheme, parameters }) => [scheme, parameters.error])) };
+    const errors = error.cause.map(({ scheme, parameters }) => [scheme, parameters.error]);
+    return { status: error.status, ...Object.fromEntries(errors) };
   }
 }
 

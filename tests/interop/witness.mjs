@@ -27,4 +27,5 @@ export class Witness {
 }
 
 /** Its token is a JWT that says so, or it is unknown. */
-const clientOf = (token) => token?.includes('.') ? JSON.parse(Buffer.from(token.split('.')[1], 'base64url')).client_id : undefined;
+const clientOf = (token) =>
+  token?.includes('.') ? JSON.parse(Buffer.from(token.split('.')[1], 'base64url')).client_id : undefined;

@@ -45,6 +45,12 @@ fn every_version_on_the_page_of_compatibility_is_the_one_that_is_run() {
             NPM,
             "protocol/client\": \"",
         ),
+        (
+            "| TypeScript SDK 2, with a key |",
+            NPM,
+            "protocol/client\": \"",
+        ),
+        ("| oauth4webapi,", NPM, "\"oauth4webapi\": \""),
         ("| TypeScript SDK 1 |", NPM, "protocol/sdk\": \""),
         (
             "| the server of TypeScript SDK 1 |",

@@ -16,7 +16,7 @@ const bundle = await rolldown({
   platform: 'browser',
   resolve: { alias: { './lines.mjs': join(here, 'lines_of_page.mjs') } },
 });
-const { output: [{ code: content }] } = await bundle.generate();
+const { output: [{ code: content }] } = await bundle.generate({ codeSplitting: false });
 
 // For the page to have an origin.
 const server = createServer((_, answer) => answer.setHeader('content-type', 'text/html').end('<!doctype html>'));
