@@ -1,5 +1,5 @@
-// oauth4webapi and plain requests: a client that no MCP SDK is part of, with tokens that are bound to its key. It speaks
-// one revision, with sessions.
+// oauth4webapi and plain requests: a client that has no MCP SDK, and tokens that are bound to its key. It speaks one
+// revision, with sessions.
 
 import {
   allowInsecureRequests, authorizationCodeGrantRequest, calculatePKCECodeChallenge, discoveryRequest, DPoP,
