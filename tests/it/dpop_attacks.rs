@@ -334,7 +334,7 @@ async fn a_certificate_in_a_header_is_only_text_of_the_caller() {
             .insert(name, ":AAAA:".parse().unwrap());
     }
     let answer = world.send(request).await;
-    answer.assert_invalid_token("mtls_binding");
+    answer.assert_invalid_token("certificate_off");
 }
 
 #[tokio::test]

@@ -122,6 +122,9 @@ export class Issuer {
       cookies: { keys: [this.#cookieKey] },
       findAccount: (ctx, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
       issueRefreshToken: (ctx, client) => client.grantTypeAllowed('refresh_token'),
+      // Some SDKs refresh for a stream and for a call at the same time. A token that rotates would be used twice then, and
+      // the provider would revoke the grant: that is between the two of them, and not about the gate.
+      rotateRefreshToken: false,
       ttl: { AccessToken: lifetime, Grant: 600, Interaction: 600, RefreshToken: 600, Session: 600 },
       features: {
         clientCredentials: { enabled: true },
