@@ -10,7 +10,7 @@ use crate::digest::sha256;
 /// verified that the client holds the private key: a TLS 1.3 or 1.2 handshake with client authentication does. Whether the
 /// certificate comes from an authority that you trust does not matter here: the token says which one it is bound to.
 ///
-/// The gate looks at it only if [`Holder::certificate`](crate::Holder::certificate) says so. A request without this extension
+/// The gate looks at it only with [`Holder::tls_certificates`](crate::Holder::tls_certificates). A request without this extension
 /// has no certificate.
 ///
 /// ```

@@ -1,6 +1,6 @@
 //! Events other than decisions: about a gate, its streams, and responses that are not passed on.
 
-use std::fmt::{Debug, Display};
+use std::fmt::Display;
 use std::time::Duration;
 
 use crate::revocation::Revocation;
@@ -16,7 +16,7 @@ pub(crate) struct GateBuilt<'e> {
     pub(crate) callers: &'e dyn Display,
     pub(crate) holder: &'e dyn Display,
     pub(crate) sessions: &'e dyn Display,
-    pub(crate) streams: &'e dyn Debug,
+    pub(crate) streams: &'e dyn Display,
     pub(crate) policy: &'e dyn Display,
 }
 
@@ -33,7 +33,7 @@ impl GateBuilt<'_> {
             callers = %self.callers,
             holder = %self.holder,
             sessions = %self.sessions,
-            streams = ?self.streams,
+            streams = %self.streams,
             policy = %self.policy,
             "the gate is built",
         );

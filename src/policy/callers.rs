@@ -168,6 +168,9 @@ impl fmt::Display for ClaimRule {
 /// Formats the rules for the start-up event.
 impl fmt::Display for Callers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("no rules");
+        }
         let mut issuers: Vec<_> = self.0.iter().collect();
         issuers.sort_by_key(|(issuer, _)| *issuer);
         for (

@@ -186,7 +186,7 @@ fn scope(field: &str, text: &str) -> Result<Scope, ConfigProblem> {
         ));
     }
     let scope = Scope::parse(text).map_err(|why| match text.contains(' ') {
-        true => not_allowed("a scope has no spaces: write several as a list of several"),
+        true => not_allowed(r#"a scope has no spaces: write several as a list, such as ["one", "two"] or, in a rule, { all = ["one", "two"] }"#),
         false => not_allowed(&why.to_string()),
     })?;
     if text == "offline_access" {

@@ -1,5 +1,6 @@
 //! The policy for the end of streams of events.
 
+use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
@@ -38,6 +39,17 @@ pub enum Streams {
 pub(crate) struct StreamPolicy {
     pub(crate) streams: Streams,
     pub(crate) grace: Duration,
+}
+
+/// Shows the word that a configuration file has for it.
+impl fmt::Display for Streams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::EndWithToken => "end_with_token",
+            Self::FinishCalls => "finish_calls",
+            Self::OutliveToken => "outlive_token",
+        })
+    }
 }
 
 impl StreamPolicy {

@@ -64,7 +64,7 @@ where
     assert_eq!(
         refused.status(),
         StatusCode::UNAUTHORIZED,
-        "a request for {path} without a token is not refused; {ADVICE}"
+        "a request for {path} without a token does not get the gate's 401; {ADVICE}"
     );
     let challenge = refused.headers().get(WWW_AUTHENTICATE);
     let challenge = challenge

@@ -162,7 +162,7 @@ fn read_line(line: &[u8], dpop: Dpop) -> Result<(Scheme, PresentedToken<'_>), Re
         return Err(if hidden {
             joined_by_a_comma()
         } else {
-            wrong_scheme(line)
+            wrong_scheme(line, dpop)
         });
     };
     let name = scheme.name();
@@ -190,19 +190,19 @@ fn read_line(line: &[u8], dpop: Dpop) -> Result<(Scheme, PresentedToken<'_>), Re
 
 fn joined_by_a_comma() -> Refusal {
     Refusal::from(Reason::MultipleCredentials)
-        .expected("Authorization: an accepted scheme, and one token")
+        .expected("Authorization: a scheme, and one token")
         .got("Authorization: several credentials, joined by a comma")
 }
 
 fn malformed(got: &str) -> Refusal {
     Refusal::from(Reason::MalformedHeader)
-        .expected("Authorization: an accepted scheme, and one token")
+        .expected("Authorization: a scheme, and one token")
         .got(format!("Authorization: {got}"))
 }
 
 /// The refusal of another scheme. It names the scheme only if it is a known one: a client that forgets `Bearer` writes its
 /// token in that place.
-fn wrong_scheme(line: &[u8]) -> Refusal {
+fn wrong_scheme(line: &[u8], dpop: Dpop) -> Refusal {
     let is_boundary = |byte: Option<&u8>| byte.is_none_or(|byte| matches!(byte, b' ' | b'\t'));
     let scheme = SCHEMES.iter().find(|scheme| {
         let (start, rest) = line.split_at_checked(scheme.len()).unwrap_or_default();
@@ -210,7 +210,11 @@ fn wrong_scheme(line: &[u8]) -> Refusal {
         ends_there && start.eq_ignore_ascii_case(scheme.as_bytes())
     });
     Refusal::from(Reason::WrongScheme)
-        .expected("Authorization: an accepted scheme, and one token")
+        .expected(match dpop {
+            Dpop::Off => "Authorization: Bearer, and one token",
+            Dpop::Accepted => "Authorization: Bearer or DPoP, and one token",
+            Dpop::Required => "Authorization: DPoP, and one token",
+        })
         .got(match scheme {
             Some(scheme) => format!("Authorization: {scheme}"),
             None if line.is_empty() => "Authorization: nothing".to_owned(),

@@ -41,10 +41,10 @@ async fn a_layer_in_the_wrong_place_is_noticed_from_outside() {
         .scopes(ScopeMap::allow_unlisted());
     let other = other.build().unwrap();
     for (app, told) in [
-        (bare(), "without a token is not refused"),
+        (bare(), "without a token does not get the gate's 401"),
         (
             Router::new().nest("/api", bare().layer(gate().layer())),
-            "without a token is not refused",
+            "without a token does not get the gate's 401",
         ),
         (bare().layer(other.layer()), "the challenge does not name"),
         (

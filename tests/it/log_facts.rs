@@ -180,7 +180,7 @@ async fn the_defect_of_a_token_is_logged_with_its_values() {
         (
             format!("{}.{}=.{}", parts[0], parts[1], parts[2]),
             "malformed_header",
-            Some("Authorization: an accepted scheme, and one token"),
+            Some("Authorization: a scheme, and one token"),
             "Authorization: another text than one token after the scheme",
         ),
         (
@@ -228,36 +228,36 @@ async fn a_wrong_header_is_named() {
     let world = World::with_scopes(ScopeMap::deny_unlisted().tool("t", "mcp:use")).await;
     let token = world.token().mint();
     let body = call("tools/call", json!({ "name": "t" }));
-    let one_token = Some("Authorization: an accepted scheme, and one token");
+    let one_token = Some("Authorization: a scheme, and one token");
     for (lines, reason, expected, got) in [
         (
             &[("authorization", "Basic c2VjcmV0")][..],
             "wrong_scheme",
-            one_token,
+            Some("Authorization: Bearer or DPoP, and one token"),
             "Authorization: Basic",
         ),
         (
             &[("authorization", "bearer:c2VjcmV0")],
             "wrong_scheme",
-            one_token,
+            Some("Authorization: Bearer or DPoP, and one token"),
             "Authorization: Bearer:",
         ),
         (
             &[("authorization", "c2VjcmV0")],
             "wrong_scheme",
-            one_token,
+            Some("Authorization: Bearer or DPoP, and one token"),
             "Authorization: an unknown scheme",
         ),
         (
             &[("authorization", "c2VjcmV0 c2VjcmV0")],
             "wrong_scheme",
-            one_token,
+            Some("Authorization: Bearer or DPoP, and one token"),
             "Authorization: an unknown scheme",
         ),
         (
             &[("authorization", "")],
             "wrong_scheme",
-            one_token,
+            Some("Authorization: Bearer or DPoP, and one token"),
             "Authorization: nothing",
         ),
         (
