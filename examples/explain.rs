@@ -5,10 +5,11 @@
 //! cargo run --example explain -- config.toml --request request.txt
 //! ```
 //!
-//! It takes the same file as `serve`, with the same `--table`, and sends requests to the same authorization servers, but serves nothing. Without
-//! `--token-file` the request has no token. Instead of a tool, `--body FILE` gives the whole JSON-RPC message. Instead of
-//! a tool and a token, `--request FILE` gives a whole HTTP request with its headers, as a proxy shows it. The exit code is
-//! 0 if the request would be admitted, 1 if not, and 2 if the arguments or the files are not understood.
+//! It takes the same file as `serve`, with the same `--table`, and sends requests to the same authorization servers, but
+//! serves nothing. Without `--token-file` the request has no token. Instead of a tool, `--body FILE` gives the whole
+//! JSON-RPC message. Instead of a tool and a token, `--request FILE` gives a whole HTTP request with its headers, as a proxy
+//! shows it. The exit code is 0 if the request would be admitted, 1 if not, and 2 if the arguments or the files are not
+//! understood.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,

@@ -4,9 +4,9 @@
 //! compares each `requirement` with the scopes granted. It finds rules by `names` (with `pattern`, `prefixes` and
 //! `template`), and knows by `hierarchy` which scopes include others. `open` decides what needs no token (`not_open`
 //! tells the log why not), `listing` what a filtered list may show (and `shown` what it always shows), `review` which
-//! rules and tools do not fit each other, and `decide` is the operator's own decision. `callers` checks clients and claims, before any scope (a
-//! denied client also by its `client_host`). `facts` tells explanations what each of these checks is about. Only this
-//! room can make a `permit`, and nothing reaches the inner service without one.
+//! rules and tools do not fit each other, and `decide` is the operator's own decision. `callers` checks clients and
+//! claims, before any scope (a denied client also by its `client_host`). `facts` tells explanations what each of these
+//! checks is about. Only this room can make a `permit`, and nothing reaches the inner service without one.
 
 mod callers;
 mod client_host;
