@@ -57,6 +57,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .scope("mcp:use weather:read");
     let token = authorization_server.mint_opaque(&token.claim("jti", "token-1").expires_in(3600));
     let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get_weather","arguments":{"city":"Paris"}}}"#;
+    let stop_signal = shared::stop_signal()?;
     println!("{authorization_server}\n");
     println!("curl -i {resource} -H 'Authorization: Bearer {token}' \\");
     println!(
@@ -81,5 +82,5 @@ async fn main() -> Result<(), Box<dyn Error>> {
             }
         }
     });
-    Ok(shared::serve(listener, app, &gate).await?)
+    Ok(shared::serve(listener, app, &gate, stop_signal).await?)
 }

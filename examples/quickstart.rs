@@ -89,8 +89,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
     // Your MCP server, as it was, with one layer around it: the last call on the router.
     let app = Router::new().nest_service("/mcp", mcp).layer(gate.layer());
 
+    let stop_signal = shared::stop_signal()?;
     print!("{}", welcome(&gate, &authorization_server));
-    Ok(shared::serve(listener, app, &gate).await?)
+    Ok(shared::serve(listener, app, &gate, stop_signal).await?)
 }
 
 /// The text to start with. Every command in it can be pasted as it is.

@@ -62,8 +62,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(&address).await.map_err(|why| {
         format!("cannot listen on {address} ({why}): say where with --listen ADDRESS:PORT")
     })?;
+    let stop_signal = shared::stop_signal()?;
     println!("listening on http://{}", listener.local_addr()?);
-    Ok(shared::serve(listener, app, &gate).await?)
+    Ok(shared::serve(listener, app, &gate, stop_signal).await?)
 }
 
 /// Builds a gate from a file. An error says which fields are wrong, and how to fix each.

@@ -66,12 +66,17 @@ pub(crate) fn log(usual: &str) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Serves until Ctrl-C or SIGTERM, then lets requests in flight finish, for a bounded time.
-pub(crate) async fn serve(listener: TcpListener, app: Router, gate: &Toolgate) -> io::Result<()> {
+/// Serves until the program is told to stop, then lets requests in flight finish, for a bounded time.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    app: Router,
+    gate: &Toolgate,
+    stop_signal: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
     let (stopping, stopped) = oneshot::channel();
     let gate = gate.clone();
     let server = axum::serve(listener, app).with_graceful_shutdown(async move {
-        stop_signal().await;
+        stop_signal.await;
         // A stream that a client listens on would never end by itself.
         gate.close_streams();
         let _ = stopping.send(());
@@ -92,19 +97,28 @@ pub(crate) async fn serve(listener: TcpListener, app: Router, gate: &Toolgate) -
 /// The longest time for requests in flight to finish.
 const GRACE: Duration = Duration::from_secs(5);
 
-async fn stop_signal() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
+/// Ctrl-C or SIGTERM. They are listened for from this call on, so make it before the program says that it is ready: a
+/// signal that comes earlier ends the program at once.
+#[cfg(unix)]
+pub(crate) fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::terminate())?,
+    );
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
-    }
-    let _ = tokio::signal::ctrl_c().await;
+    })
+}
+
+#[cfg(not(unix))]
+pub(crate) fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
 }
 
 /// Tools, resources and a prompt. None of them checks anything: the gate does that.

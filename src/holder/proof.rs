@@ -200,3 +200,68 @@ fn unusable(why: BadJws) -> Refusal {
         why => malformed(why.to_string()).because(why),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::external_urls::SeenAt;
+    use super::*;
+    use crate::resource_uri::ResourceUri;
+
+    /// The request of RFC 9449 §7.1: its token, its proof, and the thumbprint of §6.1.
+    const TOKEN: &[u8] = b"Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU";
+    const PROOF: &str = concat!(
+        "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIiwieCI6Imw4dEZyaHgtMzR0VjNoUklDUkRZOXpDa0Rs",
+        "cEJoRjQyVVFVZldWQVdCRnMiLCJ5IjoiOVZFNGpmX09rX282NHpiVFRsY3VOSmFqSG10NnY5VERWclUwQ2R2R1JEQSIsImNydiI6IlAtMjU2",
+        "In19.eyJqdGkiOiJlMWozVl9iS2ljOC1MQUVCIiwiaHRtIjoiR0VUIiwiaHR1IjoiaHR0cHM6Ly9yZXNvdXJjZS5leGFtcGxlLm9yZy9wcm9",
+        "0ZWN0ZWRyZXNvdXJjZSIsImlhdCI6MTU2MjI2MjYxOCwiYXRoIjoiZlVIeU8ycjJaM0RaNTNFc05yV0JiMHhXWG9hTnk1OUlpS0NBcWtzbVF",
+        "FbyJ9.2oW9RP35yRqzhrtNP86L-Ey71EOptxRimPPToA1plemAgR6pxHF8y6-yqyVnmcw6Fy1dqd-jfxSYoMxhAJpLjA",
+    );
+    const THUMBPRINT: &str = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
+
+    #[test]
+    fn the_proof_of_the_rfc_is_good_for_its_request_and_for_no_other() {
+        let resource =
+            ResourceUri::parse("https://resource.example.org/protectedresource").unwrap();
+        let urls = ExternalUrls::new(&resource, SeenAt::SamePath);
+        let dpop_key = URL_SAFE_NO_PAD.decode(THUMBPRINT).unwrap();
+        let dpop_key = dpop_key.try_into().unwrap();
+        let verify = |method, path, text, seconds| {
+            let expected = ExpectedProof {
+                algorithms: &Algorithms::default(),
+                token: Some(BoundToken {
+                    text,
+                    dpop_key: &dpop_key,
+                }),
+                method: &method,
+                urls: &urls,
+                path,
+                now: Timestamp::from_seconds(seconds).unwrap(),
+            };
+            let verified = Proof::verify(PROOF.as_bytes(), &expected);
+            verified.map(|proof| proof.jti).map_err(|why| why.reason())
+        };
+        let (path, time) = ("/protectedresource", 1_562_262_618.0);
+        let jti = "e1j3V_bKic8-LAEB".to_owned();
+        assert_eq!(verify(Method::GET, path, TOKEN, time), Ok(jti));
+        for (verified, reason) in [
+            (
+                verify(Method::POST, path, TOKEN, time),
+                Reason::DpopOtherRequest,
+            ),
+            (
+                verify(Method::GET, "/", TOKEN, time),
+                Reason::DpopOtherRequest,
+            ),
+            (
+                verify(Method::GET, path, b"other", time),
+                Reason::DpopOtherToken,
+            ),
+            (
+                verify(Method::GET, path, TOKEN, time + 301.0),
+                Reason::DpopOtherTime,
+            ),
+        ] {
+            assert_eq!(verified, Err(reason));
+        }
+    }
+}
