@@ -8,7 +8,7 @@ use std::pin::pin;
 
 use futures_util::poll;
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 use toolgate::testing::{AuthorizationServer, Endpoint, Fault};
 use toolgate::{Caller, Introspection, Issuer, IssuerHealth, ScopeMap};
 
@@ -20,7 +20,8 @@ use crate::world::{World, pass, until};
 async fn a_failed_fetch_of_keys_shows_its_url_without_the_query_and_the_cause() {
     let server = AuthorizationServer::start().await;
     let no_tls = server.issuer().replacen("http:", "https:", 1);
-    let refused = format!("http://127.0.0.1:{}", unused_port().await);
+    let (_held, port) = held_port();
+    let refused = format!("http://127.0.0.1:{port}");
     let self_signed = self_signed::start().await;
     for (origin, why) in [
         (
@@ -128,7 +129,8 @@ async fn missing_metadata_shows_each_url_with_its_cause() {
 
 #[tokio::test]
 async fn an_unreachable_issuer_shows_each_metadata_url_as_unreachable() {
-    let refused = format!("http://127.0.0.1:{}", unused_port().await);
+    let (_held, port) = held_port();
+    let refused = format!("http://127.0.0.1:{port}");
     for (issuer, why) in [
         (refused.as_str(), "the connection was refused"),
         (
@@ -165,7 +167,8 @@ async fn a_server_that_does_not_answer_shows_the_timeout() {
 
 #[tokio::test]
 async fn an_unreachable_introspection_endpoint_shows_its_url_and_the_cause() {
-    let endpoint = format!("http://127.0.0.1:{}/introspect", unused_port().await);
+    let (_held, port) = held_port();
+    let endpoint = format!("http://127.0.0.1:{port}/introspect");
     let world = World::with(|builder, server| {
         let introspection =
             Introspection::basic("rs", "rs-secret").endpoint(format!("{endpoint}?a=s3cret"));
@@ -243,7 +246,10 @@ fn problem(health: &[IssuerHealth]) -> String {
         .join(": ")
 }
 
-async fn unused_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap().port()
+/// A port on which no server listens. It is held, so that no other test gets it.
+fn held_port() -> (TcpSocket, u16) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    (socket, port)
 }
