@@ -8,7 +8,7 @@ use http::{Request, Response};
 use http_body_util::{Empty, Full};
 use tokio::runtime::Runtime;
 use toolgate::testing::AuthorizationServer;
-use toolgate::{Issuer, RequestBody, ScopeMap, Toolgate};
+use toolgate::{Holder, Issuer, RequestBody, ScopeMap, Toolgate};
 use tower::{Layer, ServiceExt, service_fn};
 
 pub const RESOURCE: &str = "https://mcp.example.com/mcp";
@@ -43,6 +43,8 @@ pub fn build(configure: impl FnOnce(Issuer, &AuthorizationServer) -> Issuer) -> 
     let gate = Toolgate::builder(RESOURCE)
         .issuer(configure(issuer, &server))
         .scopes(scopes)
+        // One caller may use a sixteenth. By default that is full within seconds, and then every proof gets 503.
+        .holder(Holder::default().replay_bytes(1 << 34))
         .build()
         .unwrap();
     World {
