@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::revocation::Revocation;
 
-/// A gate was built, at start-up or at a reload. The event shows the effective configuration, for the operator to check.
+/// A gate was built, at start-up or at a reload. The event shows which requests it admits, for the operator to check.
 pub(crate) struct GateBuilt<'e> {
     pub(crate) resource: &'e str,
     pub(crate) metadata_url: &'e str,
@@ -13,6 +13,7 @@ pub(crate) struct GateBuilt<'e> {
     pub(crate) audiences: &'e [&'e str],
     pub(crate) introspected: &'e [String],
     pub(crate) initial_scopes: &'e dyn Display,
+    pub(crate) origins: &'e dyn Display,
     pub(crate) callers: &'e dyn Display,
     pub(crate) holder: &'e dyn Display,
     pub(crate) sessions: &'e dyn Display,
@@ -30,6 +31,7 @@ impl GateBuilt<'_> {
             audiences = ?self.audiences,
             introspected = ?self.introspected,
             initial_scopes = %self.initial_scopes,
+            origins = %self.origins,
             callers = %self.callers,
             holder = %self.holder,
             sessions = %self.sessions,
@@ -47,6 +49,9 @@ pub(crate) enum Weakened<'e> {
         open: &'e dyn Display,
     },
     SessionsNotBound,
+    EveryOriginAllowed {
+        resource: &'e str,
+    },
     TokensWithoutAudience {
         issuer: &'e str,
         clients: &'e [String],
@@ -65,6 +70,11 @@ impl Weakened<'_> {
             Self::SessionsNotBound => tracing::warn!(
                 target: "toolgate",
                 "session ids are not bound to callers: anyone who learns one can use it with a token of their own",
+            ),
+            Self::EveryOriginAllowed { resource } => tracing::warn!(
+                target: "toolgate",
+                resource,
+                "every web page may send requests: only the token protects this server from pages that its users visit",
             ),
             Self::TokensWithoutAudience { issuer, clients } => tracing::warn!(
                 target: "toolgate",

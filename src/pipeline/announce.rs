@@ -8,7 +8,7 @@ use crate::events::{GateBuilt, Weakened};
 use crate::token::{Lookups, When};
 
 impl Pipeline {
-    /// Shows the effective configuration, at start-up and at each reload.
+    /// Shows which requests the gate admits, at start-up and at each reload.
     pub(crate) fn announce(&self) {
         let issuers = &self.verifier.issuers;
         let names: Vec<&str> = issuers.iter().map(|issuer| issuer.name.as_ref()).collect();
@@ -27,6 +27,7 @@ impl Pipeline {
             audiences: &audiences,
             introspected: &introspected,
             initial_scopes: self.answers.initial(),
+            origins: &self.origins,
             callers: &self.callers,
             holder: &self.holders,
             sessions: &self.sessions,
@@ -37,7 +38,7 @@ impl Pipeline {
         self.warn();
     }
 
-    /// Warns about each setting that is weaker than the default.
+    /// Warns about settings that admit callers whom the default refuses.
     fn warn(&self) {
         if self.policy.opens_anything() {
             Weakened::OpenWithoutToken {
@@ -48,6 +49,12 @@ impl Pipeline {
         }
         if self.sessions.binding == SessionBinding::Off {
             Weakened::SessionsNotBound.write();
+        }
+        if self.origins.include_every_page() {
+            Weakened::EveryOriginAllowed {
+                resource: self.resource.as_str(),
+            }
+            .write();
         }
         for issuer in &self.verifier.issuers {
             if !issuer.rules.unbound_clients.is_empty() {

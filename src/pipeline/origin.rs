@@ -83,6 +83,15 @@ impl Origins {
         )
     }
 
+    /// Whether any web page may call the server. Any page can make itself one whose origin is `null`.
+    pub(crate) fn include_every_page(&self) -> bool {
+        self.listed.iter().any(|listed| match listed {
+            Listed::Any => true,
+            Listed::Exactly(origin) => origin == "null",
+            Listed::Scheme(_) => false,
+        })
+    }
+
     fn allow(&self, origin: &str) -> bool {
         origin == self.own
             || is_loopback(origin)

@@ -5,6 +5,7 @@ use http_body_util::Full;
 use serde_json::json;
 use toolgate::{RefusalKind, ScopeMap};
 
+use crate::logs::listen;
 use crate::world::{Answer, World, bare, call, post};
 
 fn with_origin<B>(mut request: Request<B>, origin: &str) -> Request<B> {
@@ -211,6 +212,32 @@ async fn a_list_adds_origins_and_any_allows_all() {
         .await;
     answer.assert_asks_for_a_token();
     assert_readable(&answer, "https://evil.example");
+}
+
+#[tokio::test]
+async fn a_warning_at_start_up_says_that_every_web_page_may_send_requests() {
+    for (allowed, shown, warns) in [
+        (r#""any""#, "any", true),
+        (r#"["null"]"#, "null", true),
+        (r#"["https://play.example"]"#, "https://play.example", false),
+    ] {
+        let (log, _guard) = listen();
+        let file = format!(
+            "resource = 'https://mcp.example.com/mcp'\nissuers.main.issuer = 'https://auth.example.com'\n\
+             scopes.unlisted = 'deny'\norigins.allowed = {allowed}"
+        );
+        let config: toolgate::Config = toml::from_str(&file).unwrap();
+        config.into_builder().build().unwrap();
+        let events = log.events();
+        assert_eq!(
+            events[0]["fields"]["origins"],
+            format!("https://mcp.example.com localhost {shown}")
+        );
+        let warned = events.iter().filter(|event| event["level"] == "WARN");
+        let messages: Vec<_> = warned.map(|event| &event["fields"]["message"]).collect();
+        let message = "every web page may send requests: only the token protects this server from pages that its users visit";
+        assert_eq!(messages, if warns { vec![message] } else { vec![] });
+    }
 }
 
 #[tokio::test]
