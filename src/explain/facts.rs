@@ -6,7 +6,7 @@ use http::request::Parts;
 use super::explanation::Caller;
 use super::order::{BodyUse, in_order};
 use crate::call::{self, Calls, Head};
-use crate::pipeline::{Pipeline, Visit};
+use crate::pipeline::{Pipeline, Visit, token_in_query};
 use crate::policy::ExplainedCalls;
 use crate::refusal::{CheckFacts, Reason, Refusal, Step};
 use crate::token::{Credentials, ExplainedToken, Principal};
@@ -49,7 +49,7 @@ impl<'a> ExplainedRequest<'a> {
             (None, Some(_), _) => format!("a token of {} bytes", text.len()),
             (None, None, Some(Caller::Token(token))) => format!("a token of {} bytes", token.len()),
             (None, None, _) if presents_token => "no token that can be read".to_owned(),
-            (None, None, _) => "none".to_owned(),
+            (None, None, _) => token_in_query(parts).unwrap_or("none").to_owned(),
         };
         let is_read = gate.depends_on_calls();
         let (body_use, calls) = match call::expects_call(&parts.method) {
@@ -102,9 +102,20 @@ impl<'a> ExplainedRequest<'a> {
             Step::Rules | Step::Decision if self.body != BodyUse::Call => None,
             _ => of_token()
                 .or_else(of_caller)
-                .or_else(of_scopes)
+                .or_else(|| self.with_claims_read(of_scopes()?))
                 .or_else(of_decision),
         }
+    }
+
+    /// The facts of a check of scopes. If the token has none, they name the claims that were read.
+    fn with_claims_read(&self, facts: CheckFacts) -> Option<CheckFacts> {
+        let is_lacking = facts.got.is_empty() && !facts.expected.is_empty();
+        let principal = self.principal.filter(|_| is_lacking);
+        let got = principal.and_then(|caller| self.gate.verifier.claims_without_scopes(caller));
+        Some(match got {
+            Some(got) => CheckFacts::new(facts.expected, got),
+            None => facts,
+        })
     }
 
     fn body_facts(&self) -> CheckFacts {

@@ -26,7 +26,7 @@ mod visit;
 pub(crate) use cors::Cors;
 pub(crate) use incoming::IncomingBody;
 pub(crate) use origin::Origins;
-pub(crate) use record::causes_of;
+pub(crate) use record::{causes_of, token_in_query};
 pub(crate) use request::visible_refusal;
 pub(crate) use rooms::{GateState, Pipeline, PipelineSpec};
 pub(crate) use session::{Resumption, SessionBinding, SessionsSpec};

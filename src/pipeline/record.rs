@@ -57,11 +57,23 @@ impl Pipeline {
             token_id: fact(Fact::TokenId).or(decided.token_id),
             required: required.map(|scopes| clean(&scopes.to_string())),
             expected: fact(Fact::Expected),
-            got: fact(Fact::Got),
+            got: fact(Fact::Got).or_else(|| {
+                self.got_instead(visit, parts, refusal)
+                    .map(|got| clean(&got))
+            }),
             source: Some(causes_of(refusal, hidden))
                 .filter(|causes| !causes.is_empty())
                 .map(|causes| clean_causes(&causes)),
             ..decided
+        }
+    }
+
+    /// Finds out what the request had instead. It is for refusals on whose way nothing is noted, so that they cost little.
+    fn got_instead(&self, visit: &Visit, parts: &Parts, refusal: &Refusal) -> Option<String> {
+        match refusal.reason() {
+            Reason::NoToken => token_in_query(parts).map(str::to_owned),
+            Reason::InsufficientScope => self.verifier.claims_without_scopes(visit.principal()?),
+            _ => None,
         }
     }
 
@@ -90,6 +102,13 @@ impl Pipeline {
             ..Decided::default()
         }
     }
+}
+
+/// Says that a token came in the query of the URL, where the gate does not read one. The token is not shown.
+pub(crate) fn token_in_query(parts: &Parts) -> Option<&'static str> {
+    let mut members = parts.uri.query()?.split('&');
+    let is_there = members.any(|member| member.split('=').next() == Some("access_token"));
+    is_there.then_some("access_token in the query of the URL, where no token is read")
 }
 
 /// The texts of what is behind a refusal, the outermost first: an error and its causes, or the reason why a request

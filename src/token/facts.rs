@@ -4,6 +4,7 @@ use super::principal::Principal;
 use super::profile::{TokenRules, TrustedIssuer};
 use super::unverified::Unverified;
 use super::verify::Verifier;
+use crate::clock::Timestamp;
 use crate::refusal::{CheckFacts, Step};
 
 /// A presented token, and its content, which may be unverified.
@@ -53,6 +54,15 @@ impl<'a> ExplainedToken<'a> {
 }
 
 impl Verifier {
+    /// The claims in which the gate looked for scopes, if it found none.
+    pub(crate) fn claims_without_scopes(&self, principal: &Principal) -> Option<String> {
+        let mut issuers = self.issuers.iter();
+        let issuer = issuers.find(|issuer| &*issuer.name == principal.issuer());
+        let rules = &issuer.filter(|_| principal.scopes().is_empty())?.rules;
+        let claims = rules.scope_claims.join(" ");
+        Some(format!("no scope in the first of these claims: {claims}"))
+    }
+
     /// The facts of a check of this token; `None` if the check does not apply to it.
     pub(crate) fn facts(&self, step: Step, token: &ExplainedToken<'_>) -> Option<CheckFacts> {
         let named = token.issuer();
@@ -64,7 +74,10 @@ impl Verifier {
         let claim = |name: &str| token.claim(name).unwrap_or_default();
         Some(match step {
             Step::Form => CheckFacts::new(
-                "a JWT, or an opaque token that an issuer introspects",
+                match self.lookups.is_empty() {
+                    true => "a JWT: no issuer has introspection",
+                    false => "a JWT, or an opaque token that an issuer introspects",
+                },
                 if token.is_jwt() {
                     "a JWT"
                 } else {
@@ -83,6 +96,9 @@ impl Verifier {
                 "a signature by a key of the issuer",
                 token.header("kid").unwrap_or_else(|| "no kid".to_owned()),
             ),
+            Step::Signature if self.lookups.is_empty() => {
+                CheckFacts::new("a JWT: no issuer has introspection", "an opaque token")
+            }
             Step::Signature => CheckFacts::new("a token that its issuer calls active", ""),
             Step::Claims => CheckFacts::new("claims of the right types", ""),
             Step::Audience => {
@@ -92,10 +108,11 @@ impl Verifier {
                 CheckFacts::new(accepted.unwrap_or_default(), claim("aud"))
             }
             Step::Time => {
-                let now = self.clock.now().seconds() as i64;
+                let now = self.clock.now();
+                let time = |name: &str| token.claim(name).map(with_date);
                 CheckFacts::new(
                     format!("not past and not ahead at {now}"),
-                    ExplainedToken::named(["exp", "nbf", "iat"], |name| token.claim(name)),
+                    ExplainedToken::named(["exp", "nbf", "iat"], time),
                 )
             }
             Step::Usage => CheckFacts::new("an access token", claim("token_use")),
@@ -107,6 +124,12 @@ impl Verifier {
             _ => return None,
         })
     }
+}
+
+/// A time in a claim, also as a date.
+fn with_date(seconds: String) -> String {
+    let time = seconds.parse().ok().and_then(Timestamp::from_seconds);
+    time.map_or(seconds.clone(), |time| format!("{seconds} ({time})"))
 }
 
 impl TrustedIssuer {

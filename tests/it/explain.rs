@@ -124,6 +124,9 @@ async fn an_allowed_request_has_passed_every_check_in_the_order_of_the_path() {
             named(&explanation, "time").got().contains("exp 18"),
             "{explanation}"
         );
+        let dates = ["at 2027-01-15T08:00:00Z; got exp 18", " (2027-01-15T"];
+        let line = explanation.to_string();
+        assert!(dates.iter().all(|date| line.contains(date)), "{line}");
         assert_eq!(named(&explanation, "caller").got(), "editor");
     }
     assert_eq!(world.reached_count(), 0);
@@ -323,6 +326,24 @@ async fn a_caller_without_a_token_also_sees_the_failure_behind_the_401() {
         .explain(Caller::Anonymous, calling("whoami"))
         .await;
     assert_eq!(failed(&explanation), ("credentials", "no_token"));
+}
+
+#[tokio::test]
+async fn an_opaque_token_is_explained_without_introspection_if_there_is_none() {
+    let world = World::new().await;
+    let explanation = world
+        .gate
+        .explain(Caller::Token("opaque"), call("ping", json!({})));
+    let explanation = explanation.await;
+    assert_eq!(failed(&explanation), ("form", "not_a_jwt"));
+    assert!(
+        !explanation.to_string().contains("calls active"),
+        "{explanation}"
+    );
+    assert_eq!(
+        named(&explanation, "signature").expected(),
+        "a JWT: no issuer has introspection"
+    );
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 use toolgate::testing::{Endpoint, Fault, TokenBuilder};
 use toolgate::{
-    CallInfo, Decide, DecisionFailed, Introspection, Issuer, Limits, Principal, Revocation,
+    CallInfo, Caller, Decide, DecisionFailed, Introspection, Issuer, Limits, Principal, Revocation,
     ScopeMap, Verdict, without_token,
 };
 
@@ -611,6 +611,62 @@ async fn a_refusal_without_a_token_says_why_it_was_not_open() {
     let answer = open.send(tool("wipe")).await;
     assert_facts(&log, &answer, "no_token", None, Some("wipe"));
     open.send(tool("menu")).await.assert_served();
+}
+
+#[tokio::test]
+async fn a_token_in_the_query_is_noted_and_not_shown() {
+    let (log, _guard) = listen();
+    let world = World::new().await;
+    let noted = "access_token in the query of the URL, where no token is read";
+    for (uri, got) in [
+        ("/mcp?access_token=hush", Some(noted)),
+        ("/mcp?a=b&access_token", Some(noted)),
+        ("/mcp?a=access_token", None),
+        ("/mcp?access_tokens=hush", None),
+        ("/mcp", None),
+    ] {
+        let answer = world.send(bare(Method::GET, uri)).await;
+        answer.assert_asks_for_a_token();
+        assert_facts(&log, &answer, "no_token", None, got);
+        let explanation = world
+            .gate
+            .explain_request(bare(Method::GET, uri).map(|_| ""));
+        let explanation = explanation.await.to_string();
+        assert_eq!(explanation.contains(noted), got.is_some(), "{explanation}");
+    }
+    assert!(!log.text().contains("hush"));
+}
+
+#[tokio::test]
+async fn the_claims_in_which_no_scope_was_found_are_named() {
+    let (log, _guard) = listen();
+    let world = World::new().await;
+    let ping = call("ping", json!({}));
+    for (token, got) in [
+        (
+            world.token().without("scope"),
+            Some("no scope in the first of these claims: scope scp scopes"),
+        ),
+        (
+            world.token().scope(""),
+            Some("no scope in the first of these claims: scope scp scopes"),
+        ),
+        (world.token().scope("other"), None),
+    ] {
+        let token = token.mint();
+        let answer = world.send(post(&token, &ping)).await;
+        assert_facts(&log, &answer, "insufficient_scope", None, got);
+        let explanation = world
+            .gate
+            .explain(Caller::Token(&token), ping.clone())
+            .await;
+        let explanation = explanation.to_string();
+        assert_eq!(
+            explanation.contains("these claims"),
+            got.is_some(),
+            "{explanation}"
+        );
+    }
 }
 
 #[tokio::test]
