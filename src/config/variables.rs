@@ -78,11 +78,36 @@ pub(super) fn override_fields(
         if document.names(&name) {
             continue;
         }
-        match override_field(document, &name, rest, value) {
+        match override_field(document, &name, rest, value.clone()) {
             Ok(field) => overrides.set.push((field, name)),
-            Err(problem) => overrides.problems.push(problem),
+            Err(problem) => {
+                let meant = meant(document, rest, &value).map(|meant| {
+                    let fix = format!("did you mean {prefix}_{meant}, with two underscores?");
+                    of_variable(&rest.to_ascii_lowercase(), &name, fix)
+                });
+                overrides.problems.push(meant.unwrap_or(problem));
+            }
         }
     }
+}
+
+/// The name that sets a field if one or two more of its underscores are doubled.
+fn meant(document: &Node, rest: &str, value: &OsString) -> Option<String> {
+    let once = doubled(rest);
+    let twice = once.iter().flat_map(|name| doubled(name));
+    once.iter()
+        .cloned()
+        .chain(twice)
+        .find(|name| override_field(&mut document.clone(), name, name, value.clone()).is_ok())
+}
+
+/// The names in which one underscore that stands alone is doubled.
+fn doubled(name: &str) -> Vec<String> {
+    let parts = name.match_indices('_').map(|(at, _)| name.split_at(at));
+    let alone = parts.filter(|(before, after)| !before.ends_with('_') && !after.starts_with("__"));
+    alone
+        .map(|(before, after)| format!("{before}_{after}"))
+        .collect()
 }
 
 /// Sets the field that one variable names, and returns the field.

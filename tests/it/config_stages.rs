@@ -437,8 +437,8 @@ const BAD_VARIABLES: &[(&str, &str, &str)] = &[
     (
         "A_LIMITS_MAX_BODY_BYTES",
         "1",
-        "`limits_max_body_bytes` is \"the variable A_LIMITS_MAX_BODY_BYTES\": there is no such field here, only \
-         `resource`, `seen_at`, `issuers`, `scopes`, `metadata`, `origins`, `sessions`, `holder` or `limits`",
+        "`limits_max_body_bytes` is \"the variable A_LIMITS_MAX_BODY_BYTES\": did you mean A_LIMITS__MAX_BODY_BYTES, with \
+         two underscores?",
     ),
     (
         "A_ORIGINS__CORS",
