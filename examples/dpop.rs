@@ -1,4 +1,4 @@
-//! Tokens that only the holder of a key can use: `cargo run --example dpop`.
+//! Tokens that only the holder of a key can use: `cargo run -p toolgate-examples --example dpop`.
 //!
 //! It differs from `quickstart` in that every token must be bound to a DPoP key (RFC 9449). A proof cannot be made with
 //! `curl`, so the program is its own client: it sends four requests to itself, and prints what becomes of each.

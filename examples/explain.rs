@@ -1,8 +1,8 @@
 //! Explains why a request would be admitted or refused: each check of the gate in order, for operators.
 //!
 //! ```text
-//! cargo run --example explain -- config.toml --token-file token.txt --call delete_file
-//! cargo run --example explain -- config.toml --request request.txt
+//! cargo run -p toolgate-examples --example explain -- config.toml --token-file token.txt --call delete_file
+//! cargo run -p toolgate-examples --example explain -- config.toml --request request.txt
 //! ```
 //!
 //! It takes the same file as `serve`, with the same `--table`, and sends requests to the same authorization servers, but

@@ -1,4 +1,4 @@
-//! The gate around a bare hyper service, on HTTP/1.1 and HTTP/2: `cargo run --example hyper`.
+//! The gate around a bare hyper service, on HTTP/1.1 and HTTP/2: `cargo run -p toolgate-examples --example hyper`.
 //!
 //! It differs from `quickstart` in two lines. There is no router, so the layer is put around the service itself, and
 //! hyper gets the result through hyper-util's adapter. The metadata document is served as well.

@@ -1,4 +1,4 @@
-//! Opaque tokens, and how to revoke one: `cargo run --example introspection`.
+//! Opaque tokens, and how to revoke one: `cargo run -p toolgate-examples --example introspection`.
 //!
 //! It differs from `quickstart` in that only the issuer can read the tokens, so the gate introspects them (RFC 7662),
 //! and in that Enter revokes the token that was printed. The layer is the same, and so is everything that a client

@@ -1,7 +1,8 @@
 //! A protected MCP server to try out, with everything it needs: `cargo run --bin quickstart`.
 //!
 //! It starts a development authorization server and an rmcp server behind a gate, and prints the commands to try. It is
-//! the base of the examples; the others say how they differ from it, and start with `cargo run --example`.
+//! the base of the examples; the others say how they differ from it, and start with
+//! `cargo run -p toolgate-examples --example`.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,

@@ -1,4 +1,4 @@
-//! Finds the caller inside a tool of an rmcp server: `cargo run --example rmcp`.
+//! Finds the caller inside a tool of an rmcp server: `cargo run -p toolgate-examples --example rmcp`.
 //!
 //! It differs from `quickstart` in that its one tool asks who is calling: rmcp keeps the parts of the HTTP request for
 //! handlers, and the gate put the principal into their extensions. The layer is the same, and so is everything that a

@@ -1,7 +1,7 @@
 //! An MCP server behind a gate that is made from a file.
 //!
 //! ```text
-//! cargo run --example serve -- config.toml [--table NAME] [--listen ADDRESS]
+//! cargo run -p toolgate-examples --example serve -- config.toml [--table NAME] [--listen ADDRESS]
 //! ```
 //!
 //! It differs from `quickstart` in that the gate is built from a file, which may change while it runs (it is checked

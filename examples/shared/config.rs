@@ -33,6 +33,17 @@ pub(crate) fn read(text: &str, table: Option<&str>) -> Result<Config, String> {
             .chars()
             .count()
             + 1;
-        format!("line {line}, column {column}: {}", why.message())
+        let hint = table.is_none().then(|| table_meant(text, why.message()));
+        let hint = hint.flatten().unwrap_or_default();
+        format!("line {line}, column {column}: {}{hint}", why.message())
     })
+}
+
+/// A hint for the file of an application, in which the configuration is in one table.
+fn table_meant(text: &str, message: &str) -> Option<String> {
+    let name = message.strip_prefix("unknown field `")?.split('`').next()?;
+    let file = DeTable::parse(text).ok()?;
+    let table = file.get_ref().get(name)?.get_ref().as_table()?;
+    let is_configuration = table.contains_key("scopes");
+    is_configuration.then(|| format!(" (to read the table [{name}], add --table {name})"))
 }

@@ -332,6 +332,11 @@ async fn a_file_that_makes_no_gate_ends_the_program_with_the_field_that_is_wrong
             "= { al = [\"files:write\"] }",
             "unknown field `al`",
         ),
+        (
+            "resource =",
+            "gate = { scopes = {} }\nresource =",
+            "to read the table [gate], add --table gate",
+        ),
     ];
     for (number, (before, after, complaint)) in spoilt.into_iter().enumerate() {
         assert!(good.contains(before), "{before}");
