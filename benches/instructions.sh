@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# How many instructions the gate adds to a request whose token is remembered, counted with valgrind's callgrind:
+# How many instructions the gate adds to a request whose token is cached, counted with valgrind's callgrind:
 # a figure that no busy machine blurs. The token's AES-GMAC is counted apart, since each processor has its own way with it.
 #
 # Fails when the figure has risen by more than a twentieth over the one in benches/instructions.txt.
@@ -29,5 +29,5 @@ if [[ ${1-} == record ]]; then
     echo "$own" >benches/instructions.txt
 fi
 recorded=$(<benches/instructions.txt)
-echo "a remembered token costs $own instructions besides its fingerprint's $fingerprint; $recorded are recorded"
+echo "a cached token costs $own instructions besides its fingerprint's $fingerprint; $recorded are recorded"
 ((own * 20 <= recorded * 21)) || { echo 'that is too many' >&2; exit 1; }

@@ -74,7 +74,7 @@ fn benchmark(criterion: &mut Criterion) {
             );
         });
     };
-    measure("a remembered token", 200, &|| Some(token.clone()));
+    measure("a cached token", 200, &|| Some(token.clone()));
     measure("a new ES256 token", 200, &|| Some(distinct(&own).mint()));
     measure("no token", 401, &|| None);
     measure("garbage", 401, &|| Some("x".repeat(700)));

@@ -1,4 +1,4 @@
-//! Noun: what a token is bound to (RFC 7800 `cnf`).
+//! The key or certificate that a token is bound to (RFC 7800 `cnf`).
 
 /// The key or certificate whose possession a request must prove before it may use a token. Each is named by its
 /// SHA-256.

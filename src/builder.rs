@@ -113,9 +113,8 @@ impl Builder {
     /// Sets how the client for requests to authorization servers is built: a private CA, a proxy, a client certificate.
     /// Redirects stay off, and every fetch stays bounded in time and size.
     ///
-    /// These settings are for `https`. Plain `http` is allowed for loopback only, and has a client of its own. This
-    /// client uses no proxy, neither one of these settings nor one of the environment, and for it `localhost` is always
-    /// 127.0.0.1 or `[::1]`.
+    /// These settings apply to `https` only. Plain `http` is allowed for loopback only, and the gate uses a separate
+    /// client for it. The separate client uses no proxy, and for it `localhost` always means 127.0.0.1 or `[::1]`.
     pub fn http_client(mut self, client: HttpClientBuilder) -> Self {
         self.code_only.http_client = client;
         self

@@ -1,4 +1,4 @@
-//! Noun: the certificate with which a client authenticated its TLS connection.
+//! The certificate with which a client authenticated its TLS connection.
 
 use std::fmt;
 
@@ -6,9 +6,9 @@ use crate::digest::sha256;
 
 /// The client certificate of a TLS connection, for tokens that are bound to one (RFC 8705).
 ///
-/// Put it into the extensions of every request of the connection, where the connection is accepted. The acceptor must have
-/// verified that the client holds the private key: a TLS 1.3 or 1.2 handshake with client authentication does. Whether the
-/// certificate comes from an authority that you trust does not matter here: the token says which one it is bound to.
+/// Where the connection is accepted, put it into the extensions of each of its requests. The acceptor must have
+/// verified that the client holds the private key. A TLS 1.2 or 1.3 handshake with client authentication verifies this.
+/// The gate does not check which authority issued the certificate: the token names the certificate that it is bound to.
 ///
 /// The gate looks at it only with [`Holder::tls_certificates`](crate::Holder::tls_certificates). A request without this extension
 /// has no certificate.

@@ -19,7 +19,7 @@ use crate::resource_uri::ResourceUri;
 use crate::revocation::Revocation;
 use crate::token::{IssuerHealth, RevocationError};
 
-/// An OAuth 2.1 resource server, ready to be put around services.
+/// An OAuth 2.1 resource server, ready to wrap services.
 ///
 /// [`Toolgate::builder`] makes one from code, [`Config::into_builder`] from a file.
 ///
@@ -81,12 +81,12 @@ impl Toolgate {
         &self.fixed.metadata_url
     }
 
-    /// Fetches the keys of each issuer, and the introspection endpoints that are discovered, if they are due. Returns
-    /// the [health](Self::health) of every issuer. The call is optional: without it, the first tokens cause the
-    /// fetches.
+    /// Fetches the keys of each issuer, and the introspection endpoints that are discovered, unless the gate has
+    /// current ones. Returns the [health](Self::health) of every issuer. The call is optional: without it, the first
+    /// tokens cause the fetches.
     ///
-    /// It waits only for fetches that requests would have to wait for, and for ten seconds at most. Soon after a failed
-    /// fetch it does not start another one. So it also suits the readiness probe of a server that has no traffic yet.
+    /// It does not wait for a refresh of keys that can still be used, and waits for ten seconds at most. Soon after a
+    /// failed fetch it does not start another one. So it also suits the readiness probe of a server that has no traffic yet.
     /// Like requests, it needs a Tokio runtime that keeps running.
     ///
     /// Start the server even if an issuer is down: until it is back, its tokens get 503.
@@ -123,8 +123,8 @@ impl Toolgate {
     }
 
     /// Refuses tokens that their issuer would still accept: one token, or all tokens that were issued to a subject or a
-    /// client until now. It takes effect with the next request, also for cached tokens and for introspections that are
-    /// still running. A stream of events that such a token opened ends, unless [`Streams`](crate::Streams) lets it
+    /// client until now. It takes effect with the next request, even for cached tokens and for introspections in
+    /// progress. A stream of events that such a token opened ends, unless [`Streams`](crate::Streams) lets it
     /// continue.
     ///
     /// The gate remembers the revocation for `longest_life`. Use the longest life of the tokens concerned: a token that
@@ -192,7 +192,7 @@ impl Toolgate {
         self.pipeline.get().explain(caller, body.into()).await
     }
 
-    /// Explains what the gate would do with this very request, as [`explain`](Self::explain) does for a call: its
+    /// Explains what the gate would do with a whole request. Unlike [`explain`](Self::explain), it adds no header: the
     /// method, path, origin, credentials, session, mirrored headers and body are checked as they are. A request that
     /// the gate answers itself, such as a preflight, is [explained as answered](Explanation::answered).
     ///
@@ -238,9 +238,11 @@ impl Toolgate {
     }
 
     /// Replaces the configuration of this gate and of all its layers at once: every setting that a file can hold. The
-    /// resource must be the same, and the settings that only code can give do not change.
+    /// resource must be the same. The HTTP client and your own decision do not change. All issuers come from the new
+    /// configuration: one that had its keys from [`Issuer::jwks`](crate::Issuer::jwks) needs `jwks_file` or `jwks_uri`
+    /// there.
     ///
-    /// A request under way is finished under the configuration that it began with. A stream of events ends if a new
+    /// A request in progress finishes under the configuration that it began with. A stream of events ends if a new
     /// request with its token would now be refused, unless [`Streams`](crate::Streams) lets it continue. The cache of
     /// verified tokens is emptied, and [revocations](Self::revoke) are kept. The keys of an unchanged issuer stay in
     /// use until they are fetched again. Sessions continue, unless their key was removed.
@@ -280,7 +282,7 @@ impl Toolgate {
     /// # async fn serve(gate: toolgate::Toolgate, app: axum::Router, listener: tokio::net::TcpListener) -> std::io::Result<()> {
     /// axum::serve(listener, app)
     ///     .with_graceful_shutdown(async move {
-    ///         let _ = tokio::signal::ctrl_c().await;
+    ///         let _ = tokio::signal::ctrl_c().await; // most platforms send SIGTERM: see docs::deploying
     ///         gate.close_streams();
     ///     })
     ///     .await

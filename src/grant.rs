@@ -1,4 +1,4 @@
-//! Nouns: the rights of a caller, as policy sees them, and the rights that it lacks.
+//! The rights of a caller, as policy sees them, and the rights that it lacks.
 
 use crate::refusal::{Reason, Refusal};
 use crate::scope::Scopes;

@@ -1,4 +1,4 @@
-//! Noun: the HTML of a page.
+//! The HTML of a page.
 
 /// Writes a page: each `{{name}}` of the template is replaced by the HTML that `value` returns for it, or by nothing. A
 /// placeholder within a value is not replaced.

@@ -24,7 +24,7 @@
 //! # }
 //! ```
 //!
-//! The layer goes around any `Service<Request<B>>`: an axum router, a bare hyper service, rmcp's `StreamableHttpService`.
+//! The layer wraps any `Service<Request<B>>`: an axum router, a bare hyper service, rmcp's `StreamableHttpService`.
 //! Handlers find the caller in the extensions of the request: [`Principal`]. A gate can also be built from a file:
 //! [`Config`].
 //!
@@ -38,19 +38,19 @@
 //!    is the browser's question before such a request (CORS), is answered if the page is allowed.
 //! 3. **credentials**: the token and the proof of possession, if there is one, are removed from the request headers. A
 //!    missing, a malformed and a repeated token get three different answers. A request without a token is refused here,
-//!    unless the scope map opens any operation by name. Then it goes on to step 6, and is admitted only if every operation
-//!    in it is open.
+//!    unless the scope map opens at least one operation by name. In that case the request goes on to step 6, and is
+//!    admitted only if every operation in it is open.
 //! 4. **verify**: the token is verified, by its signature or by introspection. There are three outcomes: a [`Principal`], a
-//!    rejected token (401), or a token that cannot be verified right now (503). A good token is cached. So is a token that
-//!    introspection rejected, for 10 s by default. A JWT that was rejected without introspection and an outage are not
-//!    cached. **holder**: a token that is bound to a key needs a proof of possession for this one request ([`Holder`]). The
-//!    result of checking a proof is never cached.
+//!    rejected token (401), or a token that cannot be verified right now (503). A verified token is cached. A token
+//!    that introspection rejected is cached too, for 10 s by default. A JWT that fails the gate's own checks is not
+//!    cached, and neither is an outage. **proof**: a token that is bound to a key needs a proof of possession for this
+//!    one request ([`Holder`]). The result of checking a proof is never cached.
 //! 5. **base rule**: the rules about clients and claims are checked, then the scopes of [`ScopeMap::every_request`]. The
 //!    body is not read before that.
 //! 6. **read the call**: the gate reads which methods, tools, resources and prompts the body names, and checks that the
 //!    session belongs to the caller. A message that two JSON parsers could read differently is refused.
 //! 7. **call rule**: the token must have the scopes that the rules for these operations require. If some are missing, one
-//!    challenge names all that the operations need. Then your own decision is asked, if you have one: [`Decide`].
+//!    challenge names all that the operations need. Then the gate calls your [`Decide`], if you have one.
 //! 8. **hand over**: the inner service gets the request without the token, with the principal, and with the same bytes
 //!    that were checked.
 //! 9. **on the way back**: lists are filtered to what the caller may call, if you ask for that
@@ -63,7 +63,7 @@
 //!   its key is withdrawn or its issuer is removed. [`Toolgate::revoke`] makes the gate refuse it at once.
 //! - Client certificates in headers of a proxy (mTLS). A token that is bound to a certificate is rejected, unless your
 //!   server puts the [`ClientCertificate`] of the connection into the request.
-//! - Task ids and other handles in bodies: bind them to their owner in your handlers, by [`Principal::seal`].
+//! - Task ids and other handles in bodies: bind them to their owner in your handlers with [`Principal::seal`].
 //! - Arguments of a call: rules are about names. Whether the caller may delete *this* file is a decision for your handler,
 //!   or for a [`Decide`].
 //! - The number of requests: put a rate limit in front of the gate.
@@ -72,6 +72,8 @@
 //!
 //! - `testing`: a development authorization server, a token mint, a clock to set, and an assertion that a router is gated,
 //!   for tests and demonstrations. The feature adds items and does not change the behaviour of the gate.
+
+// Each group of modules below is a "room": it answers one question, and imports point one way. See CONTRIBUTING.md.
 
 // The gate, and the settings it is made from: builder → gate → config.
 mod builder;
@@ -97,13 +99,13 @@ mod store;
 // What is asked?
 mod call;
 
-// May they?
+// Authorization by policy.
 mod policy;
 
-// Is it theirs to use?
+// Proof of possession.
 mod holder;
 
-// What goes back? What becomes of the bodies of responses?
+// Responses and their bodies.
 mod answer;
 mod stream;
 

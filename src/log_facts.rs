@@ -1,4 +1,4 @@
-//! Noun: the facts of a refusal that go to the log and never to the caller.
+//! The facts of a refusal that go to the log and never to the caller.
 
 /// The facts of one refusal. The text is raw and may come from an attacker; the log escapes and truncates it.
 #[derive(Debug, Clone, Default)]

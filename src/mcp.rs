@@ -1,4 +1,4 @@
-//! Noun: the vocabulary of MCP. One table describes its methods in all revisions; no other file spells a method's name.
+//! The vocabulary of MCP. One table describes its methods in all revisions; no other file spells a method's name.
 
 use http::HeaderName;
 

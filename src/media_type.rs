@@ -1,4 +1,4 @@
-//! Noun: the media type in a `Content-Type` (RFC 9110 §8.3.1).
+//! The media type in a `Content-Type` (RFC 9110 §8.3.1).
 //!
 //! This is the only reader of the header. Each room chooses how strict it is. The inner service reads the body of a request
 //! once more, so its media type must leave no doubt. No other server reads the response of an issuer or of the inner service,

@@ -1,4 +1,4 @@
-//! Noun: the URI of a resource, as written and in the other spellings under which a server may read it.
+//! The URI of a resource, as written and in the other spellings under which a server may read it.
 //!
 //! A server that parses `file:///public/../secret/plan` or `FILE:///%73ecret/plan` finds the file of
 //! `file:///secret/plan`. So policy checks a name in every spelling, and all must pass: as written, in the normal

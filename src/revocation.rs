@@ -1,4 +1,4 @@
-//! Noun: the tokens that a revocation covers.
+//! The tokens that a revocation covers.
 
 /// The tokens that a gate must refuse from now on, although their signature is valid or their issuer says that they are
 /// active. Pass it to [`Toolgate::revoke`](crate::Toolgate::revoke).

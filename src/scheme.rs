@@ -1,4 +1,4 @@
-//! Noun: the schemes by which a token may be presented.
+//! The schemes by which a token may be presented.
 
 use serde::Deserialize;
 

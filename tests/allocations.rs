@@ -29,7 +29,7 @@ const BOUND_ALLOCATIONS: u64 = 51;
 const MAX_BYTES: u64 = 512 * 1024;
 
 #[tokio::test]
-async fn a_remembered_token_costs_few_allocations() {
+async fn a_cached_token_costs_few_allocations() {
     log_at_info();
     let server = AuthorizationServer::start().await;
     let (gate, mut service) = gated(&server, Limits::default());
@@ -43,7 +43,7 @@ async fn a_remembered_token_costs_few_allocations() {
 }
 
 #[tokio::test]
-async fn the_proof_for_a_remembered_token_costs_a_known_number_of_allocations() {
+async fn the_proof_for_a_cached_token_costs_a_known_number_of_allocations() {
     log_at_info();
     let server = AuthorizationServer::start().await;
     let (gate, mut service) = gated(&server, Limits::default());

@@ -21,7 +21,7 @@ BEGIN, END = "<!-- figures of docs/performance/budgets.tsv -->\n", "<!-- end -->
 
 # What the benchmark prints for each figure, on two lines.
 PRINTED = re.compile(
-    r"^(?P<request>a remembered token with a new proof|a remembered token|no token|a new \w+ token)(?: of (?P<bytes>\d+) bytes)?: [\d.]+ µs\n"
+    r"^(?P<request>a cached token with a new proof|a cached token|no token|a new \w+ token)(?: of (?P<bytes>\d+) bytes)?: [\d.]+ µs\n"
     r"(?:  one AES-GMAC.*\n)?"
     r"  (?P<signature>\w+), bare: [\d.]+ µs, so (?P<share>[\d./]+) of that \(at most (?P<budget>[\d./]+)\)$",
     re.MULTILINE,
@@ -42,7 +42,7 @@ def main():
 def taken(printed):
     def named(found):
         # The length of a new token differs a little from run to run.
-        is_sized = found["bytes"] and found["request"] == "a remembered token"
+        is_sized = found["bytes"] and found["request"] == "a cached token"
         return f"{found['request']} of {found['bytes']} bytes" if is_sized else found["request"]
 
     found = [(named(f), f["signature"], rounded(f["share"]), rounded(f["budget"])) for f in PRINTED.finditer(printed)]
@@ -61,8 +61,8 @@ def read():
 
 
 def table(figures):
-    rows = ["", "| request | of a bare | share | budget |", "|---|---|---|---|"]
-    rows += [f"| {request} | {signature} verification | {share} | {budget} |" for request, signature, share, budget in figures]
+    rows = ["", "| request | compared with | cost | budget |", "|---|---|---|---|"]
+    rows += [f"| {request} | one {signature} verification | {share} | {budget} |" for request, signature, share, budget in figures]
     page = PAGE.read_text(encoding="utf-8")
     before, rest = page.split(BEGIN)
     _, after = rest.split(END, 1)

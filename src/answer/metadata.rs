@@ -51,7 +51,7 @@ impl Metadata {
         self
     }
 
-    /// Sets the URL of the documentation for people.
+    /// Sets the URL of the documentation for developers.
     pub fn resource_documentation(mut self, url: impl Into<String>) -> Self {
         self.resource_documentation = Some(url.into());
         self
@@ -95,8 +95,7 @@ impl Metadata {
     }
 
     /// Adds any other member, such as `resource_name#fr`. `build()` fails if the value is empty or cannot be written as
-    /// JSON, if the gate or another setting sets this member, or if the member promises a check that the gate does not
-    /// make (mTLS).
+    /// JSON, or if the gate or another setting sets this member.
     pub fn extra(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
         // Null marks a value that is not JSON. `build()` refuses every null.
         self.extra.insert(

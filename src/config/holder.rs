@@ -57,7 +57,7 @@ impl Holder {
         self
     }
 
-    /// Demands that every proof contains a nonce of this server (RFC 9449 §9), so that proofs cannot be made in
+    /// Requires a nonce of this server in every proof (RFC 9449 §9), so that proofs cannot be made in
     /// advance. A client gets its first nonce with a refusal, and each later one with a response, before the old one is
     /// too old. Several processes that serve one resource accept each other's nonces if they have one
     /// [key](crate::Sessions::key).

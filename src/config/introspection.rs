@@ -135,7 +135,8 @@ impl Introspection {
         self
     }
 
-    /// Sets the algorithm that signs assertions, instead of that of the JWK or the usual one for such a key.
+    /// Sets the algorithm that signs assertions. By default it is the `alg` of the JWK, or the usual algorithm for the
+    /// type of key.
     pub fn algorithm(mut self, name: impl Into<String>) -> Self {
         self.0.algorithm = Some(name.into());
         self

@@ -64,28 +64,29 @@ limits! {
     /// The time within which the whole body must arrive. A request whose body takes longer gets 408. Default 10 s.
     body_seconds = 10;
 
-    /// The memory for all bodies together that have arrived only in part. Requests without a token may use half of it. A
-    /// request whose body does not fit gets 503. A body that arrives in one piece with its headers does not count. At
-    /// least `max_body_bytes`. Default 256 MiB.
+    /// The memory for all bodies that have not arrived completely, taken together. Requests without a token may use
+    /// half of it. A request whose body does not fit gets 503. A body that arrives in one piece with its headers does
+    /// not count. This limit is at least `max_body_bytes`. Default 256 MiB.
     arriving_bodies_bytes = 256 * MIB;
 
     /// The time for [`Builder::decision`](crate::Builder::decision) to decide about one request. After this time,
     /// the request gets 503. Default 5 s.
     decision_seconds = 5;
 
-    /// The shortest life of a key set, even if its HTTP headers give less: no header can make the gate fetch more often.
-    /// Default 60 s.
+    /// The shortest lifetime of a key set, even if its HTTP headers give less: no header can make the gate fetch more
+    /// often. Default 60 s.
     jwks_min_seconds = 60;
 
-    /// The life of a key set whose HTTP headers give none. Default 10 min.
+    /// The lifetime of a key set whose HTTP headers give none. Default 10 min.
     jwks_default_seconds = 10 * 60;
 
-    /// The longest life of a key set. A withdrawn key is noticed after this time at the latest. While the issuer cannot be
-    /// reached, it may take `jwks_stale_seconds`, if that is longer. Default 24 h.
+    /// The longest lifetime of a key set. A withdrawn key is noticed after this time at the latest. While the issuer
+    /// cannot be reached, it may take `jwks_stale_seconds`, if that is longer. Default 24 h.
     jwks_max_seconds = 24 * 60 * 60;
 
-    /// How long the last good key set is used if no newer one can be fetched. The time is counted from its fetch, and is
-    /// never less than its life. After this time, tokens of the issuer get 503. Default 6 h.
+    /// How long the last good key set is used if no newer one can be fetched, counted from the fetch of that set. A key
+    /// set is always used for its whole lifetime, even if this limit is shorter. After this time, tokens of the issuer
+    /// get 503. Default 6 h.
     jwks_stale_seconds = 6 * 60 * 60;
 
     /// The estimated size of the cache of verified tokens. If it is full, tokens are removed, and are verified again when
@@ -102,9 +103,9 @@ limits! {
     /// How long the gate relies on an introspection response that says that a token is not active. Default 10 s.
     introspection_inactive_seconds = 10;
 
-    /// A token with an unknown key can cause a fetch of the key set only after this time since the last fetch. Until then,
-    /// a token whose key may be newer than the set gets 503. This limit is also the longest pause between failed fetches.
-    /// Default 30 s.
+    /// The time that must pass after a fetch of the key set before a token with an unknown key can cause another fetch.
+    /// Until then, such a token gets 503 if its key may be newer than the set. This limit is also the longest pause
+    /// between failed fetches. Default 30 s.
     unknown_kid_cooldown_seconds = 30;
 }
 

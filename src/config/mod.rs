@@ -1,10 +1,10 @@
 //! The configuration of a gate: raw text, from code or from a file.
 //!
 //! Each table has a file of its own. `spec` checks all of them, with `issuer_spec` and `introspection_spec`, and makes
-//! the specs that the rooms assemble themselves from. `build` lets them do so.
+//! a spec for each room; `build` builds the rooms from the specs.
 //!
-//! A file is read once: `recorder` gives the values to the types and keeps them. `variables` puts those of the
-//! environment in their place, and `replay` gives all of them to the types again.
+//! A file is read once. `recorder` records its values while serde reads them. `variables` adds the values from the
+//! environment, and `replay` reads the types again from all recorded values.
 
 mod algorithms;
 mod build;
@@ -46,8 +46,8 @@ use document::Node;
 use recorder::Recorder;
 use variables::{Overrides, override_fields, read_named, typed};
 
-/// A gate's configuration, as a file holds it. Any serde format that describes its own structure is suitable, such as
-/// TOML, JSON or YAML.
+/// A gate's configuration, as a file holds it. Any self-describing serde format is suitable, such as TOML, JSON or
+/// YAML.
 ///
 /// Unknown fields are errors, so that a typo cannot switch a check off. Give the configuration a table of its own in
 /// the file of your application: with `#[serde(flatten)]`, serde drops the unknown fields of most types. A whole
@@ -116,7 +116,8 @@ impl Config {
     /// Strings, numbers and truth values can be set, in tables whose fields this crate names. Lists, rules and claims
     /// cannot. A variable with the prefix that sets no field, and a value of another type, are mistakes, which
     /// `build()` and [`Toolgate::reload`](crate::Toolgate::reload) report. Variables that the file names itself
-    /// (`{ env = "NAME" }`) may have the same prefix. These variables are read by this method, not by `build()`.
+    /// (`{ env = "NAME" }`) may have the same prefix. `with_env` reads the variables with the prefix when it is called.
+    /// `into_builder()` and `reload` read those that the file names.
     ///
     /// ```
     /// # let file = "resource = 'https://mcp.example.com/mcp'\nscopes.unlisted = 'allow'\nissuers.main.issuer = 'https://auth.example.com'";

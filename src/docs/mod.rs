@@ -1,4 +1,4 @@
-//! The manual: what is longer than the documentation of one item.
+//! The manual: pages that concern more than one item.
 //!
 //! | page | answers |
 //! |---|---|

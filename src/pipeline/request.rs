@@ -23,7 +23,8 @@ use crate::refusal::{Reason, Refusal, RefusalKind};
 use crate::stream::ResponseBody;
 use crate::token::{Credentials, Principal};
 
-/// The outcome of authorization. Only a request with one is handed over.
+/// The permission that authorization gives to a request. Only a request for which there is a `Permitted` is handed
+/// over.
 pub(crate) struct Permitted {
     permit: Permit,
     session: OpenedSession,
@@ -142,7 +143,7 @@ impl Pipeline {
             visit.caller = Some(self.verifier.verify(credentials.token(), now).await?);
         }
         if let (Some(principal), Some(credentials)) = (visit.principal(), &visit.credentials) {
-            //    check that it is theirs to use; this is not cached
+            //    check that the caller holds the key of the token; this is not cached
             let next_nonce = self.holders.prove(principal, credentials, parts, now)?;
 
             // 5. base rule, before a byte of the body is read
@@ -237,8 +238,8 @@ impl Pipeline {
         })
     }
 
-    /// Applies the call rule. The session of a caller is checked before it. Without a token, the session is checked last: a
-    /// call that is not open gets 401, whatever its session is.
+    /// Applies the call rule. With a token, an unknown session is refused before the rule is applied; without one,
+    /// after it, so that a call that is not open gets 401 whatever its session is.
     fn apply_call_rule(
         &self,
         visit: &mut Visit,
@@ -252,7 +253,7 @@ impl Pipeline {
                 permit.map(|permit| (permit, session))
             }
         };
-        // Names are noted for the log only, which seldom shows those of allowed requests.
+        // Only the log needs the names. For an allowed request they are collected only if DEBUG events are written.
         let is_allowed = matches!(judged, Ok((_, Ok(_)))) && self.decision.is_none();
         if self.events.shows_what_is_asked(is_allowed) {
             visit.note(calls);
@@ -274,9 +275,9 @@ impl Pipeline {
         self.policy.confirm(permit, visit.grant(), &calls, needed)
     }
 
-    /// Takes step 8. It removes each header that could be taken for one that was checked and, if bodies are read, the
-    /// offer of another protocol. The session id becomes the inner service's own, and the principal is put into the
-    /// extensions.
+    /// Takes step 8. Removes each header whose name a server could take for that of a checked header. If bodies are
+    /// read, it also removes `Upgrade`. Replaces the sealed session id by the inner service's id, and puts the
+    /// principal into the extensions.
     fn hand_over(
         &self,
         current: &Arc<Current<Self>>,
@@ -322,8 +323,8 @@ impl Pipeline {
     }
 }
 
-/// Splits a refusal into the one that the caller sees and the one that is only logged. A request without a token always
-/// gets the plain 401, except for an outage (503) and an unknown session (404).
+/// Splits a refusal into the one that the caller sees and the one that is only logged. From step 4 on, a request
+/// without a token gets the plain 401, except for an outage (503) and an unknown session (404).
 pub(crate) fn visible_refusal(refusal: Refusal, visit: &Visit) -> (Refusal, Option<Refusal>) {
     let is_anonymous =
         visit.began.is_some() && visit.credentials.is_none() && visit.caller.is_none();

@@ -14,7 +14,8 @@ use crate::refusal::{Reason, Refusal, RefusalKind};
 use crate::token::{Credentials, Principal};
 
 /// How often a stream is checked again, besides when its token expires, something is revoked here or the configuration
-/// changes. So a withdrawn key, or a token that its issuer revoked, is noticed this late.
+/// changes. It notices a key that has left the gate's copy of the key set, and an introspection response that is no
+/// longer cached.
 const RECHECK_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Waits until a new request with this token would be refused. While this cannot be decided, the token counts as valid

@@ -74,7 +74,7 @@ pub trait Decide: Send + Sync + 'static {
     /// Decides whether this call may be made without a token. It is called only for calls that a rule opens
     /// ([`without_token`](crate::without_token)).
     ///
-    /// The default answer is no. A caller that is refused here gets the 401 of every request without a token.
+    /// By default it denies the call. The caller then gets the usual 401 for a request without a token.
     ///
     /// # Errors
     /// Return an error if it cannot be decided now. The caller gets 503, and the error is logged.
@@ -155,8 +155,8 @@ impl<'a> CallInfo<'a> {
     /// Deserializes the arguments. Missing arguments count as an empty object.
     ///
     /// No object in them, at any depth, has two members whose names differ only in case. A Go server reads `Path` as
-    /// `path`: if both were there, it could use the other value than you. If only `Path` is there, it uses that value,
-    /// and you find no `path`. So deny a call that lacks an argument by which you decide.
+    /// `path`: if both were there, it could use a different value than you do. If only `Path` is there, it uses that
+    /// value, and you find no `path`. So deny a call that lacks an argument by which you decide.
     ///
     /// # Errors
     /// An error is returned if the arguments do not fit the type.

@@ -216,8 +216,8 @@ impl Policy {
         }
     }
 
-    /// Requires that every spelling of the URI is allowed. For names that a server could take it for, only explicit
-    /// rules count.
+    /// Requires that the URI is allowed in both spellings: as written, and in its normal form. A server may also take
+    /// it for an alias (without host, query or trailing slash). An alias without a rule requires nothing.
     fn resource_requirements(
         &self,
         name: &ResourceName<'_>,
@@ -238,8 +238,8 @@ impl Policy {
         Ok(())
     }
 
-    /// The requirement of a name, or a refusal if no scope meets it: a challenge for the other scopes of the request
-    /// would only start a loop.
+    /// The requirement of a name. If no scope could meet it, the request is refused and no scopes are named: a client
+    /// that got them would be refused again.
     fn open<'p>(
         &self,
         found: Option<Match<'p, Requirement>>,

@@ -55,8 +55,7 @@ pub fn all_of<S: Into<String>>(scopes: impl IntoIterator<Item = S>) -> Rule {
     Rule::needing(Need::All(scopes.into_iter().map(Into::into).collect()))
 }
 
-/// Requires one of these scopes. A challenge names the first one, so write the scope that clients should request in the
-/// first place of the list.
+/// Requires one of these scopes. A challenge names the first one, so write the scope that clients should request first.
 pub fn any_of<S: Into<String>>(scopes: impl IntoIterator<Item = S>) -> Rule {
     Rule::needing(Need::Any(scopes.into_iter().map(Into::into).collect()))
 }

@@ -73,7 +73,8 @@ pub(crate) enum Listing {
 }
 
 impl ScopeMap {
-    /// Starts a scope map that refuses a tool, a resource, a prompt or a method outside MCP's list if it has no rule.
+    /// Starts a scope map that refuses each tool, resource and prompt without a rule. It also refuses each method that
+    /// MCP does not define, unless it has a rule.
     pub fn deny_unlisted() -> Self {
         Self::new(Some(Unlisted::Deny))
     }
@@ -145,8 +146,8 @@ impl ScopeMap {
         self
     }
 
-    /// Accepts a granted `a:b:*` as `a:b:c` and deeper. Only a granted scope can be a wildcard; a scope in a rule
-    /// cannot.
+    /// Lets a granted `a:b:*` include `a:b:c`, `a:b:c:d` and so on. Only a granted scope can be a wildcard; a scope in
+    /// a rule cannot.
     pub fn wildcard_grants(mut self) -> Self {
         self.wildcard_grants = true;
         self

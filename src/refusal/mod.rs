@@ -1,4 +1,4 @@
-//! Noun: why a request was refused.
+//! Why a request was refused.
 //!
 //! `reason` is the one table of reasons, and `step` is the table of the checks that they belong to. `value` carries a reason
 //! through the rooms, with what the answer needs and the facts for the log. `check_facts` are what a room tells of a check

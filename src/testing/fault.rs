@@ -23,7 +23,7 @@ pub enum Fault {
     Html,
     /// The request is read and never answered.
     Hang,
-    /// The connection is reset (TCP RST) instead of a response.
+    /// The connection is reset (TCP RST), and no response is sent.
     Reset,
     /// Half of the normal response's body, then the connection is closed.
     Truncate,

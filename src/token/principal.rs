@@ -93,8 +93,9 @@ impl Principal {
         self.0.client_id.as_deref()
     }
 
-    /// Whether the token represents the client itself and no user: its subject is the client, or it has no subject. `false`
-    /// for a token that names neither.
+    /// Whether the caller is a client without a user: the token names a client, and its subject is this client or is
+    /// absent. With the preset `auth0`, the subject may also be the client id followed by `@clients`. `false` if the
+    /// token names no client.
     pub fn is_machine(&self) -> bool {
         self.0.is_machine
     }
@@ -127,8 +128,8 @@ impl Principal {
         self.0.token_id.as_deref()
     }
 
-    /// Deserialises the claims: those of the JWT, of the introspection response, or of both; if both have a claim,
-    /// the response's value is used. Claims that the type does not name are ignored. Each call parses the claims anew.
+    /// Deserialises the claims of the JWT, of the introspection response, or of both. If both have a claim, the value
+    /// in the response is used. Claims that the type does not name are ignored. Each call parses the claims anew.
     ///
     /// # Errors
     /// If the claims do not fit the type: a required one is absent, or one is of another type.
