@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use crate::answer::Metadata;
 use crate::clock::Clock;
-use crate::config::{self, CodeOnly, Config, Holder, Issuer, Limits, Sessions, Settings};
+use crate::config::{
+    CodeOnly, Config, Family, Holder, Issuer, Limits, ResourceSettings, Sessions, Settings,
+};
 use crate::config_error::{ConfigError, Problems};
 use crate::gate::Toolgate;
+use crate::installed::Installed;
 use crate::issuer::HttpClientBuilder;
 use crate::policy::{Decide, ScopeMap};
 
@@ -16,7 +19,7 @@ use crate::policy::{Decide, ScopeMap};
 /// An issuer and a [`ScopeMap`] are required; everything else has a default.
 #[must_use = "a builder does nothing until it is built"]
 pub struct Builder {
-    settings: Settings,
+    written: ResourceSettings,
     /// The mistakes that were found when the settings were read.
     problems: Problems,
     code_only: CodeOnly,
@@ -29,7 +32,37 @@ impl Toolgate {
     /// [`Issuer::audience`] accepts other audiences. The metadata document is served at the origin of this URL, under
     /// `/.well-known/`.
     pub fn builder(resource: impl Into<String>) -> Builder {
-        Builder::of(Settings::new(resource), Problems::default())
+        Builder::of(Settings::new(resource).into(), Problems::default())
+    }
+
+    /// Starts a gate for another resource with the same issuers. The two share what is fetched (keys, discovery), the HTTP
+    /// client, the [limits](Limits), the clock and [revocations](Self::revoke): ten resources fetch a key set once. They share
+    /// no verdict about a token.
+    ///
+    /// Settings by which a token for this resource would be good at the other one are left out:
+    /// [`Issuer::audience`] and [`Issuer::unbound_tokens_of_client`]. Everything else has its default.
+    ///
+    /// ```
+    /// use toolgate::{Gates, ScopeMap, Toolgate};
+    ///
+    /// # fn main() -> Result<(), toolgate::ConfigError> {
+    /// let files = Toolgate::builder("https://mcp.example.com/files")
+    ///     .issuer("https://auth.example.com")
+    ///     .scopes(ScopeMap::allow_unlisted().every_request("files:use"))
+    ///     .build()?;
+    /// let mail = files
+    ///     .for_resource("https://mcp.example.com/mail")
+    ///     .scopes(ScopeMap::allow_unlisted().every_request("mail:use"))
+    ///     .build()?;
+    /// let layer = Gates::not_found_elsewhere([files, mail])?.layer();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn for_resource(&self, resource: impl Into<String>) -> Builder {
+        let settings = self.0.inherited().settings(resource.into());
+        let mut builder = Builder::of(settings.into(), Problems::default());
+        builder.code_only.family = Some(self.0.family());
+        builder
     }
 }
 
@@ -46,53 +79,53 @@ impl Builder {
     /// publishes its keys and its tokens have the resource as their `aud`. For any other authorization server, pass an
     /// [`Issuer`].
     pub fn issuer(mut self, issuer: impl Into<Issuer>) -> Self {
-        self.settings.issuers.push(issuer.into());
+        self.written.settings.issuers.push(issuer.into());
         self
     }
 
     /// Sets the scopes that each tool needs. A scope map is required. If a valid token is enough for every operation,
     /// pass [`ScopeMap::allow_unlisted()`].
     pub fn scopes(mut self, scopes: ScopeMap) -> Self {
-        self.settings.scopes = Some(scopes);
+        self.written.settings.scopes = Some(scopes);
         self
     }
 
     /// Sets the members of the metadata document that describe the server.
     pub fn metadata(mut self, metadata: Metadata) -> Self {
-        self.settings.metadata = metadata;
+        self.written.settings.metadata = metadata;
         self
     }
 
     /// Allows web pages of this origin to call the server, besides those of its own origin and of loopback hosts.
     /// `origin` may also be `null`, or a whole scheme that is not http: `vscode-webview://*`.
     pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
-        self.settings.origins.allow(origin.into());
+        self.written.settings.origins.allow(origin.into());
         self
     }
 
     /// Allows every web page to call the server. Then only the token protects it. `build()` returns an error if an
     /// operation is also open [`without_token`](crate::without_token).
     pub fn allow_any_origin(mut self) -> Self {
-        self.settings.origins.allow_any();
+        self.written.settings.origins.allow_any();
         self
     }
 
     /// Writes no CORS headers. Use this setting if a CORS layer outside of the gate writes them.
     pub fn leave_cors_to_others(mut self) -> Self {
-        self.settings.origins.leave_cors_to_others();
+        self.written.settings.origins.leave_cors_to_others();
         self
     }
 
     /// Sets how sessions are bound to their owners. By default they are bound with a random key, which is lost at
     /// restart.
     pub fn sessions(mut self, sessions: Sessions) -> Self {
-        self.settings.sessions = sessions;
+        self.written.settings.sessions = sessions;
         self
     }
 
     /// Sets how callers prove that a token that is bound to a key is theirs to use. By default, DPoP proofs are accepted.
     pub fn holder(mut self, holder: Holder) -> Self {
-        self.settings.holder = holder;
+        self.written.settings.holder = holder;
         self
     }
 
@@ -100,13 +133,24 @@ impl Builder {
     /// `/mcp`, say, for the resource `https://api.example.com/team/mcp`. The gate needs it to compare the URL in a DPoP
     /// proof with the URL that clients use.
     pub fn seen_at(mut self, path: impl Into<String>) -> Self {
-        self.settings.seen_at = Some(path.into());
+        self.written.settings.seen_at = Some(path.into());
+        self
+    }
+
+    /// Adds another URL under which clients reach this resource, such as that of a second domain. A request that comes to it
+    /// is answered with metadata and challenges that name it, and its URL is an accepted audience, as all other names of this
+    /// resource are. The host of the request tells the names apart. A request to any other host is answered with the resource
+    /// identifier itself.
+    ///
+    /// The inner service finds the name in the extensions of a request: [`Resource`](crate::Resource).
+    pub fn also_at(mut self, url: impl Into<String>) -> Self {
+        self.written.settings.also_at.push(url.into());
         self
     }
 
     /// Sets limits that differ from the defaults.
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.settings.limits = limits;
+        self.written.settings.limits = limits;
         self
     }
 
@@ -116,7 +160,7 @@ impl Builder {
     /// These settings apply to `https` only. Plain `http` is allowed for loopback only, and the gate uses a separate
     /// client for it. The separate client uses no proxy, and for it `localhost` always means 127.0.0.1 or `[::1]`.
     pub fn http_client(mut self, client: HttpClientBuilder) -> Self {
-        self.code_only.http_client = client;
+        self.code_only.http_client = Some(client);
         self
     }
 
@@ -140,20 +184,31 @@ impl Builder {
     /// # Errors
     /// [`ConfigError`] names every value that is wrong, not just the first.
     pub fn build(self) -> Result<Toolgate, ConfigError> {
-        let (gate, state) = config::build(&self.settings, self.code_only, self.problems)?;
-        Ok(Toolgate::new(gate, state))
+        let mut problems = self.problems;
+        self.written.check_alone(&mut problems);
+        let gate = Installed::build(&self.written, self.code_only, &mut problems);
+        problems.finish(gate).map(Toolgate::new)
     }
 
-    fn of(settings: Settings, problems: Problems) -> Self {
-        let http_client = HttpClientBuilder::new();
+    /// Builds a gate beside those of a family, if there are any yet.
+    pub(crate) fn install(
+        mut self,
+        family: Option<Family>,
+        problems: &mut Problems,
+    ) -> Option<Installed> {
+        if family.is_some() {
+            // It is that of the first gate, which was given the same.
+            self.code_only.http_client = None;
+            self.code_only.family = family;
+        }
+        Installed::build(&self.written, self.code_only, problems).ok()
+    }
+
+    pub(crate) fn of(written: ResourceSettings, problems: Problems) -> Self {
         Self {
-            settings,
+            written,
             problems,
-            code_only: CodeOnly {
-                http_client,
-                clock: Clock::default(),
-                decider: None,
-            },
+            code_only: CodeOnly::default(),
         }
     }
 }
@@ -161,14 +216,14 @@ impl Builder {
 impl From<Config> for Builder {
     fn from(config: Config) -> Self {
         let (settings, problems) = config.settings();
-        Self::of(settings, problems)
+        Self::of(settings.into(), problems)
     }
 }
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
-            .field("settings", &self.settings)
+            .field("settings", &self.written.settings)
             .finish_non_exhaustive()
     }
 }

@@ -192,6 +192,8 @@ pub(crate) struct Problems {
     stand_ins: Vec<String>,
     /// Fields whose value is that of a variable, and the name of the variable.
     variables: Vec<(String, String)>,
+    /// The table that has the fields of these names for now, in place of the top level.
+    table: Option<(String, &'static [&'static str])>,
 }
 
 /// Takes the place of a value that could not be read. It proves that the problem was added to [`Problems`], which alone
@@ -202,6 +204,7 @@ pub(crate) struct Flawed(());
 impl Problems {
     /// Adds a problem, unless the same one was found already, or it is one of a text that stands in for a value.
     pub(crate) fn add(&mut self, mut problem: ConfigProblem) -> Flawed {
+        problem.field = self.whole_path(problem.field);
         let is_of_stand_in = self.stand_ins.iter().any(|text| {
             let value = problem.value.as_ref();
             value.is_some_and(|value| value.contains(text)) || problem.fix.contains(text)
@@ -232,10 +235,32 @@ impl Problems {
 
     /// Whether this field has a problem already.
     pub(crate) fn of(&self, field: &str) -> Option<Flawed> {
+        let field = self.whole_path(field.to_owned());
         let mut found = self.found.iter();
         found
             .any(|problem| problem.field == field)
             .then_some(Flawed(()))
+    }
+
+    /// Runs a check whose problems name these fields as fields of the table.
+    pub(crate) fn within<T>(
+        &mut self,
+        table: String,
+        fields: &'static [&'static str],
+        check: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        let outer = self.table.replace((table, fields));
+        let checked = check(self);
+        self.table = outer;
+        checked
+    }
+
+    fn whole_path(&self, field: String) -> String {
+        let first = field.split(['.', '[']).next().unwrap_or_default();
+        match &self.table {
+            Some((table, fields)) if fields.contains(&first) => format!("{table}.{field}"),
+            _ => field,
+        }
     }
 
     /// Names the variable in all further problems of this field.

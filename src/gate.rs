@@ -1,21 +1,20 @@
 //! The built gate: a cheap handle on everything that requests are checked against.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
 
-use crate::answer::{MetadataService, WellKnown};
-use crate::config::{self, Config};
+use crate::config::{Config, ResourceSettings};
 use crate::config_error::ConfigError;
-use crate::current::Current;
 use crate::explain::{Caller, Explanation};
+use crate::installed::{Installed, turn_to_reload};
 use crate::layer::ToolgateLayer;
-use crate::pipeline::{GateState, Pipeline};
+use crate::metadata_service::MetadataService;
+use crate::pipeline::Pipeline;
 use crate::policy::Review;
-use crate::resource_uri::ResourceUri;
 use crate::revocation::Revocation;
 use crate::token::{IssuerHealth, RevocationError};
 
@@ -41,44 +40,38 @@ use crate::token::{IssuerHealth, RevocationError};
 ///
 /// Clones and layers are cheap: they share their keys, caches, revocations and configuration.
 #[derive(Clone)]
-pub struct Toolgate {
-    pipeline: Arc<Current<Pipeline>>,
-    well_known: Arc<Current<WellKnown>>,
-    /// The parts that no reload changes.
-    fixed: Arc<Fixed>,
-}
-
-struct Fixed {
-    resource: Arc<ResourceUri>,
-    metadata_url: String,
-    state: GateState,
-    reloading: Mutex<()>,
-}
+pub struct Toolgate(pub(crate) Arc<Installed>);
 
 impl Toolgate {
     /// Makes the layer to put around an MCP server. With axum, add it on the root router, after every route that it must
     /// protect: see [`docs::axum`](crate::docs::axum).
     pub fn layer(&self) -> ToolgateLayer {
-        ToolgateLayer {
-            pipeline: self.pipeline.clone(),
-        }
+        ToolgateLayer::new(self.0.directory.clone())
     }
 
     /// Makes a service that serves the metadata document and nothing else. Mount it at each of
     /// [`metadata_paths`](Self::metadata_paths) if the layer is on an inner router that gets no requests for these
     /// paths.
     pub fn metadata_service(&self) -> MetadataService {
-        MetadataService(self.well_known.clone())
+        MetadataService(self.0.directory.clone())
     }
 
     /// Lists the paths that the gate itself answers, without a token.
     pub fn metadata_paths(&self) -> Vec<String> {
-        self.well_known.get().paths().map(str::to_owned).collect()
+        let mut paths = Vec::new();
+        for address in &self.0.addresses {
+            for path in address.pipeline.look().well_known.paths() {
+                if !paths.iter().any(|held| held == path) {
+                    paths.push(path.to_owned());
+                }
+            }
+        }
+        paths
     }
 
     /// The URL of the metadata document: `resource_metadata` in every challenge.
     pub fn metadata_url(&self) -> &str {
-        &self.fixed.metadata_url
+        &self.0.metadata_url
     }
 
     /// Fetches the keys of each issuer, and the introspection endpoints that are discovered, unless the gate has
@@ -101,7 +94,7 @@ impl Toolgate {
     /// # }
     /// ```
     pub async fn warm_up(&self) -> Vec<IssuerHealth> {
-        self.pipeline.get().verifier.warm_up().await;
+        self.pipeline().verifier.warm_up().await;
         self.health()
     }
 
@@ -119,7 +112,7 @@ impl Toolgate {
     /// }
     /// ```
     pub fn health(&self) -> Vec<IssuerHealth> {
-        self.pipeline.get().verifier.health()
+        self.pipeline().verifier.health()
     }
 
     /// Refuses tokens that their issuer would still accept: one token, or all tokens that were issued to a subject or a
@@ -159,8 +152,7 @@ impl Toolgate {
         revocation: Revocation,
         longest_life: Duration,
     ) -> Result<(), RevocationError> {
-        self.pipeline
-            .get()
+        self.pipeline()
             .verifier
             .revoke(revocation, longest_life)
             .await
@@ -189,7 +181,7 @@ impl Toolgate {
     /// # }
     /// ```
     pub async fn explain(&self, caller: Caller<'_>, body: impl Into<Bytes>) -> Explanation {
-        self.pipeline.get().explain(caller, body.into()).await
+        self.pipeline().explain(caller, body.into()).await
     }
 
     /// Explains what the gate would do with a whole request. Unlike [`explain`](Self::explain), it adds no header: the
@@ -210,7 +202,7 @@ impl Toolgate {
     /// ```
     pub async fn explain_request<B: Into<Bytes>>(&self, request: Request<B>) -> Explanation {
         let request = request.map(Into::into);
-        self.pipeline.get().explain_request(request).await
+        self.pipeline().explain_request(request).await
     }
 
     /// Compares the rules of the scope map with the names of the tools that the server has. A rule with a typo applies
@@ -229,12 +221,12 @@ impl Toolgate {
     /// # Ok::<(), toolgate::ConfigError>(())
     /// ```
     pub fn review<S: AsRef<str>>(&self, tools: impl IntoIterator<Item = S>) -> Review {
-        self.pipeline.get().policy.review(tools)
+        self.pipeline().policy.review(tools)
     }
 
     /// The resource identifier, exactly as configured.
     pub fn resource(&self) -> &str {
-        self.fixed.resource.as_str()
+        self.0.main.resource.as_str()
     }
 
     /// Replaces the configuration of this gate and of all its layers at once: every setting that a file can hold. The
@@ -258,16 +250,15 @@ impl Toolgate {
     /// An error is returned if the configuration is not valid, or if it names another resource. [`ConfigError`] names
     /// every value that is wrong. The gate then keeps its configuration unchanged.
     pub fn reload(&self, config: Config) -> Result<(), ConfigError> {
-        // Reloads take turns, or the metadata of one could be served beside the pipeline of another.
-        let _alone = self
-            .fixed
-            .reloading
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let gate = config::rebuild(&config, &self.fixed.state, &self.pipeline.get())?;
-        gate.announce();
-        self.well_known.replace(gate.well_known.clone());
-        self.pipeline.replace(Arc::new(gate));
+        let _turn = turn_to_reload();
+        let (settings, mut problems) = config.settings();
+        let settings = ResourceSettings::from(settings);
+        settings.check_alone(&mut problems);
+        let next = self.0.prepare(&settings, &mut problems);
+        if let Ok(next) = &next {
+            self.0.check_beside_neighbours(next, &mut problems);
+        }
+        self.0.replace(problems.finish(next)?);
         Ok(())
     }
 
@@ -289,23 +280,16 @@ impl Toolgate {
     /// # }
     /// ```
     pub fn close_streams(&self) {
-        self.fixed.state.closing.begin();
+        self.0.state.closing.begin();
     }
 
-    pub(crate) fn new(gate: Pipeline, state: GateState) -> Self {
-        gate.announce();
-        let metadata_url = gate.answers.resource_metadata().to_owned();
-        let fixed = Fixed {
-            resource: gate.resource.clone(),
-            metadata_url,
-            state,
-            reloading: Mutex::default(),
-        };
-        Self {
-            well_known: Arc::new(Current::new(gate.well_known.clone())),
-            pipeline: Arc::new(Current::new(Arc::new(gate))),
-            fixed: Arc::new(fixed),
-        }
+    pub(crate) fn new(installed: Installed) -> Self {
+        installed.main.pipeline.look().announce();
+        Self(Arc::new(installed))
+    }
+
+    fn pipeline(&self) -> Arc<Pipeline> {
+        self.0.main.pipeline.get()
     }
 }
 

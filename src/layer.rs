@@ -13,15 +13,23 @@ use http::{Request, Response};
 use http_body::Body;
 use tower::{Layer, Service};
 
+use crate::address::{Address, Route};
 use crate::call::RequestBody;
-use crate::current::Current;
-use crate::pipeline::{IncomingBody, Pipeline};
+use crate::pipeline::IncomingBody;
+use crate::routing::Directory;
 use crate::stream::ResponseBody;
 
-/// Puts the gate around a service. [`Toolgate::layer`](crate::Toolgate::layer) makes it.
+/// Puts the gate around a service. [`Toolgate::layer`](crate::Toolgate::layer) and [`Gates::layer`](crate::Gates::layer)
+/// make it.
 #[derive(Debug, Clone)]
 pub struct ToolgateLayer {
-    pub(crate) pipeline: Arc<Current<Pipeline>>,
+    directory: Arc<Directory<Address>>,
+}
+
+impl ToolgateLayer {
+    pub(crate) fn new(directory: Arc<Directory<Address>>) -> Self {
+        Self { directory }
+    }
 }
 
 impl<S> Layer<S> for ToolgateLayer {
@@ -29,7 +37,7 @@ impl<S> Layer<S> for ToolgateLayer {
 
     fn layer(&self, inner: S) -> Self::Service {
         ToolgateService {
-            pipeline: self.pipeline.clone(),
+            directory: self.directory.clone(),
             inner,
         }
     }
@@ -42,7 +50,7 @@ impl<S> Layer<S> for ToolgateLayer {
 /// the future is polled.
 #[derive(Debug, Clone)]
 pub struct ToolgateService<S> {
-    pipeline: Arc<Current<Pipeline>>,
+    directory: Arc<Directory<Address>>,
     inner: S,
 }
 
@@ -65,21 +73,33 @@ where
         // The service that was polled is the ready one; its clone may not be. If the request is refused, dropping the
         // service gives its readiness back.
         let unready = self.inner.clone();
-        let inner = std::mem::replace(&mut self.inner, unready);
-        let pipeline = self.pipeline.look();
+        let mut inner = std::mem::replace(&mut self.inner, unready);
         let (mut parts, body) = request.into_parts();
-        match pipeline.answer_without_io(&mut parts) {
-            ControlFlow::Continue(visit) => {
-                let (pipeline, current) = (Guard::into_inner(pipeline), self.pipeline.clone());
-                ToolgateFuture(Outcome::Awaited(Box::pin(
-                    pipeline.serve(current, inner, parts, body, visit),
-                )))
+        let answer = match self.directory.route(&mut parts) {
+            Route::Gated(address) => {
+                let pipeline = address.pipeline.look();
+                match pipeline.answer_without_io(&mut parts) {
+                    ControlFlow::Continue(visit) => {
+                        let (pipeline, current) =
+                            (Guard::into_inner(pipeline), address.pipeline.clone());
+                        return ToolgateFuture(Outcome::Awaited(Box::pin(
+                            pipeline.serve(current, inner, parts, body, visit),
+                        )));
+                    }
+                    ControlFlow::Break(answer) => answer,
+                }
             }
-            ControlFlow::Break(answer) => {
-                IncomingBody::Unread(body).discard(&parts);
-                ToolgateFuture(Outcome::AtOnce(ready(answer.map(ResponseBody::ours))))
+            Route::Ungated => {
+                let request = Request::from_parts(parts, RequestBody::untouched(body));
+                let answer = inner.call(request);
+                return ToolgateFuture(Outcome::Awaited(Box::pin(async move {
+                    Ok(answer.await?.map(ResponseBody::theirs))
+                })));
             }
-        }
+            Route::Answered(answer) => answer,
+        };
+        IncomingBody::Unread(body).discard(&parts);
+        ToolgateFuture(Outcome::AtOnce(ready(answer.map(ResponseBody::ours))))
     }
 }
 

@@ -79,12 +79,19 @@
 mod builder;
 mod config;
 mod gate;
+mod gates;
+mod installed;
 
 // The path of a request, and what the operator sees of it.
+mod address;
 mod events;
 mod explain;
 mod layer;
+mod metadata_service;
 mod pipeline;
+
+// Which resource is it for?
+mod routing;
 
 // Whose token is it?
 mod token;
@@ -122,6 +129,7 @@ mod log_facts;
 mod mcp;
 mod media_type;
 mod refusal;
+mod resource;
 mod resource_name;
 mod resource_uri;
 mod revocation;
@@ -134,7 +142,7 @@ pub mod docs;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use answer::{Metadata, MetadataService};
+pub use answer::Metadata;
 pub use builder::Builder;
 pub use call::RequestBody;
 pub use client_certificate::ClientCertificate;
@@ -142,12 +150,15 @@ pub use config::{Config, Holder, Introspection, Issuer, Limits, Secret, Sessions
 pub use config_error::{ConfigError, ConfigProblem, ConfigProblemKind};
 pub use explain::{Caller, Check, CheckOutcome, Explanation};
 pub use gate::Toolgate;
+pub use gates::Gates;
 pub use layer::{ToolgateFuture, ToolgateLayer, ToolgateService};
+pub use metadata_service::MetadataService;
 pub use policy::{
     ArgumentsError, CallInfo, Decide, DecisionFailed, Review, Rule, ScopeMap, Verdict, all_of,
     any_of, base_only, deny, without_token,
 };
 pub use refusal::{Refusal, RefusalKind};
+pub use resource::Resource;
 pub use revocation::Revocation;
 pub use scheme::Dpop;
 pub use scope::Scopes;

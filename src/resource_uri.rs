@@ -94,14 +94,30 @@ impl ResourceUri {
     pub(crate) fn legacy_paths(&self) -> [String; 2] {
         [
             AUTHORIZATION_SERVER.to_owned(),
-            self.inserted(AUTHORIZATION_SERVER),
+            self.authorization_server_path(),
         ]
+    }
+
+    /// The one of these paths that ends in the resource's own.
+    pub(crate) fn authorization_server_path(&self) -> String {
+        self.inserted(AUTHORIZATION_SERVER)
+    }
+
+    /// The one of these paths that is the same for all resources of a host.
+    pub(crate) fn root_authorization_server_path() -> &'static str {
+        AUTHORIZATION_SERVER
     }
 
     /// Scheme, host and port; and the path, which may be empty.
     pub(crate) fn origin_and_path(&self) -> (&str, &str) {
         let path = self.text.get(self.origin_end..self.path_end);
         (self.origin(), path.unwrap_or_default())
+    }
+
+    /// Host and port.
+    pub(crate) fn authority(&self) -> &str {
+        let origin = self.origin();
+        origin.split_once("://").map_or(origin, |(_, host)| host)
     }
 
     fn origin(&self) -> &str {

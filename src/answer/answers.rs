@@ -16,7 +16,7 @@ use crate::scope::Scopes;
 static NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 /// Makes the response to each refusal.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Answers {
     resource_metadata: String,
     /// The scopes of a first challenge.
@@ -38,6 +38,14 @@ impl Answers {
             initial,
             request_prefix,
             schemes,
+        }
+    }
+
+    /// The same answers, whose challenges point to another metadata document.
+    pub(crate) fn pointing_to(&self, resource_metadata: String) -> Self {
+        Self {
+            resource_metadata,
+            ..self.clone()
         }
     }
 

@@ -105,6 +105,13 @@ impl Metadata {
         self
     }
 
+    /// Serves a copy of the document at the root of the origin, even if several resources have the origin in common
+    /// ([`Gates`](crate::Gates)). Only one of them can. For a resource that has its origin to itself, this is the default.
+    pub fn root_copy(mut self) -> Self {
+        self.root_copy = Some(true);
+        self
+    }
+
     /// Serves the document at the path of the resource only, without the copy at the root of the origin.
     pub fn without_root_copy(mut self) -> Self {
         self.root_copy = Some(false);

@@ -2,11 +2,13 @@
 //!
 //! `wire` is the table, and `answers` makes responses by it. `challenge` renders `WWW-Authenticate`, and `metadata` the
 //! document that it points to. Both are made from one resource and one policy. `well_known` serves the
-//! document. `page` is what a person with a browser sees of a refusal.
+//! document. `not_found` answers at all other paths that no
+//! gate has. `page` is what a person with a browser sees of a refusal.
 
 mod answers;
 mod challenge;
 mod metadata;
+mod not_found;
 mod page;
 mod well_known;
 mod wire;
@@ -15,6 +17,6 @@ pub(crate) use answers::{Answers, offer_nonce};
 pub(crate) use challenge::requested;
 pub use metadata::Metadata;
 pub(crate) use metadata::Publication;
+pub(crate) use not_found::not_found;
 pub(crate) use page::Page;
-pub use well_known::MetadataService;
 pub(crate) use well_known::WellKnown;

@@ -1,23 +1,16 @@
 //! The public paths: they serve the metadata document, and redirect old clients.
 
-use std::convert::Infallible;
-use std::future::{Ready, ready};
-use std::sync::Arc;
-use std::task::{Context, Poll};
-
 use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW,
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION,
 };
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::Full;
+use http::{HeaderValue, Method, Response, StatusCode};
 use serde_json::Value;
 
 use super::metadata::{Legacy, Metadata, Publication};
 use crate::config_error::{ConfigProblem, Flawed, Problems};
-use crate::current::Current;
 use crate::resource_uri::ResourceUri;
 
 const METHODS: &str = "GET, HEAD, OPTIONS";
@@ -30,7 +23,9 @@ pub(crate) struct WellKnown {
     document: Bytes,
     path: String,
     query: Option<String>,
-    root_copy: bool,
+    /// Whether there is a copy at the root of the origin. `None` if that was left open: then there is one, unless several
+    /// resources have the origin in common.
+    root_copy: Option<bool>,
     legacy: Option<(HeaderValue, [String; 2])>,
 }
 
@@ -48,7 +43,7 @@ impl WellKnown {
             document: Value::Object(document?).to_string().into(),
             path: resource.metadata_path(),
             query: resource.query().map(str::to_owned),
-            root_copy: metadata.root_copy.unwrap_or(true),
+            root_copy: metadata.root_copy,
             legacy: target?.map(|target| (target, resource.legacy_paths())),
         })
     }
@@ -85,7 +80,7 @@ impl WellKnown {
 
     pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
         let root = ResourceUri::root_metadata_path();
-        let copy = (self.root_copy && self.path != root).then_some(root);
+        let copy = (self.has_root_copy() && self.path != root).then_some(root);
         let legacy = self
             .legacy
             .iter()
@@ -96,11 +91,20 @@ impl WellKnown {
             .chain(legacy)
     }
 
+    /// Whether the configuration names this document as the one at the root of its origin.
+    pub(crate) fn is_named_for_root(&self) -> bool {
+        self.root_copy == Some(true)
+    }
+
+    fn has_root_copy(&self) -> bool {
+        self.root_copy.unwrap_or(true)
+    }
+
     /// Whether the document is served here. That of a resource with a query is served with the same query (RFC 9728
     /// §3.1).
     fn is_document(&self, path: &str, query: Option<&str>) -> bool {
         let own = path == self.path && (self.query.is_none() || self.query.as_deref() == query);
-        own || (self.root_copy && path == ResourceUri::root_metadata_path())
+        own || (self.has_root_copy() && path == ResourceUri::root_metadata_path())
     }
 }
 
@@ -157,32 +161,4 @@ fn public(method: &Method, fill: impl FnOnce(&mut Response<Bytes>)) -> Response<
         }
     }
     response
-}
-
-/// A service that serves the metadata document and nothing else, for routers in which requests for the well-known paths
-/// do not reach the layer.
-///
-/// Mount it at every path of [`Toolgate::metadata_paths`](crate::Toolgate::metadata_paths). It answers any other path
-/// with 404.
-#[derive(Debug, Clone)]
-pub struct MetadataService(pub(crate) Arc<Current<WellKnown>>);
-
-impl<B> tower::Service<Request<B>> for MetadataService {
-    type Response = Response<Full<Bytes>>;
-    type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (parts, _) = request.into_parts();
-        let answer = self.0.get().answer(&parts).unwrap_or_else(|| {
-            let mut response = Response::new(Bytes::new());
-            *response.status_mut() = StatusCode::NOT_FOUND;
-            response
-        });
-        ready(Ok(answer.map(Full::new)))
-    }
 }

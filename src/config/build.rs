@@ -1,54 +1,69 @@
-//! Builds a gate from a configuration, and the next pipeline of the same gate.
+//! Builds gates from a configuration, and the next pipelines of the same gates.
 
 use std::sync::Arc;
 
-use super::Config;
-use super::settings::Settings;
+use super::resources::ResourceSettings;
 use crate::clock::Clock;
-use crate::config_error::{ConfigError, ConfigProblem, Flawed, Problems};
+use crate::config_error::{ConfigProblem, Flawed, Problems};
 use crate::issuer::{Fetcher, HttpClientBuilder};
-use crate::pipeline::{GateState, Pipeline};
+use crate::pipeline::{GateState, Pipeline, Pipelines};
 use crate::policy::Decider;
+use crate::resource_uri::ResourceUri;
 use crate::seal::SealingKey;
 use crate::token::VerifierState;
 
 /// The settings that no file can hold.
+#[derive(Default)]
 pub(crate) struct CodeOnly {
-    pub(crate) http_client: HttpClientBuilder,
+    pub(crate) http_client: Option<HttpClientBuilder>,
     pub(crate) clock: Clock,
     pub(crate) decider: Option<Arc<dyn Decider>>,
+    /// The state of another gate with the same issuers.
+    pub(crate) family: Option<Family>,
 }
 
-/// Builds the pipeline of a new gate, and the state that outlives its configuration. `problems` are those that were
-/// found when the settings were read.
+/// The state that gates with the same issuers have in common.
+#[derive(Clone)]
+pub(crate) struct Family {
+    verifier: VerifierState,
+    key: Arc<SealingKey>,
+}
+
+impl Family {
+    pub(crate) fn of(state: &GateState) -> Self {
+        Self {
+            verifier: state.verifier.clone(),
+            key: state.key.clone(),
+        }
+    }
+}
+
+/// Builds the pipelines of a new gate, and the state that outlives its configuration.
 pub(crate) fn build(
-    settings: &Settings,
+    settings: &ResourceSettings,
     code_only: CodeOnly,
-    mut problems: Problems,
-) -> Result<(Pipeline, GateState), ConfigError> {
-    let state = state(code_only, &mut problems);
-    let spec = settings.spec(None, &mut problems);
-    let gate = state.and_then(|state| {
-        let pipeline = Pipeline::assemble(spec?, &state, None);
-        Ok((problems.keep(pipeline.ok_or_else(no_randomness))?, state))
-    });
-    problems.finish(gate)
+    problems: &mut Problems,
+) -> Result<(Pipelines, GateState), Flawed> {
+    let state = state(code_only, problems);
+    let spec = settings.check(problems, |settings, problems| settings.spec(None, problems));
+    let state = state?;
+    let pipelines = Pipeline::assemble(spec?, &state);
+    Ok((problems.keep(pipelines.ok_or_else(no_randomness))?, state))
 }
 
-/// Builds the pipeline for a configuration that replaces an earlier one. The resource must be the same; the documents
-/// of an issuer are kept if nothing about it has changed.
+/// Builds the pipelines for a configuration that replaces an earlier one. The names of the resource must be the same; the
+/// documents of an issuer are kept if nothing about it has changed.
 pub(crate) fn rebuild(
-    config: &Config,
+    settings: &ResourceSettings,
     state: &GateState,
-    earlier: &Pipeline,
-) -> Result<Pipeline, ConfigError> {
-    let (settings, mut problems) = config.settings();
-    let spec = settings.spec(Some(&earlier.resource), &mut problems);
-    let pipeline = spec.and_then(|spec| {
-        let pipeline = Pipeline::assemble(spec, state, Some(earlier));
-        problems.keep(pipeline.ok_or_else(no_randomness))
+    names: &[Arc<ResourceUri>],
+    problems: &mut Problems,
+) -> Result<Pipelines, Flawed> {
+    let spec = settings.check(problems, |settings, problems| {
+        settings.spec(Some(names), problems)
     });
-    problems.finish(pipeline)
+    let pipelines = Pipeline::assemble(spec?, state);
+    problems.keep(pipelines.ok_or_else(no_randomness))
 }
 
 fn state(code_only: CodeOnly, problems: &mut Problems) -> Result<GateState, Flawed> {
@@ -56,14 +71,23 @@ fn state(code_only: CodeOnly, problems: &mut Problems) -> Result<GateState, Flaw
         http_client,
         clock,
         decider,
+        family,
     } = code_only;
-    let fetcher = problems.keep(Fetcher::new(http_client).map_err(|why| {
+    if let Some(Family { verifier, key }) = family {
+        if http_client.is_some() {
+            let fix = "leave it out: the client is that of the gate with the same issuers";
+            return Err(problems.add(ConfigProblem::conflict("http_client", fix)));
+        }
+        return Ok(GateState::new(verifier, decider, key));
+    }
+    let fetcher = Fetcher::new(http_client.unwrap_or_default());
+    let fetcher = problems.keep(fetcher.map_err(|why| {
         let fix = "change the settings of the client, or what they refer to";
         ConfigProblem::not_allowed("http_client", fix).because(why)
     }));
     let key = problems.keep(SealingKey::random().ok_or_else(no_randomness));
     let verifier = VerifierState::new(fetcher?, clock);
-    Ok(GateState::new(verifier, decider, key?))
+    Ok(GateState::new(verifier, decider, Arc::new(key?)))
 }
 
 fn no_randomness() -> ConfigProblem {

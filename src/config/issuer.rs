@@ -42,6 +42,10 @@ pub struct Issuer {
     pub(super) algorithms: Option<Vec<String>>,
     #[serde(default)]
     pub(super) audiences: Vec<String>,
+    #[serde(default)]
+    pub(super) only_this_resource: bool,
+    #[serde(default)]
+    pub(super) shared_audience: bool,
     pub(super) profile: Option<ProfileName>,
     pub(super) scope_claims: Option<Vec<String>>,
     pub(super) leeway_seconds: Option<u64>,
@@ -102,6 +106,8 @@ impl Issuer {
             jwks: None,
             algorithms: None,
             audiences: Vec::new(),
+            only_this_resource: false,
+            shared_audience: false,
             profile: None,
             scope_claims: None,
             leeway_seconds: None,
@@ -151,6 +157,20 @@ impl Issuer {
     /// Accepts this audience besides the resource itself, compared byte for byte. May be called repeatedly.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audiences.push(audience.into());
+        self
+    }
+
+    /// Refuses tokens whose `aud` also names an audience that is not accepted here. By default such a token is accepted (RFC
+    /// 9068 §4), although every server that it names can use it at this one.
+    pub fn only_this_resource(mut self) -> Self {
+        self.only_this_resource = true;
+        self
+    }
+
+    /// Lets gates beside this one accept the same audience ([`Gates`](crate::Gates)). It is weaker, since a token for one of
+    /// them is then good at the other, so both must say it.
+    pub fn shared_audience(mut self) -> Self {
+        self.shared_audience = true;
         self
     }
 

@@ -109,6 +109,8 @@ fn issuer_spec(at: &str, issuer: &Issuer, problems: &mut Problems) -> Result<Iss
             leeway: Duration::from_secs(leeway),
             request_prefix: issuer.scope_request_prefix.as_str().into(),
             unbound_clients,
+            shared_audience: issuer.shared_audience,
+            only_this_resource: issuer.only_this_resource,
             machine_suffix: preset.map_or("", |preset| preset.machine_suffix),
         },
         keys: keys?,

@@ -1,7 +1,8 @@
 //! The configuration of a gate: raw text, from code or from a file.
 //!
 //! Each table has a file of its own. `spec` checks all of them, with `issuer_spec` and `introspection_spec`, and makes
-//! a spec for each room; `build` builds the rooms from the specs.
+//! a spec for each room; `build` builds the rooms from the specs. `names` checks the URLs of a resource, and `resources`
+//! makes the settings of each resource from a file with several.
 //!
 //! A file is read once. `recorder` records its values while serde reads them. `variables` adds the values from the
 //! environment, and `replay` reads the types again from all recorded values.
@@ -12,16 +13,20 @@ mod callers;
 mod document;
 mod holder;
 mod hushed;
+mod inherited;
 mod introspection;
 mod introspection_spec;
 mod issuer;
 mod issuer_spec;
 mod issuers;
 mod limits;
+mod names;
 mod origins;
 mod presets;
 mod recorder;
 mod replay;
+mod resource_table;
+mod resources;
 mod secret;
 mod sessions;
 mod settings;
@@ -32,11 +37,13 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer};
 
-pub(crate) use build::{CodeOnly, build, rebuild};
+pub(crate) use build::{CodeOnly, Family, build, rebuild};
 pub use holder::Holder;
+pub(crate) use inherited::Inherited;
 pub use introspection::Introspection;
 pub use issuer::Issuer;
 pub use limits::Limits;
+pub(crate) use resources::ResourceSettings;
 pub use secret::Secret;
 pub use sessions::Sessions;
 pub(crate) use settings::Settings;

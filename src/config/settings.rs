@@ -7,6 +7,7 @@ use super::issuer::Issuer;
 use super::issuers::listed_or_named;
 use super::limits::Limits;
 use super::origins::OriginsTable;
+use super::resource_table::{ResourceTable, Unmatched};
 use super::sessions::Sessions;
 use crate::answer::Metadata;
 use crate::policy::ScopeMap;
@@ -19,6 +20,11 @@ pub(crate) struct Settings {
     #[serde(default)]
     pub(crate) resource: String,
     pub(crate) seen_at: Option<String>,
+    #[serde(default)]
+    pub(crate) also_at: Vec<String>,
+    #[serde(default)]
+    pub(super) resources: Vec<ResourceTable>,
+    pub(super) unmatched: Option<Unmatched>,
     #[serde(default, deserialize_with = "listed_or_named")]
     pub(crate) issuers: Vec<Issuer>,
     pub(crate) scopes: Option<ScopeMap>,
@@ -39,6 +45,9 @@ impl Settings {
         Self {
             resource: resource.into(),
             seen_at: None,
+            also_at: Vec::new(),
+            resources: Vec::new(),
+            unmatched: None,
             issuers: Vec::new(),
             scopes: None,
             metadata: Metadata::default(),

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use super::callers::caller_rules;
 use super::issuer::{Advertise, Issuer};
 use super::issuer_spec::issuer_specs;
+use super::names::ResourceNames;
 use super::origins::{Allowed, OriginsTable};
 use super::settings::Settings;
 use crate::answer::{Publication, WellKnown, requested};
-use crate::config_error::{ConfigProblem, Flawed, Problems};
+use crate::config_error::{ConfigProblem, Flawed, Problems, all};
 use crate::holder::{CertificateSource, ExternalUrls, HolderSpec, SeenAt};
 use crate::issuer::metadata_urls;
 use crate::jose::Algorithms;
-use crate::pipeline::{Cors, Origins, PipelineSpec};
+use crate::pipeline::{Cors, NameSpec, Origins, PipelineSpec};
 use crate::policy::{Callers, Policy, published_scopes};
 use crate::resource_uri::{HttpUrl, ResourceUri};
 use crate::scheme::Schemes;
@@ -21,13 +22,13 @@ use crate::scope::Scopes;
 use crate::token::VerifierSpec;
 
 impl Settings {
-    /// Checks the whole configuration. `kept` is the resource of a gate whose configuration this one replaces.
+    /// Checks the whole configuration. `kept` has the names of a gate whose configuration this one replaces.
     pub(super) fn spec(
         &self,
-        kept: Option<&ResourceUri>,
+        kept: Option<&[Arc<ResourceUri>]>,
         problems: &mut Problems,
     ) -> Result<PipelineSpec, Flawed> {
-        let resource = problems.keep(resource(self, kept));
+        let names = ResourceNames::read(self, kept, problems);
         // Nothing is built from unsound limits: a cache may panic over them.
         let limits = self.limits.check(problems);
         let policy = policy(self, problems);
@@ -37,24 +38,38 @@ impl Settings {
         let callers = callers(&self.issuers, problems);
         let algorithms = self.holder.accepted_algorithms(problems);
         let replay_bytes = self.holder.replay_limit(problems);
-        let seen_at = problems.keep(seen_at(self.seen_at.as_deref()));
         let schemes = self
             .holder
             .schemes(algorithms.as_ref().unwrap_or(&Algorithms::default()));
-        let well_known = well_known(self, resource.as_ref(), policy.as_ref(), &schemes, problems);
-        let origins = origins(resource.as_ref(), self, problems);
+        let mut name = |resource: Result<&Arc<ResourceUri>, Flawed>, seen_at: Option<&SeenAt>| {
+            let of = resource.map(|resource| &**resource);
+            let well_known = well_known(self, of, policy.as_ref(), &schemes, problems);
+            let origins = origins(of, self, problems);
+            let (resource, seen_at) = (resource?, seen_at.cloned().unwrap_or(SeenAt::SamePath));
+            Ok(NameSpec {
+                resource: resource.clone(),
+                well_known: well_known?,
+                origins: origins?,
+                urls: ExternalUrls::new(resource, seen_at),
+            })
+        };
+        let read = names.as_ref().map_err(|flawed| *flawed);
+        let seen_at = read.ok().map(|names| &names.seen_at);
+        let main = name(read.map(|names| &names.main), seen_at);
+        let aliases = read.map_or(&[][..], |names| &names.aliases);
+        let aliases = all(aliases.iter().map(|alias| name(Ok(alias), seen_at)));
         limits?;
-        let (limits, resource) = (&self.limits, Arc::new(resource?));
+        let limits = &self.limits;
         Ok(PipelineSpec {
-            well_known: well_known?,
-            origins: origins?,
+            main: main?,
+            aliases: aliases?,
             cors: if self.origins.cors_headers {
                 Cors::Ours
             } else {
                 Cors::LeftToOthers
             },
             verifier: VerifierSpec {
-                resource: resource.clone(),
+                names: names?.all(),
                 issuers: issuers?,
                 lifetimes: limits.lifetimes(),
                 verified_bytes: limits.verified_bytes(),
@@ -68,7 +83,6 @@ impl Settings {
                 algorithms: algorithms?,
                 nonces: self.holder.demands_nonces(),
                 replay_bytes: replay_bytes?,
-                urls: ExternalUrls::new(&resource, seen_at?),
             },
             schemes,
             callers: callers?,
@@ -77,45 +91,7 @@ impl Settings {
             streams: streams?,
             policy: policy?,
             decision_time: limits.decision_time(),
-            resource,
         })
-    }
-}
-
-fn resource(config: &Settings, kept: Option<&ResourceUri>) -> Result<ResourceUri, ConfigProblem> {
-    if config.resource.is_empty() {
-        let fix = "write the URL that clients are given";
-        return Err(ConfigProblem::missing("resource", fix));
-    }
-    let resource = ResourceUri::parse(&config.resource)
-        .map_err(|fix| ConfigProblem::not_allowed("resource", fix).showing(&config.resource))?;
-    match kept.map(ResourceUri::as_str) {
-        Some(kept) if kept != resource.as_str() => {
-            let fix = format!(
-                "a gate keeps its resource, {kept:?}: tokens are issued for it, and clients know it; build another gate",
-            );
-            Err(ConfigProblem::conflict("resource", fix).showing(resource.as_str()))
-        }
-        _ => Ok(resource),
-    }
-}
-
-/// The path at which the gate sees the resource behind a proxy that changes the path.
-fn seen_at(path: Option<&str>) -> Result<SeenAt, ConfigProblem> {
-    let Some(path) = path else {
-        return Ok(SeenAt::SamePath);
-    };
-    let dots = |segment: &str| matches!(segment, "." | "..");
-    let is_path = path.starts_with('/')
-        && path.bytes().all(|byte| byte.is_ascii_graphic())
-        && !path.contains(['?', '#', '%', '\\'])
-        && !path.split('/').any(dots);
-    if is_path {
-        Ok(SeenAt::Path(path.trim_end_matches('/').to_owned()))
-    } else {
-        let fix =
-            "write the path that this server sees, such as /mcp, without escapes and dot segments";
-        Err(ConfigProblem::not_allowed("seen_at", fix).showing(path))
     }
 }
 
@@ -149,7 +125,7 @@ fn callers(issuers: &[Issuer], problems: &mut Problems) -> Result<Callers, Flawe
 
 fn well_known(
     config: &Settings,
-    resource: Result<&ResourceUri, &Flawed>,
+    resource: Result<&ResourceUri, Flawed>,
     policy: Result<&Policy, &Flawed>,
     schemes: &Schemes,
     problems: &mut Problems,
@@ -164,7 +140,7 @@ fn well_known(
     let prefix = first.map_or("", |issuer| &issuer.scope_request_prefix);
     let authorization_servers = advertised(&config.issuers, problems);
     let publication = Publication {
-        resource: resource.map_err(|flawed| *flawed),
+        resource,
         legacy_target: authorization_servers
             .as_ref()
             .map(|urls| metadata_urls(urls.first()?).ok()?.into_iter().next())
@@ -186,11 +162,10 @@ fn requested_list(scopes: &Scopes, prefix: &str) -> Vec<String> {
 }
 
 fn origins(
-    resource: Result<&ResourceUri, &Flawed>,
+    resource: Result<&ResourceUri, Flawed>,
     config: &Settings,
     problems: &mut Problems,
 ) -> Result<Origins, Flawed> {
-    let resource = resource.map_err(|flawed| *flawed);
     let OriginsTable { allowed, .. } = &config.origins;
     let origins = match allowed {
         Allowed::These(origins) => Origins::new(resource, origins, problems),

@@ -7,6 +7,7 @@
 //! | [`opaque_tokens`] | how to accept tokens that only their issuer can read, and how to revoke tokens |
 //! | [`proof_of_possession`] | how callers prove that a bound token is theirs (DPoP) |
 //! | [`sessions`] | what binds a session to its owner, and when a stream of events ends |
+//! | [`several_resources`] | how one process serves several resources, under several host names |
 //! | [`axum`] | where the layer goes in an axum router |
 //! | [`configuration`] | what a configuration file holds: every field, and its default |
 //! | [`answers`] | what a client gets in each situation, and how it recovers |
@@ -31,6 +32,9 @@ pub mod proof_of_possession {}
 
 #[doc = include_str!("sessions.md")]
 pub mod sessions {}
+
+#[doc = include_str!("several_resources.md")]
+pub mod several_resources {}
 
 #[doc = include_str!("axum.md")]
 pub mod axum {}

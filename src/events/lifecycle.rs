@@ -42,6 +42,24 @@ impl GateBuilt<'_> {
     }
 }
 
+/// Gates were put side by side.
+pub(crate) struct GatesBuilt<'e> {
+    pub(crate) resources: &'e [&'e str],
+    /// The treatment of requests for no gate.
+    pub(crate) elsewhere: &'static str,
+}
+
+impl GatesBuilt<'_> {
+    pub(crate) fn write(&self) {
+        tracing::info!(
+            target: "toolgate",
+            resources = ?self.resources,
+            elsewhere = self.elsewhere,
+            "the gates stand side by side",
+        );
+    }
+}
+
 /// A configuration weakens the protection by a gate.
 pub(crate) enum Weakened<'e> {
     OpenWithoutToken {
@@ -55,6 +73,11 @@ pub(crate) enum Weakened<'e> {
     TokensWithoutAudience {
         issuer: &'e str,
         clients: &'e [String],
+    },
+    AudienceShared {
+        issuer: &'e str,
+        audience: &'e str,
+        resources: &'e [&'e str; 2],
     },
 }
 
@@ -82,6 +105,18 @@ impl Weakened<'_> {
                 ?clients,
                 "tokens of these clients may come without an audience: a weaker binding, since a token \
                  they got for another server opens this one too",
+            ),
+            Self::AudienceShared {
+                issuer,
+                audience,
+                resources,
+            } => tracing::warn!(
+                target: "toolgate",
+                issuer,
+                audience,
+                ?resources,
+                "tokens with this audience are good at both resources: the operator of one can use the \
+                 tokens that it gets at the other",
             ),
         }
     }

@@ -18,6 +18,7 @@ pub(crate) struct ExternalUrls {
 
 /// The path of the resource in the requests that reach this server, if a proxy removes or adds a prefix. It has no
 /// slash at its end.
+#[derive(Clone)]
 pub(crate) enum SeenAt {
     SamePath,
     Path(String),
@@ -30,6 +31,14 @@ impl ExternalUrls {
             origin: normal_origin(origin).unwrap_or_default(),
             path: respelled(path),
             seen_at,
+        }
+    }
+
+    /// The path of the resource in the requests that reach this server.
+    pub(crate) fn seen_path(&self) -> &str {
+        match &self.seen_at {
+            SeenAt::SamePath => &self.path,
+            SeenAt::Path(path) => path,
         }
     }
 

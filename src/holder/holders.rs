@@ -27,7 +27,13 @@ pub(crate) struct HolderSpec {
     /// Whether every proof must contain a nonce.
     pub(crate) nonces: bool,
     pub(crate) replay_bytes: usize,
-    pub(crate) urls: ExternalUrls,
+}
+
+/// A request whose token is bound, and the URLs that a proof for it may name.
+#[derive(Clone, Copy)]
+pub(crate) struct ProvedRequest<'r> {
+    pub(crate) parts: &'r Parts,
+    pub(crate) urls: &'r ExternalUrls,
 }
 
 /// Checks that requests may use the tokens that they present.
@@ -35,7 +41,6 @@ pub(crate) struct Holders {
     dpop: Dpop,
     certificates: CertificateSource,
     algorithms: Algorithms,
-    urls: ExternalUrls,
     nonces: Option<Nonces>,
     replays: Arc<Replays>,
     replay_bytes: usize,
@@ -47,7 +52,6 @@ impl Holders {
             dpop: spec.dpop,
             certificates: spec.certificates,
             algorithms: spec.algorithms,
-            urls: spec.urls,
             nonces: spec.nonces.then(|| Nonces::new(seal.clone())),
             replays: replays.clone(),
             replay_bytes: spec.replay_bytes,
@@ -60,7 +64,7 @@ impl Holders {
         &self,
         principal: &Principal,
         credentials: &Credentials,
-        parts: &Parts,
+        request: ProvedRequest<'_>,
         now: Timestamp,
     ) -> Result<Option<Box<HeaderValue>>, Refusal> {
         let binding = principal.binding();
@@ -74,12 +78,12 @@ impl Holders {
             return Ok(None);
         }
         if let Some(thumbprint) = binding.certificate() {
-            check_certificate(thumbprint, parts)?;
+            check_certificate(thumbprint, request.parts)?;
         }
         let Some(dpop_key) = binding.dpop_key() else {
             return Ok(None);
         };
-        let proof = self.verify_proof(dpop_key, credentials, parts, now)?;
+        let proof = self.verify_proof(dpop_key, credentials, request, now)?;
         // The nonce is checked after the rest of the proof, so that only an otherwise valid proof gets one. Only then
         // is the proof spent, so that the client may repeat its `jti` in the proof with the nonce.
         let next = self.check_nonce(proof.nonce.as_deref(), now)?;
@@ -133,7 +137,7 @@ impl Holders {
         &self,
         dpop_key: &[u8; 32],
         credentials: &Credentials,
-        parts: &Parts,
+        ProvedRequest { parts, urls }: ProvedRequest<'_>,
         now: Timestamp,
     ) -> Result<Proof, Refusal> {
         let line = match credentials.proof() {
@@ -156,7 +160,7 @@ impl Holders {
                 dpop_key,
             }),
             method: &parts.method,
-            urls: &self.urls,
+            urls,
             path: parts.uri.path(),
             now,
         };

@@ -14,7 +14,7 @@ mod replays;
 
 pub(crate) use certificate::CertificateSource;
 pub(crate) use external_urls::{ExternalUrls, SeenAt};
-pub(crate) use holders::{HolderSpec, Holders};
+pub(crate) use holders::{HolderSpec, Holders, ProvedRequest};
 /// The authorization server for tests verifies proofs too.
 #[cfg(feature = "testing")]
 pub(crate) use proof::{ExpectedProof, Proof};

@@ -1,7 +1,8 @@
 //! The authorization server at the other end of the wire.
 //!
 //! `fetch` alone speaks HTTP to it. `discovery` finds the URLs in its metadata. A `source` fetches a document and keeps it as
-//! fresh as needed: the issuer's `keys`, or the `endpoint` for introspection. `introspector` introspects a token at that
+//! fresh as needed: the issuer's `keys`, or the `endpoint` for introspection. `shared_sources` has one source for all who need
+//! the same document. `introspector` introspects a token at that
 //! endpoint, authenticated as a `client` with a secret, and `single_flight` shares one introspection among concurrent
 //! requests. Fetches and introspections run in tasks of their own: a `flight` each.
 //!
@@ -20,6 +21,7 @@ mod introspector;
 mod keys;
 mod last_outcome;
 mod response;
+mod shared_sources;
 mod single_flight;
 mod source;
 mod state;
@@ -33,6 +35,7 @@ pub(crate) use fetch::{Fetcher, HttpClientBuilder};
 pub(crate) use introspector::Introspector;
 pub(crate) use keys::{KeyFetch, KeySource};
 pub(crate) use response::IntrospectionResponse;
+pub(crate) use shared_sources::SharedSources;
 pub(crate) use single_flight::{Lane, NoOutcome, SingleFlight};
 pub(crate) use source::{Fetch, MAX_WAIT, Source};
 pub(crate) use state::Lifetimes;

@@ -81,22 +81,22 @@ impl<F: Fetch> Source<F> {
         }
     }
 
-    /// Returns this source for a new configuration, if nothing about it has changed. The document is fetched again in the
-    /// background at its next use. It stays in use until then, so a reload during an outage loses no keys.
-    pub(crate) fn reused_for(
-        self: &Arc<Self>,
-        fetch: &F,
-        lifetimes: &Lifetimes,
-    ) -> Option<Arc<Self>> {
-        let mut locked = self.lock();
-        if !self.fetch.as_ref().is_some_and(|own| own.is_same(fetch))
-            || locked.shared.state.lifetimes() != lifetimes
-        {
-            return None;
+    /// Whether this source fetches the same document, and keeps it as long.
+    pub(super) fn fetches(&self, fetch: &F, lifetimes: &Lifetimes) -> bool {
+        let is_same = |own: &Arc<F>| own.is_same(fetch);
+        self.fetch.as_ref().is_some_and(is_same)
+            && self.lock().shared.state.lifetimes() == lifetimes
+    }
+
+    /// Has the document fetched again, in the background at its next use. It stays in use until then, so a reload during an
+    /// outage loses no keys.
+    pub(crate) fn make_due(&self) {
+        if self.fetch.is_none() {
+            return;
         }
+        let mut locked = self.lock();
         locked.shared.state.make_due();
         self.fresh.set(locked.shared.state.fresh());
-        Some(self.clone())
     }
 
     /// Succeeds if the document is recent enough to rely on proofs made with it. Fails if it is so old that a key may have been

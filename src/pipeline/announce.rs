@@ -12,13 +12,15 @@ impl Pipeline {
     pub(crate) fn announce(&self) {
         let issuers = &self.verifier.issuers;
         let names: Vec<&str> = issuers.iter().map(|issuer| issuer.name.as_ref()).collect();
-        let listed = issuers
+        let mut audiences: Vec<&str> = Vec::new();
+        for audience in issuers
             .iter()
-            .flat_map(|issuer| &issuer.rules.audiences)
-            .map(String::as_str);
-        let audiences: Vec<&str> = std::iter::once(self.resource.as_str())
-            .chain(listed)
-            .collect();
+            .flat_map(|issuer| issuer.accepted_audiences())
+        {
+            if !audiences.contains(&audience) {
+                audiences.push(audience);
+            }
+        }
         let introspected: Vec<String> = self.verifier.lookups.iter().map(introspected_at).collect();
         GateBuilt {
             resource: self.resource.as_str(),

@@ -5,13 +5,15 @@
 //! `closing` ends all of them before a shutdown. `origin`, `cors` and `session` are steps about HTTP rather than tokens
 //! or scopes. `incoming` is the body of the request, `prepared` holds answers that do not change, `record` makes
 //! events of a visit, `announce` those of a gate that was built, and `tools_review` compares its rules with the first list
-//! of tools (`first_list`).
+//! of tools (`first_list`). `neighbours` compares gates that stand side by side, and `ungated` prepares requests that are for
+//! none of them.
 
 mod announce;
 mod closing;
 mod cors;
 mod first_list;
 mod incoming;
+mod neighbours;
 mod origin;
 mod prepared;
 mod record;
@@ -21,13 +23,16 @@ mod rooms;
 mod session;
 mod stream_watch;
 mod tools_review;
+mod ungated;
 mod visit;
 
 pub(crate) use cors::Cors;
 pub(crate) use incoming::IncomingBody;
+pub(crate) use neighbours::check_neighbours;
 pub(crate) use origin::Origins;
 pub(crate) use record::{causes_of, token_in_query};
 pub(crate) use request::visible_refusal;
-pub(crate) use rooms::{GateState, Pipeline, PipelineSpec};
+pub(crate) use rooms::{GateState, NameSpec, Pipeline, PipelineSpec, Pipelines};
 pub(crate) use session::{Resumption, SessionBinding, SessionsSpec};
+pub(crate) use ungated::strip;
 pub(crate) use visit::Visit;

@@ -144,7 +144,9 @@ impl Pipeline {
         }
         if let (Some(principal), Some(credentials)) = (visit.principal(), &visit.credentials) {
             //    check that the caller holds the key of the token; this is not cached
-            let next_nonce = self.holders.prove(principal, credentials, parts, now)?;
+            let next_nonce =
+                self.holders
+                    .prove(principal, credentials, self.as_proved(parts), now)?;
 
             // 5. base rule, before a byte of the body is read
             let admitted = self.admit(principal)?;
@@ -299,6 +301,11 @@ impl Pipeline {
         ResponsePlan::new(self, current, parts, expected, visit)
     }
 
+    /// Refuses a request that may be for this gate or for another one.
+    pub(crate) fn refuse_unrouted(&self, refusal: Refusal, parts: &Parts) -> Response<Bytes> {
+        self.refuse(refusal, Visit::default(), parts)
+    }
+
     fn refuse(&self, refusal: Refusal, visit: Visit, parts: &Parts) -> Response<Bytes> {
         let (refusal, hidden) = visible_refusal(refusal, &visit);
         self.record_refused(&visit, parts, &refusal, hidden.as_ref());
@@ -359,7 +366,7 @@ mod tests {
         let gate = Toolgate::builder("https://mcp.example.com/mcp")
             .issuer("https://auth.example.com")
             .scopes(ScopeMap::allow_unlisted().tool("t", "s"));
-        let current = gate.build().unwrap().layer().pipeline;
+        let current = gate.build().unwrap().0.main.pipeline.clone();
         let inner = service_fn(|_: Request<RequestBody<Full<Bytes>>>| -> Inner {
             Box::pin(std::future::pending())
         });

@@ -17,7 +17,7 @@ use crate::token::Principal;
 static SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 
 /// Seals and opens session ids.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct SessionIds {
     pub(crate) binding: SessionBinding,
     pub(crate) resumption: Resumption,

@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(answer.status(), 200);
         let mut body = answer.into_body();
         for _ in 0..3 {
-            let replaced = Arc::downgrade(&gate.layer().pipeline.get());
+            let replaced = Arc::downgrade(&gate.0.main.pipeline.get());
             gate.reload(toml::from_str(&file).unwrap()).unwrap();
             let waiting = std::pin::pin!(body.frame());
             assert!(poll!(waiting).is_pending(), "the stream goes on");

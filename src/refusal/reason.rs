@@ -86,6 +86,9 @@ macro_rules! reasons {
 }
 
 reasons! {
+    AmbiguousHost             "ambiguous_host"              UnreadableCall       Suspicious Metadata
+    AmbiguousPath             "ambiguous_path"              UnreadableCall       Suspicious Metadata
+
     NoToken                   "no_token"                    NoToken              Routine    Credentials
     WrongScheme               "wrong_scheme"                NoToken              Suspicious Credentials
     MalformedHeader           "malformed_header"            MalformedCredentials Suspicious Credentials
@@ -112,6 +115,7 @@ reasons! {
     IssuerMismatch            "issuer_mismatch"             InvalidToken         Suspicious Issuer
     AudienceMissing           "audience_missing"            InvalidToken         Suspicious Audience
     AudienceMismatch          "audience_mismatch"           InvalidToken         Suspicious Audience
+    AudienceNotAlone          "audience_not_alone"          InvalidToken         Suspicious Audience
     ExpMissing                "exp_missing"                 InvalidToken         Suspicious Time
     Expired                   "expired"                     InvalidToken         Routine    Time
     NotYetValid               "not_yet_valid"               InvalidToken         Suspicious Time

@@ -13,7 +13,7 @@ use super::verify::Verifier;
 use crate::clock::Clock;
 use crate::issuer::{
     Client, Endpoint, EndpointFetch, Fetch, Fetcher, Introspector, KeyFetch, Lifetimes, Location,
-    Source,
+    SharedSources, Source,
 };
 use crate::jose::KeySet;
 use crate::resource_uri::ResourceUri;
@@ -21,7 +21,8 @@ use crate::seal::Seal;
 
 /// The part of a configuration that is about tokens and their issuers.
 pub(crate) struct VerifierSpec {
-    pub(crate) resource: Arc<ResourceUri>,
+    /// The names of the resource.
+    pub(crate) names: Arc<[Arc<ResourceUri>]>,
     pub(crate) issuers: Vec<IssuerSpec>,
     /// How long documents of issuers live.
     pub(crate) lifetimes: Lifetimes,
@@ -55,12 +56,16 @@ pub(crate) struct IntrospectionSpec {
     pub(crate) client: Client,
 }
 
-/// State that outlives a configuration.
+/// State that outlives a configuration. Gates of the same issuers can have it in common: it has what was fetched and what
+/// was revoked, and no verdict about a token.
+#[derive(Clone)]
 pub(crate) struct VerifierState {
     fetcher: Fetcher,
     pub(crate) clock: Clock,
     revocations: Arc<Revocations>,
     recently_good: Arc<RecentlyGood>,
+    keys: Arc<SharedSources<KeyFetch>>,
+    endpoints: Arc<SharedSources<EndpointFetch>>,
 }
 
 impl VerifierState {
@@ -70,18 +75,19 @@ impl VerifierState {
             clock,
             revocations: Arc::default(),
             recently_good: Arc::default(),
+            keys: Arc::default(),
+            endpoints: Arc::default(),
         }
     }
 }
 
 impl Verifier {
-    /// Makes a verifier. It takes over the documents that an `earlier` verifier fetched, if their issuer is configured as
-    /// before. `None` only if the system has no randomness to give.
+    /// Makes a verifier. It takes over the documents that were fetched for an earlier configuration or for another gate, if
+    /// their issuer is configured alike. `None` only if the system has no randomness to give.
     pub(crate) fn assemble(
         spec: VerifierSpec,
         state: &VerifierState,
         seal: &Arc<Seal>,
-        earlier: Option<&Self>,
     ) -> Option<Self> {
         let assembly = Assembly {
             memory: Arc::new(TokenCaches {
@@ -90,12 +96,11 @@ impl Verifier {
                 recently_good: state.recently_good.clone(),
                 revocations: state.revocations.clone(),
             }),
-            resource: spec.resource,
+            names: spec.names,
             lifetimes: spec.lifetimes,
             active_for: spec.active_for,
             state,
             seal,
-            earlier,
         };
         let (mut issuers, mut lookups) = (Vec::new(), Vec::new());
         for spec in spec.issuers {
@@ -116,16 +121,15 @@ impl Verifier {
 
 /// The parts that all issuers share.
 struct Assembly<'a> {
-    resource: Arc<ResourceUri>,
+    names: Arc<[Arc<ResourceUri>]>,
     lifetimes: Lifetimes,
     active_for: Duration,
     memory: Arc<TokenCaches>,
     state: &'a VerifierState,
     seal: &'a Arc<Seal>,
-    earlier: Option<&'a Verifier>,
 }
 
-impl<'a> Assembly<'a> {
+impl Assembly<'_> {
     fn issuer(&self, spec: IssuerSpec) -> (Arc<TrustedIssuer>, Option<IntrospectionSpec>) {
         let keys = match spec.keys {
             KeysSpec::Fixed(keys) => self.given(keys),
@@ -136,13 +140,13 @@ impl<'a> Assembly<'a> {
                     algorithms: spec.rules.algorithms.clone(),
                     fetcher: self.state.fetcher.clone(),
                 };
-                let earlier = self.earlier.iter().flat_map(|earlier| &earlier.issuers);
-                self.fetched(fetch, earlier.map(|issuer| &issuer.keys))
+                let VerifierState { keys, clock, .. } = self.state;
+                keys.source(fetch, &self.lifetimes, clock)
             }
         };
         let issuer = TrustedIssuer {
             name: spec.name,
-            resource: self.resource.clone(),
+            names: self.names.clone(),
             rules: spec.rules,
             keys,
             seal: self.seal.clone(),
@@ -160,11 +164,7 @@ impl<'a> Assembly<'a> {
                     metadata_urls,
                     fetcher: fetcher.clone(),
                 };
-                let earlier = self.earlier.iter().flat_map(|earlier| &earlier.lookups);
-                self.fetched(
-                    fetch,
-                    earlier.map(|lookups| lookups.introspector().endpoint()),
-                )
+                self.state.endpoints.source(fetch, &self.lifetimes, clock)
             }
         };
         let introspector = Introspector::new(endpoint, spec.client, fetcher.clone(), clock.clone());
@@ -182,18 +182,5 @@ impl<'a> Assembly<'a> {
     fn given<F: Fetch>(&self, item: F::Item) -> Arc<Source<F>> {
         let clock = self.state.clock.clone();
         Arc::new(Source::fixed(item, self.lifetimes.clone(), clock))
-    }
-
-    /// Returns the source of the earlier configuration if it fetches from the same place, and otherwise a new one.
-    fn fetched<F: Fetch>(
-        &self,
-        fetch: F,
-        mut earlier: impl Iterator<Item = &'a Arc<Source<F>>>,
-    ) -> Arc<Source<F>> {
-        let kept = earlier.find_map(|earlier| earlier.reused_for(&fetch, &self.lifetimes));
-        kept.unwrap_or_else(|| {
-            let clock = self.state.clock.clone();
-            Arc::new(Source::fetched(fetch, self.lifetimes.clone(), clock))
-        })
     }
 }

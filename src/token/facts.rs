@@ -1,7 +1,7 @@
 //! The facts of the checks of a token, for explanations.
 
 use super::principal::Principal;
-use super::profile::{TokenRules, TrustedIssuer};
+use super::profile::TokenRules;
 use super::unverified::Unverified;
 use super::verify::Verifier;
 use crate::clock::Timestamp;
@@ -102,10 +102,12 @@ impl Verifier {
             Step::Signature => CheckFacts::new("a token that its issuer calls active", ""),
             Step::Claims => CheckFacts::new("claims of the right types", ""),
             Step::Audience => {
-                // All issuers have the same resource.
-                let issuer = issuer.or(self.issuers.first());
-                let accepted = issuer.map(|issuer| issuer.accepted_audiences(rules));
-                CheckFacts::new(accepted.unwrap_or_default(), claim("aud"))
+                let accepted: Vec<&str> = match issuer {
+                    Some(issuer) => issuer.accepted_audiences().collect(),
+                    // All issuers have the same resource.
+                    None => self.resource_names().collect(),
+                };
+                CheckFacts::new(accepted.join(" "), claim("aud"))
             }
             Step::Time => {
                 let now = self.clock.now();
@@ -124,20 +126,21 @@ impl Verifier {
             _ => return None,
         })
     }
+
+    fn resource_names(&self) -> impl Iterator<Item = &str> {
+        let names = self
+            .issuers
+            .iter()
+            .take(1)
+            .flat_map(|issuer| issuer.names.iter());
+        names.map(|name| name.as_str())
+    }
 }
 
 /// A time in a claim, also as a date.
 fn with_date(seconds: String) -> String {
     let time = seconds.parse().ok().and_then(Timestamp::from_seconds);
     time.map_or(seconds.clone(), |time| format!("{seconds} ({time})"))
-}
-
-impl TrustedIssuer {
-    fn accepted_audiences(&self, rules: Option<&TokenRules>) -> String {
-        let listed = rules.into_iter().flat_map(|rules| &rules.audiences);
-        let accepted = std::iter::once(self.resource.as_str()).chain(listed.map(String::as_str));
-        accepted.collect::<Vec<_>>().join(" ")
-    }
 }
 
 impl TokenRules {

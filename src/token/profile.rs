@@ -12,7 +12,8 @@ use crate::seal::Seal;
 pub(crate) struct TrustedIssuer {
     /// The identifier of the issuer, which `iss` must equal code point by code point.
     pub(crate) name: Arc<str>,
-    pub(crate) resource: Arc<ResourceUri>,
+    /// The names of this resource. Each of them is an audience of its tokens.
+    pub(crate) names: Arc<[Arc<ResourceUri>]>,
     pub(crate) rules: TokenRules,
     pub(crate) keys: Arc<KeySource>,
     /// The seal for its principals.
@@ -31,6 +32,10 @@ pub(crate) struct TokenRules {
     pub(crate) request_prefix: Arc<str>,
     /// Clients whose tokens need no audience. That is weaker, so the operator has to name them.
     pub(crate) unbound_clients: Vec<String>,
+    /// Whether gates beside this one may accept the same audience.
+    pub(crate) shared_audience: bool,
+    /// Whether a token may name no other audience besides.
+    pub(crate) only_this_resource: bool,
     /// The suffix that follows the client id in the subject of a machine's token; empty if there is none.
     pub(crate) machine_suffix: &'static str,
 }
@@ -46,8 +51,14 @@ impl TrustedIssuer {
     }
 
     pub(crate) fn accepts_audience(&self, audience: &str) -> bool {
-        self.resource.is_named_by(audience)
+        self.names.iter().any(|name| name.is_named_by(audience))
             || self.rules.audiences.iter().any(|listed| listed == audience)
+    }
+
+    /// Every audience that is accepted.
+    pub(crate) fn accepted_audiences(&self) -> impl Iterator<Item = &str> {
+        let names = self.names.iter().map(|name| name.as_str());
+        names.chain(self.rules.audiences.iter().map(String::as_str))
     }
 }
 

@@ -70,6 +70,16 @@ impl Verifier {
         })
     }
 
+    /// Has all keys and endpoints fetched again, at their next use.
+    pub(crate) fn make_due(&self) {
+        for issuer in &self.issuers {
+            issuer.keys.make_due();
+        }
+        for lookups in &self.lookups {
+            lookups.introspector().endpoint().make_due();
+        }
+    }
+
     /// Fetches the keys and endpoints that are due, and waits for those without which tokens would have to wait.
     pub(crate) async fn warm_up(&self) {
         let of_keys = self

@@ -38,6 +38,8 @@ mod features;
 mod first_list;
 mod floods;
 mod gated;
+mod gates;
+mod gates_file;
 mod header_names;
 mod health;
 mod hostile;

@@ -66,7 +66,11 @@ fn the_annotated_configuration_shows_every_field() {
             .split_once("unknown field `x_`, expected ")
             .unwrap_or_else(|| panic!("{table}: {why}"));
         let fields: BTreeSet<&str> = expected.split('`').skip(1).step_by(2).collect();
-        let shown: BTreeSet<&str> = fields_in(&shown, table).into_iter().collect();
+        let mut shown: BTreeSet<&str> = fields_in(&shown, table).into_iter().collect();
+        if table.is_empty() {
+            // They make a file for several resources, which is on a page of its own.
+            shown.extend(["resources", "unmatched"]);
+        }
         assert_eq!(fields.difference(&shown).next(), None, "[{table}]");
     }
 }

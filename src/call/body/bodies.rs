@@ -25,7 +25,7 @@ pub(crate) struct BodyLimits {
 }
 
 /// Reads bodies within their limits.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Bodies {
     limits: BodyLimits,
     arriving: Arc<Arriving>,

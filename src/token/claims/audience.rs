@@ -42,6 +42,13 @@ impl Claims<'_> {
         {
             return Err(refused(Reason::AudienceMismatch, issuer).got(audience.join(" ")));
         }
+        if issuer.rules.only_this_resource
+            && !audience
+                .iter()
+                .all(|audience| issuer.accepts_audience(audience))
+        {
+            return Err(refused(Reason::AudienceNotAlone, issuer).got(audience.join(" ")));
+        }
         Ok(audience.into_iter().map(str::to_owned).collect())
     }
 
@@ -62,9 +69,6 @@ impl Claims<'_> {
 
 /// The refusal of an audience. It names every audience that would have been accepted.
 fn refused(reason: Reason, issuer: &TrustedIssuer) -> Refusal {
-    let listed = issuer.rules.audiences.iter().map(String::as_str);
-    let accepted: Vec<&str> = std::iter::once(issuer.resource.as_str())
-        .chain(listed)
-        .collect();
+    let accepted: Vec<&str> = issuer.accepted_audiences().collect();
     Refusal::from(reason).expected(accepted.join(" "))
 }

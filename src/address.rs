@@ -1,0 +1,85 @@
+//! The URLs of gates, and the way that a request takes among them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Response;
+use http::request::Parts;
+
+use crate::answer::not_found;
+use crate::current::Current;
+use crate::pipeline::{self, Pipeline};
+use crate::resource::Resource;
+use crate::routing::{Directory, Elsewhere, Entry, Overlap, Picked};
+
+/// One URL of a gate, and the pipeline for the requests to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Address {
+    pub(crate) resource: Resource,
+    pub(crate) pipeline: Arc<Current<Pipeline>>,
+}
+
+/// The way that a request takes.
+pub(crate) enum Route<'d> {
+    /// To the inner service, through this pipeline.
+    Gated(&'d Address),
+    /// To the inner service at once, for a path that no gate has.
+    Ungated,
+    /// No further.
+    Answered(Response<Bytes>),
+}
+
+impl Address {
+    pub(crate) fn new(pipeline: Pipeline) -> Self {
+        Self {
+            resource: Resource::new(pipeline.resource.clone()),
+            pipeline: Arc::new(Current::new(Arc::new(pipeline))),
+        }
+    }
+
+    /// Whether its metadata document is the one at the root of the origin, if several resources have the origin in common.
+    pub(crate) fn is_named_for_root(&self) -> bool {
+        self.pipeline.look().well_known.is_named_for_root()
+    }
+
+    /// Makes a directory of these addresses, and finds those that cannot be told apart.
+    pub(crate) fn directory(
+        addresses: &[Self],
+        elsewhere: Elsewhere,
+    ) -> (Directory<Self>, Vec<Overlap>) {
+        let pipelines: Vec<_> = addresses
+            .iter()
+            .map(|address| address.pipeline.get())
+            .collect();
+        let entries = addresses.iter().zip(&pipelines);
+        let entries = entries.map(|(address, pipeline)| Entry {
+            resource: &pipeline.resource,
+            seen_at: pipeline.seen_path(),
+            item: address.clone(),
+        });
+        Directory::new(entries.collect(), elsewhere)
+    }
+}
+
+impl Directory<Address> {
+    /// Routes a request. Where there was a choice, the inner service is told of it.
+    pub(crate) fn route(&self, parts: &mut Parts) -> Route<'_> {
+        match self.pick(parts, Address::is_named_for_root) {
+            Ok(Picked::Only(address)) => Route::Gated(address),
+            Ok(Picked::OneOf(address)) => {
+                parts.extensions.insert(address.resource.clone());
+                Route::Gated(address)
+            }
+            Ok(Picked::Ungated) => {
+                pipeline::strip(parts);
+                Route::Ungated
+            }
+            Ok(Picked::NotFound) => Route::Answered(not_found()),
+            // No gate was picked. All of them answer such a request alike, and none is named in the answer.
+            Err(refusal) => Route::Answered(match self.iter().next() {
+                Some(any) => any.pipeline.look().refuse_unrouted(refusal, parts),
+                None => not_found(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The tables of a file with several resources.
+
+use serde::Deserialize;
+
+use super::sessions::Sessions;
+use crate::answer::Metadata;
+use crate::policy::ScopeMap;
+
+/// One of `[[resources]]`: what differs between the resources of a file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ResourceTable {
+    #[serde(default)]
+    pub(super) resource: String,
+    pub(super) seen_at: Option<String>,
+    #[serde(default)]
+    pub(super) also_at: Vec<String>,
+    pub(super) scopes: Option<ScopeMap>,
+    #[serde(default)]
+    pub(super) metadata: Metadata,
+    #[serde(default)]
+    pub(super) sessions: Sessions,
+}
+
+/// The treatment of requests for no resource.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Unmatched {
+    Refuse,
+    Pass,
+}

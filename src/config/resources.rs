@@ -1,0 +1,121 @@
+//! Several resources in one file, each in a table of its own.
+
+use super::inherited::Inherited;
+use super::resource_table::{ResourceTable, Unmatched};
+use super::settings::Settings;
+use crate::config_error::{ConfigProblem, Problems};
+use crate::routing::Elsewhere;
+
+/// The fields that each of `[[resources]]` has, in place of the top level of the file.
+const OWN_FIELDS: &[&str] = &[
+    "resource", "seen_at", "also_at", "scopes", "metadata", "sessions",
+];
+
+/// The settings of one resource, and how errors name its fields.
+pub(crate) struct ResourceSettings {
+    pub(crate) settings: Settings,
+    /// The path of its table; `None` for the resource of the top level.
+    table: Option<String>,
+}
+
+impl ResourceSettings {
+    /// Checks that these are the settings of one gate, which is built by itself.
+    pub(crate) fn check_alone(&self, problems: &mut Problems) {
+        if !self.settings.resources.is_empty() || self.settings.unmatched.is_some() {
+            let fix = "this file is for several gates: build them by Config::into_gates";
+            problems.add(ConfigProblem::conflict("resources", fix));
+        }
+    }
+
+    pub(crate) fn resource(&self) -> &str {
+        &self.settings.resource
+    }
+
+    /// The settings for other gates with the same issuers.
+    pub(crate) fn inherited(&self) -> Inherited {
+        Inherited::of(&self.settings)
+    }
+
+    /// Checks these settings by `check`, and has its problems name the table in which the fields are.
+    pub(crate) fn check<T>(
+        &self,
+        problems: &mut Problems,
+        check: impl FnOnce(&Settings, &mut Problems) -> T,
+    ) -> T {
+        match &self.table {
+            Some(table) => problems.within(table.clone(), OWN_FIELDS, |problems| {
+                check(&self.settings, problems)
+            }),
+            None => check(&self.settings, problems),
+        }
+    }
+}
+
+impl From<Settings> for ResourceSettings {
+    fn from(settings: Settings) -> Self {
+        Self {
+            settings,
+            table: None,
+        }
+    }
+}
+
+impl Settings {
+    /// The settings of each resource.
+    pub(crate) fn by_resource(self, problems: &mut Problems) -> Vec<ResourceSettings> {
+        if self.resources.is_empty() {
+            if self.unmatched.is_some() {
+                let fix = "leave it out: a gate of one resource takes all requests";
+                problems.add(ConfigProblem::conflict("unmatched", fix));
+            }
+            return vec![self.into()];
+        }
+        self.check_top_level(problems);
+        let tables = self.resources.iter().enumerate();
+        let settings = tables.map(|(position, table)| ResourceSettings {
+            settings: self.of(table),
+            table: Some(format!("resources[{position}]")),
+        });
+        settings.collect()
+    }
+
+    pub(crate) fn elsewhere(&self) -> Elsewhere {
+        match self.unmatched {
+            _ if self.resources.is_empty() => Elsewhere::First,
+            Some(Unmatched::Pass) => Elsewhere::Ungated,
+            Some(Unmatched::Refuse) | None => Elsewhere::NotFound,
+        }
+    }
+
+    fn check_top_level(&self, problems: &mut Problems) {
+        if self.unmatched.is_none() {
+            let fix =
+                "say what happens to requests for none of the resources: \"refuse\" or \"pass\"";
+            problems.add(ConfigProblem::missing("unmatched", fix));
+        }
+        let given = [
+            ("resource", !self.resource.is_empty()),
+            ("seen_at", self.seen_at.is_some()),
+            ("also_at", !self.also_at.is_empty()),
+            ("scopes", self.scopes.is_some()),
+        ];
+        for (field, _) in given.into_iter().filter(|(_, is_given)| *is_given) {
+            let fix = "move it into one of [[resources]]: beside them it belongs to none";
+            problems.add(ConfigProblem::conflict(field, fix));
+        }
+    }
+
+    fn of(&self, table: &ResourceTable) -> Self {
+        Self {
+            resource: table.resource.clone(),
+            seen_at: table.seen_at.clone(),
+            also_at: table.also_at.clone(),
+            scopes: table.scopes.clone(),
+            metadata: table.metadata.clone(),
+            sessions: table.sessions.clone(),
+            resources: Vec::new(),
+            unmatched: None,
+            ..self.clone()
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! The configured URLs, and the choice of one for a request.
+
+use std::collections::HashMap;
+
+use http::request::Parts;
+
+use super::{authority, request_path};
+use crate::refusal::Refusal;
+use crate::resource_uri::ResourceUri;
+
+/// The URLs behind one layer, each with what stands behind it.
+#[derive(Debug)]
+pub(crate) struct Directory<T> {
+    entries: Vec<T>,
+    hosts: Hosts,
+    elsewhere: Elsewhere,
+}
+
+/// The treatment of requests for any other URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Elsewhere {
+    /// They are for the first entry: all URLs are names of one resource.
+    First,
+    NotFound,
+    Ungated,
+}
+
+impl Elsewhere {
+    /// The word for the log.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::NotFound => "not found",
+            Self::Ungated => "ungated",
+        }
+    }
+}
+
+/// One URL, and what stands behind it.
+pub(crate) struct Entry<'e, T> {
+    pub(crate) resource: &'e ResourceUri,
+    /// The path of the resource in the requests that reach this server.
+    pub(crate) seen_at: &'e str,
+    pub(crate) item: T,
+}
+
+/// Two entries that could not be told apart.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Overlap {
+    /// The position of the second.
+    pub(crate) position: usize,
+    pub(crate) why: &'static str,
+}
+
+/// The choice for one request.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Picked<'d, T> {
+    /// There is nothing to choose between.
+    Only(&'d T),
+    OneOf(&'d T),
+    NotFound,
+    Ungated,
+}
+
+/// The paths of each host.
+#[derive(Debug)]
+enum Hosts {
+    /// All URLs have one host, so the host of a request decides nothing.
+    One(Paths),
+    Several(HashMap<String, Paths>),
+}
+
+/// The paths of one host, each with the position of its entry.
+#[derive(Debug, Default)]
+struct Paths {
+    /// Without a slash at the end.
+    prefixes: HashMap<String, usize>,
+    /// The well-known paths, which begin with no path of a resource.
+    exact: HashMap<String, usize>,
+    /// The length of the longest prefix. No longer text is looked up, since a caller chooses the length of a path.
+    longest: usize,
+    positions: Vec<usize>,
+}
+
+impl<T> Directory<T> {
+    /// Makes a directory, and finds the entries that could not be told apart. Of these, only the first is ever picked.
+    pub(crate) fn new(entries: Vec<Entry<'_, T>>, elsewhere: Elsewhere) -> (Self, Vec<Overlap>) {
+        let mut by_host = HashMap::<String, Paths>::new();
+        let mut overlaps = Vec::new();
+        for (position, entry) in entries.iter().enumerate() {
+            let host = authority::normal(entry.resource.authority()).unwrap_or_default();
+            let paths = by_host.entry(host).or_default();
+            if let Err(why) = paths.add(position, entry) {
+                overlaps.push(Overlap { position, why });
+            }
+        }
+        let hosts = match by_host.len() {
+            1 => Hosts::One(by_host.into_values().next().unwrap_or_default()),
+            _ => Hosts::Several(by_host),
+        };
+        let directory = Self {
+            entries: entries.into_iter().map(|entry| entry.item).collect(),
+            hosts,
+            elsewhere,
+        };
+        (directory, overlaps)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.entries.iter()
+    }
+
+    /// Picks what a request is for: by its host, and then by the longest path that its own begins with, in whole
+    /// segments. `has_root` tells which entry of a host answers at the well-known paths at the root.
+    pub(crate) fn pick(
+        &self,
+        parts: &Parts,
+        has_root: impl Fn(&T) -> bool,
+    ) -> Result<Picked<'_, T>, Refusal> {
+        if let ([only], Elsewhere::First) = (self.entries.as_slice(), self.elsewhere) {
+            return Ok(Picked::Only(only));
+        }
+        let first = || match self.entries.first() {
+            Some(first) => Picked::OneOf(first),
+            None => Picked::NotFound,
+        };
+        let path = match request_path::of(parts.uri.path()) {
+            Ok(path) => path,
+            // All entries are one resource, which is protected under any name.
+            Err(_) if self.elsewhere == Elsewhere::First => return Ok(first()),
+            Err(refusal) => return Err(refusal),
+        };
+        let position = match self.position(parts, &path, has_root) {
+            Ok(position) => position,
+            Err(_) if self.elsewhere == Elsewhere::First => None,
+            Err(refusal) => return Err(refusal),
+        };
+        let found = position.and_then(|position| self.entries.get(position));
+        Ok(match (found, self.elsewhere) {
+            (Some(found), _) => Picked::OneOf(found),
+            (None, Elsewhere::First) => first(),
+            (None, Elsewhere::Ungated) if !self.has_path(&path) => Picked::Ungated,
+            (None, Elsewhere::Ungated | Elsewhere::NotFound) => Picked::NotFound,
+        })
+    }
+
+    /// Whether this path belongs to an entry, under whatever host. Most services go by the path alone, and a caller chooses
+    /// the host.
+    fn has_path(&self, path: &str) -> bool {
+        match &self.hosts {
+            Hosts::One(paths) => paths.of_prefix(path).is_some(),
+            Hosts::Several(hosts) => hosts.values().any(|paths| paths.of_prefix(path).is_some()),
+        }
+    }
+
+    fn position(
+        &self,
+        parts: &Parts,
+        path: &str,
+        has_root: impl Fn(&T) -> bool,
+    ) -> Result<Option<usize>, Refusal> {
+        let paths = match &self.hosts {
+            Hosts::One(paths) => Some(paths),
+            Hosts::Several(hosts) => authority::of(parts)?.and_then(|host| hosts.get(&host)),
+        };
+        Ok(paths.and_then(|paths| {
+            let named = |position: &usize| self.entries.get(*position).is_some_and(&has_root);
+            paths.find(path, named)
+        }))
+    }
+}
+
+impl Paths {
+    fn add<T>(&mut self, position: usize, entry: &Entry<'_, T>) -> Result<(), &'static str> {
+        let path = request_path::configured(entry.seen_at)
+            .ok_or("its path can be read in two ways: write it without escapes")?;
+        let prefix = path.trim_end_matches('/').to_owned();
+        self.longest = self.longest.max(prefix.len());
+        let documents = [
+            entry.resource.metadata_path(),
+            entry.resource.authorization_server_path(),
+        ];
+        let documents = documents.into_iter().filter(|path| !is_at_root(path));
+        let of_prefix = *self.prefixes.entry(prefix).or_insert(position);
+        let of_documents = documents.map(|path| *self.exact.entry(path).or_insert(position));
+        let is_taken = [of_prefix]
+            .into_iter()
+            .chain(of_documents)
+            .fold(false, |is_taken, held| is_taken || held != position);
+        self.positions.push(position);
+        if is_taken {
+            return Err("another resource has the same host and path");
+        }
+        Ok(())
+    }
+
+    fn find(&self, path: &str, has_root: impl Fn(&usize) -> bool) -> Option<usize> {
+        if let Some(position) = self.exact.get(path) {
+            return Some(*position);
+        }
+        if is_at_root(path) {
+            return match self.positions.as_slice() {
+                [only] => Some(*only),
+                several => several.iter().copied().find(|position| has_root(position)),
+            };
+        }
+        self.of_prefix(path)
+    }
+
+    /// The entry with the longest path that this one begins with.
+    fn of_prefix(&self, path: &str) -> Option<usize> {
+        let mut end = longest_beginning(path, self.longest);
+        loop {
+            let beginning = path.get(..end)?;
+            if let Some(position) = self.prefixes.get(beginning) {
+                return Some(*position);
+            }
+            end = beginning.rfind('/')?;
+        }
+    }
+}
+
+/// The end of the longest beginning of the path that has at most this many bytes and consists of whole segments.
+fn longest_beginning(path: &str, longest: usize) -> usize {
+    match path.as_bytes().get(longest) {
+        None => path.len(),
+        Some(b'/') => longest,
+        Some(_) => path
+            .get(..longest)
+            .and_then(|beginning| beginning.rfind('/'))
+            .unwrap_or_default(),
+    }
+}
+
+/// Whether this is a well-known path at the root of a host, which belongs to no resource in particular.
+fn is_at_root(path: &str) -> bool {
+    path == ResourceUri::root_metadata_path()
+        || path == ResourceUri::root_authorization_server_path()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+    use crate::refusal::Reason;
+
+    fn made(urls: &[&str], elsewhere: Elsewhere) -> (Directory<String>, Vec<Overlap>) {
+        let resources: Vec<_> = urls
+            .iter()
+            .map(|url| ResourceUri::parse(url).unwrap())
+            .collect();
+        let entries = resources.iter().map(|resource| Entry {
+            resource,
+            seen_at: resource.origin_and_path().1,
+            item: resource.as_str().to_owned(),
+        });
+        Directory::new(entries.collect(), elsewhere)
+    }
+
+    fn directory(urls: &[&str], elsewhere: Elsewhere) -> Directory<String> {
+        let (directory, overlaps) = made(urls, elsewhere);
+        assert_eq!(overlaps, []);
+        directory
+    }
+
+    fn picked(directory: &Directory<String>, host: &str, path: &str) -> String {
+        let request = Request::builder().uri(path).header("host", host);
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        match directory.pick(&parts, |_| false) {
+            Ok(Picked::Only(url) | Picked::OneOf(url)) => url.clone(),
+            Ok(other) => format!("{other:?}"),
+            Err(refusal) => format!("{:?}", refusal.reason()),
+        }
+    }
+
+    #[test]
+    fn the_longest_path_in_whole_segments_is_picked() {
+        let urls = [
+            "https://h.example/a",
+            "https://h.example/a/b/",
+            "https://h.example/c",
+        ];
+        let directory = directory(&urls, Elsewhere::NotFound);
+        for (path, url) in [
+            ("/a", urls[0]),
+            ("/a/", urls[0]),
+            ("/a/x/y/z", urls[0]),
+            ("/a/bb", urls[0]),
+            ("/a/b", urls[1]),
+            ("/a/b/", urls[1]),
+            ("/a/b/c", urls[1]),
+            ("/c", urls[2]),
+            ("/ab", "NotFound"),
+            ("/", "NotFound"),
+            ("/A", "NotFound"),
+            ("/.well-known/oauth-protected-resource/a", urls[0]),
+            ("/.well-known/oauth-protected-resource/a/b/", urls[1]),
+            ("/.well-known/oauth-protected-resource", "NotFound"),
+            ("/.well-known/oauth-protected-resource/d", "NotFound"),
+        ] {
+            // All have one host, so that of the request decides nothing.
+            assert_eq!(picked(&directory, "other.example", path), url, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_resource_at_the_root_of_a_host_takes_all_paths_that_no_other_has() {
+        let urls = ["https://h.example", "https://h.example/a"];
+        let directory = directory(&urls, Elsewhere::Ungated);
+        for (path, url) in [
+            ("/", urls[0]),
+            ("/x", urls[0]),
+            ("/ab", urls[0]),
+            ("/a/x", urls[1]),
+        ] {
+            assert_eq!(picked(&directory, "h.example", path), url, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_host_is_picked_first_if_there_are_several() {
+        let urls = ["https://a.example/mcp", "https://b.example:8443/mcp"];
+        let directory = directory(&urls, Elsewhere::NotFound);
+        for (host, path, url) in [
+            ("a.example", "/mcp", urls[0]),
+            ("A.EXAMPLE.:443", "/mcp/x", urls[0]),
+            ("b.example:8443", "/mcp", urls[1]),
+            ("b.example", "/mcp", "NotFound"),
+            ("c.example", "/mcp", "NotFound"),
+            ("a.example", "/other", "NotFound"),
+            ("", "/mcp", "NotFound"),
+            ("a.example", "//mcp", "AmbiguousPath"),
+        ] {
+            assert_eq!(picked(&directory, host, path), url, "{host}{path}");
+        }
+    }
+
+    #[test]
+    fn any_other_request_is_for_the_first_of_several_names_of_one_resource() {
+        let urls = ["https://a.example/mcp", "https://b.example/mcp"];
+        let directory = directory(&urls, Elsewhere::First);
+        for (host, path, url) in [
+            ("b.example", "/mcp", urls[1]),
+            ("b.example", "/other", urls[0]),
+            ("c.example", "/mcp", urls[0]),
+            ("b.example", "//mcp", urls[0]),
+        ] {
+            assert_eq!(picked(&directory, host, path), url, "{host}{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_of_any_resource_is_not_let_through_for_another_host() {
+        let urls = ["https://a.example/a", "https://b.example/b"];
+        let directory = directory(&urls, Elsewhere::Ungated);
+        for (host, path, picked_as) in [
+            ("a.example", "/a", urls[0]),
+            ("b.example", "/a/x", "NotFound"),
+            ("evil.example", "/a", "NotFound"),
+            ("", "/b", "NotFound"),
+            ("evil.example", "/ab", "Ungated"),
+            ("a.example", "/", "Ungated"),
+        ] {
+            assert_eq!(picked(&directory, host, path), picked_as, "{host}{path}");
+        }
+    }
+
+    #[test]
+    fn two_resources_at_one_place_overlap() {
+        for (first, second) in [
+            ("https://h.example/a", "https://h.example/a/"),
+            ("https://h.example/a", "https://h.example:443/a"),
+            ("https://h.example/a?t=1", "https://h.example/a?t=2"),
+            ("https://h.example", "https://h.example/"),
+        ] {
+            let (_, overlaps) = made(&[first, second], Elsewhere::NotFound);
+            assert_eq!(overlaps.len(), 1, "{first} and {second}");
+            assert_eq!(overlaps[0].position, 1);
+        }
+        let (_, escaped) = made(&["https://h.example/%61"], Elsewhere::NotFound);
+        assert_eq!(escaped.len(), 1);
+    }
+
+    #[test]
+    fn a_long_path_is_looked_up_no_more_often_than_the_longest_resource_has_segments() {
+        let directory = directory(&["https://h.example/a/b"], Elsewhere::NotFound);
+        let Hosts::One(paths) = &directory.hosts else {
+            panic!("one host");
+        };
+        let long = format!("/a/b{}", "/x".repeat(30_000));
+        assert_eq!(longest_beginning(&long, paths.longest), 4);
+        assert_eq!(longest_beginning("/a/bx/c", paths.longest), 2);
+        assert_eq!(longest_beginning("/a", paths.longest), 2);
+        assert_eq!(
+            picked(&directory, "h.example", &long),
+            "https://h.example/a/b"
+        );
+        assert_eq!(
+            picked(&directory, "h.example", "/a/b/../c"),
+            format!("{:?}", Reason::AmbiguousPath)
+        );
+    }
+}
