@@ -48,7 +48,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .build()?;
     // Without sessions, so that one `curl` is a whole conversation.
     let config = StreamableHttpServerConfig::default().with_legacy_session_mode(false);
-    let mcp = shared::mcp_service("127.0.0.1", config);
+    let mcp = shared::mcp_service(&["127.0.0.1"], config);
     let app = Router::new().nest_service("/mcp", mcp).layer(gate.layer());
 
     let token = authorization_server
@@ -82,5 +82,5 @@ async fn main() -> Result<(), Box<dyn Error>> {
             }
         }
     });
-    Ok(shared::serve(listener, app, &gate, stop_signal).await?)
+    Ok(shared::serve(listener, app, &[gate], stop_signal).await?)
 }

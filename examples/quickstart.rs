@@ -85,14 +85,14 @@ async fn run() -> Result<(), Box<dyn Error>> {
 
     // Without sessions, so that one `curl` is a whole conversation.
     let config = StreamableHttpServerConfig::default().with_legacy_session_mode(false);
-    let mcp = shared::mcp_service("127.0.0.1", config);
+    let mcp = shared::mcp_service(&["127.0.0.1"], config);
 
     // Your MCP server, as it was, with one layer around it: the last call on the router.
     let app = Router::new().nest_service("/mcp", mcp).layer(gate.layer());
 
     let stop_signal = shared::stop_signal()?;
     print!("{}", welcome(&gate, &authorization_server));
-    Ok(shared::serve(listener, app, &gate, stop_signal).await?)
+    Ok(shared::serve(listener, app, &[gate], stop_signal).await?)
 }
 
 /// The text to start with. Every command in it can be pasted as it is.

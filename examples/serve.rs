@@ -5,8 +5,8 @@
 //! ```
 //!
 //! It differs from `quickstart` in that the gate is built from a file, which may change while it runs (it is checked
-//! every second, and on SIGHUP), and in that it starts no authorization server. Without `--listen` it listens on the
-//! resource's own host and port. `--table gate` reads the gate's configuration from the table `[gate]` of a bigger file.
+//! every second, and on SIGHUP), and in that it starts no authorization server. If the file has `[[resources]]`, it serves
+//! the same tools under each of them. Without `--listen` it listens on the host and port of the (first) resource. `--table gate` reads the gate's configuration from the table `[gate]` of a bigger file.
 //! The page `docs::configuration` shows every field. `RUST_LOG` sets what is logged; `toolgate=debug` shows every
 //! decision.
 #![allow(
@@ -15,6 +15,7 @@
     reason = "a program that people start talks to them"
 )]
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,7 +29,7 @@ use rmcp::transport::StreamableHttpServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::time::timeout;
-use toolgate::{Config, Toolgate};
+use toolgate::{Config, Gates, Toolgate};
 
 #[path = "shared/config.rs"]
 mod config;
@@ -51,29 +52,31 @@ async fn run() -> Result<(), Box<dyn Error>> {
 
     // Read before the gate is built, or a change in between would be missed.
     let text = fs::read_to_string(&options.config).ok();
-    let gate = gate_from(&options).map_err(|why| format!("{}: {why}", options.config.display()))?;
-    let app = protected(&gate)?;
+    let gates =
+        gates_from(&options).map_err(|why| format!("{}: {why}", options.config.display()))?;
+    let app = protected(&gates)?;
 
+    let first = gates.gates().first().map(Toolgate::resource);
     let address = match &options.listen {
         Some(address) => address.clone(),
-        None => address_of(gate.resource())?,
+        None => address_of(first.unwrap_or_default())?,
     };
-    tokio::spawn(follow(options, text, gate.clone()));
+    tokio::spawn(follow(options, text, gates.clone()));
     let listener = TcpListener::bind(&address).await.map_err(|why| {
         format!("cannot listen on {address} ({why}): say where with --listen ADDRESS:PORT")
     })?;
     let stop_signal = shared::stop_signal()?;
     println!("listening on http://{}", listener.local_addr()?);
-    Ok(shared::serve(listener, app, &gate, stop_signal).await?)
+    Ok(shared::serve(listener, app, gates.gates(), stop_signal).await?)
 }
 
-/// Builds a gate from a file. An error says which fields are wrong, and how to fix each.
-fn gate_from(options: &Options) -> Result<Toolgate, Box<dyn Error>> {
-    Ok(options.read()?.into_builder().build()?)
+/// Builds the gates of a file. An error says which fields are wrong, and how to fix each.
+fn gates_from(options: &Options) -> Result<Gates, Box<dyn Error>> {
+    Ok(options.read()?.into_gates(|builder| builder)?)
 }
 
 /// Reloads the file when it has changed, and on SIGHUP. A file with mistakes changes nothing.
-async fn follow(options: Options, mut last: Option<String>, gate: Toolgate) {
+async fn follow(options: Options, mut last: Option<String>, gates: Gates) {
     let told = Arc::new(Notify::new());
     tokio::spawn(listen_for_hangups(told.clone()));
     let file = &options.config;
@@ -86,7 +89,7 @@ async fn follow(options: Options, mut last: Option<String>, gate: Toolgate) {
             continue;
         }
         last = now;
-        match reload(&options, &gate) {
+        match reload(&options, &gates) {
             Ok(()) => println!("reloaded {}", file.display()),
             Err(why) => eprintln!("serve: {} is not reloaded: {why}", file.display()),
         }
@@ -105,8 +108,8 @@ async fn listen_for_hangups(told: Arc<Notify>) {
     let _ = told;
 }
 
-fn reload(options: &Options, gate: &Toolgate) -> Result<(), Box<dyn Error>> {
-    Ok(gate.reload(options.read()?)?)
+fn reload(options: &Options, gates: &Gates) -> Result<(), Box<dyn Error>> {
+    Ok(gates.reload(options.read()?)?)
 }
 
 /// The address of the resource, as clients see it. It is right to listen there if nothing is in between, as on a
@@ -123,17 +126,21 @@ fn address_of(resource: &str) -> Result<String, Box<dyn Error>> {
     Ok(format!("{}:{port}", resource.host().unwrap_or_default()))
 }
 
-/// Serves MCP at the path of the resource. The layer comes last, around everything: the metadata document is not below
-/// the resource's path, and requests to other paths need a token too.
-fn protected(gate: &Toolgate) -> Result<Router, Box<dyn Error>> {
-    let resource: Uri = gate.resource().parse()?;
-    let host = resource.host().unwrap_or_default();
-    let mcp = shared::mcp_service(host, StreamableHttpServerConfig::default());
-    Ok(Router::new()
-        // A path like `/:tenant` is taken literally, and not as a pattern of an older axum.
-        .without_v07_checks()
-        .route_service(resource.path(), mcp)
-        .layer(gate.layer()))
+/// Serves MCP at the path of each resource, under each of its names. The layer comes last, around everything: the metadata
+/// documents are not below the paths of the resources.
+fn protected(gates: &Gates) -> Result<Router, Box<dyn Error>> {
+    let names = gates.gates().iter();
+    let names = names.flat_map(|gate| std::iter::once(gate.resource()).chain(gate.also_at()));
+    let names: Vec<Uri> = names.map(str::parse).collect::<Result<_, _>>()?;
+    let hosts: Vec<&str> = names.iter().filter_map(Uri::host).collect();
+    let paths: BTreeSet<&str> = names.iter().map(Uri::path).collect();
+    let mcp = shared::mcp_service(&hosts, StreamableHttpServerConfig::default());
+    // A path like `/:tenant` is taken literally, and not as a pattern of an older axum.
+    let mut app = Router::new().without_v07_checks();
+    for path in paths {
+        app = app.route_service(path, mcp.clone());
+    }
+    Ok(app.layer(gates.layer()))
 }
 
 struct Options {

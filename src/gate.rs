@@ -229,6 +229,12 @@ impl Toolgate {
         self.0.main.resource.as_str()
     }
 
+    /// The other names of the resource ([`Builder::also_at`](crate::Builder::also_at)).
+    pub fn also_at(&self) -> impl Iterator<Item = &str> {
+        let aliases = self.0.addresses.iter().skip(1);
+        aliases.map(|address| address.resource.as_str())
+    }
+
     /// Replaces the configuration of this gate and of all its layers at once: every setting that a file can hold. The
     /// resource must be the same. The HTTP client and your own decision do not change. All issuers come from the new
     /// configuration: one that had its keys from [`Issuer::jwks`](crate::Issuer::jwks) needs `jwks_file` or `jwks_uri`

@@ -26,7 +26,7 @@
 //!
 //! The layer wraps any `Service<Request<B>>`: an axum router, a bare hyper service, rmcp's `StreamableHttpService`.
 //! Handlers find the caller in the extensions of the request: [`Principal`]. A gate can also be built from a file:
-//! [`Config`].
+//! [`Config`]. [`Gates`] puts several resources behind one layer.
 //!
 //! # The path of a request
 //!

@@ -38,13 +38,13 @@ use tracing_subscriber::prelude::*;
 /// rmcp does not bind a session to a caller: a caller who learned the id of another's session could listen in with a
 /// valid token of their own. The gate prevents that.
 pub(crate) fn mcp_service(
-    allowed_host: &str,
+    allowed_hosts: &[&str],
     config: StreamableHttpServerConfig,
 ) -> StreamableHttpService<Demo, LocalSessionManager> {
     let config = config
         .with_json_response(true)
         // rmcp answers only to host names that it is given; without this line, only to those of this machine.
-        .with_allowed_hosts([allowed_host, "localhost", "127.0.0.1", "::1"]);
+        .with_allowed_hosts([allowed_hosts, &["localhost", "127.0.0.1", "::1"]].concat());
     StreamableHttpService::new(
         || Ok(Demo),
         Arc::new(LocalSessionManager::default()),
@@ -70,15 +70,15 @@ pub(crate) fn log(usual: &str) -> Result<(), Box<dyn Error>> {
 pub(crate) async fn serve(
     listener: TcpListener,
     app: Router,
-    gate: &Toolgate,
+    gates: &[Toolgate],
     stop_signal: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let (stopping, stopped) = oneshot::channel();
-    let gate = gate.clone();
+    let gates = gates.to_vec();
     let server = axum::serve(listener, app).with_graceful_shutdown(async move {
         stop_signal.await;
         // A stream that a client listens on would never end by itself.
-        gate.close_streams();
+        gates.iter().for_each(Toolgate::close_streams);
         let _ = stopping.send(());
     });
     let patience = async {

@@ -57,6 +57,7 @@ mod log_facts;
 mod logs;
 mod long_names;
 mod metadata;
+mod names;
 mod origins;
 mod other_signatures;
 mod outages;
