@@ -29,12 +29,12 @@ use bound::{bound_request, bound_token};
 use parts::Parts;
 use serde_json::json;
 use shared::{
-    BODY, Called, RESOURCE, alone, gated, gated_by, gated_with, request, send, sized_token,
+    BODY, Called, RESOURCE, alone, behind, gated, gated_by, gated_with, request, send, sized_token,
 };
 use signature::Signature;
 use tokio::runtime::Runtime;
 use toolgate::testing::{Algorithm, AuthorizationServer, Endpoint, SigningKey};
-use toolgate::{Holder, Introspection, Issuer, Limits, ScopeMap, Toolgate};
+use toolgate::{Gates, Holder, Introspection, Issuer, Limits, ScopeMap, Toolgate};
 use tower::Service;
 
 /// Requests in one turn: enough for the clock, few enough to stay in the processor's caches.
@@ -56,6 +56,7 @@ fn main() {
     }
     time_introspected_tokens(&runtime);
     time_scope_maps(&runtime);
+    time_many_gates(&runtime);
 }
 
 fn time_cached_tokens(runtime: &Runtime) {
@@ -336,6 +337,62 @@ fn time_scope_maps(runtime: &Runtime) {
         "  where the last of the patterns applies: {} more (at most 150 ns)",
         nanos(by_pattern - small)
     );
+}
+
+/// A hundred gates behind one layer, on one host and on a hundred, beside one gate.
+fn time_many_gates(runtime: &Runtime) {
+    let server = runtime.block_on(AuthorizationServer::start());
+    let scopes = || ScopeMap::deny_unlisted().tool("get_weather", "weather:read");
+    let token = sized_token(&server, 700);
+    let one = Toolgate::builder(RESOURCE)
+        .issuer(server.issuer())
+        .scopes(scopes())
+        .build()
+        .unwrap();
+    let among = |resource: &dyn Fn(usize) -> String| {
+        let others = (1..100).map(|number| {
+            let other = one.for_resource(resource(number)).scopes(scopes());
+            other.build().unwrap()
+        });
+        let all = std::iter::once(one.clone()).chain(others);
+        Gates::not_found_elsewhere(all).unwrap().layer()
+    };
+    let of_one_host = among(&|number| format!("https://mcp.example.com/tenants/{number}"));
+    let of_all_hosts = among(&|number| format!("https://mcp{number}.example.com/mcp"));
+    let mut services = [&one.layer(), &of_one_host, &of_all_hosts].map(behind);
+    for service in &mut services {
+        runtime.block_on(one.warm_up());
+        assert_eq!(send(service, request_with_host(&token)), 200);
+    }
+    let [mut one, mut of_one_host, mut of_all_hosts] = services;
+    let new_request = || request_with_host(&token);
+    let [one, of_one_host, of_all_hosts] = quickest([
+        &mut turn(new_request, |request| {
+            assert_eq!(send(&mut one, request), 200)
+        }),
+        &mut turn(new_request, |request| {
+            assert_eq!(send(&mut of_one_host, request), 200)
+        }),
+        &mut turn(new_request, |request| {
+            assert_eq!(send(&mut of_all_hosts, request), 200)
+        }),
+    ]);
+    let nanos = |seconds: f64| format!("{:.0} ns", seconds * 1e9);
+    println!(
+        "a hundred gates on one host: {} more than one gate (at most 60 ns)",
+        nanos(of_one_host - one)
+    );
+    println!(
+        "  on a hundred hosts: {} more (at most 60 ns)",
+        nanos(of_all_hosts - one)
+    );
+}
+
+fn request_with_host(token: &str) -> http::Request<http_body_util::Full<bytes::Bytes>> {
+    let mut request = request(Some(token));
+    let host = http::HeaderValue::from_static("mcp.example.com");
+    request.headers_mut().insert(http::header::HOST, host);
+    request
 }
 
 fn warm(runtime: &Runtime, server: &AuthorizationServer) -> impl Called + use<> {

@@ -16,7 +16,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{Empty, Full};
 use toolgate::testing::AuthorizationServer;
-use toolgate::{Builder, Issuer, Limits, RequestBody, ScopeMap, Toolgate};
+use toolgate::{Builder, Issuer, Limits, RequestBody, ScopeMap, Toolgate, ToolgateLayer};
 use tower::{Layer, Service, service_fn};
 
 pub(crate) const RESOURCE: &str = "https://mcp.example.com/mcp";
@@ -71,12 +71,15 @@ pub(crate) fn gated_by(issuer: Issuer, limits: Limits) -> (Toolgate, impl Called
 
 pub(crate) fn gated_with(builder: Builder) -> (Toolgate, impl Called + use<>) {
     let gate = builder.build().unwrap();
-    let service = gate
-        .layer()
-        .layer(service_fn(|_: Request<RequestBody<Full<Bytes>>>| async {
-            Ok(Response::new(Empty::<Bytes>::new()))
-        }));
+    let service = behind(&gate.layer());
     (gate, service)
+}
+
+/// A service that answers at once, behind this layer.
+pub(crate) fn behind(layer: &ToolgateLayer) -> impl Called + use<> {
+    layer.layer(service_fn(|_: Request<RequestBody<Full<Bytes>>>| async {
+        Ok(Response::new(Empty::<Bytes>::new()))
+    }))
 }
 
 /// A request as hyper makes it: the values of its headers are parts of the one buffer they arrived in.
