@@ -35,6 +35,10 @@ pub enum Fault {
     Redirect(String),
     /// 200 and this body, as `application/json`.
     Body(Bytes),
+    /// 200 and this body, as `application/token-introspection+jwt`: a signed introspection response that should not be
+    /// accepted. [`AuthorizationServer::introspection_response`](super::AuthorizationServer::introspection_response)
+    /// makes one.
+    SignedResponse(Bytes),
     /// The normal response, padded with spaces up to this many bytes, without a `Content-Length`: it is valid if a
     /// client reads all of it.
     Huge(usize),
@@ -99,6 +103,7 @@ pub(super) async fn answer(
                 .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             response
         }
+        Some(Fault::SignedResponse(jwt)) => reply::signed_introspection(jwt),
         Some(Fault::Huge(length)) => return Ok(padded(truth.await, length)),
         Some(Fault::WrongIssuer) => truth.await.map(under_another_issuer),
     };

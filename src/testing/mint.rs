@@ -12,8 +12,9 @@ use crate::digest::sha256;
 /// The lifetime of a token, unless a test sets another.
 const DEFAULT_LIFETIME_SECONDS: i64 = 300;
 
-/// Builds a token or a proof. [`AuthorizationServer::token`](super::AuthorizationServer::token) and
-/// [`AuthorizationServer::proof`](super::AuthorizationServer::proof) start one.
+/// Builds a token, a proof or an introspection response. [`AuthorizationServer::token`](super::AuthorizationServer::token),
+/// [`AuthorizationServer::proof`](super::AuthorizationServer::proof) and
+/// [`AuthorizationServer::introspection_response`](super::AuthorizationServer::introspection_response) start one.
 ///
 /// A token begins as an RFC 9068 access token for `alice`, valid for 300 s, but **without `aud` and `scope`**, which a test
 /// sets. Every part can be replaced by a valid or an invalid one.
@@ -94,6 +95,18 @@ impl TokenBuilder {
             .header("typ", "dpop+jwt")
             .header("jwk", jwk)
             .without_header("kid")
+    }
+
+    /// A signed introspection response, whose claims are about a response.
+    pub(super) fn introspection_response(self, client_id: &str, answer: Value) -> Self {
+        let mut response = self
+            .header("typ", "token-introspection+jwt")
+            .audience(client_id)
+            .claim("token_introspection", answer);
+        response.claims.retain(|name, _| {
+            ["iss", "aud", "iat", "token_introspection"].contains(&name.as_str())
+        });
+        response
     }
 
     /// Binds a token to the DPoP key, by `cnf.jkt`.

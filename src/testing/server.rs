@@ -114,6 +114,14 @@ impl AuthorizationServer {
         TokenBuilder::proof(key, method, url, self.shared.settings.clock.clone())
     }
 
+    /// Starts a signed introspection response (RFC 9701) for this client, with `answer` as its `token_introspection`.
+    ///
+    /// It begins as a valid response. Every part can be replaced, as in a token, and
+    /// [`Fault::SignedResponse`](super::Fault::SignedResponse) makes the endpoint return it.
+    pub fn introspection_response(&self, client_id: &str, answer: Value) -> TokenBuilder {
+        self.shared.introspection_response(client_id, answer)
+    }
+
     /// Issues an opaque token, whose introspection returns the claims of this token.
     pub fn mint_opaque(&self, token: &TokenBuilder) -> String {
         let text = format!("opaque_{}", random_text::<24>());

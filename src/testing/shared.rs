@@ -2,6 +2,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::clock::Clock;
 use super::grants::Grants;
 use super::key::SigningKey;
@@ -111,6 +113,10 @@ impl Shared {
             self.keys().signing_key(),
             self.settings.clock.clone(),
         )
+    }
+
+    pub(super) fn introspection_response(&self, client_id: &str, answer: Value) -> TokenBuilder {
+        self.token().introspection_response(client_id, answer)
     }
 
     pub(super) fn keys(&self) -> MutexGuard<'_, KeyRing> {

@@ -8,15 +8,15 @@ use crate::testing::traffic::Endpoint;
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// Whether the assertion is valid (RFC 7523 §3): signed with the key of a client that the builder was given, for this
-/// server, not expired, and used for the first time.
-pub(super) fn is_proved(shared: &Shared, assertion: &str, form: &Form) -> bool {
+/// The id of the client, if the assertion is valid (RFC 7523 §3): signed with the key of a client that the builder was
+/// given, for this server, not expired, and used for the first time.
+pub(super) fn proved_client(shared: &Shared, assertion: &str, form: &Form) -> Option<String> {
     let is_of_its_type =
         form.optional("client_assertion_type").ok().flatten() == Some(ASSERTION_TYPE);
-    is_of_its_type && client_of(shared, assertion, form).is_some()
+    is_of_its_type.then(|| client_of(shared, assertion, form))?
 }
 
-fn client_of(shared: &Shared, assertion: &str, form: &Form) -> Option<()> {
+fn client_of(shared: &Shared, assertion: &str, form: &Form) -> Option<String> {
     let (signed, signature) = assertion.rsplit_once('.')?;
     let (header, payload) = signed.split_once('.')?;
     let json =
@@ -39,5 +39,5 @@ fn client_of(shared: &Shared, assertion: &str, form: &Form) -> Option<()> {
         || claims["aud"] == shared.url(Endpoint::Introspect);
     let is_timely = shared.settings.clock.unix_seconds() < claims["exp"].as_i64()?;
     let is_new = shared.grants().is_first_use(claims["jti"].as_str()?);
-    (is_named && is_signed && is_its_own && is_for_us && is_timely && is_new).then_some(())
+    (is_named && is_signed && is_its_own && is_for_us && is_timely && is_new).then(|| id.to_owned())
 }

@@ -48,20 +48,22 @@ pub(super) fn client(
     Ok(client)
 }
 
-/// Whether the request is of a client that the builder was given, which authenticates in one of the ways above, by an
-/// assertion, or with its secret as a bearer token.
-pub(super) fn is_trusted(shared: &Shared, headers: &HeaderMap, form: &Form) -> bool {
+/// The id of the client that sent the request, if the builder was given it. It authenticates in one of the ways above, by
+/// an assertion, or with its secret as a bearer token.
+pub(super) fn trusted_client(shared: &Shared, headers: &HeaderMap, form: &Form) -> Option<String> {
     if let Some(token) = credentials(headers, "bearer") {
-        return shared
-            .settings
-            .confidential_clients
-            .iter()
-            .any(|(_, secret)| secret == token);
+        let mut clients = shared.settings.confidential_clients.iter();
+        return clients
+            .find(|(_, secret)| secret == token)
+            .map(|(id, _)| id.clone());
     }
     if let Ok(Some(assertion)) = form.optional("client_assertion") {
-        return assertion::is_proved(shared, assertion, form);
+        return assertion::proved_client(shared, assertion, form);
     }
-    client(shared, headers, form).is_ok_and(|client| client.trusted)
+    let client = client(shared, headers, form).ok();
+    client
+        .filter(|client| client.trusted)
+        .map(|client| client.id)
 }
 
 fn basic(headers: &HeaderMap) -> Result<Option<(String, String)>, OAuthError> {

@@ -1,5 +1,6 @@
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::header::ACCEPT;
+use http::{HeaderMap, Request, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::authentication;
@@ -8,26 +9,47 @@ use super::form::Form;
 use super::reply;
 use crate::testing::shared::Shared;
 
+/// Signs the response if the request asks for that (RFC 9701 §4).
 pub(super) fn answer(shared: &Shared, request: &Request<Bytes>) -> Response<Bytes> {
-    match introspection(shared, request) {
-        Ok(answer) => reply::private_json(StatusCode::OK, &answer),
-        Err(error) => error.response(),
-    }
+    let answered = introspecting(shared, request).and_then(|(client_id, form)| {
+        let answer = introspection(shared, form.required("token")?);
+        Ok(if asks_for_signature(request.headers()) {
+            reply::signed_introspection(shared.introspection_response(&client_id, answer).mint())
+        } else {
+            reply::private_json(StatusCode::OK, &answer)
+        })
+    });
+    answered.unwrap_or_else(|error| error.response())
 }
 
-fn introspection(shared: &Shared, request: &Request<Bytes>) -> Result<Value, OAuthError> {
+/// The client that introspects, and its request.
+fn introspecting(shared: &Shared, request: &Request<Bytes>) -> Result<(String, Form), OAuthError> {
     let form = Form::of_body(request)?;
-    if !authentication::is_trusted(shared, request.headers(), &form) {
-        return Err(OAuthError::invalid_client(
+    let client = authentication::trusted_client(shared, request.headers(), &form);
+    let client = client.ok_or_else(|| {
+        OAuthError::invalid_client(
             "introspection is only for the clients that the builder was given",
-        ));
-    }
-    let token = form.required("token")?;
+        )
+    })?;
+    Ok((client, form))
+}
+
+fn asks_for_signature(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(ACCEPT).iter();
+    lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .any(|range| {
+            range.split(';').next().unwrap_or_default().trim() == reply::SIGNED_INTROSPECTION
+        })
+}
+
+fn introspection(shared: &Shared, token: &str) -> Value {
     if let Some(answer) = shared.grants().answer_for(token) {
-        return Ok(answer.clone());
+        return answer.clone();
     }
     let now = shared.settings.clock.unix_seconds();
-    Ok(match claims(shared, token) {
+    match claims(shared, token) {
         Some(claims)
             if claims
                 .get("exp")
@@ -37,7 +59,7 @@ fn introspection(shared: &Shared, request: &Request<Bytes>) -> Result<Value, OAu
             active(claims)
         }
         _ => json!({ "active": false }),
-    })
+    }
 }
 
 /// The claims of an access token that was issued here, or signed with one of our keys. `None` for a refresh token, so that

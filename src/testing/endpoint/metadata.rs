@@ -27,6 +27,7 @@ pub(super) fn answer(shared: &Shared, form: Endpoint) -> Response<Bytes> {
         "token_endpoint_auth_methods_supported": ["none", "client_secret_basic", "client_secret_post"],
         "introspection_endpoint_auth_methods_supported":
             ["client_secret_basic", "client_secret_post", "private_key_jwt"],
+        "introspection_signing_alg_values_supported": [shared.keys().signing_key().algorithm().name()],
         "dpop_signing_alg_values_supported": dpop::algorithms(),
         "client_id_metadata_document_supported": true,
         "authorization_response_iss_parameter_supported": true,

@@ -24,6 +24,17 @@ pub(in super::super) fn private_json(status: StatusCode, value: &Value) -> Respo
     response
 }
 
+/// The media type of a signed introspection response (RFC 9701 §4).
+pub(in super::super) const SIGNED_INTROSPECTION: &str = "application/token-introspection+jwt";
+
+pub(in super::super) fn signed_introspection(jwt: impl Into<Bytes>) -> Response<Bytes> {
+    let mut response = with_body(StatusCode::OK, SIGNED_INTROSPECTION, jwt);
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
 pub(in super::super) fn error(
     status: StatusCode,
     code: &str,
@@ -55,7 +66,11 @@ pub(in super::super) fn redirect(status: StatusCode, location: &str) -> Response
     response
 }
 
-fn with_body(status: StatusCode, content_type: &'static str, body: String) -> Response<Bytes> {
+fn with_body(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Response<Bytes> {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
     response
