@@ -73,6 +73,10 @@ impl Hushed for String {
     const EXPECTED: &str = "a string";
 }
 
+impl Hushed for bool {
+    const EXPECTED: &str = "true or false";
+}
+
 impl Hushed for u64 {
     const EXPECTED: &str = "a whole number";
 }

@@ -45,6 +45,8 @@ pub(super) struct IntrospectionTable {
     pub(super) assertion_audience: Option<String>,
     #[serde(default, deserialize_with = "hushed")]
     pub(super) when: WhenName,
+    #[serde(default, deserialize_with = "hushed")]
+    pub(super) signed: bool,
 }
 
 /// How a resource server authenticates at an issuer.
@@ -126,6 +128,15 @@ impl Introspection {
     /// remove or change what the JWT is bound to (`cnf`): if the two name different keys, the token is rejected.
     pub fn every_token(mut self) -> Self {
         self.0.when = WhenName::Always;
+        self
+    }
+
+    /// Requires signed responses (RFC 9701): each must be a JWT that a key of the issuer signed, for the client id or the
+    /// resource of this server, at the time of the request. Any other response cannot be used, and the request gets 503.
+    ///
+    /// The issuer must have registered this server's client for signed responses. Encrypted ones are not supported.
+    pub fn signed_responses(mut self) -> Self {
+        self.0.signed = true;
         self
     }
 

@@ -42,6 +42,7 @@ pub(super) fn introspection_spec(
         },
         endpoint: endpoint?,
         client: client?,
+        signed: table.signed,
     }))
 }
 

@@ -60,10 +60,22 @@ impl AssertionSigner {
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 impl Client {
+    /// The client id; `None` if the client has only a secret.
+    pub(crate) fn id(&self) -> Option<&str> {
+        match self {
+            Self::Basic { id, .. } | Self::Post { id, .. } | Self::Unauthenticated { id } => {
+                Some(id)
+            }
+            Self::PrivateKeyJwt(signer) => Some(&signer.client_id),
+            Self::Bearer { .. } => None,
+        }
+    }
+
     /// Makes an introspection request for a token, with the authentication of this client.
     pub(super) async fn form(
         &self,
         token: &str,
+        accept: &'static str,
         now: Timestamp,
     ) -> Result<Form, IntrospectionFailure> {
         let mut authorization = None;
@@ -100,6 +112,7 @@ impl Client {
             .append_pair("token_type_hint", "access_token")
             .extend_pairs(proof);
         Ok(Form {
+            accept,
             body: form.finish(),
             authorization,
         })

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::fetch_failure::FetchFailure;
+use super::not_verified::NotVerified;
 use crate::jose::Unreadable;
 use crate::refusal::{Reason, Refusal};
 
@@ -19,6 +20,10 @@ pub(crate) enum IntrospectionFailure {
     Unusable(&'static str),
     #[error("the response of the introspection endpoint cannot be read")]
     Unreadable(#[source] Arc<Unreadable>),
+    #[error("the response of the introspection endpoint is not signed for this server")]
+    NotVerified(#[source] Arc<NotVerified>),
+    #[error("the keys that verify the response of the introspection endpoint are not available")]
+    NoKeys(#[source] Refusal),
     #[error("no client assertion could be signed")]
     Unsigned,
     #[error("too many introspections are under way, or the response took too long")]
@@ -38,16 +43,24 @@ impl IntrospectionFailure {
         match self {
             Self::Unreached(_) | Self::Unauthorized(_) | Self::Unsigned => true,
             Self::Status(status) => *status >= 500,
-            Self::Unusable(_) | Self::Unreadable(_) | Self::Busy | Self::Lost | Self::NoRuntime => {
-                false
-            }
+            // The health of the keys is reported as such.
+            Self::NoKeys(_) => false,
+            Self::Unusable(_)
+            | Self::Unreadable(_)
+            | Self::NotVerified(_)
+            | Self::Busy
+            | Self::Lost
+            | Self::NoRuntime => false,
         }
     }
 
     fn reason(&self) -> Reason {
         match self {
             Self::Unauthorized(_) | Self::Unsigned => Reason::IntrospectionUnauthorized,
-            Self::Unusable(_) | Self::Unreadable(_) => Reason::IntrospectionUnusable,
+            Self::Unusable(_) | Self::Unreadable(_) | Self::NotVerified(_) => {
+                Reason::IntrospectionUnusable
+            }
+            Self::NoKeys(refusal) => refusal.reason(),
             Self::Busy => Reason::IntrospectionBusy,
             Self::Unreached(_) | Self::Status(_) | Self::Lost | Self::NoRuntime => {
                 Reason::IntrospectionUnavailable
@@ -59,13 +72,22 @@ impl IntrospectionFailure {
 /// Makes a 503, and never a 401: the token may be valid.
 impl From<IntrospectionFailure> for Refusal {
     fn from(why: IntrospectionFailure) -> Self {
-        Refusal::from(why.reason()).because(why)
+        match why {
+            IntrospectionFailure::NoKeys(refusal) => refusal,
+            why => Refusal::from(why.reason()).because(why),
+        }
     }
 }
 
 impl From<FetchFailure> for IntrospectionFailure {
     fn from(why: FetchFailure) -> Self {
         Self::Unreached(Arc::new(why))
+    }
+}
+
+impl From<NotVerified> for IntrospectionFailure {
+    fn from(why: NotVerified) -> Self {
+        Self::NotVerified(Arc::new(why))
     }
 }
 

@@ -7,13 +7,13 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 
 use super::fetch_failure::{FetchFailure, NotFetched};
 use super::freshness;
 use crate::clock::Timestamp;
 use crate::events::causes;
-use crate::media_type::{self, MediaType};
+use crate::media_type::{JSON, MediaType};
 use crate::resource_uri::HttpUrl;
 
 /// The time limit for one document, from connecting to its last byte.
@@ -50,8 +50,9 @@ pub(crate) struct Document {
     pub(crate) age: Duration,
 }
 
-/// A form to post, and its `Authorization`. It has no `Debug`, since it contains a token.
+/// A form to post, and its headers. It has no `Debug`, since it contains a token.
 pub(crate) struct Form {
+    pub(crate) accept: &'static str,
     pub(crate) body: String,
     pub(crate) authorization: Option<HeaderValue>,
 }
@@ -59,8 +60,17 @@ pub(crate) struct Form {
 /// The response to a form, of any status.
 pub(crate) struct Answered {
     pub(crate) status: u16,
-    pub(crate) is_json: bool,
+    pub(crate) content_type: Option<HeaderValue>,
     pub(crate) bytes: Vec<u8>,
+}
+
+impl Answered {
+    /// Whether the response has this media type.
+    pub(super) fn is(&self, media_type: &str) -> bool {
+        let line = self.content_type.as_ref();
+        line.filter(|line| line.to_str().is_ok())
+            .is_some_and(|line| MediaType::of(line).is(media_type))
+    }
 }
 
 impl Fetcher {
@@ -92,7 +102,7 @@ impl Fetcher {
 
     async fn document(&self, url: &str, now: Timestamp) -> Result<Document, NotFetched> {
         let request = self.client(url)?.get(url);
-        let request = request.header(ACCEPT, "application/json");
+        let request = request.header(ACCEPT, JSON);
         let response = request.send().await.map_err(classified)?;
         if response.status() != StatusCode::OK {
             return Err(NotFetched::Status(response.status().as_u16()));
@@ -107,19 +117,16 @@ impl Fetcher {
     }
 
     async fn answer(&self, url: &str, form: Form) -> Result<Answered, NotFetched> {
-        let request = self
-            .client(url)?
-            .post(url)
-            .header(ACCEPT, "application/json");
+        let request = self.client(url)?.post(url).header(ACCEPT, form.accept);
         let mut request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         if let Some(authorization) = form.authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
         let response = request.body(form.body).send().await.map_err(classified)?;
-        let (status, is_json) = (response.status().as_u16(), is_json(response.headers()));
+        let content_type = response.headers().get(CONTENT_TYPE).cloned();
         Ok(Answered {
-            status,
-            is_json,
+            status: response.status().as_u16(),
+            content_type,
             bytes: whole(response).await?,
         })
     }
@@ -150,13 +157,6 @@ async fn whole(mut response: reqwest::Response) -> Result<Vec<u8>, NotFetched> {
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes)
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let line = headers
-        .get(CONTENT_TYPE)
-        .filter(|line| line.to_str().is_ok());
-    line.is_some_and(|line| MediaType::of(line).is(media_type::JSON))
 }
 
 /// The error of client settings from which no HTTP client can be built.

@@ -6,18 +6,22 @@ use std::sync::Arc;
 use super::client::Client;
 use super::endpoint::EndpointFetch;
 use super::failure::IntrospectionFailure;
-use super::fetch::{Answered, Fetcher};
+use super::fetch::Fetcher;
 use super::flight::Awaited;
 use super::last_outcome::LastOutcome;
 use super::response::IntrospectionResponse;
+use super::response_verifier::{ResponseVerifier, SIGNED_RESPONSE};
 use super::source::Source;
 use crate::clock::{Clock, Timestamp};
+use crate::media_type::JSON;
 use crate::refusal::Refusal;
 
 /// Introspects the tokens of one issuer, and keeps the last outcome.
 pub(crate) struct Introspector {
     endpoint: Arc<Source<EndpointFetch>>,
     client: Client,
+    /// `None` if responses are not signed.
+    verifier: Option<ResponseVerifier>,
     fetcher: Fetcher,
     clock: Clock,
     last: LastOutcome,
@@ -27,12 +31,14 @@ impl Introspector {
     pub(crate) fn new(
         endpoint: Arc<Source<EndpointFetch>>,
         client: Client,
+        verifier: Option<ResponseVerifier>,
         fetcher: Fetcher,
         clock: Clock,
     ) -> Self {
         Self {
             endpoint,
             client,
+            verifier,
             fetcher,
             clock,
             last: LastOutcome::default(),
@@ -51,11 +57,15 @@ impl Introspector {
     ) -> Result<IntrospectionResponse, Refusal> {
         let url = self.endpoint.current().await?.item;
         let number = self.last.begin();
-        let answered = self.ask(&url.0, token, now).await;
-        let response = answered.and_then(|answered| IntrospectionResponse::read(&answered));
+        let response = self.ask(&url.0, token, now).await;
         self.last
             .end(number, response.as_ref().err().cloned(), self.clock.now());
         Ok(response?)
+    }
+
+    /// Whether a response is accepted only if the issuer signed it.
+    pub(crate) fn verifies_responses(&self) -> bool {
+        self.verifier.is_some()
     }
 
     /// Discovers the endpoint if that is due. Returns the fetch if tokens have to wait for it, and otherwise `None`.
@@ -83,8 +93,13 @@ impl Introspector {
         url: &str,
         token: &str,
         now: Timestamp,
-    ) -> Result<Answered, IntrospectionFailure> {
-        let form = self.client.form(token, now).await?;
-        Ok(self.fetcher.post(url, form).await?)
+    ) -> Result<IntrospectionResponse, IntrospectionFailure> {
+        let accept = self.verifier.as_ref().map_or(JSON, |_| SIGNED_RESPONSE);
+        let form = self.client.form(token, accept, now).await?;
+        let answered = self.fetcher.post(url, form).await?;
+        match &self.verifier {
+            Some(verifier) => verifier.read(&answered, now, self.clock.now()).await,
+            None => IntrospectionResponse::read(&answered),
+        }
     }
 }

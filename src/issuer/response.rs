@@ -3,6 +3,7 @@
 use super::failure::IntrospectionFailure;
 use super::fetch::Answered;
 use crate::jose::{Json, Object};
+use crate::media_type::JSON;
 
 /// A response with a member `active`.
 pub(crate) struct IntrospectionResponse {
@@ -13,31 +14,41 @@ pub(crate) struct IntrospectionResponse {
 }
 
 impl IntrospectionResponse {
+    /// Parses an unsigned response.
     pub(super) fn read(answered: &Answered) -> Result<Self, IntrospectionFailure> {
-        match answered.status {
-            200 => {}
-            // RFC 7662 §2.3. Some servers answer as in RFC 6749 §5.2 instead.
-            status @ (401 | 403) => return Err(IntrospectionFailure::Unauthorized(status)),
-            status if rejects_client(&answered.bytes) => {
-                return Err(IntrospectionFailure::Unauthorized(status));
-            }
-            status => return Err(IntrospectionFailure::Status(status)),
-        }
-        if !answered.is_json {
+        check_status(answered)?;
+        if !answered.is(JSON) {
             return Err(IntrospectionFailure::Unusable("it is not application/json"));
         }
-        let claims = Object::read(&answered.bytes)?;
+        let claims = Object::read(&answered.bytes)?.into_owned();
+        let text = String::from_utf8_lossy(&answered.bytes).into_owned();
+        Self::of(claims, text)
+    }
+
+    pub(super) fn of(claims: Object<'static>, text: String) -> Result<Self, IntrospectionFailure> {
         // The JSON value `true`, and no text or number that resembles it.
         let is_active = match claims.get("active") {
             Some(value) => *value == Json::Bool(true),
             None => return Err(IntrospectionFailure::Unusable("it has no `active`")),
         };
-        let text = String::from_utf8_lossy(&answered.bytes).into_owned();
         Ok(Self {
-            claims: claims.into_owned(),
+            claims,
             text,
             is_active,
         })
+    }
+}
+
+/// Fails for an error response. An error is never signed.
+pub(super) fn check_status(answered: &Answered) -> Result<(), IntrospectionFailure> {
+    match answered.status {
+        200 => Ok(()),
+        // RFC 7662 §2.3. Some servers answer as in RFC 6749 §5.2 instead.
+        status @ (401 | 403) => Err(IntrospectionFailure::Unauthorized(status)),
+        status if rejects_client(&answered.bytes) => {
+            Err(IntrospectionFailure::Unauthorized(status))
+        }
+        status => Err(IntrospectionFailure::Status(status)),
     }
 }
 

@@ -85,5 +85,9 @@ fn introspected_at(lookups: &Arc<Lookups>) -> String {
         None => " (any string may be one: if they have a prefix in common, set token_prefix)",
         Some(_) => "",
     };
-    format!("{}: {which}{hint}", lookups.issuer().name)
+    let signed = match lookups.introspector().verifies_responses() {
+        true => ", and only signed responses are accepted",
+        false => "",
+    };
+    format!("{}: {which}{hint}{signed}", lookups.issuer().name)
 }

@@ -13,7 +13,7 @@ use super::verify::Verifier;
 use crate::clock::Clock;
 use crate::issuer::{
     Client, Endpoint, EndpointFetch, Fetch, Fetcher, Introspector, KeyFetch, Lifetimes, Location,
-    SharedSources, Source,
+    ResponseVerifier, SharedSources, Source,
 };
 use crate::jose::KeySet;
 use crate::resource_uri::ResourceUri;
@@ -54,6 +54,8 @@ pub(crate) struct IntrospectionSpec {
     pub(crate) when: When,
     pub(crate) endpoint: Location,
     pub(crate) client: Client,
+    /// Whether responses must be signed (RFC 9701).
+    pub(crate) signed: bool,
 }
 
 /// State that outlives a configuration. Gates of the same issuers can have it in common: it has what was fetched and what
@@ -167,7 +169,21 @@ impl Assembly<'_> {
                 self.state.endpoints.source(fetch, &self.lifetimes, clock)
             }
         };
-        let introspector = Introspector::new(endpoint, spec.client, fetcher.clone(), clock.clone());
+        let verifier = spec.signed.then(|| ResponseVerifier {
+            issuer: issuer.name.clone(),
+            keys: issuer.keys.clone(),
+            algorithms: issuer.rules.algorithms.clone(),
+            client_id: spec.client.id().map(str::to_owned),
+            names: issuer.names.clone(),
+            leeway: issuer.rules.leeway,
+        });
+        let introspector = Introspector::new(
+            endpoint,
+            spec.client,
+            verifier,
+            fetcher.clone(),
+            clock.clone(),
+        );
         Arc::new(Lookups::new(LookupSpec {
             issuer,
             token_prefix: spec.token_prefix,

@@ -28,7 +28,8 @@ impl IssuerHealth {
         };
         let (answers, unanswered) = lookups.introspector().condition();
         let is_serving = match lookups.when() {
-            When::Opaque => has_keys || answers,
+            // Without keys, a signed response cannot be verified either.
+            When::Opaque => has_keys || (answers && !lookups.introspector().verifies_responses()),
             When::Always => has_keys && answers,
         };
         Self {
@@ -47,8 +48,8 @@ impl IssuerHealth {
     /// a request with a token of this issuer waits for a fetch of the keys, and gets 503 if the fetch fails (or 401, if
     /// the token has expired by its own `exp`).
     ///
-    /// If only the opaque tokens of the issuer are introspected, this is `true` if the keys *or* introspection work. If
-    /// all its tokens are introspected, both must work. Introspection works if its endpoint is known. For a minute
+    /// If only the opaque tokens of the issuer are introspected, this is `true` if the keys *or* introspection work; if the
+    /// responses are signed, the keys must work. If all its tokens are introspected, both must work. Introspection works if its endpoint is known. For a minute
     /// after an introspection without an answer it counts as not working, unless a later one gets an answer.
     pub fn is_serving(&self) -> bool {
         self.is_serving

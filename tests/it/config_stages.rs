@@ -569,7 +569,7 @@ const BAD_VARIABLES: &[(&str, &str, &str)] = &[
         "s3cret",
         "`issuers.main.introspection.client_secert` is \"the variable A_ISSUERS__MAIN__INTROSPECTION__CLIENT_SECERT\": \
          there is no such field here, only `token_prefix`, `endpoint`, `client_id`, `client_secret`, `auth`, \
-         `private_key`, `key_id`, `algorithm`, `assertion_audience` or `when`",
+         `private_key`, `key_id`, `algorithm`, `assertion_audience`, `when` or `signed`",
     ),
     (
         "A_ISSUERS__MAIN__INTROSPECTION__AUTH",

@@ -48,6 +48,7 @@ mod introspection;
 mod introspection_client;
 mod introspection_edges;
 mod introspection_floods;
+mod introspection_signed;
 mod key_refresh;
 mod key_storm;
 mod keys;

@@ -4,10 +4,11 @@ use std::fs;
 
 use http::Method;
 use serde_json::{Value, json};
-use toolgate::testing::Fault;
-use toolgate::{Issuer, ScopeMap, Sessions};
+use toolgate::testing::{Endpoint, Fault};
+use toolgate::{Introspection, Issuer, ScopeMap, Sessions};
 
 use crate::faults::{METADATA, fail};
+use crate::introspection::asking_as;
 use crate::logs::{Log, listen};
 use crate::world::{World, bare, call, post};
 
@@ -78,6 +79,16 @@ async fn keys_that_cannot_be_fetched_are_logged_as_the_page_says() {
     fail(&world, METADATA, Some(&Fault::Status(404)));
     world.gate.warm_up().await;
     Page::read(&world).assert_shows_event("The keys cannot be fetched", &last_error(&log));
+}
+
+#[tokio::test]
+async fn a_response_that_is_not_signed_is_logged_as_the_page_says() {
+    let (log, _guard) = listen();
+    let world = asking_as(Introspection::signed_responses).await;
+    let unsigned = Fault::Body(r#"{"active":false}"#.into());
+    world.server.fail(Endpoint::Introspect, Some(unsigned));
+    world.list_with("opaque").await;
+    Page::read(&world).assert_shows("The introspection response is not signed", &log);
 }
 
 #[tokio::test]
