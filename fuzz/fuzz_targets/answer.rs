@@ -1,4 +1,5 @@
-//! Any introspection response: no token is accepted unless the response says `active`.
+//! Any introspection response: no token is accepted unless the response says `active`, and, where responses must be signed,
+//! unless the issuer signed it.
 #![no_main]
 
 mod world;
@@ -11,29 +12,56 @@ use http::Request;
 use http_body_util::Full;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use toolgate::Introspection;
-use toolgate::testing::{Endpoint, Fault};
+use toolgate::testing::{AuthorizationServer, Endpoint, Fault};
+use toolgate::{Introspection, Issuer};
 use world::{RESOURCE, World, build};
 
-static ASKING: LazyLock<World> = LazyLock::new(|| {
-    build(|issuer, server| {
-        let introspection = Introspection::basic("rs", "rs-secret");
-        issuer.introspection(introspection.endpoint(server.url(Endpoint::Introspect)))
-    })
+static ASKING: LazyLock<World> =
+    LazyLock::new(|| build(|issuer, server| issuer.introspection(introspection(server))));
+
+static ASKING_FOR_SIGNED: LazyLock<World> = LazyLock::new(|| {
+    let signed = |issuer: Issuer, server: &AuthorizationServer| {
+        issuer.introspection(introspection(server).signed_responses())
+    };
+    build(signed)
 });
+
+fn introspection(server: &AuthorizationServer) -> Introspection {
+    Introspection::basic("rs", "rs-secret").endpoint(server.url(Endpoint::Introspect))
+}
 
 /// Each token is introspected once, so that no response is used twice.
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
 fuzz_target!(|answer: &[u8]| {
-    let fault = Fault::Body(Bytes::copy_from_slice(answer));
-    ASKING.server.fail(Endpoint::Introspect, Some(fault));
-    let token = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let request = Request::get("/mcp").header("authorization", format!("Bearer {token}"));
-    if ASKING.lets_in(request.body(Full::default()).unwrap()) {
+    let body = Bytes::copy_from_slice(answer);
+    if is_accepted(&ASKING, Fault::Body(body.clone())) {
         let answer: Value = serde_json::from_slice(answer).expect("what is believed is JSON");
         assert_eq!(answer["active"], true);
         assert!(answer["aud"].to_string().contains(RESOURCE));
         assert!(answer["scope"].to_string().contains("mcp:use"));
     }
+    assert!(
+        !is_accepted(&ASKING_FOR_SIGNED, Fault::SignedResponse(body)),
+        "nothing here can sign"
+    );
+    // With the signature of the issuer, the payload is read.
+    let server = &ASKING_FOR_SIGNED.server;
+    let signed = server
+        .introspection_response("rs", Value::Null)
+        .payload(answer)
+        .mint();
+    if is_accepted(&ASKING_FOR_SIGNED, Fault::SignedResponse(signed.into())) {
+        let answer: Value = serde_json::from_slice(answer).expect("what is believed is JSON");
+        assert_eq!(answer["iss"], server.issuer());
+        assert!(answer["aud"].to_string().contains("rs"));
+        assert_eq!(answer["token_introspection"]["active"], true);
+    }
 });
+
+fn is_accepted(world: &World, fault: Fault) -> bool {
+    world.server.fail(Endpoint::Introspect, Some(fault));
+    let token = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let request = Request::get("/mcp").header("authorization", format!("Bearer {token}"));
+    world.lets_in(request.body(Full::default()).unwrap())
+}
