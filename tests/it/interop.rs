@@ -228,3 +228,31 @@ async fn interop_credentials_that_oidc_provider_refuses_are_an_outage_to_callers
             .assert_unavailable("introspection_unauthorized");
     }
 }
+
+#[tokio::test]
+#[ignore = "needs oidc-provider, from npm"]
+async fn interop_responses_that_oidc_provider_signs_are_verified() {
+    let provider = OidcProvider::start().await;
+    for introspection in provider.every_way_to_ask() {
+        let world = provider.asked_by(introspection.signed_responses()).await;
+        let token = provider.token(Some(RESOURCE), "mcp:use").await;
+        world.list_with(&token).await.assert_served();
+        let principal = world.reached().principal.unwrap();
+        assert_eq!(principal.client_id(), Some("machine"));
+        let foreign = provider.token(Some(OTHER_RESOURCE), "mcp:use").await;
+        world
+            .list_with(&foreign)
+            .await
+            .assert_invalid_token("audience_mismatch");
+        world
+            .list_with("garbage")
+            .await
+            .assert_invalid_token("inactive");
+        provider.revoke(&token).await;
+        world.clock.advance(Duration::from_secs(60));
+        world
+            .list_with(&token)
+            .await
+            .assert_invalid_token("inactive");
+    }
+}

@@ -56,6 +56,7 @@ const provider = new Provider(`http://127.0.0.1:${server.address().port}`, {
     clientCredentials: { enabled: true },
     devInteractions: { enabled: false },
     introspection: { enabled: true, allowedPolicy: (ctx, client) => client.clientId.startsWith('rs-') },
+    jwtIntrospection: { enabled: true },
     resourceIndicators: {
       enabled: true,
       getResourceServerInfo(ctx, resource) {
