@@ -55,6 +55,8 @@ impl AuthorizationServerBuilder {
                 confidential_clients: Vec::new(),
                 client_keys: Vec::new(),
                 approve_as: None,
+                acr_values: vec!["pwd".to_owned(), "phr".to_owned()],
+                ignores_login_demands: false,
                 dpop_nonces: false,
             },
         }
@@ -135,8 +137,25 @@ impl AuthorizationServerBuilder {
 
     /// Answers an authorization request at once, as if this user had allowed everything that it requests. This is for
     /// programs that follow the redirect themselves. A browser still gets the consent page.
+    ///
+    /// The user logs in with the first request, and again if a request demands another login (`acr_values`, `max_age`,
+    /// `prompt`).
     pub fn approve_as(mut self, user: impl Into<String>) -> Self {
         self.settings.approve_as = Some(user.into());
+        self
+    }
+
+    /// Sets the acr values that a login can have, the weakest first: `pwd` and `phr` by default. The first stands for a
+    /// password, each other one for a password and a security key.
+    pub fn acr_values(mut self, values: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.settings.acr_values = values.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Ignores `acr_values`, `max_age` and `prompt`, as some authorization servers do: a client that requests a stronger or
+    /// a newer login gets a token of the login that there is.
+    pub fn ignore_login_demands(mut self) -> Self {
+        self.settings.ignores_login_demands = true;
         self
     }
 

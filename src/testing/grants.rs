@@ -5,6 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
 use super::endpoint::error::OAuthError;
+use super::logins::Login;
 use super::random::random_text;
 use crate::digest::sha256;
 
@@ -26,6 +27,8 @@ pub(super) struct Grants {
 pub(super) struct Grant {
     pub(super) client_id: String,
     pub(super) user: String,
+    /// `None` if a client acts for itself.
+    pub(super) login: Option<Login>,
     pub(super) scopes: Vec<String>,
     pub(super) resources: Vec<String>,
     /// Whether each token request must contain a DPoP proof.

@@ -146,6 +146,12 @@ impl TokenBuilder {
         self.claim("exp", expiry)
     }
 
+    /// Sets `auth_time` to this number of seconds ago, by the server's clock.
+    pub fn logged_in_ago(self, seconds: i64) -> Self {
+        let login = self.clock.unix_seconds().saturating_sub(seconds);
+        self.claim("auth_time", login)
+    }
+
     /// Sets any claim to any value.
     pub fn claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.claims.insert(name.into(), value.into());

@@ -55,6 +55,7 @@ mod grants;
 mod key;
 mod key_ring;
 mod listener;
+mod logins;
 mod mint;
 mod proofs;
 mod random;

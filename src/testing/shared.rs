@@ -8,6 +8,7 @@ use super::clock::Clock;
 use super::grants::Grants;
 use super::key::SigningKey;
 use super::key_ring::KeyRing;
+use super::logins::Logins;
 use super::mint::TokenBuilder;
 use super::proofs::Proofs;
 use super::traffic::{Endpoint, Traffic};
@@ -24,6 +25,7 @@ pub(super) struct Shared {
     keys: Mutex<KeyRing>,
     traffic: Mutex<Traffic>,
     grants: Mutex<Grants>,
+    logins: Mutex<Logins>,
     proofs: Mutex<Proofs>,
 }
 
@@ -43,6 +45,9 @@ pub(super) struct Settings {
     /// Ids and keys.
     pub(super) client_keys: Vec<(String, SigningKey)>,
     pub(super) approve_as: Option<String>,
+    /// The acr values of logins, the weakest first.
+    pub(super) acr_values: Vec<String>,
+    pub(super) ignores_login_demands: bool,
     pub(super) dpop_nonces: bool,
 }
 
@@ -69,6 +74,7 @@ impl Shared {
             keys: Mutex::new(KeyRing::new(key)),
             traffic: Mutex::default(),
             grants: Mutex::default(),
+            logins: Mutex::default(),
             proofs: Mutex::default(),
         }
     }
@@ -129,6 +135,10 @@ impl Shared {
 
     pub(super) fn grants(&self) -> MutexGuard<'_, Grants> {
         lock(&self.grants)
+    }
+
+    pub(super) fn logins(&self) -> MutexGuard<'_, Logins> {
+        lock(&self.logins)
     }
 
     pub(super) fn proofs(&self) -> MutexGuard<'_, Proofs> {

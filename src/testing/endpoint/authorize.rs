@@ -8,10 +8,11 @@ use super::consent;
 use super::error::OAuthError;
 use super::form::{self, Form};
 use super::host;
-use super::login::{self, Login};
+use super::login::{Browser, LoginDemand};
 use super::reply;
 use super::target;
 use crate::testing::grants::{CodeBinding, Grant};
+use crate::testing::logins::Login;
 use crate::testing::shared::Shared;
 
 /// The lifetime of an unused code.
@@ -24,16 +25,18 @@ pub(super) async fn ask(shared: &Shared, request: &Request<Bytes>) -> Response<B
         Ok(callback) => callback,
         Err(problem) => return consent::problem(&problem),
     };
-    match Wish::read(&form) {
+    match Wish::read(shared, &form) {
         // Only programs are answered at once: any web page can send a browser here, and the browser says that
         // it is one.
         Ok(wish) => match &shared.settings.approve_as {
             Some(user) if !request.headers().contains_key("sec-fetch-site") => {
-                approve(shared, &callback, wish.or_all_scopes(shared), user)
+                let browser = Browser::of_programs(shared);
+                let login = browser.log_in(shared, &wish.login, user, None);
+                approve(shared, &callback, wish.or_all_scopes(shared), user, login)
             }
             _ => {
-                let login = Login::of(shared, request.headers());
-                consent::page(shared, &callback, &wish.or_all_scopes(shared), &login)
+                let browser = Browser::of(shared, request.headers());
+                consent::page(shared, &callback, &wish.or_all_scopes(shared), &browser)
             }
         },
         Err(error) => refuse(shared, &callback, &error),
@@ -56,9 +59,15 @@ pub(super) async fn decide(shared: &Shared, request: &Request<Bytes>) -> Respons
     let user = form
         .all("user")
         .find(|user| shared.settings.users.iter().any(|known| known == user));
-    match (form.all("decision").next(), user, Wish::read(&form)) {
+    match (form.all("decision").next(), user, Wish::read(shared, &form)) {
         (Some("allow"), Some(user), Ok(wish)) => {
-            login::remember(shared, user, approve(shared, &callback, wish, user))
+            let browser = Browser::of(shared, request.headers());
+            let chosen = form.all("acr").next();
+            let Some(login) = browser.log_in(shared, &wish.login, user, chosen) else {
+                return consent::problem("Choose one of the ways to log in.");
+            };
+            let response = approve(shared, &callback, wish, user, Some(login));
+            browser.remember(shared, response)
         }
         (Some("allow"), None, Ok(_)) => consent::problem("Choose one of the users."),
         (Some("deny"), _, Ok(_)) => refuse(
@@ -112,13 +121,14 @@ impl Callback {
 pub(super) struct Wish {
     pub(super) scopes: Vec<String>,
     pub(super) resources: Vec<String>,
+    pub(super) login: LoginDemand,
     pub(super) challenge: String,
     /// The thumbprint of the DPoP key that the code shall be bound to.
     pub(super) dpop_key: Option<String>,
 }
 
 impl Wish {
-    fn read(form: &Form) -> Result<Self, OAuthError> {
+    fn read(shared: &Shared, form: &Form) -> Result<Self, OAuthError> {
         if form.required("response_type")? != "code" {
             return Err(OAuthError::new(
                 "unsupported_response_type",
@@ -145,6 +155,7 @@ impl Wish {
         Ok(Self {
             scopes: target::scopes(form)?,
             resources: target::resources(form)?,
+            login: LoginDemand::read(shared, form)?,
             challenge: challenge.to_owned(),
             dpop_key: dpop_key.map(str::to_owned),
         })
@@ -165,10 +176,17 @@ fn is_hash(text: &str) -> bool {
     text.len() == 43 && text.bytes().all(is_base64url)
 }
 
-fn approve(shared: &Shared, callback: &Callback, wish: Wish, user: &str) -> Response<Bytes> {
+fn approve(
+    shared: &Shared,
+    callback: &Callback,
+    wish: Wish,
+    user: &str,
+    login: Option<Login>,
+) -> Response<Bytes> {
     let grant = Grant {
         client_id: callback.client.id.clone(),
         user: user.to_owned(),
+        login,
         scopes: wish.scopes,
         resources: wish.resources,
         needs_proof: callback.client.dpop_bound,

@@ -3,7 +3,7 @@ use http::{Response, StatusCode};
 
 use super::authorize::{Callback, Wish};
 use super::client::Client;
-use super::login::Login;
+use super::login::{self, Browser};
 use super::page::{self, Choice, Html};
 use crate::testing::shared::Shared;
 use crate::testing::traffic::Endpoint;
@@ -13,7 +13,7 @@ pub(super) fn page(
     shared: &Shared,
     callback: &Callback,
     wish: &Wish,
-    login: &Login<'_>,
+    browser: &Browser,
 ) -> Response<Bytes> {
     let Callback {
         client,
@@ -21,15 +21,21 @@ pub(super) fn page(
         state,
     } = callback;
     let client_name = shown_name(client);
+    let users = &shared.settings.users;
+    let last = browser.login.as_ref().map(|login| &login.user);
+    let is_logged_in = browser.sufficient(shared, &wish.login).is_some();
+    let suggested = last.or(users.first());
     // The scopes that this client was allowed before, for the same resources.
-    let before = login
-        .user
-        .and_then(|user| shared.grants().allowed(&client.id, user, &wish.resources));
+    let before =
+        suggested.and_then(|user| shared.grants().allowed(&client.id, user, &wish.resources));
     let mut content = Html::default();
-    if let (Some(user), Some(_)) = (login.user, &before) {
+    if let (Some(user), Some(_)) = (suggested, &before) {
         content.paragraph(&format!(
             "{user} has allowed this client something before. What it asks for in addition is marked."
         ));
+    }
+    if last.is_some() && !is_logged_in {
+        content.paragraph("This client asks you to log in again, or in another way.");
     }
     content.raw("<dl>");
     if let Some(document) = client.documented_by() {
@@ -62,19 +68,42 @@ pub(super) fn page(
     for resource in &wish.resources {
         content.hidden("resource", resource);
     }
+    wish.login.put_into(&mut content);
     content.raw("<fieldset><legend>Log in as</legend>\n");
-    for user in &shared.settings.users {
-        let is_chosen = login.user == Some(user);
+    for user in users {
+        let is_chosen = suggested == Some(user);
         content.choice(Choice {
             kind: "radio",
             name: "user",
             value: user,
             is_chosen,
-            mark: (is_chosen && login.is_remembered).then(|| "logged in".to_owned()),
+            mark: (last == Some(user)).then(|| {
+                let mark = if is_logged_in {
+                    "logged in"
+                } else {
+                    "log in again"
+                };
+                mark.to_owned()
+            }),
             says: None,
         });
     }
     content.raw("</fieldset>\n");
+    let choices = wish.login.choices(shared);
+    if wish.login.is_any() && !is_logged_in && !choices.is_empty() {
+        content.raw("<fieldset><legend>Log in by</legend>\n");
+        for (position, acr) in choices.into_iter().enumerate() {
+            content.choice(Choice {
+                kind: "radio",
+                name: "acr",
+                value: acr,
+                is_chosen: position == 0,
+                mark: None,
+                says: Some(login::method(shared, Some(acr)).says),
+            });
+        }
+        content.raw("</fieldset>\n");
+    }
     if !wish.scopes.is_empty() {
         content.raw("<fieldset><legend>Allow</legend>\n");
         for scope in &wish.scopes {
@@ -86,8 +115,7 @@ pub(super) fn page(
                 name: "scope",
                 value: scope,
                 is_chosen: true,
-                mark: login
-                    .user
+                mark: suggested
                     .filter(|_| is_new)
                     .map(|user| format!("new for {user}")),
                 says: shared.scope_text(scope),

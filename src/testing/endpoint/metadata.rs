@@ -36,6 +36,9 @@ pub(super) fn answer(shared: &Shared, form: Endpoint) -> Response<Bytes> {
     if !shared.settings.scopes.is_empty() {
         document["scopes_supported"] = Value::from(shared.settings.scopes.clone());
     }
+    if !shared.settings.acr_values.is_empty() {
+        document["acr_values_supported"] = Value::from(shared.settings.acr_values.clone());
+    }
     if form != Endpoint::Rfc8414 {
         // No ID token is ever issued, but clients validate this document by a schema that requires these.
         document["subject_types_supported"] = json!(["public"]);

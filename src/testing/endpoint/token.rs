@@ -117,6 +117,7 @@ fn for_client(shared: &Shared, request: &TokenRequest) -> Result<Value, OAuthErr
     let grant = Grant {
         client_id: client.id.clone(),
         user: client.id.clone(),
+        login: None,
         scopes: if asked.is_empty() {
             shared.settings.scopes.clone()
         } else {
@@ -171,6 +172,15 @@ fn with_access_token(
     let scope = grant.scopes.join(" ");
     if !scope.is_empty() {
         token = token.scope(&scope);
+    }
+    if let Some(login) = &grant.login {
+        token = token
+            .claim("auth_time", login.auth_time)
+            .claim("amr", login.amr.to_vec())
+            .claim("sid", login.sid.as_str());
+        if let Some(acr) = &login.acr {
+            token = token.claim("acr", acr.as_str());
+        }
     }
     if let Some(dpop_key) = dpop_key {
         token = token.claim("cnf", json!({ "jkt": dpop_key }));

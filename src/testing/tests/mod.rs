@@ -4,6 +4,7 @@ mod discovery;
 mod dpop;
 mod faults;
 mod introspection;
+mod logins;
 mod pages;
 mod sdk;
 mod tokens;
