@@ -72,6 +72,12 @@ async function look(width, colorScheme) {
   assert.ok(await page.getByRole('radio', { name: 'bob logged in' }).isChecked());
   assert.equal(await page.getByText('new for').count(), 1);
   await allow(page);
+
+  await open(asking(id, 'mcp:use', { acr_values: 'phr', max_age: '600' }));
+  await examine('log-in-again', 200, 'With a password and a security key');
+  assert.ok(await page.getByRole('radio', { name: 'bob log in again' }).isChecked());
+  assert.ok(await page.getByRole('group', { name: 'Log in by' }).getByRole('radio', { name: 'phr' }).isChecked());
+  await allow(page);
   await context.close();
 }
 
@@ -104,7 +110,7 @@ async function register() {
 }
 
 /** The URL that a client opens to ask for these scopes. */
-function asking(client_id, scope) {
+function asking(client_id, scope, more = {}) {
   const parameters = {
     response_type: 'code',
     client_id,
@@ -114,6 +120,7 @@ function asking(client_id, scope) {
     code_challenge_method: 'S256',
     resource,
     scope,
+    ...more,
   };
   return `${issuer}/authorize?${new URLSearchParams(parameters)}`;
 }
