@@ -5,8 +5,9 @@
 //!
 //! It supports what MCP clients use: RFC 8414 and OpenID discovery, dynamic client registration (RFC 7591),
 //! client id metadata documents, the authorization code flow with PKCE and `resource` (RFC 8707), refresh
-//! tokens that rotate, tokens that are bound to a key by DPoP (RFC 9449), and introspection (RFC 7662). So a browser, an
-//! editor or an SDK can go through the whole flow:
+//! tokens that rotate, tokens that are bound to a key by DPoP (RFC 9449), requests for a newer or a stronger login (RFC 9470),
+//! and introspection (RFC 7662), signed if that is requested (RFC 9701). So a browser, an editor or an SDK can go through the
+//! whole flow:
 //!
 //! ```no_run
 //! # async fn quickstart() {
