@@ -6,6 +6,7 @@ mod world;
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::Request;
@@ -45,17 +46,20 @@ fuzz_target!(|answer: &[u8]| {
         !is_accepted(&ASKING_FOR_SIGNED, Fault::SignedResponse(body)),
         "nothing here can sign"
     );
-    // With the signature of the issuer, the payload is read.
+    // With the signature of the issuer it is believed, as far as it says `active`.
     let server = &ASKING_FOR_SIGNED.server;
-    let signed = server
-        .introspection_response("rs", Value::Null)
-        .payload(answer)
-        .mint();
-    if is_accepted(&ASKING_FOR_SIGNED, Fault::SignedResponse(signed.into())) {
-        let answer: Value = serde_json::from_slice(answer).expect("what is believed is JSON");
-        assert_eq!(answer["iss"], server.issuer());
-        assert!(answer["aud"].to_string().contains("rs"));
-        assert_eq!(answer["token_introspection"]["active"], true);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let (issuer, now) = (server.issuer(), now.as_secs());
+    let head = format!(r#"{{"iss":"{issuer}","aud":"rs","iat":{now},"token_introspection":"#);
+    let payload = [head.as_bytes(), answer, b"}"].concat();
+    let response = server.introspection_response("rs", Value::Null);
+    let response = response.payload(&payload).mint();
+    if is_accepted(&ASKING_FOR_SIGNED, Fault::SignedResponse(response.into())) {
+        let payload: Value = serde_json::from_slice(&payload).expect("what is believed is JSON");
+        let answer = &payload["token_introspection"];
+        assert_eq!(answer["active"], true);
+        assert!(answer["aud"].to_string().contains(RESOURCE));
+        assert!(answer["scope"].to_string().contains("mcp:use"));
     }
 });
 
