@@ -71,6 +71,10 @@ impl Directory<Address> {
                 Route::Gated(address)
             }
             Ok(Picked::Ungated) => {
+                for address in self.iter() {
+                    let pipeline = address.pipeline.look();
+                    pipeline.holders.remove_from(&mut parts.headers);
+                }
                 pipeline::strip(parts);
                 Route::Ungated
             }

@@ -129,6 +129,15 @@ impl Builder {
         self
     }
 
+    /// Lists a proxy of yours, by its IP address or by a network such as `10.0.0.0/8`; may be called repeatedly. The header
+    /// of [`Holder::certificate_header`] counts only if a listed peer sent it. The proxy must overwrite that header in every
+    /// request, or a client could write it. The gate finds the address of a connection in the extension
+    /// [`Peer`](crate::Peer).
+    pub fn listed_peer(mut self, network: impl Into<String>) -> Self {
+        self.written.settings.peers.list(network.into());
+        self
+    }
+
     /// Sets the path of the resource in the requests that reach this server, if a proxy in front changes the path:
     /// `/mcp`, say, for the resource `https://api.example.com/team/mcp`. The gate needs it to compare the URL in a DPoP
     /// proof with the URL that clients use.

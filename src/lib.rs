@@ -61,8 +61,9 @@
 //!
 //! - Revocation at the issuer, unless the token is introspected ([`Introspection`]). A JWT is accepted until it expires,
 //!   its key is withdrawn or its issuer is removed. [`Toolgate::revoke`] makes the gate refuse it at once.
-//! - Client certificates in headers of a proxy (mTLS). A token that is bound to a certificate is rejected, unless your
-//!   server puts the [`ClientCertificate`] of the connection into the request.
+//! - Client certificates themselves: their issuer, their expiry, their names. A token that is bound to a certificate is
+//!   rejected, unless your server or a proxy of yours has verified that the client holds its key, and [passes it
+//!   on](docs::proof_of_possession#client-certificates).
 //! - Task ids and other handles in bodies: bind them to their owner in your handlers with [`Principal::seal`].
 //! - Arguments of a call: rules are about names. Whether the caller may delete *this* file is a decision for your handler,
 //!   or for a [`Decide`].
@@ -124,10 +125,13 @@ mod config_error;
 mod current;
 mod digest;
 mod grant;
+mod header_name;
 mod html;
 mod log_facts;
 mod mcp;
 mod media_type;
+mod network;
+mod peer;
 mod refusal;
 mod resource;
 mod resource_name;
@@ -151,8 +155,10 @@ pub use config_error::{ConfigError, ConfigProblem, ConfigProblemKind};
 pub use explain::{Caller, Check, CheckOutcome, Explanation};
 pub use gate::Toolgate;
 pub use gates::Gates;
+pub use holder::CertificateFormat;
 pub use layer::{ToolgateFuture, ToolgateLayer, ToolgateService};
 pub use metadata_service::MetadataService;
+pub use peer::{Peer, PeerLayer, PeerService};
 pub use policy::{
     ArgumentsError, CallInfo, Decide, DecisionFailed, Review, Rule, ScopeMap, Verdict, all_of,
     any_of, base_only, deny, without_token,

@@ -2,6 +2,8 @@
 
 use http::HeaderName;
 
+use crate::header_name::is_alike;
+
 /// A header that the gate checks, rewrites or removes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OwnHeader {
@@ -21,9 +23,7 @@ pub(super) enum OwnHeader {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NameKind {
     Own(OwnHeader),
-    /// A name that differs from one of ours only in the characters between its words. A reader of CGI variables takes
-    /// `Mcp_Session_Id`, which the gate does not check, for `Mcp-Session-Id` (RFC 3875 §4.1.18). Some readers change
-    /// every character that is neither a letter nor a digit, not only `_`.
+    /// A name that differs from one of ours only in the characters between its words.
     Lookalike,
     Other,
 }
@@ -33,22 +33,18 @@ impl NameKind {
         let name = name.as_str().as_bytes();
         match own_of_length(name.len()) {
             Some((own, text, _)) if name == text => Self::Own(own),
-            Some((_, text, hyphens)) if is_alike(name, text, hyphens) => Self::Lookalike,
+            Some((_, text, hyphens)) if is_odd(name, hyphens) && is_alike(name, text) => {
+                Self::Lookalike
+            }
             _ => Self::Other,
         }
     }
 }
 
-fn is_alike(name: &[u8], own: &[u8], hyphens: &[usize]) -> bool {
-    // In nearly every name these bytes are hyphens, or letters of another name.
-    let is_odd = |at: &usize| {
-        name.get(*at)
-            .is_some_and(|byte| *byte != b'-' && !byte.is_ascii_alphanumeric())
-    };
-    let alike = |(written, own): (&u8, &u8)| {
-        written == own || (*own == b'-' && !written.is_ascii_alphanumeric())
-    };
-    hyphens.iter().any(is_odd) && name.iter().zip(own).all(alike)
+/// Whether any of these bytes is neither a hyphen nor a letter of another name, as in nearly every name.
+fn is_odd(name: &[u8], hyphens: &[usize]) -> bool {
+    let mut bytes = hyphens.iter().filter_map(|at| name.get(*at));
+    bytes.any(|byte| *byte != b'-' && !byte.is_ascii_alphanumeric())
 }
 
 /// The header of ours whose name has this length: there is at most one. With its name, and the places of the hyphens in

@@ -3,8 +3,9 @@
 use serde::Deserialize;
 
 use super::algorithms::algorithms_named;
+use super::certificate::CertificateSetting;
 use crate::config_error::{ConfigProblem, Flawed, Problems};
-use crate::holder::CertificateSource;
+use crate::holder::CertificateFormat;
 use crate::jose::{Algorithm, Algorithms};
 use crate::scheme::{Dpop, Schemes};
 
@@ -27,7 +28,7 @@ pub struct Holder {
     nonces: bool,
     replay_bytes: Option<u64>,
     #[serde(default)]
-    certificate: CertificateSource,
+    certificate: CertificateSetting,
 }
 
 /// The algorithms of proofs that are accepted if none are named.
@@ -77,12 +78,25 @@ impl Holder {
     /// Accepts tokens that are bound to a client certificate (RFC 8705) if the request comes with that certificate, in the
     /// extension [`ClientCertificate`](crate::ClientCertificate). By default such tokens are refused.
     pub fn tls_certificates(mut self) -> Self {
-        self.certificate = CertificateSource::Tls;
+        self.certificate = CertificateSetting::tls();
         self
     }
 
-    pub(super) fn certificate_source(&self) -> CertificateSource {
-        self.certificate
+    /// Accepts tokens that are bound to a client certificate (RFC 8705) if a proxy forwards that certificate in this
+    /// header, which the proxy must overwrite in every request. Only the header of a [listed
+    /// peer](crate::Builder::listed_peer) counts, so `build()` returns an error if no peer is listed. The header is taken
+    /// off every request, whichever peer sent it: the inner service never sees it.
+    pub fn certificate_header(
+        mut self,
+        name: impl Into<String>,
+        format: CertificateFormat,
+    ) -> Self {
+        self.certificate = CertificateSetting::header(name.into(), format);
+        self
+    }
+
+    pub(super) fn certificate(&self) -> &CertificateSetting {
+        &self.certificate
     }
 
     pub(super) fn schemes(&self, algorithms: &Algorithms) -> Schemes {

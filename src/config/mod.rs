@@ -10,6 +10,7 @@
 mod algorithms;
 mod build;
 mod callers;
+mod certificate;
 mod document;
 mod holder;
 mod hushed;
@@ -22,6 +23,7 @@ mod issuers;
 mod limits;
 mod names;
 mod origins;
+mod peers;
 mod presets;
 mod recorder;
 mod replay;

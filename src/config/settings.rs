@@ -7,6 +7,7 @@ use super::issuer::Issuer;
 use super::issuers::listed_or_named;
 use super::limits::Limits;
 use super::origins::OriginsTable;
+use super::peers::PeersTable;
 use super::resource_table::{ResourceTable, Unmatched};
 use super::sessions::Sessions;
 use crate::answer::Metadata;
@@ -35,6 +36,8 @@ pub(crate) struct Settings {
     #[serde(default)]
     pub(crate) sessions: Sessions,
     #[serde(default)]
+    pub(crate) peers: PeersTable,
+    #[serde(default)]
     pub(crate) holder: Holder,
     #[serde(default)]
     pub(crate) limits: Limits,
@@ -53,6 +56,7 @@ impl Settings {
             metadata: Metadata::default(),
             origins: OriginsTable::default(),
             sessions: Sessions::default(),
+            peers: PeersTable::default(),
             holder: Holder::default(),
             limits: Limits::default(),
         }

@@ -11,7 +11,7 @@ use super::origins::{Allowed, OriginsTable};
 use super::settings::Settings;
 use crate::answer::{Publication, WellKnown, requested};
 use crate::config_error::{ConfigProblem, Flawed, Problems, all};
-use crate::holder::{CertificateSource, ExternalUrls, HolderSpec, SeenAt};
+use crate::holder::{ExternalUrls, HolderSpec, SeenAt};
 use crate::issuer::metadata_urls;
 use crate::jose::Algorithms;
 use crate::pipeline::{Cors, NameSpec, Origins, PipelineSpec};
@@ -38,6 +38,8 @@ impl Settings {
         let callers = callers(&self.issuers, problems);
         let algorithms = self.holder.accepted_algorithms(problems);
         let replay_bytes = self.holder.replay_limit(problems);
+        let peers = self.peers.networks(problems);
+        let certificates = self.holder.certificate().source(peers, problems);
         let schemes = self
             .holder
             .schemes(algorithms.as_ref().unwrap_or(&Algorithms::default()));
@@ -79,7 +81,7 @@ impl Settings {
             },
             holder: HolderSpec {
                 dpop: self.holder.dpop_mode(),
-                certificates: self.holder.certificate_source(),
+                certificates: certificates?,
                 algorithms: algorithms?,
                 nonces: self.holder.demands_nonces(),
                 replay_bytes: replay_bytes?,
@@ -148,7 +150,7 @@ fn well_known(
         authorization_servers,
         scopes_supported: scopes.map(|scopes| requested_list(&scopes, prefix)),
         schemes,
-        certificates: config.holder.certificate_source() != CertificateSource::Off,
+        certificates: !config.holder.certificate().is_off(),
     };
     WellKnown::new(&config.metadata, &publication, problems)
 }

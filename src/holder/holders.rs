@@ -3,10 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::HeaderValue;
 use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
 
-use super::certificate::{CertificateSource, check_certificate};
+use super::certificate::CertificateSource;
 use super::external_urls::ExternalUrls;
 use super::nonces::{Freshness, Nonces};
 use super::proof::{BoundToken, ExpectedProof, Proof};
@@ -78,7 +78,7 @@ impl Holders {
             return Ok(None);
         }
         if let Some(thumbprint) = binding.certificate() {
-            check_certificate(thumbprint, request.parts)?;
+            self.certificates.check(thumbprint, request.parts)?;
         }
         let Some(dpop_key) = binding.dpop_key() else {
             return Ok(None);
@@ -93,6 +93,11 @@ impl Holders {
 
     pub(crate) fn dpop(&self) -> Dpop {
         self.dpop
+    }
+
+    /// Removes the headers of proofs that are not taken as credentials.
+    pub(crate) fn remove_from(&self, headers: &mut HeaderMap) {
+        self.certificates.remove_from(headers);
     }
 
     /// Checks whether a token with this binding may be presented under this scheme. This needs no proof.
@@ -125,9 +130,10 @@ impl Holders {
             }
             _ => {}
         }
-        if binding.certificate().is_some() && self.certificates == CertificateSource::Off {
+        let is_off = matches!(self.certificates, CertificateSource::Off);
+        if binding.certificate().is_some() && is_off {
             return Err(Refusal::from(Reason::CertificateOff)
-                .expected("holder.certificate: tls")
+                .expected("holder.certificate: tls, or a header")
                 .got("cnf: x5t#S256"));
         }
         Ok(())
@@ -256,9 +262,10 @@ impl fmt::Display for Holders {
         if self.nonces.is_some() {
             f.write_str(", with a nonce")?;
         }
-        match self.certificates {
+        match &self.certificates {
             CertificateSource::Off => Ok(()),
             CertificateSource::Tls => f.write_str("; client certificates of TLS"),
+            CertificateSource::Header(header) => write!(f, "; client certificates in {header}"),
         }
     }
 }

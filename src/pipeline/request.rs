@@ -293,6 +293,7 @@ impl Pipeline {
         visit: &Visit,
     ) -> ResponsePlan {
         edits.apply(&mut parts.headers);
+        self.holders.remove_from(&mut parts.headers);
         session.write(&mut parts.headers);
         match visit.principal() {
             Some(principal) => drop(parts.extensions.insert(principal.clone())),

@@ -8,7 +8,8 @@ use super::step::Step;
 pub enum RefusalKind {
     /// No token was presented under a scheme that the gate accepts (`Bearer`, `DPoP`): 401, a challenge without `error`.
     NoToken,
-    /// The `Authorization` header does not contain exactly one well-formed token: 400 `invalid_request`.
+    /// The `Authorization` header does not contain exactly one well-formed token, or the header of a proxy not exactly one
+    /// client certificate: 400 `invalid_request`.
     MalformedCredentials,
     /// The token is not valid at this server: 401 `invalid_token`.
     InvalidToken,
@@ -145,6 +146,8 @@ reasons! {
     CertificateOff            "certificate_off"             InvalidToken         Suspicious Binding
     CertificateMissing        "certificate_missing"         InvalidToken         Suspicious Binding
     CertificateMismatch       "certificate_mismatch"        InvalidToken         Suspicious Binding
+    CertificatesSeveral       "certificates_several"        MalformedCredentials Suspicious Binding
+    CertificateUnreadable     "certificate_unreadable"      MalformedCredentials Suspicious Binding
     UnknownBinding            "unknown_binding"             InvalidToken         Suspicious Binding
 
     Inactive                  "inactive"                    InvalidToken         Routine    Signature

@@ -111,7 +111,24 @@ impl TokenBuilder {
 
     /// Binds a token to the DPoP key, by `cnf.jkt`.
     pub fn bound_to(self, key: &SigningKey) -> Self {
-        self.claim("cnf", json!({ "jkt": key.thumbprint() }))
+        self.confirmed_by("jkt", key.thumbprint())
+    }
+
+    /// Binds a token to the client certificate in DER, by `cnf.x5t#S256` (RFC 8705). A token can be bound to a key as
+    /// well.
+    pub fn bound_to_certificate(self, der: impl AsRef<[u8]>) -> Self {
+        let thumbprint = sha256(der.as_ref());
+        self.confirmed_by("x5t#S256", URL_SAFE_NO_PAD.encode(thumbprint))
+    }
+
+    /// Sets a member of `cnf`.
+    fn confirmed_by(self, member: &str, value: String) -> Self {
+        let mut cnf = self.claims.get("cnf").cloned().unwrap_or_default();
+        if !cnf.is_object() {
+            cnf = json!({});
+        }
+        cnf[member] = value.into();
+        self.claim("cnf", cnf)
     }
 
     /// Makes a proof valid for this token, by `ath`.

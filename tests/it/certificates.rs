@@ -1,7 +1,6 @@
 //! Tokens that are bound to a client certificate (RFC 8705): of use only over a connection with that certificate.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Method, Request};
 use http_body_util::Full;
 use serde_json::{Value, json};
@@ -26,11 +25,6 @@ async fn world(holder: Holder) -> World {
     .await
 }
 
-fn x5t(der: &[u8]) -> String {
-    use aws_lc_rs::digest::{SHA256, digest};
-    URL_SAFE_NO_PAD.encode(digest(&SHA256, der))
-}
-
 fn over_tls(token: &str, certificate: Option<&[u8]>) -> Request<Full<bytes::Bytes>> {
     let mut request = post(token, &call("tools/list", json!({})));
     if let Some(der) = certificate {
@@ -43,9 +37,8 @@ fn over_tls(token: &str, certificate: Option<&[u8]>) -> Request<Full<bytes::Byte
 #[tokio::test]
 async fn a_token_passes_with_the_certificate_that_it_is_bound_to_and_with_no_other() {
     let world = world(Holder::default().tls_certificates()).await;
-    let cnf = json!({ "x5t#S256": x5t(DER) });
-    let jwt = world.token().claim("cnf", cnf.clone()).mint();
-    let opaque = world.server.mint_opaque(&world.token().claim("cnf", cnf));
+    let bound = world.token().bound_to_certificate(DER);
+    let (jwt, opaque) = (bound.mint(), world.server.mint_opaque(&bound));
     for token in [&jwt, &opaque] {
         // The second time the token is remembered, and the certificate is checked all over again.
         for _ in 0..2 {
@@ -71,8 +64,7 @@ async fn a_token_passes_with_the_certificate_that_it_is_bound_to_and_with_no_oth
 #[tokio::test]
 async fn a_certificate_that_a_client_sends_in_a_header_is_none() {
     let world = world(Holder::default().tls_certificates()).await;
-    let token = world.token().claim("cnf", json!({ "x5t#S256": x5t(DER) }));
-    let token = token.mint();
+    let token = world.token().bound_to_certificate(DER).mint();
     for name in ["client-cert", "x-forwarded-client-cert", "x-ssl-cert"] {
         let mut request = over_tls(&token, None);
         let value = format!(
@@ -89,8 +81,8 @@ async fn a_certificate_that_a_client_sends_in_a_header_is_none() {
 async fn a_token_that_is_bound_to_both_needs_both() {
     let world = world(Holder::default().tls_certificates()).await;
     let key = SigningKey::generate(Algorithm::Es256);
-    let cnf = json!({ "jkt": key.thumbprint(), "x5t#S256": x5t(DER) });
-    let token = world.token().claim("cnf", cnf).mint();
+    let token = world.token().bound_to(&key).bound_to_certificate(DER);
+    let token = token.mint();
     let send = async |certificate: Option<&[u8]>, is_proved: bool| {
         let mut request = over_tls(&token, certificate);
         let line = format!("DPoP {token}").parse().unwrap();
@@ -123,7 +115,7 @@ async fn a_token_that_is_bound_to_both_needs_both() {
 #[tokio::test]
 async fn where_certificates_are_off_a_token_that_is_bound_to_one_is_refused() {
     let world = world(Holder::default()).await;
-    let token = world.token().claim("cnf", json!({ "x5t#S256": x5t(DER) }));
+    let token = world.token().bound_to_certificate(DER);
     let answer = world.send(over_tls(&token.mint(), Some(DER))).await;
     answer.assert_invalid_token("certificate_off");
 }

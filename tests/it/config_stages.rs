@@ -432,7 +432,7 @@ const BAD_VARIABLES: &[(&str, &str, &str)] = &[
         "A_RESOURCES",
         "x",
         "`resources` is \"the variable A_RESOURCES\": there is no such field here, only `resource`, `seen_at`, `issuers`, \
-         `scopes`, `metadata`, `origins`, `sessions`, `holder` or `limits`",
+         `scopes`, `metadata`, `origins`, `sessions`, `peers`, `holder` or `limits`",
     ),
     (
         "A_LIMITS_MAX_BODY_BYTES",
@@ -582,7 +582,7 @@ const BAD_VARIABLES: &[(&str, &str, &str)] = &[
         "A_",
         "x",
         "`` is \"the variable A_\": there is no such field here, only `resource`, `seen_at`, `issuers`, `scopes`, \
-         `metadata`, `origins`, `sessions`, `holder` or `limits`",
+         `metadata`, `origins`, `sessions`, `peers`, `holder` or `limits`",
     ),
     (
         "A_LIMITS__",

@@ -155,7 +155,7 @@ async fn the_defect_of_a_token_is_logged_with_its_values() {
         (
             with("cnf", json!({ "x5t#S256": JKT })),
             "certificate_off",
-            Some("holder.certificate: tls"),
+            Some("holder.certificate: tls, or a header"),
             "cnf: x5t#S256",
         ),
         (

@@ -20,6 +20,7 @@ mod browser_page;
 mod callers;
 mod calls;
 mod causes;
+mod certificate_headers;
 mod certificates;
 mod challenge;
 mod config;

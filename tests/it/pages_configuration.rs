@@ -18,7 +18,7 @@ unlisted = "deny"
 "#;
 
 /// Each table of the file, and a text that puts an unknown field into it.
-const TABLES: [(&str, &str); 13] = [
+const TABLES: [(&str, &str); 15] = [
     ("", "x_ = 1"),
     ("issuers", "[[issuers]]\nx_ = 1"),
     ("issuers.unbound", "[[issuers]]\nunbound.x_ = 1"),
@@ -30,6 +30,8 @@ const TABLES: [(&str, &str); 13] = [
     ("origins", "[origins]\nx_ = 1"),
     ("sessions", "[sessions]\nx_ = 1"),
     ("holder", "[holder]\nx_ = 1"),
+    ("holder.certificate", "[holder]\ncertificate.x_ = 1"),
+    ("peers", "[peers]\nx_ = 1"),
     ("limits", "[limits]\nx_ = 1"),
     ("issuers.claims", "[[issuers]]\nclaims.c.x_ = 1"),
 ];
