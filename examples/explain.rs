@@ -8,8 +8,8 @@
 //! It takes the same file as `serve`, with the same `--table`, and sends requests to the same authorization servers, but
 //! serves nothing. Without `--token-file` the request has no token. Instead of a tool, `--body FILE` gives the whole
 //! JSON-RPC message. Instead of a tool and a token, `--request FILE` gives a whole HTTP request with its headers, as a proxy
-//! shows it. The exit code is 0 if the request would be admitted, 1 if not, and 2 if the arguments or the files are not
-//! understood.
+//! shows it; with `--peer ADDRESS` it comes from this address. The exit code is 0 if the request would be admitted, 1 if
+//! not, and 2 if the arguments or the files are not understood.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -17,11 +17,12 @@
 )]
 
 use std::error::Error;
+use std::net::IpAddr;
 use std::process::ExitCode;
 use std::{env, fs};
 
 use serde_json::json;
-use toolgate::{Caller, Explanation};
+use toolgate::{Caller, Explanation, Peer};
 
 #[path = "shared/config.rs"]
 mod config;
@@ -58,7 +59,10 @@ async fn run() -> Result<bool, Box<dyn Error>> {
         Asked::Body(file) => read(&file)?,
         Asked::Request(file) => {
             let request = raw_request::read(read(&file)?.as_bytes());
-            let request = request.map_err(|why| format!("{file}: {why}"))?;
+            let mut request = request.map_err(|why| format!("{file}: {why}"))?;
+            if let Some(address) = options.peer {
+                request.extensions_mut().insert(Peer::at(address));
+            }
             return Ok(shown(&gate.explain_request(request).await));
         }
     };
@@ -80,6 +84,7 @@ struct Options {
     config: String,
     table: Option<String>,
     token_file: Option<String>,
+    peer: Option<IpAddr>,
     asked: Asked,
 }
 
@@ -92,7 +97,7 @@ enum Asked {
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, &'static str> {
         let (mut config, mut table) = (None, None);
-        let (mut token_file, mut asked) = (None, None);
+        let (mut token_file, mut peer, mut asked) = (None, None, None);
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or(USAGE);
             match argument.as_str() {
@@ -100,23 +105,26 @@ impl Options {
                 "--token-file" => token_file = Some(value()?),
                 "--call" => asked = Some(Asked::Tool(value()?)),
                 "--body" => asked = Some(Asked::Body(value()?)),
+                "--peer" => peer = Some(value()?.parse().map_err(|_| USAGE)?),
                 "--request" => asked = Some(Asked::Request(value()?)),
                 flag if flag.starts_with('-') => return Err(USAGE),
                 _ if config.is_none() => config = Some(argument),
                 _ => return Err(USAGE),
             }
         }
-        // The request has a token of its own, or none.
-        if token_file.is_some() && matches!(asked, Some(Asked::Request(_))) {
+        // A whole request has a token of its own, or none. It alone comes from an address.
+        let is_whole = matches!(asked, Some(Asked::Request(_)));
+        if (is_whole && token_file.is_some()) || (!is_whole && peer.is_some()) {
             return Err(USAGE);
         }
         Ok(Self {
             config: config.ok_or(USAGE)?,
             table,
             token_file,
+            peer,
             asked: asked.ok_or(USAGE)?,
         })
     }
 }
 
-const USAGE: &str = "usage: explain CONFIG.toml [--table NAME] [--token-file FILE] (--call TOOL | --body FILE)\n       explain CONFIG.toml [--table NAME] --request FILE";
+const USAGE: &str = "usage: explain CONFIG.toml [--table NAME] [--token-file FILE] (--call TOOL | --body FILE)\n       explain CONFIG.toml [--table NAME] --request FILE [--peer ADDRESS]";

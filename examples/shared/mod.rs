@@ -4,10 +4,12 @@
 use std::env;
 use std::error::Error;
 use std::io::{self, IsTerminal};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use axum::Router;
+use axum::extract::ConnectInfo;
 use http::request::Parts;
 use rmcp::handler::server::tool::Extension;
 use rmcp::handler::server::wrapper::Parameters;
@@ -28,7 +30,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use toolgate::{Principal, Toolgate};
+use toolgate::{Peer, Principal, Toolgate};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt;
 use tracing_subscriber::prelude::*;
@@ -75,6 +77,9 @@ pub(crate) async fn serve(
 ) -> io::Result<()> {
     let (stopping, stopped) = oneshot::channel();
     let gates = gates.to_vec();
+    // The last layer is the outermost, so the gate finds the peer of each request.
+    let app = app.layer(Peer::layer(|info: &ConnectInfo<SocketAddr>| info.0.ip()));
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, app).with_graceful_shutdown(async move {
         stop_signal.await;
         // A stream that a client listens on would never end by itself.

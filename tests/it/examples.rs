@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Certificate, Client, Identity, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpListener;
@@ -817,6 +817,10 @@ struct Curl {
     url: String,
     headers: Vec<(String, String)>,
     body: Option<String>,
+    /// The file of the authority that the server has its certificate from.
+    authority: Option<String>,
+    /// The file with a client certificate and its key.
+    certificate: Option<String>,
 }
 
 impl Curl {
@@ -830,6 +834,8 @@ impl Curl {
             url: words.next().expect("a URL"),
             headers: Vec::new(),
             body: None,
+            authority: None,
+            certificate: None,
         };
         while let Some(word) = words.next() {
             let value = words.next().expect("a value");
@@ -839,6 +845,8 @@ impl Curl {
                     command.headers.push((name.to_owned(), value.to_owned()));
                 }
                 "-d" => command.body = Some(value),
+                "--cacert" => command.authority = Some(value),
+                "--cert" => command.certificate = Some(value),
                 other => panic!("{other} is not understood here"),
             }
         }
@@ -846,9 +854,10 @@ impl Curl {
     }
 
     fn request(&self, revision: Option<&str>) -> RequestBuilder {
+        let http = self.client();
         let mut request = match &self.body {
-            Some(body) => http().post(&self.url).body(body.clone()),
-            None => http().get(&self.url),
+            Some(body) => http.post(&self.url).body(body.clone()),
+            None => http.get(&self.url),
         };
         for (name, value) in &self.headers {
             request = request.header(name, value);
@@ -857,6 +866,19 @@ impl Curl {
             Some(revision) => request.header("mcp-protocol-version", revision),
             None => request,
         }
+    }
+
+    fn client(&self) -> Client {
+        let mut client = Client::builder().no_proxy();
+        if let Some(file) = &self.authority {
+            let pem = fs::read(file).unwrap();
+            client = client.tls_certs_only([Certificate::from_pem(&pem).unwrap()]);
+        }
+        if let Some(file) = &self.certificate {
+            let pem = fs::read(file).unwrap();
+            client = client.identity(Identity::from_pem(&pem).unwrap());
+        }
+        client.build().unwrap()
     }
 
     async fn send(&self) -> Response {
@@ -998,5 +1020,83 @@ async fn the_dpop_example_serves_the_holder_of_the_key_and_no_thief() {
         "  the log says: dpop_token_as_bearer",
     ] {
         assert!(lines.contains(&line), "{line:?} is not in {text}");
+    }
+}
+
+#[tokio::test]
+async fn the_mutual_tls_example_serves_the_holder_of_the_certificate_and_no_thief_of_the_token() {
+    let mut mutual_tls = Example::start("mutual_tls", &[]);
+    let commands = [
+        mutual_tls.next_command().await,
+        mutual_tls.next_command().await,
+        mutual_tls.next_command().await,
+    ];
+    let [client, thief, no_certificate] = &commands;
+    // Each connection has a certificate of its own, so it is shown that one is not taken for another.
+    for _ in 0..2 {
+        let answer = client.send().await;
+        assert_eq!(answer.text().await.unwrap(), "Hello, alice.\n");
+        for stranger in [thief, no_certificate] {
+            let answer = stranger.send().await;
+            assert_eq!(answer.status(), 401);
+            let challenge = Challenge::of(answer.headers()).expect("a challenge");
+            assert_eq!(challenge.get("error"), Some("invalid_token"));
+        }
+    }
+    let files = Path::new(client.authority.as_ref().unwrap()).parent();
+    fs::remove_dir_all(files.unwrap()).unwrap();
+}
+
+#[tokio::test]
+async fn a_server_made_from_a_file_takes_the_certificate_that_a_listed_peer_forwards() {
+    let authorization_server = AuthorizationServer::start().await;
+    let issuer = format!("issuer = {:?}", authorization_server.issuer());
+    let start = config(RESOURCE, &issuer);
+    let file = |peer: &str| {
+        let holder = r#"certificate = { header = "client-cert", format = "rfc9440" }"#;
+        let text = format!("{start}\n[holder]\n{holder}\n[peers]\nlisted = [{peer:?}]\n");
+        File::new(&format!("peers-{peer}"), &text)
+    };
+    let token = authorization_server
+        .token()
+        .audience(RESOURCE)
+        .scope("mcp:use");
+    let token = token.bound_to_certificate("a certificate").mint();
+    let forwarded = ":YSBjZXJ0aWZpY2F0ZQ==:";
+    let (listed, unlisted) = (file("127.0.0.1"), file("192.0.2.1"));
+    for (file, line, status) in [
+        (&listed, forwarded, 200),
+        (&listed, ":AA==:", 401),
+        (&listed, "a certificate", 400),
+        (&unlisted, forwarded, 401),
+    ] {
+        let serve_file = [file.path(), "--listen", "127.0.0.1:0"];
+        let mut serve = Example::start("serve", &serve_file);
+        let mcp = format!("{}/mcp", serve.listening().await);
+        let add = tool(&mcp, "add", json!({ "a": 1, "b": 2 })).bearer_auth(&token);
+        let answer = add.header("client-cert", line).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{line}");
+    }
+
+    let body = call("tools/call", json!({ "name": "add" }));
+    let head = format!("Authorization: Bearer {token}\nContent-Type: application/json");
+    let whole = format!("POST /mcp HTTP/1.1\n{head}\nClient-Cert: {forwarded}\n\n{body}\n");
+    let request = File::new("peers-request", &whole);
+    for (peer, code, end) in [
+        (Some("127.0.0.1"), 0, "\nallowed\n"),
+        (Some("::ffff:127.0.0.1"), 0, "\nallowed\n"),
+        (Some("192.0.2.1"), 1, "\nrefused: certificate_missing\n"),
+        (None, 1, "\nrefused: certificate_missing\n"),
+        (Some("proxy"), 2, ""),
+    ] {
+        let mut command = example("explain");
+        command.args([listed.path(), "--request", request.path()]);
+        if let Some(peer) = peer {
+            command.args(["--peer", peer]);
+        }
+        let output = command.output().await.unwrap();
+        let told = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{told}");
+        assert!(told.ends_with(end), "{told}");
     }
 }
