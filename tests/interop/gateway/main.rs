@@ -2,10 +2,11 @@
 #![allow(clippy::print_stdout, reason = "that is how it says that it listens")]
 
 use std::error::Error;
+use std::net::SocketAddr;
 use std::{env, fs};
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::response::Response;
 use axum::{Extension, Router};
 use http::StatusCode;
@@ -13,7 +14,7 @@ use reqwest::Client;
 use reqwest::redirect::Policy;
 use serde_json::json;
 use tokio::net::TcpListener;
-use toolgate::{Config, Principal};
+use toolgate::{Config, Peer, Principal};
 
 /// As many as the gate reads.
 const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
@@ -39,7 +40,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let app = Router::new()
         .fallback(send_on)
         .with_state((client, server))
-        .layer(gate.layer());
+        .layer(gate.layer())
+        .layer(Peer::layer(|info: &ConnectInfo<SocketAddr>| info.0.ip()))
+        .into_make_service_with_connect_info::<SocketAddr>();
     let listener = TcpListener::bind(address).await?;
     println!("listening");
     Ok(axum::serve(listener, app).await?)

@@ -3,7 +3,7 @@
 
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { freePort, listening, logs, Program } from '../programs.mjs';
@@ -32,18 +32,27 @@ client_secret = "${gate.client_secret}"`, { resource, listen: inner });
 
 /** Starts nginx for `https://localhost` at this port, with these locations. */
 export async function front(name, port, locations) {
-  if (!isCertified) certify();
-  isCertified = true;
+  certify();
   const file = at(`${name}.conf`);
   writeFileSync(file, configuration(name, port, locations));
   new Program(name, 'nginx', '-p', logs, '-e', at(`${name}.log`), '-c', file);
   await listening(port);
 }
 
-/** An authority of our own, for clients that are started from here on, and a certificate of it. */
-function certify() {
-  const openssl = (...given) => execFileSync('openssl', given, { stdio: 'pipe' });
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-noenc'];
+const openssl = (...given) => execFileSync('openssl', given, { stdio: 'pipe' });
+const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-noenc'];
+
+/** A certificate that its own key has signed, and that key. */
+export function selfSigned(name, subject) {
+  const [cert, keyFile] = [at(`${name}.pem`), at(`${name}.key`)];
+  openssl('req', '-x509', ...key, '-subj', subject, '-keyout', keyFile, '-out', cert);
+  return { cert: readFileSync(cert), key: readFileSync(keyFile) };
+}
+
+/** An authority of our own, for clients that are started from here on, and a certificate of it for `localhost`. */
+export function certify() {
+  if (isCertified) return;
+  isCertified = true;
   const [authority, leaf] = [at('authority.pem'), at('leaf.pem')];
   openssl('req', '-x509', ...key, '-subj', '/CN=interop', '-keyout', at('authority.key'), '-out', authority);
   openssl(

@@ -24,9 +24,9 @@ export async function start() {
   return { resource, witness, expiry, speaks: (revision) => revision < stateless, takesBatches: true };
 }
 
-/** Starts the gateway, and a server behind it. */
-export async function gateway(name, { listen, ...settings }) {
-  const inner = createServer(serve).listen(0, '127.0.0.1').unref();
+/** Starts the gateway, and a server behind it: that of the SDK, or another one. */
+export async function gateway(name, { listen, server: answer = serve, ...settings }) {
+  const inner = createServer(answer).listen(0, '127.0.0.1').unref();
   await once(inner, 'listening');
   const binary = join(target, 'debug/examples/interop_gateway');
   const [address, server] = [listen, inner.address().port].map((port) => `127.0.0.1:${port}`);
