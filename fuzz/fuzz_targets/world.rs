@@ -8,7 +8,7 @@ use http::{Request, Response};
 use http_body_util::{Empty, Full};
 use tokio::runtime::Runtime;
 use toolgate::testing::AuthorizationServer;
-use toolgate::{Holder, Issuer, RequestBody, ScopeMap, Toolgate};
+use toolgate::{Builder, Holder, Issuer, RequestBody, ScopeMap, Toolgate};
 use tower::{Layer, ServiceExt, service_fn};
 
 pub const RESOURCE: &str = "https://mcp.example.com/mcp";
@@ -25,7 +25,20 @@ pub struct World {
 #[allow(dead_code, reason = "not every target trusts only JWTs")]
 pub static WORLD: LazyLock<World> = LazyLock::new(|| build(|issuer, _| issuer));
 
+#[allow(dead_code, reason = "not every target sets anything else")]
+pub fn build_with(configure: impl FnOnce(Builder) -> Builder) -> World {
+    build_both(|issuer, _| issuer, configure)
+}
+
+#[allow(dead_code, reason = "not every target has another issuer")]
 pub fn build(configure: impl FnOnce(Issuer, &AuthorizationServer) -> Issuer) -> World {
+    build_both(configure, |builder| builder)
+}
+
+fn build_both(
+    issuer_of: impl FnOnce(Issuer, &AuthorizationServer) -> Issuer,
+    configure: impl FnOnce(Builder) -> Builder,
+) -> World {
     let runtime = Runtime::new().unwrap();
     let server = runtime.block_on(AuthorizationServer::start());
     let token = server
@@ -40,13 +53,12 @@ pub fn build(configure: impl FnOnce(Issuer, &AuthorizationServer) -> Issuer) -> 
         .prompt("secret", "secret")
         .resource("file:///secret/*", "secret");
     let issuer = Issuer::new(server.issuer()).jwks(server.jwks().to_string());
-    let gate = Toolgate::builder(RESOURCE)
-        .issuer(configure(issuer, &server))
+    let builder = Toolgate::builder(RESOURCE)
+        .issuer(issuer_of(issuer, &server))
         .scopes(scopes)
         // One caller may use a sixteenth. By default that is full within seconds, and then every proof gets 503.
-        .holder(Holder::default().replay_bytes(1 << 34))
-        .build()
-        .unwrap();
+        .holder(Holder::default().replay_bytes(1 << 34));
+    let gate = configure(builder).build().unwrap();
     World {
         runtime,
         gate,
