@@ -44,7 +44,7 @@ impl Network {
     }
 
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
-        bits_of(address) == bits_of(self.first) && first_address(address, self.prefix) == self.first
+        first_address(address, self.prefix) == self.first
     }
 
     /// Whether every address of its family is in the network.

@@ -3,14 +3,21 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Certificate, Client, Identity, RequestBuilder, Response};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::client::ResolvesClientCert;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, SignatureScheme};
 use toolgate::testing::{AuthorizationServer, Endpoint};
 
 use crate::challenge::Challenge;
@@ -1043,8 +1050,62 @@ async fn the_mutual_tls_example_serves_the_holder_of_the_certificate_and_no_thie
             assert_eq!(challenge.get("error"), Some("invalid_token"));
         }
     }
+    // A certificate is no secret, so it is of no use without its key.
+    assert!(
+        greeting(client, client)
+            .await
+            .unwrap()
+            .ends_with("Hello, alice.\n")
+    );
+    let refused = greeting(client, thief).await.unwrap_err();
+    assert!(refused.to_string().contains("Decrypt"), "{refused}");
     let files = Path::new(client.authority.as_ref().unwrap()).parent();
     fs::remove_dir_all(files.unwrap()).unwrap();
+}
+
+/// Sends the command over a connection with its certificate, and with the key of another command.
+async fn greeting(command: &Curl, key_of: &Curl) -> std::io::Result<String> {
+    let pem = |file: &Option<String>| fs::read(file.as_ref().unwrap()).unwrap();
+    let certificate = |file| CertificateDer::from_pem_slice(&pem(file)).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate(&command.authority)).unwrap();
+    let config = ClientConfig::builder().with_root_certificates(roots);
+    let key = PrivateKeyDer::from_pem_slice(&pem(&key_of.certificate)).unwrap();
+    let key = config.crypto_provider().key_provider.load_private_key(key);
+    let chain = vec![certificate(&command.certificate)];
+    let presented = Presented(Arc::new(CertifiedKey::new(chain, key.unwrap())));
+    let config = config.with_client_cert_resolver(Arc::new(presented));
+
+    let url: http::Uri = command.url.parse().unwrap();
+    let address = ("127.0.0.1", url.port_u16().unwrap());
+    let stream = TcpStream::connect(address).await?;
+    let name = "localhost".try_into().unwrap();
+    let connector = TlsConnector::from(Arc::new(config));
+    let mut stream = connector.connect(name, stream).await?;
+    let (_, authorization) = &command.headers[0];
+    let head = format!("GET /mcp HTTP/1.0\r\nauthorization: {authorization}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await?;
+    let mut answer = Vec::new();
+    // In TLS 1.3, a client learns here that the server did not believe it.
+    match stream.read_to_end(&mut answer).await {
+        // The server need not say that it closes the connection.
+        Err(why) if why.kind() != std::io::ErrorKind::UnexpectedEof => Err(why),
+        _ => Ok(String::from_utf8(answer).unwrap()),
+    }
+}
+
+/// Presents a certificate, and a key that need not be its own.
+#[derive(Debug)]
+struct Presented(Arc<CertifiedKey>);
+
+impl ResolvesClientCert for Presented {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.clone())
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
 }
 
 #[tokio::test]
