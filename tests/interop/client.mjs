@@ -30,6 +30,9 @@ export class Client {
   /** How often its user was asked. */
   visits = 0;
 
+  /** From a page to where it sends the user back to. */
+  browse = browse;
+
   static async start(name, command, resource, ...besides) {
     // No program listens there: the harness passes on what would arrive.
     const callback = `http://127.0.0.1:${await freePort()}/callback`;
@@ -67,7 +70,7 @@ export class Client {
       if (failed) throw new Error(failed);
       if (!open) return done;
       this.visits += 1;
-      this.program.say(JSON.stringify({ landed: await browse(open) }));
+      this.program.say(JSON.stringify({ landed: await this.browse(open) }));
     }
   }
 }

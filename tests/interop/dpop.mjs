@@ -1,9 +1,10 @@
-// Tokens that are bound to a key of the client (DPoP, RFC 9449), with programs that others wrote: oidc-provider binds
-// them, clients prove that they have the key, and a thief has the token alone. `run` beside this file starts it.
+// Tokens that are bound to a key of the client (DPoP, RFC 9449), with programs that others wrote: oidc-provider and
+// glewlwyd bind them, clients prove that they have the key, and a thief has the token alone. `run` beside this file starts
+// it.
 
 import assert from 'node:assert/strict';
 import { Console } from 'node:console';
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { createWriteStream, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -12,6 +13,7 @@ import { journey, stateless, whoami } from './journey.mjs';
 import { freePort, logs } from './programs.mjs';
 import { proxy } from './proxy.mjs';
 import { expiry, gated } from './servers/gated.mjs';
+import { Glewlwyd } from './servers/glewlwyd.mjs';
 import { front } from './servers/nginx.mjs';
 import { asking, Issuer } from './servers/oidc_provider.mjs';
 import { start as quickstart } from './servers/quickstart.mjs';
@@ -21,7 +23,8 @@ import { attempt, unboundToken } from './thief.mjs';
 import { Visit } from './visit.mjs';
 import { Witness } from './witness.mjs';
 
-const client_secret = randomUUID();
+// Of letters and digits: glewlwyd does not decode a secret as it comes in `Authorization: Basic` (RFC 6749 section 2.3.1).
+const client_secret = randomBytes(16).toString('hex');
 const asked = { ...asking, client_secret };
 const machine = { ...asking, client_id: 'machine', client_secret, grant_types: ['client_credentials'] };
 
@@ -57,26 +60,44 @@ const withoutKey = [
 ];
 
 const servers = {
-  'oidc-provider, JWT': { clients: withKey, start: (name) => atGate(name, 'jwt') },
-  'oidc-provider, opaque, nonces': { clients: withKey, start: (name) => atGate(name, 'opaque', { hasNonces: true }) },
+  'oidc-provider, JWT': { clients: withKey, start: (name) => atGate(name, issued('jwt')) },
+  'oidc-provider, opaque, nonces': {
+    clients: withKey,
+    start: (name) => atGate(name, issued('opaque', true), { about: introspection, hasNonces: true }),
+  },
   'oidc-provider, required': {
     clients: [...withKey, ...withoutKey],
-    start: (name) => atGate(name, 'jwt', { isRequired: true }),
+    start: (name) => atGate(name, issued('jwt'), { isRequired: true }),
+  },
+  'glewlwyd': { clients: withKey, start: (name) => atGlewlwyd(name) },
+  'glewlwyd, introspected, required, nonces': {
+    clients: withKey,
+    start: (name) => atGlewlwyd(name, { about: introspected, isRequired: true, hasNonces: true }),
   },
   'oidc-provider, nginx': { clients: inSessions, start: (name) => behindNginx(name, 'seen_at = "/mcp"') },
   'oidc-provider, nginx, undeclared': { clients: inSessions, start: (name) => behindNginx(name) },
   'quickstart, required, nonces': { clients: inPage, start: atQuickstart },
 };
 
-async function atGate(name, accessTokenFormat, { hasNonces = false, isRequired = false } = {}) {
-  const issuer = await issued(accessTokenFormat, hasNonces);
+const introspection = `[issuers.introspection]\nclient_id = "gate"\nclient_secret = "${client_secret}"`;
+
+/** A gate for the tokens of an issuer, of which the configuration says more than its URL. */
+async function atGate(name, issue, { about = '', hasNonces = false, isRequired = false } = {}) {
   const [listen, witness] = [await freePort(), new Witness()];
   const resource = `http://127.0.0.1:${await proxy(listen, { witness })}/mcp`;
-  const introspection = `[issuers.introspection]\nclient_id = "gate"\nclient_secret = "${client_secret}"`;
-  const about = `issuer = "${issuer.url}"\n${accessTokenFormat === 'opaque' ? introspection : ''}`;
+  const issuer = await issue(resource);
   const holder = `nonces = ${hasNonces}\ndpop = "${isRequired ? 'required' : 'accepted'}"`;
-  await gated(name, about, { resource, listen, holder });
+  await gated(name, `issuer = "${issuer.url}"\n${about}`, { resource, listen, holder });
   return { issuer, resource, witness, hasNonces, isRequired, hasThief: true };
+}
+
+// As `basic`, a client hears only of its own tokens: those of others are not active.
+const introspected = `${introspection}\nauth = "post"\nwhen = "always"`;
+
+function atGlewlwyd(name, { about = '', ...settings } = {}) {
+  const { hasNonces } = settings;
+  const issue = (resource) => Glewlwyd.start(`${name}, glewlwyd`, { resource, machine, gate: asked, hasNonces });
+  return atGate(name, issue, { about: `profile = "rfc9068"\n${about}`, ...settings });
 }
 
 /** A gate beside the quickstart, whose authorization server any client can use. */
@@ -90,7 +111,7 @@ async function atQuickstart(name) {
 
 /** nginx cuts a prefix off the path. */
 async function behindNginx(name, above) {
-  const issuer = await issued('jwt', false);
+  const issuer = await issued('jwt')();
   const [port, listen, witness] = [await freePort(), await freePort(), new Witness()];
   const resource = `https://localhost:${port}/team/mcp`;
   const inner = `http://127.0.0.1:${await proxy(listen, { witness })}`;
@@ -101,10 +122,10 @@ async function behindNginx(name, above) {
   return { issuer, resource, witness, isUndeclared: !above };
 }
 
-function issued(accessTokenFormat, hasNonces) {
+function issued(accessTokenFormat, hasNonces = false) {
   const dPoP = { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => true };
   const features = hasNonces ? { dPoP } : {};
-  return Issuer.start({ algorithms: ['ES256'], accessTokenFormat, features, clients: [asked, machine] });
+  return () => Issuer.start({ algorithms: ['ES256'], accessTokenFormat, features, clients: [asked, machine] });
 }
 
 const [logIn, call, stepUp, refresh] = ['log in', 'call', 'step up', 'refresh'].map((name) =>
@@ -188,7 +209,9 @@ async function visitors(server, { start, clients }) {
     const name = `dpop, ${server}, ${row.client}, ${row.revision}`;
     const gate = `${name}, gate`;
     const started = await start(gate);
+    const { issuer } = started;
     const visitor = await Client.start(name, [...command, row.revision], started.resource, ...besides);
+    if (issuer?.browse) visitor.browse = (page) => issuer.browse(page);
     return new Visit({ ...started, ...row, gate, server, visitor });
   }));
   for (const step of steps) {

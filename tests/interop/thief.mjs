@@ -36,7 +36,7 @@ export async function attempt(resource, { token, hasKey, usedProof }) {
 /** A token of their own, for the resource and bound to no key. */
 export async function unboundToken(issuer, resource, { client_id, client_secret }) {
   const url = new URL(issuer);
-  const server = await processDiscoveryResponse(url, await discoveryRequest(url, { algorithm: 'oauth2', ...options }));
+  const server = await processDiscoveryResponse(url, await discoveryRequest(url, options));
   const asked = [ClientSecretBasic(client_secret), { resource, scope: 'mcp:use' }, options];
   const answer = await clientCredentialsGrantRequest(server, { client_id }, ...asked);
   return (await processClientCredentialsResponse(server, { client_id }, answer)).access_token;

@@ -32,14 +32,17 @@ async function discover(challenge) {
   const metadata = challenge.get('www-authenticate').match(/resource_metadata="([^"]+)"/)[1];
   const { authorization_servers } = await processResourceDiscoveryResponse(url, await fetch(metadata));
   const issuer = new URL(authorization_servers[0]);
-  server = await processDiscoveryResponse(issuer, await discoveryRequest(issuer, { algorithm: 'oauth2', ...options }));
+  server = await processDiscoveryResponse(issuer, await discoveryRequest(issuer, options));
   const registration = await dynamicClientRegistrationRequest(server, {
     redirect_uris: [redirect_uri],
     grant_types: ['authorization_code', 'refresh_token'],
     response_types: ['code'],
     token_endpoint_auth_method: 'none',
   }, options);
-  client = await processDynamicClientRegistrationResponse(registration);
+  // glewlwyd answers with 200, which the library refuses.
+  const { ok, body, headers } = registration;
+  const created = ok ? new Response(body, { status: 201, headers }) : registration;
+  client = await processDynamicClientRegistrationResponse(created);
 }
 
 async function logIn(scope) {
