@@ -12,7 +12,7 @@ import { Client, commands } from './client.mjs';
 import { journey, stateless, whoami } from './journey.mjs';
 import { freePort, logs } from './programs.mjs';
 import { proxy } from './proxy.mjs';
-import { expiry, gated } from './servers/gated.mjs';
+import { expiry, gated, oblivion } from './servers/gated.mjs';
 import { Glewlwyd } from './servers/glewlwyd.mjs';
 import { front } from './servers/nginx.mjs';
 import { asking, Issuer } from './servers/oidc_provider.mjs';
@@ -69,7 +69,10 @@ const servers = {
     clients: [...withKey, ...withoutKey],
     start: (name) => atGate(name, issued('jwt'), { isRequired: true }),
   },
-  'glewlwyd': { clients: withKey, start: (name) => atGlewlwyd(name) },
+  'glewlwyd, signed introspection': {
+    clients: withKey,
+    start: (name) => atGlewlwyd(name, { about: `${introspected}\nsigned = true`, isSigned: true }),
+  },
   'glewlwyd, introspected, required, nonces': {
     clients: withKey,
     start: (name) => atGlewlwyd(name, { about: introspected, isRequired: true, hasNonces: true }),
@@ -82,21 +85,23 @@ const servers = {
 const introspection = `[issuers.introspection]\nclient_id = "gate"\nclient_secret = "${client_secret}"`;
 
 /** A gate for the tokens of an issuer, of which the configuration says more than its URL. */
-async function atGate(name, issue, { about = '', hasNonces = false, isRequired = false } = {}) {
+async function atGate(name, issue, { about = '', hasNonces = false, isRequired = false, ...besides } = {}) {
   const [listen, witness] = [await freePort(), new Witness()];
   const resource = `http://127.0.0.1:${await proxy(listen, { witness })}/mcp`;
   const issuer = await issue(resource);
   const holder = `nonces = ${hasNonces}\ndpop = "${isRequired ? 'required' : 'accepted'}"`;
   await gated(name, `issuer = "${issuer.url}"\n${about}`, { resource, listen, holder });
-  return { issuer, resource, witness, hasNonces, isRequired, hasThief: true };
+  return { issuer, resource, witness, hasNonces, isRequired, hasThief: true, ...besides };
 }
 
 // As `basic`, a client hears only of its own tokens: those of others are not active.
 const introspected = `${introspection}\nauth = "post"\nwhen = "always"`;
 
+const alone = ['machine', 'gate'].map((client_id) => ({ client_id, client_secret }));
+
 function atGlewlwyd(name, { about = '', ...settings } = {}) {
   const { hasNonces } = settings;
-  const issue = (resource) => Glewlwyd.start(`${name}, glewlwyd`, { resource, machine, gate: asked, hasNonces });
+  const issue = (resource) => Glewlwyd.start(`${name}, glewlwyd`, { resource, clients: alone, hasNonces });
   return atGate(name, issue, { about: `profile = "rfc9068"\n${about}`, ...settings });
 }
 
@@ -191,6 +196,18 @@ const steps = [
       assert.deepEqual(await attempt(resource, { token, hasKey: true }), refused);
       const asBearer = isRequired ? refused : { status: 200 };
       assert.deepEqual(await attempt(resource, { token }), asBearer);
+    },
+  },
+  {
+    // glewlwyd signs no response for a token that is not active, and the gate accepts no other: it cannot tell.
+    name: 'revoked',
+    isFor: ({ isSigned }) => isSigned,
+    async take(_, { issuer, resource }) {
+      const token = await unboundToken(issuer.url, resource, machine);
+      assert.deepEqual(await attempt(resource, { token }), { status: 200 });
+      await issuer.revoke(token, asked);
+      await oblivion();
+      assert.deepEqual(await attempt(resource, { token }), { status: 503 });
     },
   },
 ];

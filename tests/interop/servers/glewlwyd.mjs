@@ -26,8 +26,8 @@ const administrator = { username: 'admin', password: 'password' };
 export class Glewlwyd {
   #administer;
 
-  /** Its tokens are for this resource. The machine and the gate are clients with a secret and no user. */
-  static async start(name, { resource, machine, gate, hasNonces }) {
+  /** Its tokens are for this resource. The clients have a secret and no user. */
+  static async start(name, { resource, clients, hasNonces }) {
     const [server, port] = [new Glewlwyd(), await freePort()];
     server.origin = `http://127.0.0.1:${port}`;
     server.url = `${server.origin}/api/oidc`;
@@ -47,9 +47,7 @@ export class Glewlwyd {
     const administer = await server.#logIn(administrator);
     for (const scope of scopes) await administer('POST', 'scope/', { name: scope, password_required: false });
     await administer('POST', 'user/', user);
-    for (const { client_id, client_secret } of [machine, gate]) {
-      await administer('POST', 'client/', { ...alone, client_id, client_secret });
-    }
+    for (const client of clients) await administer('POST', 'client/', { ...alone, ...client });
     const parameters = { ...protocol(server.url, resource), ...(hasNonces && nonces) };
     await administer('POST', 'mod/plugin/', { module: 'oidc', name: 'oidc', display_name: 'oidc', parameters });
     server.#administer = administer;
@@ -59,6 +57,13 @@ export class Glewlwyd {
   /** How often a client was told that its proof lacks a nonce. */
   get demandedNonces() {
     return readFileSync(this.log, 'utf8').match(/Invalid nonce/g)?.length ?? 0;
+  }
+
+  /** Revokes a token, of any client, for a client that may introspect it. */
+  async revoke(token, { client_id, client_secret }) {
+    const body = new URLSearchParams({ token, client_id, client_secret });
+    const { status } = await fetch(`${this.url}/revoke`, { method: 'POST', body });
+    if (status !== 200) throw new Error(`${status} of a revocation: see ${this.log}`);
   }
 
   /** From a page to where it sends the user back to, who logs in and allows whatever is asked. */
