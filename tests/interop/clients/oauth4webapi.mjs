@@ -1,21 +1,29 @@
 // oauth4webapi and plain requests: a client that has no MCP SDK, and tokens that are bound to its key. It speaks one
-// revision, with sessions.
+// revision, with sessions. One argument more may say, in JSON, which client it is to the authorization server, and have its
+// certificate: then its tokens are bound to that.
 
 import {
-  allowInsecureRequests, authorizationCodeGrantRequest, calculatePKCECodeChallenge, discoveryRequest, DPoP,
+  allowInsecureRequests, authorizationCodeGrantRequest, calculatePKCECodeChallenge, customFetch, discoveryRequest, DPoP,
   dynamicClientRegistrationRequest, generateKeyPair, generateRandomCodeVerifier, isDPoPNonceError, None,
   processAuthorizationCodeResponse, processDiscoveryResponse, processDynamicClientRegistrationResponse,
   processRefreshTokenResponse, processResourceDiscoveryResponse, protectedResourceRequest, refreshTokenGrantRequest,
-  validateAuthResponse, WWWAuthenticateChallengeError,
+  TlsClientAuth, validateAuthResponse, WWWAuthenticateChallengeError,
 } from 'oauth4webapi';
 
+import { certifiedFetch } from '../certified_fetch.mjs';
 import { heard, say } from './lines.mjs';
 import { obey } from './user.mjs';
 
-const [revision, resource, redirect_uri] = process.argv.slice(2);
+const [revision, resource, callback, known = '{}'] = process.argv.slice(2);
+const { client_id, certificate, redirect_uri = callback } = JSON.parse(known);
 const url = new URL(resource);
-const options = { [allowInsecureRequests]: true, DPoP: DPoP({}, await generateKeyPair('ES256')) };
-let server, client, tokens, session;
+const proof = certificate
+  ? { [customFetch]: certifiedFetch(certificate) }
+  : { DPoP: DPoP({}, await generateKeyPair('ES256')) };
+const options = { [allowInsecureRequests]: true, ...proof };
+const [scheme, authentication] = certificate ? ['bearer', TlsClientAuth()] : ['dpop', None()];
+let client = client_id && { client_id, use_mtls_endpoint_aliases: true };
+let server, tokens, session;
 
 /** A nonce is kept for the next attempt. */
 async function attempt(what) {
@@ -27,12 +35,13 @@ async function attempt(what) {
   }
 }
 
-/** Finds the authorization server by the challenge, and registers there. */
+/** Finds the authorization server by the challenge, and registers there if it has not been. */
 async function discover(challenge) {
   const metadata = challenge.get('www-authenticate').match(/resource_metadata="([^"]+)"/)[1];
   const { authorization_servers } = await processResourceDiscoveryResponse(url, await fetch(metadata));
   const issuer = new URL(authorization_servers[0]);
   server = await processDiscoveryResponse(issuer, await discoveryRequest(issuer, options));
+  if (client) return;
   const registration = await dynamicClientRegistrationRequest(server, {
     redirect_uris: [redirect_uri],
     grant_types: ['authorization_code', 'refresh_token'],
@@ -51,21 +60,22 @@ async function logIn(scope) {
   page.search = new URLSearchParams({
     client_id: client.client_id, response_type: 'code', redirect_uri, resource, scope,
     code_challenge: await calculatePKCECodeChallenge(verifier), code_challenge_method: 'S256',
-    dpop_jkt: await options.DPoP.calculateThumbprint(),
   });
+  if (options.DPoP) page.searchParams.set('dpop_jkt', await options.DPoP.calculateThumbprint());
   say({ open: page });
   const { landed } = await heard();
   const answer = validateAuthResponse(server, client, new URL(landed));
   tokens = await attempt(async () => {
     const additionalParameters = { resource };
-    const asked = [server, client, None(), answer, redirect_uri, verifier, { ...options, additionalParameters }];
+    const asked = [server, client, authentication, answer, redirect_uri, verifier, { ...options, additionalParameters }];
     return processAuthorizationCodeResponse(server, client, await authorizationCodeGrantRequest(...asked));
   });
 }
 
 async function refresh() {
+  const more = { ...options, additionalParameters: { resource } };
   tokens = await attempt(async () => {
-    const asked = [server, client, None(), tokens.refresh_token, { ...options, additionalParameters: { resource } }];
+    const asked = [server, client, authentication, tokens.refresh_token, more];
     return processRefreshTokenResponse(server, client, await refreshTokenGrantRequest(...asked));
   });
 }
@@ -85,7 +95,7 @@ async function request(body) {
     return await send(body);
   } catch (error) {
     if (!(error instanceof WWWAuthenticateChallengeError)) throw error;
-    const { parameters } = error.cause.find(({ scheme }) => scheme === 'dpop');
+    const { parameters } = error.cause.find((challenge) => challenge.scheme === scheme);
     if (parameters.error === 'insufficient_scope') await logIn(parameters.scope);
     else if (parameters.error === 'invalid_token') await refresh();
     else throw new Error(`${error.status}: ${parameters.error}`);

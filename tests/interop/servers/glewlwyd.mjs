@@ -26,10 +26,13 @@ const administrator = { username: 'admin', password: 'password' };
 export class Glewlwyd {
   #administer;
 
-  /** Its tokens are for this resource. The clients have a secret and no user. */
-  static async start(name, { resource, clients, hasNonces }) {
+  /**
+   * Its tokens are for this resource. The clients have no user. They have a secret; or, if it has the files for TLS, a
+   * certificate of that authority for the name in `tls_client_auth_san_dns`, to which their tokens are bound.
+   */
+  static async start(name, { resource, clients, hasNonces, tls }) {
     const [server, port] = [new Glewlwyd(), await freePort()];
-    server.origin = `http://127.0.0.1:${port}`;
+    server.origin = tls ? `https://localhost:${port}` : `http://127.0.0.1:${port}`;
     server.url = `${server.origin}/api/oidc`;
     server.log = join(logs, `${name}.log`);
     // It would append to it.
@@ -40,7 +43,7 @@ export class Glewlwyd {
     const [file, database] = ['glewlwyd.conf', 'database'].map((name) => join(folder, name));
     const tables = readFileSync(join(installed, 'share/dbconfig-common/data/glewlwyd/install/sqlite3'), 'utf8');
     new DatabaseSync(database).exec(`begin;\n${tables}\ncommit;`);
-    writeFileSync(file, configuration({ port, database, log: server.log, url: server.origin }));
+    writeFileSync(file, configuration({ port, database, log: server.log, url: server.origin, tls }));
     new Program(`${name}, output`, program, '-c', file);
     await listening(port);
 
@@ -48,7 +51,7 @@ export class Glewlwyd {
     for (const scope of scopes) await administer('POST', 'scope/', { name: scope, password_required: false });
     await administer('POST', 'user/', user);
     for (const client of clients) await administer('POST', 'client/', { ...alone, ...client });
-    const parameters = { ...protocol(server.url, resource), ...(hasNonces && nonces) };
+    const parameters = { ...protocol(server.url, resource), ...(hasNonces && nonces), ...(tls && certificates) };
     await administer('POST', 'mod/plugin/', { module: 'oidc', name: 'oidc', display_name: 'oidc', parameters });
     server.#administer = administer;
     return server;
@@ -75,7 +78,8 @@ export class Glewlwyd {
 
     // A client that registers without a secret is taken for one that has a secret, until an administrator corrects it.
     const registered = await (await this.#administer('GET', `client/${client}`)).json();
-    await this.#administer('PUT', `client/${client}`, { ...registered, confidential: false });
+    const isPublic = [registered.token_endpoint_auth_method].flat().includes('none');
+    if (isPublic) await this.#administer('PUT', `client/${client}`, { ...registered, confidential: false });
     return location(`${asked.get('callback_url')}&g_continue`, ask.cookie);
   }
 
@@ -104,12 +108,14 @@ async function location(page, cookie = '') {
 const alone = {
   enabled: true,
   confidential: true,
-  token_endpoint_auth_method: ['client_secret_basic', 'client_secret_post'],
+  token_endpoint_auth_method: ['client_secret_basic', 'client_secret_post', 'tls_client_auth'],
   authorization_type: ['client_credentials'],
   scope: scopes,
 };
 
 const nonces = { 'oauth-dpop-nonce-mandatory': true, 'oauth-dpop-nonce-counter': 3 };
+
+const certificates = { 'client-cert-source': 'TLS', 'client-cert-use-endpoint-aliases': true };
 
 /** The settings of its plugin for OpenID Connect. */
 const protocol = (iss, resource) => ({
@@ -141,7 +147,13 @@ function signingKey() {
   return { ...privateKey.export({ format: 'jwk' }), kid: randomUUID(), use: 'sig', alg: 'ES256' };
 }
 
-const configuration = ({ port, database, log, url }) => `
+const secured = ({ key, certificate, authority }) => `
+use_secure_connection = true
+secure_connection_key_file = "${key}"
+secure_connection_pem_file = "${certificate}"
+secure_connection_ca_file = "${authority}"`;
+
+const configuration = ({ port, database, log, url, tls }) => `
 port = ${port}
 bind_address = "127.0.0.1"
 external_url = "${url}"
@@ -159,4 +171,5 @@ log_mode = "file"
 log_level = "DEBUG"
 log_file = "${log}"
 database = { type = "sqlite3"; path = "${database}"; };
+${tls ? secured(tls) : ''}
 `;

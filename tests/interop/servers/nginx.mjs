@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 
 import { freePort, listening, logs, Program } from '../programs.mjs';
 import { gated } from './gated.mjs';
@@ -49,18 +50,29 @@ export function selfSigned(name, subject) {
   return { cert: readFileSync(cert), key: readFileSync(keyFile) };
 }
 
-/** An authority of our own, for clients that are started from here on, and a certificate of it for `localhost`. */
+/** The files of an authority of our own, and of a server for `localhost` that it has certified. */
+export const authority = { authority: at('authority.pem'), key: at('leaf.key'), certificate: at('leaf.pem') };
+
+/** Makes them, and lets everything that is started from here on trust the authority. */
 export function certify() {
   if (isCertified) return;
   isCertified = true;
-  const [authority, leaf] = [at('authority.pem'), at('leaf.pem')];
-  openssl('req', '-x509', ...key, '-subj', '/CN=interop', '-keyout', at('authority.key'), '-out', authority);
+  const file = authority.authority;
+  openssl('req', '-x509', ...key, '-subj', '/CN=interop', '-keyout', at('authority.key'), '-out', file);
+  certified('localhost', 'leaf');
+  Object.assign(process.env, { NODE_EXTRA_CA_CERTS: file, SSL_CERT_FILE: file });
+  setDefaultCACertificates([...getCACertificates(), readFileSync(file, 'utf8')]);
+}
+
+/** A certificate of the authority for this name, and its key. */
+export function certified(name, file = name) {
+  const [cert, keyFile] = [at(`${file}.pem`), at(`${file}.key`)];
   openssl(
-    'req', '-x509', ...key, '-subj', '/CN=localhost', '-keyout', at('leaf.key'), '-out', leaf,
-    '-CA', authority, '-CAkey', at('authority.key'),
-    '-addext', 'subjectAltName=DNS:localhost', '-addext', 'basicConstraints=critical,CA:FALSE',
+    'req', '-x509', ...key, '-subj', `/CN=${name}`, '-keyout', keyFile, '-out', cert,
+    '-CA', authority.authority, '-CAkey', at('authority.key'),
+    '-addext', `subjectAltName=DNS:${name}`, '-addext', 'basicConstraints=critical,CA:FALSE',
   );
-  Object.assign(process.env, { NODE_EXTRA_CA_CERTS: authority, SSL_CERT_FILE: authority });
+  return { cert: readFileSync(cert, 'utf8'), key: readFileSync(keyFile, 'utf8') };
 }
 
 const configuration = (name, port, locations) => `
