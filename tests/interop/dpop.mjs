@@ -12,7 +12,7 @@ import { Client, commands } from './client.mjs';
 import { journey, stateless, whoami } from './journey.mjs';
 import { freePort, logs } from './programs.mjs';
 import { proxy } from './proxy.mjs';
-import { expiry, gated, oblivion } from './servers/gated.mjs';
+import { expiry, gated, leeway, lifetime, oblivion } from './servers/gated.mjs';
 import { Glewlwyd } from './servers/glewlwyd.mjs';
 import { front } from './servers/nginx.mjs';
 import { asking, Issuer } from './servers/oidc_provider.mjs';
@@ -71,11 +71,11 @@ const servers = {
   },
   'glewlwyd, signed introspection': {
     clients: withKey,
-    start: (name) => atGlewlwyd(name, { about: `${introspected}\nsigned = true`, isSigned: true }),
+    start: (name) => atGlewlwyd(name, { about: `${introspected}\nsigned = true`, isSigned: true, ...lasting }),
   },
   'glewlwyd, introspected, required, nonces': {
     clients: withKey,
-    start: (name) => atGlewlwyd(name, { about: introspected, isRequired: true, hasNonces: true }),
+    start: (name) => atGlewlwyd(name, { about: introspected, isRequired: true, hasNonces: true, ...exact }),
   },
   'oidc-provider, nginx': { clients: inSessions, start: (name) => behindNginx(name, 'seen_at = "/mcp"') },
   'oidc-provider, nginx, undeclared': { clients: inSessions, start: (name) => behindNginx(name) },
@@ -97,11 +97,14 @@ async function atGate(name, issue, { about = '', hasNonces = false, isRequired =
 // As `basic`, a client hears only of its own tokens: those of others are not active.
 const introspected = `${introspection}\nauth = "post"\nwhen = "always"`;
 
+// glewlwyd has no leeway: from its end on, a token is not active. `revoked` shows what that is where responses are signed.
+const exact = { duration: lifetime + leeway };
+const lasting = { duration: 600, isLasting: true };
+
 const alone = ['machine', 'gate'].map((client_id) => ({ client_id, client_secret }));
 
 function atGlewlwyd(name, { about = '', ...settings } = {}) {
-  const { hasNonces } = settings;
-  const issue = (resource) => Glewlwyd.start(`${name}, glewlwyd`, { resource, clients: alone, hasNonces });
+  const issue = (resource) => Glewlwyd.start(`${name}, glewlwyd`, { resource, clients: alone, ...settings });
   return atGate(name, issue, { about: `profile = "rfc9068"\n${about}`, ...settings });
 }
 

@@ -1,6 +1,6 @@
 // Tokens that are bound to a client certificate (mutual TLS, RFC 8705), from a client's first 401 on: glewlwyd sees the
-// certificate itself and binds tokens to it, nginx ends TLS in front of the gate, oauth4webapi is the client, and a thief has
-// the token and another certificate. `run` beside this file starts it.
+// certificate itself and binds tokens to it, nginx ends TLS in front of the gate, oauth4webapi is the client, and a thief
+// has the token and another certificate. `run` beside this file starts it.
 
 import assert from 'node:assert/strict';
 import { createHash, X509Certificate } from 'node:crypto';

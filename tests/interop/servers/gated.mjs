@@ -35,7 +35,7 @@ export function configured(name, settings) {
 export const lifetime = 4;
 
 /** The time for which expired tokens are still accepted: SDKs that look at the clock notice the end a second late. */
-const leeway = 2;
+export const leeway = 2;
 
 /** Waits until every token that was issued until now has expired. */
 export const expiry = () => sleep((lifetime + leeway) * 1000 + 500);

@@ -27,10 +27,10 @@ export class Glewlwyd {
   #administer;
 
   /**
-   * Its tokens are for this resource. The clients have no user. They have a secret; or, if it has the files for TLS, a
-   * certificate of that authority for the name in `tls_client_auth_san_dns`, to which their tokens are bound.
+   * Its tokens are for this resource, for so many seconds. Clients have a secret and no user; or, if it has the files for
+   * TLS, a certificate of that authority for the name in `tls_client_auth_san_dns`, to which their tokens are bound.
    */
-  static async start(name, { resource, clients, hasNonces, tls }) {
+  static async start(name, { resource, clients, hasNonces, duration = lifetime, tls }) {
     const [server, port] = [new Glewlwyd(), await freePort()];
     server.origin = tls ? `https://localhost:${port}` : `http://127.0.0.1:${port}`;
     server.url = `${server.origin}/api/oidc`;
@@ -51,7 +51,8 @@ export class Glewlwyd {
     for (const scope of scopes) await administer('POST', 'scope/', { name: scope, password_required: false });
     await administer('POST', 'user/', user);
     for (const client of clients) await administer('POST', 'client/', { ...alone, ...client });
-    const parameters = { ...protocol(server.url, resource), ...(hasNonces && nonces), ...(tls && certificates) };
+    const settings = { ...(hasNonces && nonces), ...(tls && certificates) };
+    const parameters = { ...protocol(server.url, resource, duration), ...settings };
     await administer('POST', 'mod/plugin/', { module: 'oidc', name: 'oidc', display_name: 'oidc', parameters });
     server.#administer = administer;
     return server;
@@ -118,11 +119,11 @@ const nonces = { 'oauth-dpop-nonce-mandatory': true, 'oauth-dpop-nonce-counter':
 const certificates = { 'client-cert-source': 'TLS', 'client-cert-use-endpoint-aliases': true };
 
 /** The settings of its plugin for OpenID Connect. */
-const protocol = (iss, resource) => ({
+const protocol = (iss, resource, duration) => ({
   iss,
   'jwks-private': JSON.stringify({ keys: [signingKey()] }),
   'jwks-show': true,
-  'access-token-duration': lifetime,
+  'access-token-duration': duration,
   'refresh-token-duration': 600,
   'code-duration': 60,
   'allow-non-oidc': true,
