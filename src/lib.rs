@@ -45,12 +45,13 @@
 //!    that introspection rejected is cached too, for 10 s by default. A JWT that fails the gate's own checks is not
 //!    cached, and neither is an outage. **proof**: a token that is bound to a key needs a proof of possession for this
 //!    one request ([`Holder`]). The result of checking a proof is never cached.
-//! 5. **base rule**: the rules about clients and claims are checked, then the scopes of [`ScopeMap::every_request`]. The
-//!    body is not read before that.
+//! 5. **base rule**: the rules about clients and claims are checked, then the scopes of [`ScopeMap::every_request`], and how
+//!    and when the user logged in, if a rule asks for that ([`docs::step_up`]). The body is not read before that.
 //! 6. **read the call**: the gate reads which methods, tools, resources and prompts the body names, and checks that the
 //!    session belongs to the caller. A message that two JSON parsers could read differently is refused.
-//! 7. **call rule**: the token must have the scopes that the rules for these operations require. If some are missing, one
-//!    challenge names all that the operations need. Then the gate calls your [`Decide`], if you have one.
+//! 7. **call rule**: the token must have the scopes, and its login the strength and the age, that the rules for these
+//!    operations require. If something is missing, one challenge names all that the operations need. Then the gate calls
+//!    your [`Decide`], if you have one.
 //! 8. **hand over**: the inner service gets the request without the token, with the principal, and with the same bytes
 //!    that were checked.
 //! 9. **on the way back**: lists are filtered to what the caller may call, if you ask for that
@@ -128,6 +129,7 @@ mod grant;
 mod header_name;
 mod html;
 mod log_facts;
+mod login;
 mod mcp;
 mod media_type;
 mod network;

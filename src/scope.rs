@@ -10,8 +10,7 @@ pub(crate) struct Scope(Arc<str>);
 
 impl Scope {
     pub(crate) fn parse(text: &str) -> Result<Self, NotAScope> {
-        let allowed = |byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-        if !text.is_empty() && text.bytes().all(allowed) {
+        if fits_in_a_list(text) {
             Ok(Self(text.into()))
         } else {
             Err(NotAScope)
@@ -39,6 +38,13 @@ impl Scope {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Whether a text can be an item of a list in a quoted parameter of a challenge, such as `scope` (RFC 6749 §3.3) and
+/// `acr_values`.
+pub(crate) fn fits_in_a_list(text: &str) -> bool {
+    let allowed = |byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+    !text.is_empty() && text.bytes().all(allowed)
 }
 
 /// The form that [`Scope::parse_plain`] accepts, for the log.

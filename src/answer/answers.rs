@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::challenge::{Challenge, requested, requested_for_operation};
 use super::wire::{Challenged, Row, json_rpc_code, row};
+use crate::login::RequiredLogin;
 use crate::refusal::Refusal;
 use crate::scheme::{Scheme, Schemes};
 use crate::scope::Scopes;
@@ -74,7 +75,8 @@ impl Answers {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if row.challenge != Challenged::Not {
-            for challenge in self.challenges(&row, scheme, scopes.as_deref()) {
+            let login = refusal.required_login();
+            for challenge in self.challenges(&row, scheme, scopes.as_deref(), login) {
                 headers.append(WWW_AUTHENTICATE, challenge.to_header());
             }
         }
@@ -96,28 +98,36 @@ impl Answers {
         let prefix = prefix.unwrap_or(&self.request_prefix);
         match row.challenge {
             Challenged::ForInitial => Some(requested(&self.initial, prefix)),
-            Challenged::ForOperation => requested_for_operation(refusal.required()?, prefix),
+            Challenged::ForOperation => {
+                let required = refusal.required().filter(|scopes| !scopes.is_empty())?;
+                requested_for_operation(required, prefix)
+            }
             Challenged::ForNothing | Challenged::Not => None,
         }
     }
 
     /// One challenge for each scheme. All have the same metadata and scopes: some clients read only the first, or take all
-    /// lines for one. Only that of the presented scheme has the error (RFC 9449 §7.2), or all if it is not among them.
+    /// lines for one. Only that of the presented scheme has the error (RFC 9449 §7.2) and the login, or all if it is not among them.
     fn challenges<'a>(
         &'a self,
         row: &Row,
         presented: Option<Scheme>,
         scopes: Option<&'a str>,
+        login: Option<&'a RequiredLogin>,
     ) -> impl Iterator<Item = Challenge<'a>> {
         let offered = self.schemes.offered();
         let presented = presented.filter(|scheme| offered.contains(scheme));
         let error = row.error;
-        offered.iter().map(move |&scheme| Challenge {
-            scheme,
-            error: error.filter(|_| presented.is_none_or(|presented| presented == scheme)),
-            resource_metadata: &self.resource_metadata,
-            scopes,
-            algorithms: (scheme == Scheme::Dpop).then_some(&self.schemes.proof_algorithms),
+        offered.iter().map(move |&scheme| {
+            let is_used = presented.is_none_or(|presented| presented == scheme);
+            Challenge {
+                scheme,
+                error: error.filter(|_| is_used),
+                resource_metadata: &self.resource_metadata,
+                scopes,
+                login: login.filter(|_| is_used),
+                algorithms: (scheme == Scheme::Dpop).then_some(&self.schemes.proof_algorithms),
+            }
         })
     }
 

@@ -4,13 +4,14 @@ use std::fmt::Write;
 
 use http::HeaderValue;
 
+use crate::login::RequiredLogin;
 use crate::scheme::Scheme;
 use crate::scope::Scopes;
 
 /// The most bytes of scopes that a 403 names. Servers and proxies bound headers, some to 8 KiB for all together.
 const MAX_CHALLENGE_SCOPE_BYTES: usize = 4 * 1024;
 
-/// The error codes of RFC 6750 §3.1 and RFC 9449 §7.1.
+/// The error codes of RFC 6750 §3.1, RFC 9449 §7.1 and RFC 9470 §3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ErrorCode {
     InvalidRequest,
@@ -18,6 +19,7 @@ pub(crate) enum ErrorCode {
     InvalidDpopProof,
     UseDpopNonce,
     InsufficientScope,
+    InsufficientUserAuthentication,
 }
 
 impl ErrorCode {
@@ -28,6 +30,7 @@ impl ErrorCode {
             Self::InvalidDpopProof => "invalid_dpop_proof",
             Self::UseDpopNonce => "use_dpop_nonce",
             Self::InsufficientScope => "insufficient_scope",
+            Self::InsufficientUserAuthentication => "insufficient_user_authentication",
         }
     }
 
@@ -42,6 +45,9 @@ impl ErrorCode {
             Self::InvalidDpopProof => "The DPoP proof is not valid for this request",
             Self::UseDpopNonce => "This server requires its nonce in the DPoP proof",
             Self::InsufficientScope => "The access token lacks scopes that this operation needs",
+            Self::InsufficientUserAuthentication => {
+                "This operation needs a more recent or a stronger login"
+            }
         }
     }
 }
@@ -54,6 +60,8 @@ pub(crate) struct Challenge<'a> {
     pub(crate) resource_metadata: &'a str,
     /// The scopes as clients must request them.
     pub(crate) scopes: Option<&'a str>,
+    /// The login that the client must ask for. It belongs to the error.
+    pub(crate) login: Option<&'a RequiredLogin>,
     /// The algorithms of proofs (RFC 9449 §7.1).
     pub(crate) algorithms: Option<&'a String>,
 }
@@ -73,13 +81,19 @@ impl Challenge<'_> {
         if let Some(scopes) = self.scopes.filter(|scopes| !scopes.is_empty()) {
             let _ = write!(text, ", scope=\"{scopes}\"");
         }
+        if let Some(acr) = self.login.and_then(|login| login.acr.as_ref()) {
+            let _ = write!(text, ", acr_values=\"{}\"", acr.join(" "));
+        }
+        if let Some(age) = self.login.and_then(|login| login.max_age) {
+            let _ = write!(text, ", max_age=\"{}\"", age.as_secs());
+        }
         if let Some(algorithms) = self.algorithms {
             let _ = write!(text, ", algs=\"{algorithms}\"");
         }
         if let Some(error) = self.error {
             let _ = write!(text, ", error_description=\"{}\"", error.description());
         }
-        // All parts are printable ASCII without quotes: scopes and the URL were parsed so. If that were ever broken, a
+        // All parts are printable ASCII without quotes: scopes, acr values and the URL were parsed so. If that were ever broken, a
         // challenge that says less is better than none, or than a panic.
         HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Bearer realm=\"mcp\""))
     }
@@ -117,6 +131,7 @@ mod tests {
             error: Some(ErrorCode::InsufficientScope),
             resource_metadata: "https://h.example/.well-known/oauth-protected-resource/mcp",
             scopes: Some(&scopes),
+            login: None,
             algorithms: None,
         };
         assert_eq!(
@@ -145,6 +160,7 @@ mod tests {
             ErrorCode::InvalidDpopProof,
             ErrorCode::UseDpopNonce,
             ErrorCode::InsufficientScope,
+            ErrorCode::InsufficientUserAuthentication,
         ] {
             assert!(!code.description().contains(['=', '"', '\\', ',']));
         }

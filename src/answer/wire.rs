@@ -75,6 +75,11 @@ pub(super) fn row(kind: RefusalKind) -> Row {
             Challenged::ForOperation,
             ErrorCode::InsufficientScope,
         ),
+        RefusalKind::InsufficientUserAuthentication => failed(
+            StatusCode::UNAUTHORIZED,
+            Challenged::ForOperation,
+            ErrorCode::InsufficientUserAuthentication,
+        ),
         // It has no error code: `insufficient_scope` would send clients into requesting scopes again and again.
         RefusalKind::Forbidden => Row {
             challenge: Challenged::ForNothing,

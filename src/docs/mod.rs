@@ -6,6 +6,7 @@
 //! | [`connecting`] | how to set up an authorization server, and the configuration that goes with it |
 //! | [`opaque_tokens`] | how to accept tokens that only their issuer can read, and how to revoke tokens |
 //! | [`proof_of_possession`] | how callers prove that a bound token is theirs (DPoP) |
+//! | [`step_up`] | how to ask for a recent or a strong login, for a tool or for every request |
 //! | [`sessions`] | what binds a session to its owner, and when a stream of events ends |
 //! | [`several_resources`] | how one process serves several resources, under several host names |
 //! | [`axum`] | where the layer goes in an axum router |
@@ -29,6 +30,9 @@ pub mod opaque_tokens {}
 
 #[doc = include_str!("proof_of_possession.md")]
 pub mod proof_of_possession {}
+
+#[doc = include_str!("step_up.md")]
+pub mod step_up {}
 
 #[doc = include_str!("sessions.md")]
 pub mod sessions {}

@@ -152,6 +152,32 @@ pub(crate) fn tools_not_reviewed() {
     );
 }
 
+/// A caller whose login was refused came back with a new token and the same login. Text that a caller or an issuer chose was
+/// [cleaned](super::clean) before.
+pub(crate) struct LoginUnchanged<'e> {
+    pub(crate) issuer: &'e str,
+    pub(crate) subject: Option<String>,
+    pub(crate) client_id: Option<String>,
+    pub(crate) token_id: String,
+    pub(crate) expected: &'e dyn Display,
+    pub(crate) got: Option<String>,
+}
+
+impl LoginUnchanged<'_> {
+    pub(crate) fn write(&self) {
+        tracing::warn!(
+            target: "toolgate",
+            issuer = self.issuer,
+            subject = self.subject,
+            client_id = self.client_id,
+            token_id = self.token_id,
+            expected = %self.expected,
+            got = self.got,
+            "a new token has the login that was refused: the issuer ignores acr_values and max_age, or the client does",
+        );
+    }
+}
+
 /// Tokens were revoked by [`Toolgate::revoke`](crate::Toolgate::revoke).
 pub(crate) struct TokensRevoked<'e> {
     pub(crate) revocation: &'e Revocation,

@@ -13,7 +13,7 @@ mod text;
 pub(crate) use decided::{Decided, Events};
 pub(crate) use issuers::{DocumentFetch, key_skipped, secret_not_replaced};
 pub(crate) use lifecycle::{
-    GateBuilt, GatesBuilt, ResponseWithheld, StreamEnded, TokensRevoked, ToolsReviewed, Weakened,
-    streams_closed, tools_not_reviewed,
+    GateBuilt, GatesBuilt, LoginUnchanged, ResponseWithheld, StreamEnded, TokensRevoked,
+    ToolsReviewed, Weakened, streams_closed, tools_not_reviewed,
 };
 pub(crate) use text::{Names, causes, clean, clean_causes, listed, shown_cause, texts_of_causes};

@@ -135,13 +135,17 @@ impl<'a> ExplainedRequest<'a> {
                 Step::Session
             }
             Reason::NoToken if self.has_begun => Step::Rules,
-            Reason::InsufficientScope => self.gate.policy.step_without_scopes(&self.asked()),
+            Reason::InsufficientScope
+            | Reason::LoginTooOld
+            | Reason::LoginTooWeak
+            | Reason::LoginImpossible => self.gate.policy.step_of_shortfall(&self.asked()),
             reason => reason.step(),
         }
     }
 
     fn asked(&self) -> ExplainedCalls<'_> {
         ExplainedCalls {
+            now: self.gate.events.now(),
             is_anonymous: self.is_anonymous,
             principal: self.principal,
             calls: self.calls.as_ref(),

@@ -12,6 +12,7 @@ use crate::events::{clean, shown_cause};
 use crate::log_facts::Fact;
 use crate::pipeline::{IncomingBody, Pipeline, Visit, causes_of, visible_refusal};
 use crate::refusal::{Reason, Refusal, Step};
+use crate::scope::Scopes;
 use crate::token::{Principal, ProofUse};
 
 impl Pipeline {
@@ -78,7 +79,8 @@ impl Pipeline {
         parts: &Parts,
         body: &Bytes,
     ) -> Result<Option<StatusCode>, Refusal> {
-        visit.assume_caller(principal.clone(), self.admit(principal)?);
+        let now = self.events.now();
+        visit.assume_caller(principal.clone(), self.admit(principal, now)?, now);
         let mut body = IncomingBody::Unread(call::whole(body.clone()));
         let permitted = self.authorize_call(visit, parts, &mut body).await?;
         self.check_closing(&permitted, parts)?;
@@ -134,7 +136,12 @@ fn refused(request: &ExplainedRequest<'_>, refusal: Refusal, visit: &Visit) -> E
     let after = steps.split_off(behind(&steps, step));
     steps.pop();
     let facts = request.facts(step).unwrap_or_default();
-    let exact = |fact, otherwise: &str| clean(refusal.log_fact(fact).unwrap_or(otherwise));
+    // Facts of a login leave out the scopes that are missing as well.
+    let has_all = refusal.required().is_none_or(Scopes::is_empty);
+    let exact = |fact, otherwise: &str| {
+        let fact = refusal.log_fact(fact).filter(|_| has_all);
+        clean(fact.unwrap_or(otherwise))
+    };
     let failed = Check {
         name: step.name(),
         outcome: CheckOutcome::Failed,

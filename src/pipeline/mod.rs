@@ -4,9 +4,9 @@
 //! `response` is the way back. `stream_watch` ends a stream once a new request of its caller would be refused, and
 //! `closing` ends all of them before a shutdown. `origin`, `cors` and `session` are steps about HTTP rather than tokens
 //! or scopes. `incoming` is the body of the request, `prepared` holds answers that do not change, `record` makes
-//! events of a visit, `announce` those of a gate that was built, and `tools_review` compares its rules with the first list
-//! of tools (`first_list`). `neighbours` compares gates that stand side by side, and `ungated` prepares requests that are for
-//! none of them.
+//! events of a visit (and `refused_logins` notices a challenge that was of no use), `announce` those of a gate that was
+//! built, and `tools_review` compares its rules with the first list of tools (`first_list`). `neighbours` compares gates that
+//! stand side by side, and `ungated` prepares requests that are for none of them.
 
 mod announce;
 mod closing;
@@ -17,6 +17,7 @@ mod neighbours;
 mod origin;
 mod prepared;
 mod record;
+mod refused_logins;
 mod request;
 mod response;
 mod rooms;

@@ -7,7 +7,7 @@ use http::request::Parts;
 
 use super::rooms::Pipeline;
 use super::visit::Visit;
-use crate::events::{Decided, clean, clean_causes, texts_of_causes};
+use crate::events::{Decided, LoginUnchanged, clean, clean_causes, texts_of_causes};
 use crate::log_facts::Fact;
 use crate::refusal::{Reason, Refusal, RefusalKind};
 use crate::token::Principal;
@@ -33,6 +33,19 @@ impl Pipeline {
         self.events.refused(refusal.reason(), is_strangers, || {
             self.denied(visit, parts, refusal, hidden)
         });
+        if let (Some(principal), Some(required)) = (visit.principal(), refusal.required_login())
+            && self.refused_logins.note(principal, self.events.now())
+        {
+            LoginUnchanged {
+                issuer: principal.issuer(),
+                subject: principal.subject().map(clean),
+                client_id: principal.client_id().map(clean),
+                token_id: clean(&principal.logged_token_id()),
+                expected: required,
+                got: refusal.log_fact(Fact::Got).map(clean),
+            }
+            .write();
+        }
     }
 
     fn denied(
@@ -46,8 +59,9 @@ impl Pipeline {
             let hidden = || hidden?.log_fact(fact);
             refusal.log_fact(fact).or_else(hidden).map(clean)
         };
-        let is_insufficient = refusal.kind() == RefusalKind::InsufficientScope;
-        let required = refusal.required().filter(|_| is_insufficient);
+        let required = refusal.required().filter(|scopes| {
+            refusal.kind() == RefusalKind::InsufficientScope || !scopes.is_empty()
+        });
         let decided = self.decided(visit, parts);
         Decided {
             reason: Some(refusal.code()),

@@ -17,6 +17,7 @@ use super::session::OpenedSession;
 use super::visit::Visit;
 use crate::answer::Page;
 use crate::call::{self, Calls, ExpectedResponse, Head, HeadEdits, RequestBody};
+use crate::clock::Timestamp;
 use crate::current::Current;
 use crate::policy::{Admitted, NotOpen, OwnDecision, Permit};
 use crate::refusal::{Reason, Refusal, RefusalKind};
@@ -149,7 +150,7 @@ impl Pipeline {
                     .prove(principal, credentials, self.as_proved(parts), now)?;
 
             // 5. base rule, before a byte of the body is read
-            let admitted = self.admit(principal)?;
+            let admitted = self.admit(principal, now)?;
             (visit.next_nonce, visit.admitted) = (next_nonce, Some(admitted));
         }
         let permitted = self.authorize_call(visit, parts, body).await?;
@@ -169,10 +170,10 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Takes step 5: the rules about clients and claims, and the scopes that every request needs.
-    pub(crate) fn admit(&self, principal: &Principal) -> Result<Admitted, Refusal> {
+    /// Takes step 5: the rules about clients and claims, and the scopes and the login that every request needs.
+    pub(crate) fn admit(&self, principal: &Principal, now: Timestamp) -> Result<Admitted, Refusal> {
         self.callers.check(principal)?;
-        self.policy.admit(principal.grant())
+        self.policy.admit(principal.grant(now))
     }
 
     /// Takes steps 6 and 7.

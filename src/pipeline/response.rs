@@ -58,8 +58,10 @@ impl ResponsePlan {
             parts.headers.remove(ACCEPT_ENCODING);
             let (current, principal) = (current.clone(), visit.principal().cloned());
             let filter = ListFilter::new(id, calls, move |list, name| {
-                let granted = principal.as_ref().map(Principal::scopes);
-                current.look().policy.may_be_listed(granted, list, name)
+                let gate = current.look();
+                let now = gate.events.now();
+                let grant = principal.as_ref().map(|principal| principal.grant(now));
+                gate.policy.may_be_listed(grant, list, name)
             });
             BodyPlan::Filter(Box::new(filter.observed(observer)))
         } else {

@@ -11,6 +11,7 @@ use super::cors::Cors;
 use super::first_list::FirstList;
 use super::origin::Origins;
 use super::prepared::PreparedAnswers;
+use super::refused_logins::RefusedLogins;
 use super::session::{SessionIds, SessionsSpec};
 use crate::answer::{Answers, Page, WellKnown};
 use crate::call::{Arriving, Bodies, BodyLimits};
@@ -40,6 +41,7 @@ pub(crate) struct Pipeline {
     pub(crate) sessions: SessionIds,
     pub(crate) policy: Arc<Policy>,
     pub(super) first_list: Arc<FirstList>,
+    pub(super) refused_logins: Arc<RefusedLogins>,
     pub(crate) decision: Option<OwnDecision>,
     pub(crate) streams: StreamPolicy,
     pub(crate) closing: Arc<Closing>,
@@ -127,6 +129,7 @@ impl Pipeline {
             sessions,
             first_list: Arc::new(FirstList::new(&spec.policy)),
             policy: Arc::new(spec.policy),
+            refused_logins: Arc::default(),
             decision: state.decider.clone().map(|decider| OwnDecision {
                 decider,
                 time: spec.decision_time,
@@ -161,6 +164,7 @@ impl Pipeline {
             sessions: self.sessions.clone(),
             policy: self.policy.clone(),
             first_list: self.first_list.clone(),
+            refused_logins: self.refused_logins.clone(),
             decision: self.decision.clone(),
             streams: self.streams,
             closing: self.closing.clone(),

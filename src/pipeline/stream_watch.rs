@@ -13,9 +13,9 @@ use crate::log_facts::Fact;
 use crate::refusal::{Reason, Refusal, RefusalKind};
 use crate::token::{Credentials, Principal};
 
-/// How often a stream is checked again, besides when its token expires, something is revoked here or the configuration
-/// changes. It notices a key that has left the gate's copy of the key set, and an introspection response that is no
-/// longer cached.
+/// How often a stream is checked again, besides when its token expires, its login is too old for every request, something is
+/// revoked here or the configuration changes. It notices a key that has left the gate's copy of the key set, and an
+/// introspection response that is no longer cached.
 const RECHECK_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Waits until a new request with this token would be refused. While this cannot be decided, the token counts as valid
@@ -46,10 +46,12 @@ pub(super) async fn until_refused(
             Err(refusal) if refusal.kind() == RefusalKind::Unavailable => {}
             Err(refusal) => return log_end(&refusal, &principal),
         }
-        let left = now
-            .verifier
-            .time_left(&principal)
-            .unwrap_or(RECHECK_INTERVAL);
+        let of_token = now.verifier.time_left(&principal);
+        let of_login = now
+            .policy
+            .login_time_left(principal.grant(now.events.now()));
+        let left = [of_token, of_login, Some(RECHECK_INTERVAL)];
+        let left = left.into_iter().flatten().min().unwrap_or_default();
         drop(now);
         let changed = async {
             tokio::select! {
@@ -57,7 +59,7 @@ pub(super) async fn until_refused(
                 () = revoked => {}
             }
         };
-        let _ = timeout(left.min(RECHECK_INTERVAL), changed).await;
+        let _ = timeout(left, changed).await;
     }
 }
 
@@ -80,7 +82,7 @@ async fn check_again(
             .expected("the cnf with which the stream was opened")
             .got("another cnf"));
     }
-    pipeline.admit(&verified.principal)?;
+    pipeline.admit(&verified.principal, pipeline.events.now())?;
     Ok(verified.principal)
 }
 

@@ -40,7 +40,13 @@ pub(super) struct Asked {
 
 impl Visit {
     /// Sets the caller of a hypothetical request, without a token.
-    pub(crate) fn assume_caller(&mut self, principal: Principal, admitted: Admitted) {
+    pub(crate) fn assume_caller(
+        &mut self,
+        principal: Principal,
+        admitted: Admitted,
+        now: Timestamp,
+    ) {
+        self.began = Some(now);
         self.admitted = Some(admitted);
         self.caller = Some(Verified {
             principal,
@@ -83,7 +89,8 @@ impl Visit {
 
     /// The grant of the caller; `None` for a request without a token, and before the base rule is met.
     pub(super) fn grant(&self) -> Option<AdmittedGrant<'_>> {
-        Some(self.admitted?.grant(self.principal()?.grant()))
+        let grant = self.principal()?.grant(self.began?);
+        Some(self.admitted?.grant(grant))
     }
 
     pub(super) fn note(&mut self, calls: &Calls<'_>) {

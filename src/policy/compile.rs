@@ -5,12 +5,13 @@ use super::judge::Policy;
 use super::names::NamedRules;
 use super::open;
 use super::pattern::{Pattern, Syntax};
-use super::requirement::Requirement;
-use super::rule::{Need, Rule};
+use super::requirement::{ParsedRule, Requirement};
+use super::rule::{LoginRule, Need, Rule};
 use super::scope_map::ScopeMap;
 use super::shown::AlwaysListed;
 use super::template::{Fillers, Template};
 use crate::config_error::{ConfigProblem, Flawed, Problems, all};
+use crate::login::RequiredLogin;
 use crate::resource_name::ResourceName;
 use crate::scope::{Scope, Scopes};
 
@@ -27,30 +28,37 @@ impl Policy {
             Some(initial) => published_scopes("scopes.initial", initial, problems),
             None => base.as_ref().map_err(|flawed| *flawed).map(|base| {
                 base.iter()
-                    .flat_map(Requirement::rendered)
+                    .flat_map(|rule| rule.scopes.rendered())
                     .cloned()
                     .collect()
             }),
         };
-        let tools = rules("scopes.tools", &map.tools, Syntax::Plain, problems);
+        let base_login = base.as_ref().ok().map(|base| login_of(base));
+        let login = base_login.as_ref();
+        let plain = |table: &str, named: &[(String, Rule)], problems: &mut Problems| {
+            rules(table, named, Syntax::Plain, login, problems)
+        };
+        let tools = plain("scopes.tools", &map.tools, problems);
         let resources = rules(
             "scopes.resources",
             &map.resources,
             Syntax::UriTemplate,
+            login,
             problems,
         );
         let normal = all(map
             .resources
             .iter()
             .map(|(uri, _)| problems.keep(in_normal_form(uri))));
-        let prompts = rules("scopes.prompts", &map.prompts, Syntax::Plain, problems);
-        let methods = rules("scopes.methods", &map.methods, Syntax::Plain, problems);
+        let prompts = plain("scopes.prompts", &map.prompts, problems);
+        let methods = plain("scopes.methods", &map.methods, problems);
         let hierarchy = hierarchy(map, problems);
         let open = open::check(map, problems);
         let shown = AlwaysListed::compile(map, problems);
         let [(), ()] = [normal?, open?];
         Ok(Self {
             base: base?,
+            base_login: base_login.unwrap_or_default(),
             initial: initial?,
             tools: tools?,
             resources: resources?,
@@ -65,16 +73,35 @@ impl Policy {
     }
 }
 
-fn base(every_request: &[Rule], problems: &mut Problems) -> Result<Vec<Requirement>, Flawed> {
+fn base(every_request: &[Rule], problems: &mut Problems) -> Result<Vec<ParsedRule>, Flawed> {
     let field = "scopes.every_request";
-    let parsed: Result<Vec<_>, _> = all(every_request
-        .iter()
-        .map(|rule| requirement(field, rule, Fillers::None, problems)));
-    if every_request.iter().any(|rule| rule.0 == Need::Denied) {
+    let parsed: Result<Vec<_>, _> = all(every_request.iter().map(|rule| {
+        let scopes = requirement(field, rule, Fillers::None, problems);
+        let login = LoginRule::compile("scopes.login", rule, None, problems);
+        Ok(ParsedRule {
+            scopes: scopes?,
+            login: login?,
+        })
+    }));
+    if every_request.iter().any(|rule| rule.need == Need::Denied) {
         let fix = "a gate that refuses every request is no gate: leave out `deny`";
         return Err(problems.add(ConfigProblem::not_allowed(field, fix)));
     }
-    parsed
+    let parsed = parsed?;
+    if login_of(&parsed).is_impossible() {
+        let fix = "these rules for every request have no acr in common, so no login meets them all";
+        return Err(problems.add(ConfigProblem::conflict("scopes.login.acr", fix)));
+    }
+    Ok(parsed)
+}
+
+/// The requirements of the login that these rules have together.
+fn login_of(rules: &[ParsedRule]) -> RequiredLogin {
+    let mut sum = RequiredLogin::default();
+    for login in rules.iter().filter_map(|rule| rule.login.as_ref()) {
+        sum.add(login);
+    }
+    sum
 }
 
 /// Checks that a URI is in its normal form, with which requests are compared.
@@ -107,8 +134,9 @@ fn rules(
     table: &str,
     rules: &[(String, Rule)],
     syntax: Syntax,
+    base_login: Option<&RequiredLogin>,
     problems: &mut Problems,
-) -> Result<NamedRules<Requirement>, Flawed> {
+) -> Result<NamedRules<ParsedRule>, Flawed> {
     let mut names = NamedRules::new(syntax);
     let mut sound = Ok(());
     for (name, rule) in rules {
@@ -121,8 +149,13 @@ fn rules(
                 Syntax::Plain => Fillers::Name,
                 Syntax::UriTemplate => Fillers::Placeholders(pattern.as_ref()),
             };
-            let requirement = requirement(&field, rule, fillers, problems)?;
-            problems.keep(names.insert(&field, name, requirement))
+            let scopes = requirement(&field, rule, fillers, problems);
+            let login = LoginRule::compile(&field, rule, base_login, problems);
+            let parsed = ParsedRule {
+                scopes: scopes?,
+                login: login?,
+            };
+            problems.keep(names.insert(&field, name, parsed))
         });
         sound = sound.and(inserted);
     }
@@ -135,7 +168,7 @@ fn requirement(
     fillers: Fillers<'_>,
     problems: &mut Problems,
 ) -> Result<Requirement, Flawed> {
-    Ok(match &rule.0 {
+    Ok(match &rule.need {
         Need::Anonymous => Requirement::Anonymous,
         Need::Nothing => Requirement::Nothing,
         Need::Denied => Requirement::Denied,
@@ -144,7 +177,7 @@ fn requirement(
             return Err(problems.add(ConfigProblem::missing(field, fix)));
         }
         Need::All(texts) | Need::Any(texts) if texts.iter().any(|text| Template::is_one(text)) => {
-            let any = matches!(&rule.0, Need::Any(_));
+            let any = matches!(&rule.need, Need::Any(_));
             let template = Template::read(any, texts, fillers)
                 .map_err(|fix| ConfigProblem::not_allowed(field, fix).showing(texts.join(" ")));
             Requirement::Templated(problems.keep(template)?)

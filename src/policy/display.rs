@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::judge::Policy;
 use super::names::NamedRules;
-use super::requirement::Requirement;
+use super::requirement::{ParsedRule, Requirement};
 use super::scope_map::{ChallengeScopes, Unlisted};
 
 impl Policy {
@@ -20,8 +20,8 @@ impl Policy {
 impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "unlisted = {}", self.unlisted())?;
-        for requirement in &self.base {
-            write!(f, "; every request = {requirement}")?;
+        for rule in &self.base {
+            write!(f, "; every request = {rule}")?;
         }
         for (kind, rules) in self.kinds_of_rules() {
             write_rules(f, kind, rules)?;
@@ -37,13 +37,23 @@ impl fmt::Display for Policy {
 fn write_rules(
     f: &mut fmt::Formatter<'_>,
     kind: &str,
-    rules: &NamedRules<Requirement>,
+    rules: &NamedRules<ParsedRule>,
 ) -> fmt::Result {
     let mut rules: Vec<_> = rules.iter().collect();
     rules.sort_by_key(|(name, _)| *name);
     rules
         .iter()
-        .try_for_each(|(name, requirement)| write!(f, "; {kind} {name} = {requirement}"))
+        .try_for_each(|(name, rule)| write!(f, "; {kind} {name} = {rule}"))
+}
+
+impl fmt::Display for ParsedRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.scopes, &self.login) {
+            (scopes, None) => write!(f, "{scopes}"),
+            (Requirement::Nothing, Some(login)) => write!(f, "{login}"),
+            (scopes, Some(login)) => write!(f, "{scopes}, {login}"),
+        }
+    }
 }
 
 impl fmt::Display for Requirement {

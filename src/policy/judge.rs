@@ -1,17 +1,17 @@
 //! Authorizes calls: compares what they need with what the token grants.
 
-use std::borrow::Cow;
+use std::time::Duration;
 
 use super::hierarchy::Hierarchy;
 use super::names::{Match, NamedRules};
 use super::not_open::NotOpen;
 use super::permit::{Admitted, AdmittedGrant, Permit};
-use super::requirement::Requirement;
+use super::requirement::{Needed, ParsedRule, Requirement};
 use super::scope_map::{ChallengeScopes, Unlisted};
 use super::shown::AlwaysListed;
-
 use crate::call::{Call, Calls, MessageKind, Target};
 use crate::grant::{Grant, Shortfall};
+use crate::login::RequiredLogin;
 use crate::refusal::{Reason, Refusal};
 use crate::resource_name::ResourceName;
 use crate::scope::{PLAIN_SCOPE, Scope, Scopes};
@@ -19,12 +19,14 @@ use crate::scope::{PLAIN_SCOPE, Scope, Scopes};
 /// The parsed scope map.
 #[derive(Debug)]
 pub(crate) struct Policy {
-    pub(super) base: Vec<Requirement>,
+    pub(super) base: Vec<ParsedRule>,
+    /// The requirements of the login that the base has together.
+    pub(super) base_login: RequiredLogin,
     pub(super) initial: Scopes,
-    pub(super) tools: NamedRules<Requirement>,
-    pub(super) resources: NamedRules<Requirement>,
-    pub(super) prompts: NamedRules<Requirement>,
-    pub(super) methods: NamedRules<Requirement>,
+    pub(super) tools: NamedRules<ParsedRule>,
+    pub(super) resources: NamedRules<ParsedRule>,
+    pub(super) prompts: NamedRules<ParsedRule>,
+    pub(super) methods: NamedRules<ParsedRule>,
     pub(super) unlisted: Unlisted,
     pub(super) hierarchy: Hierarchy,
     pub(super) challenge: ChallengeScopes,
@@ -54,11 +56,16 @@ impl Policy {
         if self
             .base
             .iter()
-            .all(|needed| self.satisfied(needed, grant.scopes))
+            .all(|rule| self.satisfied(rule.needed(), grant))
         {
             return Ok(Admitted(()));
         }
         Err(self.shortfall(grant, |_| Ok(()))?.into())
+    }
+
+    /// The time until the login is too old for the base rule. `None` if it never is.
+    pub(crate) fn login_time_left(&self, grant: Grant<'_>) -> Option<Duration> {
+        self.base_login.time_left(grant)
     }
 
     /// The call rule: checks what all of the calls need, and names it in one challenge. Without a grant, every call
@@ -90,7 +97,7 @@ impl Policy {
                 let decided = Requirement::All(decided);
                 self.require(grant, |needed| {
                     self.all_requirements(calls, needed)?;
-                    needed(&decided);
+                    needed(Needed::from(&decided));
                     Ok(())
                 })?;
                 Ok(permit)
@@ -114,10 +121,10 @@ impl Policy {
     fn require(
         &self,
         AdmittedGrant(grant): AdmittedGrant<'_>,
-        of_calls: impl Fn(&mut dyn FnMut(&Requirement)) -> Result<(), Refusal>,
+        of_calls: impl Fn(&mut dyn FnMut(Needed<'_>)) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
         let mut satisfied = true;
-        of_calls(&mut |needed| satisfied = satisfied && self.satisfied(needed, grant.scopes))?;
+        of_calls(&mut |needed| satisfied = satisfied && self.satisfied(needed, grant))?;
         if satisfied {
             Ok(())
         } else {
@@ -125,14 +132,22 @@ impl Policy {
         }
     }
 
-    /// Collects everything that is needed, only for requests that get a challenge.
+    /// Collects everything that is needed, only for requests that get a challenge. Scopes are left out if only the login
+    /// falls short.
     fn shortfall(
         &self,
         grant: Grant<'_>,
-        of_calls: impl Fn(&mut dyn FnMut(&Requirement)) -> Result<(), Refusal>,
+        of_calls: impl Fn(&mut dyn FnMut(Needed<'_>)) -> Result<(), Refusal>,
     ) -> Result<Shortfall, Refusal> {
-        let mut scopes = self.rendered(of_calls)?;
-        if self.challenge == ChallengeScopes::Accumulate {
+        let (mut scopes, login) = self.sum(&of_calls)?;
+        let login = login.shortfall(grant)?;
+        let mut has_scopes = true;
+        self.each_needed(&of_calls, &mut |needed| {
+            has_scopes = has_scopes && self.has_scopes(needed.scopes, grant.scopes);
+        })?;
+        if has_scopes {
+            scopes.clear();
+        } else if self.challenge == ChallengeScopes::Accumulate {
             scopes.extend(
                 grant
                     .scopes
@@ -144,49 +159,58 @@ impl Policy {
         }
         Ok(Shortfall {
             scopes: scopes.into_iter().collect(),
+            login,
         })
     }
 
     fn all_requirements(
         &self,
         calls: &Calls<'_>,
-        needed: &mut dyn FnMut(&Requirement),
+        needed: &mut dyn FnMut(Needed<'_>),
     ) -> Result<(), Refusal> {
         calls
             .iter()
             .try_for_each(|call| self.requirements(call, needed))
     }
 
-    /// The scopes that a token needs for these calls, those of every request included. Empty if a call is denied, since
-    /// no scope opens it.
-    pub(crate) fn needs_of(&self, calls: Option<&Calls<'_>>) -> Scopes {
-        let of_calls = |needed: &mut dyn FnMut(&Requirement)| {
+    /// The scopes that a token needs for these calls, and the login, those of every request included. Empty if a call is
+    /// denied, since nothing opens it.
+    pub(super) fn needs_of(&self, calls: Option<&Calls<'_>>) -> (Scopes, RequiredLogin) {
+        let of_calls = |needed: &mut dyn FnMut(Needed<'_>)| {
             calls
                 .into_iter()
-                .flat_map(Calls::iter)
-                .try_for_each(|call| self.requirements(call, needed))
+                .try_for_each(|calls| self.all_requirements(calls, needed))
         };
-        self.rendered(of_calls)
-            .unwrap_or_default()
-            .into_iter()
-            .collect()
+        let (scopes, login) = self.sum(of_calls).unwrap_or_default();
+        (scopes.into_iter().collect(), login)
     }
 
-    fn rendered(
+    /// Adds up the base rule and the rules of the calls: the scopes that a challenge names, and the login.
+    fn sum(
         &self,
-        of_calls: impl Fn(&mut dyn FnMut(&Requirement)) -> Result<(), Refusal>,
-    ) -> Result<Vec<Scope>, Refusal> {
-        let mut scopes = Vec::new();
-        let mut name = |needed: &Requirement| scopes.extend_from_slice(needed.rendered());
-        self.base.iter().for_each(&mut name);
-        of_calls(&mut name)?;
-        Ok(scopes)
+        of_calls: impl Fn(&mut dyn FnMut(Needed<'_>)) -> Result<(), Refusal>,
+    ) -> Result<(Vec<Scope>, RequiredLogin), Refusal> {
+        let (mut scopes, mut login) = (Vec::new(), RequiredLogin::default());
+        self.each_needed(of_calls, &mut |needed| {
+            scopes.extend_from_slice(needed.scopes.rendered());
+            needed.login.into_iter().for_each(|one| login.add(one));
+        })?;
+        Ok((scopes, login))
+    }
+
+    fn each_needed(
+        &self,
+        of_calls: impl Fn(&mut dyn FnMut(Needed<'_>)) -> Result<(), Refusal>,
+        needed: &mut dyn FnMut(Needed<'_>),
+    ) -> Result<(), Refusal> {
+        self.base.iter().for_each(|rule| needed(rule.needed()));
+        of_calls(needed)
     }
 
     pub(super) fn requirements(
         &self,
         call: &Call<'_>,
-        needed: &mut dyn FnMut(&Requirement),
+        needed: &mut dyn FnMut(Needed<'_>),
     ) -> Result<(), Refusal> {
         if call.kind == MessageKind::Response {
             return Ok(());
@@ -194,21 +218,19 @@ impl Policy {
         let of_method = match self.methods.get(&call.method) {
             // For these methods, only the rule of the target decides.
             None if call.definition.is_for_its_subject() => {
-                Some(Match::exactly(&Requirement::NoOpinion))
+                Some(Match::exactly(ParsedRule::NO_OPINION))
             }
-            None if call.definition.is_mcps_own => Some(Match::exactly(&Requirement::Nothing)),
+            None if call.definition.is_mcps_own => Some(Match::exactly(ParsedRule::NOTHING)),
             listed => listed,
         };
-        needed(&*self.open(of_method, &call.method, Reason::MethodUnmapped)?);
+        self.require_of(of_method, &call.method, Reason::MethodUnmapped, needed)?;
         match &call.target {
             Target::None => Ok(()),
             Target::Tool(name) => {
-                needed(&*self.open(self.tools.get(name), name, Reason::ToolUnmapped)?);
-                Ok(())
+                self.require_of(self.tools.get(name), name, Reason::ToolUnmapped, needed)
             }
             Target::Prompt(name) => {
-                needed(&*self.open(self.prompts.get(name), name, Reason::PromptUnmapped)?);
-                Ok(())
+                self.require_of(self.prompts.get(name), name, Reason::PromptUnmapped, needed)
             }
             Target::Resources(resources) => resources
                 .iter()
@@ -221,60 +243,61 @@ impl Policy {
     fn resource_requirements(
         &self,
         name: &ResourceName<'_>,
-        needed: &mut dyn FnMut(&Requirement),
+        needed: &mut dyn FnMut(Needed<'_>),
     ) -> Result<(), Refusal> {
         if self.resources.is_empty() && self.unlisted == Unlisted::Allow {
-            needed(&Requirement::Nothing);
+            needed(ParsedRule::NOTHING.needed());
             return Ok(());
         }
+        let unmapped = Reason::ResourceUnmapped;
         for uri in name.spellings() {
-            needed(&*self.open(self.resources.get(&uri), &uri, Reason::ResourceUnmapped)?);
+            self.require_of(self.resources.get(&uri), &uri, unmapped, needed)?;
         }
         for alias in name.aliases() {
             if let Some(rule) = self.resources.get(&alias) {
-                needed(&*self.open(Some(rule), &alias, Reason::ResourceUnmapped)?);
+                self.require_of(Some(rule), &alias, unmapped, needed)?;
             }
         }
         Ok(())
     }
 
-    /// The requirement of a name. If no scope could meet it, the request is refused and no scopes are named: a client
-    /// that got them would be refused again.
-    fn open<'p>(
+    /// Hands on the requirements of a name. If no scope could meet them, the request is refused and no scopes are named: a
+    /// client that got them would be refused again.
+    fn require_of(
         &self,
-        found: Option<Match<'p, Requirement>>,
+        found: Option<Match<'_, ParsedRule>>,
         name: &str,
         unmapped: Reason,
-    ) -> Result<Cow<'p, Requirement>, Refusal> {
-        match (found, self.unlisted) {
-            (
-                Some(Match {
-                    rule: Requirement::Denied,
-                    ..
-                }),
-                _,
-            ) => Err(Refusal::from(Reason::Denied).got(name)),
-            (
-                Some(Match {
-                    rule: Requirement::Templated(scopes),
-                    pattern,
-                }),
-                _,
-            ) => {
-                let filled = Requirement::filled(scopes, name, pattern).map(Cow::Owned);
-                filled.ok_or_else(|| {
+        needed: &mut dyn FnMut(Needed<'_>),
+    ) -> Result<(), Refusal> {
+        let Some(Match { rule, pattern }) = found else {
+            return match self.unlisted {
+                Unlisted::Allow => {
+                    needed(ParsedRule::NOTHING.needed());
+                    Ok(())
+                }
+                Unlisted::Deny => Err(Refusal::from(unmapped).got(name)),
+            };
+        };
+        match &rule.scopes {
+            Requirement::Denied => return Err(Refusal::from(Reason::Denied).got(name)),
+            Requirement::Templated(template) => {
+                let filled = Requirement::filled(template, name, pattern).ok_or_else(|| {
                     Refusal::from(Reason::NameNoScope)
                         .expected(PLAIN_SCOPE)
                         .got(name)
-                })
+                })?;
+                needed(Needed {
+                    scopes: &filled,
+                    ..rule.needed()
+                });
             }
-            (Some(Match { rule, .. }), _) => Ok(Cow::Borrowed(rule)),
-            (None, Unlisted::Allow) => Ok(Cow::Borrowed(&Requirement::Nothing)),
-            (None, Unlisted::Deny) => Err(Refusal::from(unmapped).got(name)),
+            _ => needed(rule.needed()),
         }
+        Ok(())
     }
 
-    pub(super) fn kinds_of_rules(&self) -> [(&'static str, &NamedRules<Requirement>); 4] {
+    pub(super) fn kinds_of_rules(&self) -> [(&'static str, &NamedRules<ParsedRule>); 4] {
         [
             ("tool", &self.tools),
             ("resource", &self.resources),
@@ -283,7 +306,12 @@ impl Policy {
         ]
     }
 
-    pub(super) fn satisfied(&self, requirement: &Requirement, granted: &Scopes) -> bool {
+    fn satisfied(&self, needed: Needed<'_>, grant: Grant<'_>) -> bool {
+        self.has_scopes(needed.scopes, grant.scopes)
+            && needed.login.is_none_or(|login| login.is_met_by(grant))
+    }
+
+    pub(super) fn has_scopes(&self, requirement: &Requirement, granted: &Scopes) -> bool {
         match requirement {
             Requirement::Anonymous | Requirement::NoOpinion | Requirement::Nothing => true,
             Requirement::All(scopes) => scopes

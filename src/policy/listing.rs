@@ -3,24 +3,25 @@
 use std::borrow::Cow;
 
 use super::judge::Policy;
-use super::requirement::Requirement;
+use super::requirement::{Needed, ParsedRule, Requirement};
 use super::rule::Visibility;
 use super::scope_map::Unlisted;
 use super::shown::AlwaysListed;
 use crate::call::{Call, Target};
+use crate::grant::Grant;
+use crate::login::RequiredLogin;
 use crate::mcp::List;
 use crate::resource_name::ResourceName;
-use crate::scope::Scopes;
 
 impl Policy {
     pub(crate) fn filters_lists(&self) -> bool {
         self.shown.is_some()
     }
 
-    /// Whether a list may show this name to a caller with these scopes, who meets the base rule, or to one without a
-    /// token. The call rule decides: a listed name may be called, unless only
+    /// Whether a list may show this name to a caller with this grant, who meets the base rule, or to one without a token.
+    /// The call rule decides: a listed name may be called, perhaps after another login, unless only
     /// [`Rule::listed`](super::rule::Rule::listed) lists it.
-    pub(crate) fn may_be_listed(&self, granted: Option<&Scopes>, list: List, name: &str) -> bool {
+    pub(crate) fn may_be_listed(&self, grant: Option<Grant<'_>>, list: List, name: &str) -> bool {
         let Some(shown) = &self.shown else {
             return true;
         };
@@ -29,15 +30,17 @@ impl Policy {
             List::Tools => Target::tool(name),
             List::Prompts => Target::prompt(name),
             List::Resources => Target::resource(name),
-            List::ResourceTemplates => return self.template_may_be_listed(granted, shown, &name),
+            List::ResourceTemplates => return self.template_may_be_listed(grant, shown, &name),
         };
         // The name is too long, or cannot be read: no request could call it.
         let Ok(target) = target else { return false };
         let call = Call::naming(list.entry_method(), target);
-        let mut callable = true;
+        let (mut callable, mut login) = (true, self.base_login.clone());
         let open = self.requirements(&call, &mut |needed| {
-            callable = callable && self.lets_in(needed, granted)
+            callable = callable && self.lets_in(needed, grant);
+            needed.login.into_iter().for_each(|one| login.add(one));
         });
+        callable = callable && !login.is_impossible();
         open.is_ok() && (callable || shown.always(&call.target))
     }
 
@@ -46,25 +49,25 @@ impl Policy {
     /// but opens nothing: each expansion is authorized when it is called.
     fn template_may_be_listed(
         &self,
-        granted: Option<&Scopes>,
+        grant: Option<Grant<'_>>,
         shown: &AlwaysListed,
         template: &str,
     ) -> bool {
         let Some((beginning, _)) = template.split_once('{') else {
-            return self.may_be_listed(granted, List::Resources, template);
+            return self.may_be_listed(grant, List::Resources, template);
         };
         let mut method_held = true;
         let read = Call::naming(List::ResourceTemplates.entry_method(), Target::None);
         let open = self.requirements(&read, &mut |needed| {
-            method_held = method_held && self.lets_in(needed, granted)
+            method_held = method_held && self.lets_in(needed, grant)
         });
         // The caller may hold the scopes of some expansion.
-        let may_hold = |rule: &Requirement| match rule {
-            Requirement::Templated(_) => granted.is_some(),
-            _ => self.lets_in(rule, granted),
+        let may_hold = |rule: &ParsedRule| match rule.scopes {
+            Requirement::Templated(_) => grant.is_some(),
+            _ => self.lets_in(rule.needed(), grant),
         };
-        let shows = |name: &str, rule: &Requirement| {
-            *rule != Requirement::Denied
+        let shows = |name: &str, rule: &ParsedRule| {
+            rule.scopes != Requirement::Denied
                 && (shown.resources.of(name) == Some(&Visibility::Always)
                     || (method_held && may_hold(rule)))
         };
@@ -77,7 +80,7 @@ impl Policy {
             });
             match patterns.max_by_key(|(prefix, ..)| prefix.len()) {
                 Some((_, name, rule)) if shows(name, rule) => return true,
-                None if self.unlisted == Unlisted::Allow && method_held && granted.is_some() => {
+                None if self.unlisted == Unlisted::Allow && method_held && grant.is_some() => {
                     return true;
                 }
                 Some(_) | None => {}
@@ -98,11 +101,13 @@ impl Policy {
                 .all(|spelling| some_expansion(&spelling))
     }
 
-    fn lets_in(&self, needed: &Requirement, granted: Option<&Scopes>) -> bool {
-        match granted {
-            Some(granted) => self.satisfied(needed, granted),
-            None => needed.is_open(),
-        }
+    /// Whether the caller has the scopes, and a login that is good enough or can be replaced by one.
+    fn lets_in(&self, needed: Needed<'_>, grant: Option<Grant<'_>>) -> bool {
+        let Some(grant) = grant else {
+            return needed.scopes.is_open();
+        };
+        let may_log_in = |login: &RequiredLogin| !grant.is_machine || login.is_met_by(grant);
+        self.has_scopes(needed.scopes, grant.scopes) && needed.login.is_none_or(may_log_in)
     }
 }
 
@@ -117,11 +122,12 @@ mod tests {
 
     use crate::config_error::Problems;
     use crate::policy::{Rule, ScopeMap, all_of, any_of, base_only, deny};
+    use crate::scope::Scopes;
 
     fn listed(map: ScopeMap, granted: &str, list: List, name: &str) -> bool {
         Policy::compile(&map.list_callable(), &mut Problems::default())
             .unwrap()
-            .may_be_listed(Some(&Scopes::from_claim(granted)), list, name)
+            .may_be_listed(Some(Grant::of(&Scopes::from_claim(granted))), list, name)
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! May they? This room compares what an operation needs with what the token grants.
 //!
 //! `scope_map` and `rule` are what an operator writes. `compile` parses them into the [`Policy`], whose `judge`
-//! compares each `requirement` with the scopes granted. It finds rules by `names` (with `pattern`, `prefixes` and
+//! compares each `requirement` with the scopes granted, and by `login` with the login behind the token (`login_rule` is what
+//! an operator writes of it). It finds rules by `names` (with `pattern`, `prefixes` and
 //! `template`), and knows by `hierarchy` which scopes include others. `open` decides what needs no token (`not_open`
 //! tells the log why not), `listing` what a filtered list may show (and `shown` what it always shows), `review` which
 //! rules and tools do not fit each other, and `decide` is the operator's own decision. `callers` checks clients and
@@ -17,6 +18,8 @@ mod facts;
 mod hierarchy;
 mod judge;
 mod listing;
+mod login;
+mod login_rule;
 mod names;
 mod not_open;
 mod open;

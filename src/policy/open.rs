@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::judge::Policy;
 use super::not_open::NotOpen;
-use super::requirement::Requirement;
+use super::requirement::{ParsedRule, Requirement};
 use super::rule::{Need, Rule};
 use super::scope_map::ScopeMap;
 use crate::call::{Calls, MessageKind};
@@ -24,7 +24,7 @@ impl Policy {
                 return Err(NotOpen::Response.into());
             }
             let mut open = true;
-            self.requirements(call, &mut |needed| open = open && needed.is_open())?;
+            self.requirements(call, &mut |needed| open = open && needed.scopes.is_open())?;
             if open {
                 Ok(())
             } else {
@@ -35,8 +35,7 @@ impl Policy {
 
     /// Formats each rule that opens something, as the operator wrote it.
     pub(crate) fn opened(&self) -> impl fmt::Display {
-        let opens =
-            |(_, requirement): &(&str, &Requirement)| **requirement == Requirement::Anonymous;
+        let opens = |(_, rule): &(&str, &ParsedRule)| rule.scopes == Requirement::Anonymous;
         let mut opened = Vec::new();
         for (kind, rules) in self.kinds_of_rules() {
             let mut names: Vec<&str> = rules.iter().filter(opens).map(|(name, _)| name).collect();
@@ -69,7 +68,7 @@ impl ScopeMap {
 }
 
 fn is_open(rule: &Rule) -> bool {
-    rule.0 == Need::Anonymous
+    rule.need == Need::Anonymous
 }
 
 /// Refuses rules that open more than the operator may have meant: every request, or every name.

@@ -2,9 +2,24 @@
 
 use super::pattern::Pattern;
 use super::template::Template;
+use crate::login::RequiredLogin;
 use crate::scope::{Scope, Scopes};
 
-/// A parsed rule.
+/// A parsed rule: its requirement of scopes, and of the login.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ParsedRule {
+    pub(super) scopes: Requirement,
+    pub(super) login: Option<RequiredLogin>,
+}
+
+/// The requirements that one rule has for one call, whose name is filled in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Needed<'r> {
+    pub(super) scopes: &'r Requirement,
+    pub(super) login: Option<&'r RequiredLogin>,
+}
+
+/// A requirement of scopes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Requirement {
     /// The operation is open without a token.
@@ -18,6 +33,37 @@ pub(super) enum Requirement {
     /// Scopes that contain the name, or a part of it.
     Templated(Template),
     Denied,
+}
+
+impl ParsedRule {
+    /// The rule of a name without one, if it needs no more than every request.
+    pub(super) const NOTHING: &Self = &Self::of(Requirement::Nothing);
+
+    /// The rule of a method that leaves the decision to the rule of its tool, prompt or resources.
+    pub(super) const NO_OPINION: &Self = &Self::of(Requirement::NoOpinion);
+
+    const fn of(scopes: Requirement) -> Self {
+        Self {
+            scopes,
+            login: None,
+        }
+    }
+
+    pub(super) fn needed(&self) -> Needed<'_> {
+        Needed {
+            scopes: &self.scopes,
+            login: self.login.as_ref(),
+        }
+    }
+}
+
+impl<'r> From<&'r Requirement> for Needed<'r> {
+    fn from(scopes: &'r Requirement) -> Self {
+        Self {
+            scopes,
+            login: None,
+        }
+    }
 }
 
 impl Requirement {

@@ -1,15 +1,21 @@
 //! The rule for an operation, as an operator writes it.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 /// The requirement of a tool, resource, prompt or method, besides the scopes of every request.
 ///
 /// A plain string is one scope. [`all_of`], [`any_of`], [`base_only`], [`without_token`] and [`deny`] make the other
-/// rules.
+/// rules. A rule can also require how and when the user logged in: see [`acr`](Self::acr) and
+/// [`max_age`](Self::max_age).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rule(pub(crate) Need, pub(crate) Visibility);
+pub struct Rule {
+    pub(crate) need: Need,
+    pub(crate) visibility: Visibility,
+    pub(crate) login: LoginRule,
+}
 
 /// The requirement in a rule. Scopes are raw text until `build()` parses them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +25,14 @@ pub(crate) enum Need {
     All(Vec<String>),
     Any(Vec<String>),
     Denied,
+}
+
+/// The requirement of the login in a rule: raw, until `build()` checks it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct LoginRule {
+    pub(super) acr: Option<Vec<String>>,
+    pub(super) max_age: Option<Duration>,
+    pub(super) amr: Option<Vec<String>>,
 }
 
 /// Whether a filtered list shows the target of a rule to callers that may not use it yet.
@@ -41,12 +55,48 @@ impl Rule {
     ///     .list_callable();
     /// ```
     pub fn listed(mut self) -> Self {
-        self.1 = Visibility::Always;
+        self.visibility = Visibility::Always;
+        self
+    }
+
+    /// Requires a login of one of these authentication contexts: the `acr` of the token must be one of them (RFC 9470).
+    /// A challenge names them in this order, so write the one that clients should ask for in the first place.
+    ///
+    /// See [`docs::step_up`](crate::docs::step_up).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use toolgate::{Rule, ScopeMap, base_only};
+    ///
+    /// let scopes = ScopeMap::deny_unlisted()
+    ///     .every_request(base_only().max_age(Duration::from_secs(8 * 3600)))
+    ///     .tool("wipe", Rule::from("admin").acr(["phr"]).max_age(Duration::from_secs(300)));
+    /// ```
+    pub fn acr<S: Into<String>>(mut self, values: impl IntoIterator<Item = S>) -> Self {
+        self.login.acr = Some(values.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Requires that the user logged in at most this long ago, by the `auth_time` of the token. It is at least 60 s, and
+    /// only whole seconds count. A token without `auth_time` does not meet it.
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.login.max_age = Some(age);
+        self
+    }
+
+    /// Requires that the user logged in with all of these methods (RFC 8176): the `amr` of the token must contain them.
+    /// A challenge cannot name methods, so this needs [`acr`](Self::acr) beside it.
+    pub fn amr<S: Into<String>>(mut self, methods: impl IntoIterator<Item = S>) -> Self {
+        self.login.amr = Some(methods.into_iter().map(Into::into).collect());
         self
     }
 
     fn needing(need: Need) -> Self {
-        Self(need, Visibility::WhenCallable)
+        Self {
+            need,
+            visibility: Visibility::WhenCallable,
+            login: LoginRule::default(),
+        }
     }
 }
 
@@ -109,8 +159,20 @@ impl From<String> for Rule {
     }
 }
 
+/// The fields of a rule in a file.
+const FIELDS: &[&str] = &[
+    "all",
+    "any",
+    "deny",
+    "without_token",
+    "listed",
+    "acr",
+    "max_age_seconds",
+    "amr",
+];
+
 /// Reads `"scope"`, `{ all = […] }`, `{ any = […] }`, `{ deny = true }`, `{ without_token = true }` or `{}`; a table
-/// may also have `listed = true`. It is written by hand because an untagged enum would answer every mistake with "did
+/// may also have `listed = true` and the three fields about the login. It is written by hand because an untagged enum would answer every mistake with "did
 /// not match any variant".
 impl<'de> Deserialize<'de> for Rule {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -132,6 +194,7 @@ impl<'de> Deserialize<'de> for Rule {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Rule, A::Error> {
                 let (mut rule, mut visibility) = (None, Visibility::WhenCallable);
+                let mut login = LoginRule::default();
                 while let Some(key) = map.next_key::<String>()? {
                     let read = match key.as_str() {
                         "all" => all_of(map.next_value::<Vec<String>>()?),
@@ -157,18 +220,31 @@ impl<'de> Deserialize<'de> for Rule {
                                 "`listed = false` has no effect: leave it out",
                             ));
                         }
-                        other => {
-                            let known = &["all", "any", "deny", "without_token", "listed"];
-                            return Err(A::Error::unknown_field(other, known));
+                        "acr" => {
+                            login.acr = Some(map.next_value()?);
+                            continue;
                         }
+                        "max_age_seconds" => {
+                            login.max_age = Some(Duration::from_secs(map.next_value()?));
+                            continue;
+                        }
+                        "amr" => {
+                            login.amr = Some(map.next_value()?);
+                            continue;
+                        }
+                        other => return Err(A::Error::unknown_field(other, FIELDS)),
                     };
                     if rule.replace(read).is_some() {
                         let fix = "a rule has one of `all`, `any`, `deny` and `without_token`, not several";
                         return Err(A::Error::custom(fix));
                     }
                 }
-                let Rule(need, _) = rule.unwrap_or_else(base_only);
-                Ok(Rule(need, visibility))
+                let Rule { need, .. } = rule.unwrap_or_else(base_only);
+                Ok(Rule {
+                    need,
+                    visibility,
+                    login,
+                })
             }
         }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::rule::Rule;
+use super::login_rule::LoginTable;
+use super::rule::{LoginRule, Rule, base_only};
 
 /// The scopes that each tool, resource, prompt and method needs. See [`docs::scopes`](crate::docs::scopes).
 ///
@@ -200,6 +201,8 @@ struct Table {
     #[serde(default)]
     listing: Listing,
     #[serde(default)]
+    login: LoginTable,
+    #[serde(default)]
     implies: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     tools: BTreeMap<String, Rule>,
@@ -214,9 +217,18 @@ struct Table {
 impl<'de> Deserialize<'de> for ScopeMap {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let table = Table::deserialize(deserializer)?;
+        let mut every_request: Vec<Rule> =
+            table.every_request.into_iter().map(Rule::from).collect();
+        let login = LoginRule::from(table.login);
+        if !login.is_empty() {
+            every_request.push(Rule {
+                login,
+                ..base_only()
+            });
+        }
         Ok(Self {
             unlisted: table.unlisted,
-            every_request: table.every_request.into_iter().map(Rule::from).collect(),
+            every_request,
             initial: table.initial,
             tools: table.tools.into_iter().collect(),
             resources: table.resources.into_iter().collect(),

@@ -32,7 +32,7 @@ impl AlwaysListed {
         let mut sound = Ok(());
         for (field, _) in base
             .chain(methods)
-            .filter(|(_, rule)| rule.1 == Visibility::Always)
+            .filter(|(_, rule)| rule.visibility == Visibility::Always)
         {
             let fix = "only a tool, a prompt or a resource is in a list: leave out `listed` here";
             sound = Err(problems.add(ConfigProblem::not_allowed(field, fix)));
@@ -77,7 +77,13 @@ fn visibilities(
 ) -> Result<NamedRules<Visibility>, Flawed> {
     let mut names = NamedRules::new(syntax);
     let mut sound = Ok(());
-    for (name, Rule(need, visibility)) in rules {
+    for (
+        name,
+        Rule {
+            need, visibility, ..
+        },
+    ) in rules
+    {
         let field = format!("{table}.{name}");
         if *need == Need::Denied && *visibility == Visibility::Always {
             let fix = "a denied name is never listed: leave out `listed`, or name the scopes that open it";

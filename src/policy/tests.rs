@@ -342,7 +342,7 @@ fn calls(body: &str) -> Calls<'_> {
 /// The policy's outcome for a batch of these. The calls do not count until the base rule is met.
 fn outcome(policy: &Policy, granted: &[String], asked: &[Asked]) -> Outcome {
     let scopes = Scopes::from_claim(&granted.join(" "));
-    let grant = Grant { scopes: &scopes };
+    let grant = Grant::of(&scopes);
     let authorized = policy.admit(grant).and_then(|admitted| {
         let body = body(asked);
         policy
@@ -375,7 +375,7 @@ proptest! {
     ) {
         let policy = Policy::compile(&map.scope_map(), &mut Problems::default()).unwrap();
         let scopes = Scopes::from_claim(&granted.join(" "));
-        let is_admitted = policy.admit(Grant { scopes: &scopes }).is_ok();
+        let is_admitted = policy.admit(Grant::of(&scopes)).is_ok();
         let judged = outcome(&policy, &granted, &asked);
         prop_assert_eq!(&judged, &map.judge(&granted, if is_admitted { &asked } else { &[] }));
         if let (Outcome::Missing(named), true) = (judged, is_admitted) {

@@ -20,7 +20,10 @@ pub enum RefusalKind {
     NonceRequired,
     /// The token is valid, but lacks scopes: 403 `insufficient_scope`.
     InsufficientScope,
-    /// The token is valid, and no scope would help: 403, a challenge without `error`.
+    /// The token is valid, but its user must log in again, or in a stronger way: 401
+    /// `insufficient_user_authentication` (RFC 9470). Scopes may be missing as well.
+    InsufficientUserAuthentication,
+    /// The token is valid, and neither a scope nor a login would help: 403, a challenge without `error`.
     Forbidden,
     /// The `Origin` is not allowed: 403 without a challenge.
     OriginNotAllowed,
@@ -77,7 +80,7 @@ macro_rules! reasons {
                 match self { $(Self::$reason => Severity::$severity),* }
             }
 
-            /// The check that it belongs to. Missing scopes count for the rules: only authorizing again tells whether the
+            /// The check that it belongs to. Missing scopes and logins count for the rules: only authorizing again tells whether the
             /// base rule or a decision required them. Defects of the head count for the body.
             pub(crate) fn step(self) -> Step {
                 match self { $(Self::$reason => Step::$step),* }
@@ -154,6 +157,9 @@ reasons! {
     Revoked                   "revoked"                     InvalidToken         Suspicious Revocation
 
     InsufficientScope         "insufficient_scope"          InsufficientScope    Routine    Rules
+    LoginTooOld               "login_too_old"               InsufficientUserAuthentication Routine Rules
+    LoginTooWeak              "login_too_weak"              InsufficientUserAuthentication Routine Rules
+    LoginImpossible           "login_impossible"            Forbidden            Suspicious Rules
     ClientDenied              "client_denied"               Forbidden            Suspicious Caller
     ClientNotAllowed          "client_not_allowed"          Forbidden            Suspicious Caller
     ClaimNotMet               "claim_not_met"               Forbidden            Suspicious Caller

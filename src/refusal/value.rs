@@ -9,6 +9,7 @@ use http::HeaderValue;
 
 use super::reason::{Reason, RefusalKind};
 use crate::log_facts::{Fact, LogFacts};
+use crate::login::RequiredLogin;
 use crate::scheme::Scheme;
 use crate::scope::Scopes;
 
@@ -38,6 +39,7 @@ pub struct Refusal {
 struct RefusalFacts {
     log: LogFacts,
     required: Scopes,
+    login: Option<RequiredLogin>,
     retry_after: Option<Duration>,
     request_id: Option<String>,
     scheme: Option<Scheme>,
@@ -98,6 +100,12 @@ impl Refusal {
         self
     }
 
+    /// Adds all that the rules require of the login, for the challenge.
+    pub(crate) fn requiring_login(mut self, login: RequiredLogin) -> Self {
+        self.facts_mut().login = Some(login);
+        self
+    }
+
     pub(crate) fn retry_after(mut self, delay: Duration) -> Self {
         self.facts_mut().retry_after = Some(delay);
         self
@@ -143,6 +151,10 @@ impl Refusal {
 
     pub(crate) fn required(&self) -> Option<&Scopes> {
         self.facts().map(|facts| &facts.required)
+    }
+
+    pub(crate) fn required_login(&self) -> Option<&RequiredLogin> {
+        self.facts()?.login.as_ref()
     }
 
     pub(crate) fn delay(&self) -> Option<Duration> {

@@ -3,13 +3,15 @@
 //! `credentials` reads the header. `memory` recalls tokens that were seen before (`cache`, by their `fingerprint`, with
 //! `recent` in front of it) or that are revoked (`revocations`). `verify` takes a new token the whole way: a JWT is verified
 //! by its signature, any other token is introspected at its issuer (`lookup`), and `claims` validates the claims by the
-//! rules of the issuer's `profile`. `defects` refuses what is no usable JWT.
+//! rules of the issuer's `profile`. `defects` refuses what is no usable JWT. The result is a `principal`, with its `identity`
+//! and its `authorization_details`.
 //!
 //! `assemble` makes the verifier from a configuration. `standing` verifies the token of a stream again. `health` reports
 //! whether an issuer's tokens can be verified. `token_hash` is a token's name in the log. `facts` tells
 //! explanations what each check of a token is about, and `unverified` reads one that was not verified, for them.
 
 mod assemble;
+mod authorization_details;
 mod cache;
 mod cache_entry;
 mod claims;
@@ -18,6 +20,7 @@ mod defects;
 mod facts;
 mod fingerprint;
 mod health;
+mod identity;
 mod lookup;
 mod memory;
 mod principal;
@@ -34,8 +37,9 @@ pub(crate) use assemble::{IntrospectionSpec, IssuerSpec, KeysSpec, VerifierSpec,
 pub(crate) use credentials::{Credentials, PresentedLine, ProofUse};
 pub(crate) use facts::ExplainedToken;
 pub use health::IssuerHealth;
+pub use identity::Identity;
 pub(crate) use lookup::{Lookups, When};
-pub use principal::{ClaimsError, Identity, Principal};
+pub use principal::{ClaimsError, Principal};
 pub(crate) use profile::{Profile, TokenRules};
 pub use revocations::RevocationError;
 pub(crate) use verify::{Verified, Verifier};

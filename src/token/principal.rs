@@ -8,10 +8,12 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 
+use super::identity::{Identity, Kind};
 use super::token_hash::{TokenHash, is_shown_whole};
 use crate::binding::Binding;
 use crate::clock::Timestamp;
 use crate::grant::Grant;
+use crate::login::Login;
 use crate::scope::Scopes;
 use crate::seal::{Owner, OwnerKind, Purpose, Seal};
 
@@ -49,6 +51,8 @@ pub(crate) struct PrincipalParts {
     pub(crate) actor: Option<String>,
     pub(crate) token_id: Option<String>,
     pub(crate) scopes: Scopes,
+    /// `None` if the token says nothing of a login, as most do.
+    pub(crate) login: Option<Box<Login>>,
     pub(crate) audience: Vec<String>,
     pub(crate) issued_at: Option<Timestamp>,
     pub(crate) expires_at: Option<Timestamp>,
@@ -70,11 +74,7 @@ impl Principal {
     /// taken for one.
     pub fn identity(&self) -> Option<Identity> {
         let (kind, name) = self.name()?;
-        Some(Identity {
-            issuer: self.0.issuer.clone(),
-            kind,
-            name: name.into(),
-        })
+        Some(Identity::new(self.0.issuer.clone(), kind, name))
     }
 
     /// The issuer of the token, exactly as configured.
@@ -126,6 +126,29 @@ impl Principal {
     /// The `jti` claim: the id of the token, which not every issuer sets.
     pub fn token_id(&self) -> Option<&str> {
         self.0.token_id.as_deref()
+    }
+
+    /// The `acr` claim: the authentication context class that the login of the user satisfied. Each issuer has values of
+    /// its own. See [`docs::step_up`](crate::docs::step_up).
+    pub fn acr(&self) -> Option<&str> {
+        self.login()?.acr.as_deref()
+    }
+
+    /// The `amr` claim: the methods by which the user logged in (RFC 8176). Empty if the issuer does not name them.
+    pub fn amr(&self) -> impl Iterator<Item = &str> {
+        let methods = self.login().map(|login| login.amr.as_slice());
+        methods.unwrap_or_default().iter().map(String::as_str)
+    }
+
+    /// The `auth_time` claim: when the user logged in. `None` if the issuer does not say.
+    pub fn auth_time(&self) -> Option<SystemTime> {
+        self.login()?.auth_time.map(Timestamp::to_system_time)
+    }
+
+    /// The `sid` claim: the id of the session at the issuer. It is unique only together with the
+    /// [`issuer`](Self::issuer).
+    pub fn sid(&self) -> Option<&str> {
+        self.login()?.sid.as_deref()
     }
 
     /// Deserialises the claims of the JWT, of the introspection response, or of both. If both have a claim, the value
@@ -180,10 +203,17 @@ impl Principal {
         URL_SAFE_NO_PAD.decode(text).ok()
     }
 
-    pub(crate) fn grant(&self) -> Grant<'_> {
+    pub(crate) fn grant(&self, now: Timestamp) -> Grant<'_> {
         Grant {
             scopes: self.scopes(),
+            login: self.login(),
+            is_machine: self.is_machine(),
+            now,
         }
+    }
+
+    fn login(&self) -> Option<&Login> {
+        self.0.login.as_deref()
     }
 
     /// The token's id in the log: its `jti`, or else the beginning of its hash.
@@ -227,7 +257,7 @@ impl Principal {
         self.0.expires_at
     }
 
-    pub(super) fn issued_at(&self) -> Option<Timestamp> {
+    pub(crate) fn issued_at(&self) -> Option<Timestamp> {
         self.0.issued_at
     }
 
@@ -251,7 +281,15 @@ impl Principal {
             .iter()
             .map(|scope| scope.len() + SCOPE_OVERHEAD_BYTES)
             .sum::<usize>();
-        size_of::<PrincipalParts>() + facts.claims.len() + texts + audience + scopes
+        let login = facts.login.as_ref().map_or(0, |login| {
+            let texts = [&login.acr, &login.sid].into_iter().flatten();
+            let methods = login
+                .amr
+                .iter()
+                .map(|text| text.len() + size_of::<String>());
+            size_of::<Login>() + texts.map(String::len).sum::<usize>() + methods.sum::<usize>()
+        });
+        size_of::<PrincipalParts>() + facts.claims.len() + texts + audience + scopes + login
     }
 
     pub(crate) fn request_prefix(&self) -> &str {
@@ -271,45 +309,9 @@ impl fmt::Debug for Principal {
     }
 }
 
-/// The identity of a caller across its tokens: issuer and subject of a user, issuer and client of a machine.
-///
-/// Use it to compare callers, and as a key under which you store data. Two issuers may use the same subject, and a user
-/// may have the same name as a client: their identities are still different. A refreshed token of the same caller has
-/// the same identity.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Identity {
-    issuer: Arc<str>,
-    kind: Kind,
-    name: Arc<str>,
-}
-
-impl Identity {
-    /// The issuer that issued the tokens of this caller.
-    pub fn issuer(&self) -> &str {
-        &self.issuer
-    }
-
-    /// Whether the caller is a client itself and no user.
-    pub fn is_machine(&self) -> bool {
-        self.kind == Kind::Machine
-    }
-
-    /// The subject of a user, or the client id of a machine. It is unique only together with [`issuer`](Self::issuer) and
-    /// [`is_machine`](Self::is_machine): store all three.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Kind {
-    User,
-    Machine,
-}
-
 /// The error of [`Principal::claims`]: the claims do not fit the requested type.
 ///
 /// Its [`source`](std::error::Error::source) says which claim does not fit, and may quote its value.
 #[derive(Debug, thiserror::Error)]
 #[error("the claims do not fit the requested type")]
-pub struct ClaimsError(#[source] serde_json::Error);
+pub struct ClaimsError(#[source] pub(super) serde_json::Error);

@@ -56,6 +56,7 @@ mod keys;
 mod listing;
 mod listing_routes;
 mod log_facts;
+mod login;
 mod logs;
 mod long_names;
 mod metadata;

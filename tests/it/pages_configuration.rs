@@ -18,13 +18,14 @@ unlisted = "deny"
 "#;
 
 /// Each table of the file, and a text that puts an unknown field into it.
-const TABLES: [(&str, &str); 15] = [
+const TABLES: [(&str, &str); 16] = [
     ("", "x_ = 1"),
     ("issuers", "[[issuers]]\nx_ = 1"),
     ("issuers.unbound", "[[issuers]]\nunbound.x_ = 1"),
     ("issuers.clients", "[[issuers]]\nclients.x_ = 1"),
     ("issuers.introspection", "[[issuers]]\nintrospection.x_ = 1"),
     ("scopes", "[scopes]\nx_ = 1"),
+    ("scopes.login", "[scopes.login]\nx_ = 1"),
     ("scopes.tools", "[scopes.tools]\nt.x_ = 1"),
     ("metadata", "[metadata]\nx_ = 1"),
     ("origins", "[origins]\nx_ = 1"),

@@ -1,11 +1,12 @@
 //! The log lines in `src/docs/troubleshooting.md`, held against those that the mistakes cause.
 
 use std::fs;
+use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
 use toolgate::testing::{Endpoint, Fault};
-use toolgate::{Introspection, Issuer, ScopeMap, Sessions};
+use toolgate::{Introspection, Issuer, ScopeMap, Sessions, base_only};
 
 use crate::faults::{METADATA, fail};
 use crate::introspection::asking_as;
@@ -167,6 +168,15 @@ async fn scopes_that_are_not_found_are_logged_as_the_page_says() {
     let token = world.token().scope("files:read").mint();
     world.call_tool(&token, "read").await;
     Page::read(&world).assert_shows(section, &log);
+}
+
+#[tokio::test]
+async fn a_login_that_is_never_new_is_logged_as_the_page_says() {
+    let (log, _guard) = listen();
+    let fresh = base_only().max_age(Duration::from_secs(300));
+    let world = World::with_scopes(ScopeMap::allow_unlisted().tool("wipe", fresh)).await;
+    world.call_tool(&world.token().mint(), "wipe").await;
+    Page::read(&world).assert_shows("The login stays too old or too weak", &log);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use toolgate::testing::{
 };
 use toolgate::{
     Check, CheckOutcome, Dpop, Holder, Introspection, Issuer, Limits, Metadata, Principal, Refusal,
-    Revocation, ScopeMap, Sessions, any_of, base_only, deny, without_token,
+    Revocation, Rule, ScopeMap, Sessions, any_of, base_only, deny, without_token,
 };
 
 use crate::logs::listen;
@@ -66,6 +66,7 @@ async fn statuses_heads_documents_and_codes_are_what_they_were() {
     limits(&mut record).await;
     challenges(&mut record).await;
     proofs(&mut record).await;
+    logins(&mut record).await;
     assert!(
         record.requests >= MIN_REQUESTS,
         "{} requests",
@@ -1043,4 +1044,44 @@ async fn challenges(record: &mut Record) {
             post(&world.token().mint(), "not JSON"),
         )
         .await;
+}
+
+async fn logins(record: &mut Record) {
+    let age = Duration::from_secs(300);
+    let scopes = ScopeMap::allow_unlisted()
+        .every_request(Rule::from("mcp:use").acr(["mfa", "phr"]))
+        .tool("wipe", Rule::from("admin").acr(["phr"]).max_age(age));
+    let world = World::with_scopes(scopes).await;
+    let wipe = call("tools/call", json!({ "name": "wipe" }));
+    for (what, scope, acr, time) in [
+        ("good", "mcp:use admin", "phr", 1_799_999_900),
+        (
+            "too weak for any request",
+            "mcp:use admin",
+            "pwd",
+            1_799_999_900,
+        ),
+        ("too weak", "mcp:use admin", "mfa", 1_799_999_900),
+        ("too old", "mcp:use admin", "phr", 1_799_990_000),
+        (
+            "too old, and a scope is missing",
+            "mcp:use",
+            "phr",
+            1_799_990_000,
+        ),
+        (
+            "good, and a scope is missing",
+            "mcp:use",
+            "phr",
+            1_799_999_900,
+        ),
+    ] {
+        let token = world.token().scope(scope).claim("acr", acr);
+        let token = token.claim("auth_time", time);
+        let what = format!("login: {what}");
+        record.add(&what, &world, post(&token.mint(), &wipe)).await;
+        let machine = token.subject("test-client").mint();
+        let what = format!("{what}, of a machine");
+        record.add(&what, &world, post(&machine, &wipe)).await;
+    }
 }

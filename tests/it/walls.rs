@@ -86,6 +86,7 @@ const NOUNS: &[&str] = &[
     "header_name",
     "html",
     "log_facts",
+    "login",
     "mcp",
     "media_type",
     "network",

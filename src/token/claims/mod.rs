@@ -2,11 +2,12 @@
 //! at this time?
 //!
 //! `validate` is the only way from [`Claims`] to a principal. `audience`, `time` and `usage` each validate the claims that
-//! their name says, `scopes` finds the granted scopes, `confirmation` what the token is bound to, and `read` reads a
-//! single claim.
+//! their name says, `scopes` finds the granted scopes, `confirmation` what the token is bound to, `login` how and when the
+//! user logged in, and `read` reads a single claim.
 
 mod audience;
 mod confirmation;
+mod login;
 mod read;
 mod scopes;
 mod time;
