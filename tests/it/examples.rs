@@ -1161,3 +1161,24 @@ async fn a_server_made_from_a_file_takes_the_certificate_that_a_listed_peer_forw
         assert!(told.ends_with(end), "{told}");
     }
 }
+
+#[tokio::test]
+async fn the_step_up_example_asks_for_a_better_login_and_takes_it() {
+    let output = example("step_up").output();
+    let output = timeout(PATIENCE, output).await.expect("it ends").unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    for line in [
+        "read, with the token of this morning: 200 OK",
+        "wipe, with the same token: 401 Unauthorized",
+        "wipe, after a refresh: scopes, and the same login: 401 Unauthorized",
+        "  the log says: login_too_weak",
+        "wipe, after a login with a hardware key: 200 OK",
+    ] {
+        assert!(lines.contains(&line), "{line:?} is not in {text}");
+    }
+    assert!(
+        text.contains("scope=\"mcp:use admin\", acr_values=\"phr\", max_age=\"300\""),
+        "{text}"
+    );
+}
