@@ -69,7 +69,7 @@ impl Claims<'_> {
             actor: self.actor()?,
             token_id: jti.map(str::to_owned),
             scopes: self.scopes(issuer)?,
-            login: self.login(issuer)?,
+            login: self.login(issuer),
             audience,
             issued_at: self.issued_at(),
             expires_at,
