@@ -431,8 +431,7 @@ const BAD_VARIABLES: &[(&str, &str, &str)] = &[
     (
         "A_RESOURCES",
         "x",
-        "`resources` is \"the variable A_RESOURCES\": there is no such field here, only `resource`, `seen_at`, `issuers`, \
-         `scopes`, `metadata`, `origins`, `sessions`, `peers`, `holder` or `limits`",
+        "`resources` is \"the variable A_RESOURCES\": no variable can set a list: set it in the file",
     ),
     (
         "A_LIMITS_MAX_BODY_BYTES",

@@ -453,7 +453,7 @@ async fn no_rule_about_logins_is_shown_before_the_token_is_good() {
         weak(&world, 10).expires_in(-600),
         weak(&world, 10).audience("https://other.example.com"),
         weak(&world, 10).signed_with(&other),
-        weak(&world, 10).claim("acr", 1),
+        weak(&world, 10).claim("sub", 1),
     ];
     let mut requests: Vec<_> = spoilt
         .iter()
