@@ -10,7 +10,7 @@ use crate::answer::not_found;
 use crate::current::Current;
 use crate::pipeline::{self, Pipeline};
 use crate::resource::Resource;
-use crate::routing::{Directory, Elsewhere, Entry, Overlap, Picked};
+use crate::routing::{Directory, Documents, Elsewhere, Entry, Overlap, Picked};
 
 /// One URL of a gate, and the pipeline for the requests to it.
 #[derive(Debug, Clone)]
@@ -37,11 +37,6 @@ impl Address {
         }
     }
 
-    /// Whether its metadata document is the one at the root of the origin, if several resources have the origin in common.
-    pub(crate) fn is_named_for_root(&self) -> bool {
-        self.pipeline.look().well_known.is_named_for_root()
-    }
-
     /// Makes a directory of these addresses, and finds those that cannot be told apart.
     pub(crate) fn directory(
         addresses: &[Self],
@@ -61,10 +56,20 @@ impl Address {
     }
 }
 
+impl Documents for Address {
+    fn is_named_for_root(&self) -> bool {
+        self.pipeline.look().well_known.is_named_for_root()
+    }
+
+    fn answers(&self, parts: &Parts) -> bool {
+        self.pipeline.look().well_known.answer(parts).is_some()
+    }
+}
+
 impl Directory<Address> {
     /// Routes a request. Where there was a choice, the inner service is told of it.
     pub(crate) fn route(&self, parts: &mut Parts) -> Route<'_> {
-        match self.pick(parts, Address::is_named_for_root) {
+        match self.pick(parts) {
             Ok(Picked::Only(address)) => Route::Gated(address),
             Ok(Picked::OneOf(address)) => {
                 parts.extensions.insert(address.resource.clone());

@@ -32,7 +32,7 @@ impl<B> tower::Service<Request<B>> for MetadataService {
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (parts, _) = request.into_parts();
-        let document = match self.0.pick(&parts, Address::is_named_for_root) {
+        let document = match self.0.pick(&parts) {
             Ok(Picked::Only(address) | Picked::OneOf(address)) => {
                 address.pipeline.look().well_known.answer(&parts)
             }

@@ -13,7 +13,18 @@ use crate::resource_uri::ResourceUri;
 pub(crate) struct Directory<T> {
     entries: Vec<T>,
     hosts: Hosts,
+    /// The paths of all hosts together.
+    anywhere: Paths,
     elsewhere: Elsewhere,
+}
+
+/// The metadata documents of an entry.
+pub(crate) trait Documents {
+    /// Whether it answers at the well-known paths at the root, if several entries have the host in common.
+    fn is_named_for_root(&self) -> bool;
+
+    /// Whether it answers this request itself, by a document.
+    fn answers(&self, parts: &Parts) -> bool;
 }
 
 /// The treatment of requests for any other URL.
@@ -94,6 +105,11 @@ impl<T> Directory<T> {
                 overlaps.push(Overlap { position, why });
             }
         }
+        let mut anywhere = Paths::default();
+        for paths in by_host.values() {
+            anywhere.longest = anywhere.longest.max(paths.longest);
+            anywhere.prefixes.extend(paths.prefixes.clone());
+        }
         let hosts = match by_host.len() {
             1 => Hosts::One(by_host.into_values().next().unwrap_or_default()),
             _ => Hosts::Several(by_host),
@@ -101,6 +117,7 @@ impl<T> Directory<T> {
         let directory = Self {
             entries: entries.into_iter().map(|entry| entry.item).collect(),
             hosts,
+            anywhere,
             elsewhere,
         };
         (directory, overlaps)
@@ -109,14 +126,12 @@ impl<T> Directory<T> {
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.entries.iter()
     }
+}
 
+impl<T: Documents> Directory<T> {
     /// Picks what a request is for: by its host, and then by the longest path that its own begins with, in whole
-    /// segments. `has_root` tells which entry of a host answers at the well-known paths at the root.
-    pub(crate) fn pick(
-        &self,
-        parts: &Parts,
-        has_root: impl Fn(&T) -> bool,
-    ) -> Result<Picked<'_, T>, Refusal> {
+    /// segments.
+    pub(crate) fn pick(&self, parts: &Parts) -> Result<Picked<'_, T>, Refusal> {
         if let ([only], Elsewhere::First) = (self.entries.as_slice(), self.elsewhere) {
             return Ok(Picked::Only(only));
         }
@@ -130,11 +145,20 @@ impl<T> Directory<T> {
             Err(_) if self.elsewhere == Elsewhere::First => return Ok(first()),
             Err(refusal) => return Err(refusal),
         };
-        let position = match self.position(parts, &path, has_root) {
+        let position = match self.position(parts, &path) {
             Ok(position) => position,
             Err(_) if self.elsewhere == Elsewhere::First => None,
             Err(refusal) => return Err(refusal),
         };
+        if self.elsewhere != Elsewhere::First
+            && let Some(decoded) = request_path::decoded(&path)
+            && (self.position(parts, &decoded)? != position
+                || (position.is_none() && self.has_path(&decoded)))
+        {
+            return Err(request_path::ambiguous(
+                "an escape that decides the resource",
+            ));
+        }
         let found = position.and_then(|position| self.entries.get(position));
         Ok(match (found, self.elsewhere) {
             (Some(found), _) => Picked::OneOf(found),
@@ -147,46 +171,50 @@ impl<T> Directory<T> {
     /// Whether this path belongs to an entry, under whatever host. Most services go by the path alone, and a caller chooses
     /// the host.
     fn has_path(&self, path: &str) -> bool {
-        match &self.hosts {
-            Hosts::One(paths) => paths.of_prefix(path).is_some(),
-            Hosts::Several(hosts) => hosts.values().any(|paths| paths.of_prefix(path).is_some()),
-        }
+        self.anywhere.of_prefix(path).is_some()
     }
 
-    fn position(
-        &self,
-        parts: &Parts,
-        path: &str,
-        has_root: impl Fn(&T) -> bool,
-    ) -> Result<Option<usize>, Refusal> {
+    fn position(&self, parts: &Parts, path: &str) -> Result<Option<usize>, Refusal> {
         let paths = match &self.hosts {
             Hosts::One(paths) => Some(paths),
             Hosts::Several(hosts) => authority::of(parts)?.and_then(|host| hosts.get(&host)),
         };
         Ok(paths.and_then(|paths| {
-            let named = |position: &usize| self.entries.get(*position).is_some_and(&has_root);
-            paths.find(path, named)
+            let is = |position: usize, is: fn(&T, &Parts) -> bool| {
+                self.entries
+                    .get(position)
+                    .is_some_and(|entry| is(entry, parts))
+            };
+            // A path at which no document is served now is a path like others.
+            let of_document = paths.of_document(path, |position| {
+                is(position, |entry, _| entry.is_named_for_root())
+            });
+            of_document
+                .filter(|position| is(*position, T::answers))
+                .or_else(|| paths.of_prefix(path))
         }))
     }
 }
 
 impl Paths {
     fn add<T>(&mut self, position: usize, entry: &Entry<'_, T>) -> Result<(), &'static str> {
-        let path = request_path::configured(entry.seen_at)
-            .ok_or("its path can be read in two ways: write it without escapes")?;
-        let prefix = path.trim_end_matches('/').to_owned();
-        self.longest = self.longest.max(prefix.len());
+        let read = |path: &str| {
+            let path = request_path::configured(path);
+            path.ok_or("its path can be read in two ways: write it without escapes")
+        };
+        let prefix = read(entry.seen_at)?.trim_end_matches('/').to_owned();
         let documents = [
-            entry.resource.metadata_path(),
-            entry.resource.authorization_server_path(),
+            read(&entry.resource.metadata_path())?,
+            read(&entry.resource.authorization_server_path())?,
         ];
         let documents = documents.into_iter().filter(|path| !is_at_root(path));
-        let of_prefix = *self.prefixes.entry(prefix).or_insert(position);
-        let of_documents = documents.map(|path| *self.exact.entry(path).or_insert(position));
-        let is_taken = [of_prefix]
-            .into_iter()
-            .chain(of_documents)
-            .fold(false, |is_taken, held| is_taken || held != position);
+        self.longest = self.longest.max(prefix.len());
+        let mut is_taken = self.exact.contains_key(&prefix);
+        is_taken |= *self.prefixes.entry(prefix).or_insert(position) != position;
+        for path in documents {
+            is_taken |= self.prefixes.contains_key(path.trim_end_matches('/'));
+            is_taken |= *self.exact.entry(path).or_insert(position) != position;
+        }
         self.positions.push(position);
         if is_taken {
             return Err("another resource has the same host and path");
@@ -194,20 +222,17 @@ impl Paths {
         Ok(())
     }
 
-    fn find(&self, path: &str, has_root: impl Fn(&usize) -> bool) -> Option<usize> {
-        if let Some(position) = self.exact.get(path) {
-            return Some(*position);
+    /// The entry whose document has this path.
+    fn of_document(&self, path: &str, has_root: impl Fn(usize) -> bool) -> Option<usize> {
+        match self.positions.as_slice() {
+            _ if !is_at_root(path) => self.exact.get(path).copied(),
+            [only] => Some(*only),
+            several => several.iter().copied().find(|position| has_root(*position)),
         }
-        if is_at_root(path) {
-            return match self.positions.as_slice() {
-                [only] => Some(*only),
-                several => several.iter().copied().find(|position| has_root(position)),
-            };
-        }
-        self.of_prefix(path)
     }
 
-    /// The entry with the longest path that this one begins with.
+    /// The entry with the longest path that this one begins with. A path that does not begin with a slash is `*`, the
+    /// server as a whole: it belongs to the root.
     fn of_prefix(&self, path: &str) -> Option<usize> {
         let mut end = longest_beginning(path, self.longest);
         loop {
@@ -215,7 +240,10 @@ impl Paths {
             if let Some(position) = self.prefixes.get(beginning) {
                 return Some(*position);
             }
-            end = beginning.rfind('/')?;
+            if end == 0 {
+                return None;
+            }
+            end = beginning.rfind('/').unwrap_or_default();
         }
     }
 }
@@ -245,6 +273,16 @@ mod tests {
     use super::*;
     use crate::refusal::Reason;
 
+    impl Documents for String {
+        fn is_named_for_root(&self) -> bool {
+            false
+        }
+
+        fn answers(&self, _: &Parts) -> bool {
+            true
+        }
+    }
+
     fn made(urls: &[&str], elsewhere: Elsewhere) -> (Directory<String>, Vec<Overlap>) {
         let resources: Vec<_> = urls
             .iter()
@@ -267,7 +305,7 @@ mod tests {
     fn picked(directory: &Directory<String>, host: &str, path: &str) -> String {
         let request = Request::builder().uri(path).header("host", host);
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        match directory.pick(&parts, |_| false) {
+        match directory.pick(&parts) {
             Ok(Picked::Only(url) | Picked::OneOf(url)) => url.clone(),
             Ok(other) => format!("{other:?}"),
             Err(refusal) => format!("{:?}", refusal.reason()),

@@ -8,4 +8,4 @@ mod authority;
 mod directory;
 mod request_path;
 
-pub(crate) use directory::{Directory, Elsewhere, Entry, Overlap, Picked};
+pub(crate) use directory::{Directory, Documents, Elsewhere, Entry, Overlap, Picked};

@@ -26,7 +26,24 @@ pub(super) fn of(path: &str) -> Result<Cow<'_, str>, Refusal> {
 
 /// The path of a configured URL, in the same spelling. `None` if requests with this path are refused.
 pub(super) fn configured(path: &str) -> Option<String> {
-    of(path).ok().map(Cow::into_owned)
+    let path = of(path).ok()?;
+    decoded(&path).is_none().then(|| path.into_owned())
+}
+
+/// The path as a router reads it that decodes it: `%40` and `@` both have a place in a path, and need not mean the same. `None`
+/// if there is no such escape.
+pub(super) fn decoded(path: &str) -> Option<String> {
+    let mut pieces = path.split('%');
+    let mut decoded = pieces.next()?.to_owned();
+    for piece in pieces {
+        let (digits, rest) = piece.split_at_checked(2)?;
+        match u8::from_str_radix(digits, 16).ok()? {
+            byte if byte != b'%' && is_of_path(byte) => decoded.push(char::from(byte)),
+            _ => decoded.extend(["%", digits]),
+        }
+        decoded.push_str(rest);
+    }
+    (decoded != path).then_some(decoded)
 }
 
 fn has_empty_or_dot_segment(path: &str) -> bool {
@@ -84,7 +101,7 @@ fn is_of_path(byte: u8) -> bool {
         )
 }
 
-fn ambiguous(got: &'static str) -> Refusal {
+pub(super) fn ambiguous(got: &'static str) -> Refusal {
     Refusal::from(Reason::AmbiguousPath)
         .expected("a path that can be read in one way only")
         .got(got)
@@ -137,6 +154,20 @@ mod tests {
             ("/...", "/..."),
         ] {
             assert_eq!(of(path).ok().as_deref(), Some(spelled), "{path}");
+        }
+    }
+
+    #[test]
+    fn an_escape_for_a_character_that_a_path_may_have_is_decoded_apart() {
+        for (path, read) in [
+            ("/%40a/b%3Bc", Some("/@a/b;c")),
+            ("/%40%25", Some("/@%25")),
+            ("/a%20b", None),
+            ("/%2540", None),
+            ("/@a", None),
+        ] {
+            assert_eq!(decoded(path).as_deref(), read, "{path}");
+            assert_eq!(configured(path).is_some(), read.is_none(), "{path}");
         }
     }
 }

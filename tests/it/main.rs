@@ -40,6 +40,7 @@ mod first_list;
 mod floods;
 mod gated;
 mod gates;
+mod gates_attacks;
 mod gates_file;
 mod header_names;
 mod health;
