@@ -262,7 +262,7 @@ impl Toolgate {
         settings.check_alone(&mut problems);
         let next = self.0.prepare(&settings, &mut problems);
         if let Ok(next) = &next {
-            self.0.check_beside_neighbours(next, &mut problems);
+            self.0.check_beside_neighbours(next, &[], &mut problems);
         }
         self.0.replace(problems.finish(next)?);
         Ok(())

@@ -108,6 +108,11 @@ impl Gates {
             .map(|(_, next)| &next.pipelines.main)
             .collect();
         check_neighbours(&pipelines, &mut problems);
+        let together: Vec<_> = prepared.iter().map(|(gate, _)| &*gate.0).collect();
+        for (gate, next) in &prepared {
+            gate.0
+                .check_beside_neighbours(next, &together, &mut problems);
+        }
         for (gate, next) in problems.finish(Ok(prepared))? {
             gate.0.replace(next);
         }
@@ -115,6 +120,8 @@ impl Gates {
     }
 
     fn new(gates: Vec<Toolgate>, elsewhere: Elsewhere) -> Result<Self, ConfigError> {
+        // No gate may change between the check and the time from which its own reload is checked beside the others.
+        let _turn = turn_to_reload();
         let mut problems = Problems::default();
         if gates.is_empty() {
             problems.add(ConfigProblem::missing(
@@ -144,7 +151,7 @@ impl Gates {
                 .iter()
                 .enumerate()
                 .filter(|(other, _)| *other != position);
-            others.for_each(|(_, other)| gate.0.stand_beside(&other.0));
+            gate.0.stand_beside(others.map(|(_, other)| &*other.0));
         }
         let resources: Vec<&str> = gates.iter().map(Toolgate::resource).collect();
         GatesBuilt {
@@ -184,5 +191,47 @@ impl Config {
 impl fmt::Debug for Gates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Gates").field(&self.gates).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::ScopeMap;
+
+    fn gate(resource: &str) -> Toolgate {
+        let builder = Toolgate::builder(resource).issuer("https://auth.example.com");
+        builder.scopes(ScopeMap::allow_unlisted()).build().unwrap()
+    }
+
+    #[test]
+    fn a_gate_does_not_keep_its_neighbours_alive() {
+        let a = gate("https://h.example/a");
+        let b = gate("https://h.example/b");
+        let of_b = Arc::downgrade(&b.0.main.pipeline);
+        let gates = Gates::not_found_elsewhere([a.clone(), b]).unwrap();
+        let layer = gates.layer();
+        drop(gates);
+        assert!(of_b.strong_count() > 0, "the layer serves it");
+        drop(layer);
+        assert_eq!(of_b.strong_count(), 0);
+        drop(a);
+    }
+
+    #[test]
+    fn gates_are_not_put_side_by_side_while_one_of_them_changes() {
+        let gates = [gate("https://h.example/a"), gate("https://h.example/b")];
+        let (sender, made) = std::sync::mpsc::channel();
+        let turn = turn_to_reload();
+        let maker = std::thread::spawn(move || {
+            sender
+                .send(Gates::not_found_elsewhere(gates).is_ok())
+                .unwrap();
+        });
+        let early = made.recv_timeout(std::time::Duration::from_millis(200));
+        assert!(early.is_err(), "they were put side by side meanwhile");
+        drop(turn);
+        assert!(made.recv().unwrap());
+        maker.join().unwrap();
     }
 }

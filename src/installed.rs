@@ -1,12 +1,12 @@
 //! A gate in use: its addresses, and how its configuration is replaced.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::address::Address;
 use crate::config::{self, CodeOnly, Family, Inherited, ResourceSettings};
 use crate::config_error::{Flawed, Problems};
 use crate::current::Current;
-use crate::pipeline::{GateState, Pipeline, Pipelines, check_neighbours};
+use crate::pipeline::{GateState, Pipeline, Pipelines, check_pair};
 use crate::routing::{Directory, Elsewhere};
 
 /// The parts of a gate that no reload replaces.
@@ -20,8 +20,8 @@ pub(crate) struct Installed {
     pub(crate) state: GateState,
     /// The settings for other gates with the same issuers.
     inherited: Mutex<Inherited>,
-    /// The gates that stand beside this one.
-    neighbours: Mutex<Vec<Arc<Current<Pipeline>>>>,
+    /// The gates that stand beside this one, in whatever layers. `None` while this one was never put into `Gates`.
+    neighbours: Mutex<Option<Vec<Weak<Current<Pipeline>>>>>,
 }
 
 /// A configuration that was checked, and is not in force yet.
@@ -71,15 +71,23 @@ impl Installed {
         })
     }
 
-    /// Checks a configuration beside those of the neighbours.
-    pub(crate) fn check_beside_neighbours(&self, next: &Replacement, problems: &mut Problems) {
-        let neighbours: Vec<_> = lock(&self.neighbours)
-            .iter()
-            .map(|gate| gate.get())
-            .collect();
-        let mut gates: Vec<&Pipeline> = neighbours.iter().map(|gate| &**gate).collect();
-        gates.push(&next.pipelines.main);
-        check_neighbours(&gates, problems);
+    /// Checks a configuration beside those of the neighbours. Gates that get a new one together are left out.
+    pub(crate) fn check_beside_neighbours(
+        &self,
+        next: &Replacement,
+        together: &[&Self],
+        problems: &mut Problems,
+    ) {
+        let is_left_out = |neighbour: &Arc<_>| {
+            let mut together = together.iter();
+            together.any(|gate| Arc::ptr_eq(&gate.main.pipeline, neighbour))
+        };
+        let neighbours = lock(&self.neighbours);
+        let in_use = neighbours.iter().flatten().filter_map(Weak::upgrade);
+        // Two neighbours need not stand beside each other, so they are not compared.
+        for neighbour in in_use.filter(|neighbour| !is_left_out(neighbour)) {
+            check_pair(&neighbour.get(), &next.pipelines.main, problems);
+        }
     }
 
     /// Puts a configuration in force.
@@ -92,9 +100,17 @@ impl Installed {
         }
     }
 
-    /// Has later configurations checked beside those of this gate.
-    pub(crate) fn stand_beside(&self, other: &Self) {
-        lock(&self.neighbours).push(other.main.pipeline.clone());
+    /// Has later configurations checked beside those of these gates.
+    pub(crate) fn stand_beside<'g>(&self, others: impl Iterator<Item = &'g Self>) {
+        let mut neighbours = lock(&self.neighbours);
+        let held = neighbours.get_or_insert_default();
+        held.retain(|neighbour| neighbour.strong_count() > 0);
+        for other in others {
+            let other = Arc::downgrade(&other.main.pipeline);
+            if !held.iter().any(|neighbour| neighbour.ptr_eq(&other)) {
+                held.push(other);
+            }
+        }
     }
 
     pub(crate) fn inherited(&self) -> Inherited {

@@ -29,7 +29,7 @@ mod visit;
 
 pub(crate) use cors::Cors;
 pub(crate) use incoming::IncomingBody;
-pub(crate) use neighbours::check_neighbours;
+pub(crate) use neighbours::{check_neighbours, check_pair};
 pub(crate) use origin::Origins;
 pub(crate) use record::{causes_of, token_in_query};
 pub(crate) use request::visible_refusal;

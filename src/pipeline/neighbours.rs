@@ -18,22 +18,25 @@ struct Common<'p> {
 pub(crate) fn check_neighbours(gates: &[&Pipeline], problems: &mut Problems) {
     for (position, gate) in gates.iter().enumerate() {
         for other in gates.iter().take(position) {
-            for common in other.in_common_with(gate) {
-                common.report(other, gate, problems);
-            }
+            check_pair(other, gate, problems);
         }
-        let is_root = |gate: &Pipeline| gate.well_known.is_named_for_root();
-        let mut earlier = gates.iter().take(position);
-        if is_root(gate)
-            && let Some(other) = earlier.find(|other| is_root(other) && other.has_host_of(gate))
-        {
-            let fix = format!(
-                "{} has it already, and a host has one root: leave it out in one of them",
-                other.resource.as_str()
-            );
-            let problem = ConfigProblem::duplicate("metadata.root_copy", fix);
-            problems.add(problem.showing(gate.resource.as_str()));
-        }
+    }
+}
+
+/// Reports what these two gates may not have in common.
+pub(crate) fn check_pair(one: &Pipeline, other: &Pipeline, problems: &mut Problems) {
+    for common in one.in_common_with(other) {
+        common.report(one, other, problems);
+    }
+    let are_named_for_root =
+        one.well_known.is_named_for_root() && other.well_known.is_named_for_root();
+    if are_named_for_root && one.has_origin_of(other) {
+        let fix = format!(
+            "{} has it already, and a host has one root: leave it out in one of them",
+            one.resource.as_str()
+        );
+        let problem = ConfigProblem::duplicate("metadata.root_copy", fix);
+        problems.add(problem.showing(other.resource.as_str()));
     }
 }
 
@@ -70,8 +73,17 @@ impl Pipeline {
         })
     }
 
-    fn has_host_of(&self, other: &Self) -> bool {
-        self.resource.origin_and_path().0 == other.resource.origin_and_path().0
+    /// Whether both have a name at one origin.
+    fn has_origin_of(&self, other: &Self) -> bool {
+        let mut own = self.origins_of_names();
+        own.any(|origin| other.origins_of_names().any(|theirs| theirs == origin))
+    }
+
+    fn origins_of_names(&self) -> impl Iterator<Item = String> {
+        // Every issuer has all names of the resource.
+        let issuer = self.verifier.issuers.first();
+        let names = issuer.into_iter().flat_map(|issuer| issuer.names.iter());
+        names.map(|name| name.browser_origin())
     }
 }
 

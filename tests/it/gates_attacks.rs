@@ -7,7 +7,7 @@ use axum::routing::{any, post};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use toolgate::testing::AuthorizationServer;
-use toolgate::{ConfigError, Gates, Issuer, ScopeMap, Toolgate};
+use toolgate::{Config, ConfigError, Gates, Issuer, Metadata, ScopeMap, Toolgate};
 use tower::{Layer, ServiceExt};
 
 use crate::gates::{request_to, send};
@@ -15,6 +15,7 @@ use crate::world::clock;
 
 const A: &str = "https://h.example/a";
 const B: &str = "https://h.example/b";
+const C: &str = "https://h.example/c";
 const ISSUER: &str = "https://auth.example.com";
 
 fn gate(resource: &str, issuer: Issuer) -> Toolgate {
@@ -26,9 +27,55 @@ fn trusting(resource: &str) -> Toolgate {
     gate(resource, Issuer::new(ISSUER))
 }
 
+fn file_of(resource: &str, more: &str) -> Config {
+    let file = format!(
+        "resource = '{resource}'\n{more}\n[scopes]\nunlisted = 'allow'\n[[issuers]]\nissuer = '{ISSUER}'"
+    );
+    toml::from_str(&file).unwrap()
+}
+
+fn file_of_two(unmatched: &str, of_a: &str, of_issuer: &str) -> Config {
+    let file = format!(
+        "unmatched = '{unmatched}'\n[[issuers]]\nissuer = '{ISSUER}'\n{of_issuer}\n\
+         [[resources]]\nresource = '{A}'\nscopes.unlisted = 'allow'\n{of_a}\n\
+         [[resources]]\nresource = '{B}'\nscopes.unlisted = 'allow'"
+    );
+    toml::from_str(&file).unwrap()
+}
+
 fn fields(wrong: &ConfigError) -> Vec<&str> {
     let problems = wrong.problems().iter();
     problems.map(|problem| problem.field()).collect()
+}
+
+#[tokio::test]
+async fn a_gate_can_be_reloaded_after_it_was_put_beside_the_same_gate_twice() {
+    let (a, b) = (trusting(A), trusting(B));
+    for _ in 0..2 {
+        Gates::not_found_elsewhere([a.clone(), b.clone()]).unwrap();
+    }
+    let _in_use = Gates::not_found_elsewhere([a.clone(), b.clone()]).unwrap();
+    a.reload(file_of(A, "")).unwrap();
+}
+
+#[tokio::test]
+async fn a_reload_is_not_refused_for_what_two_neighbours_that_never_meet_have_in_common() {
+    let listing = |resource| gate(resource, Issuer::new(ISSUER).audience("api://x"));
+    let (a, b, c) = (trusting(A), listing(B), listing(C));
+    let _first = Gates::not_found_elsewhere([a.clone(), b]).unwrap();
+    let _second = Gates::not_found_elsewhere([a.clone(), c]).unwrap();
+    a.reload(file_of(A, "")).unwrap();
+}
+
+#[tokio::test]
+async fn a_reload_of_all_gates_is_checked_beside_those_of_another_layer_too() {
+    let gates = file_of_two("refuse", "", "").into_gates(|builder| builder);
+    let gates = gates.unwrap();
+    let a = gates.gates()[0].clone();
+    let _others = Gates::not_found_elsewhere([a, trusting(C)]).unwrap();
+    let both_declare = format!("audiences = ['{C}']\nshared_audience = true");
+    let wrong = gates.reload(file_of_two("refuse", "", &both_declare));
+    assert_eq!(fields(&wrong.unwrap_err()), ["issuers[0].audiences"]);
 }
 
 #[tokio::test]
@@ -114,5 +161,22 @@ async fn a_resource_that_no_request_could_reach_is_a_mistake() {
     for urls in [[A, shadowed], [shadowed, A]] {
         let wrong = Gates::not_found_elsewhere(urls.map(trusting));
         assert_eq!(fields(&wrong.unwrap_err()), ["resources"]);
+    }
+}
+
+#[tokio::test]
+async fn two_documents_for_one_root_are_found_in_each_spelling_of_the_host() {
+    let named = |builder: toolgate::Builder| {
+        let builder = builder.issuer(ISSUER).scopes(ScopeMap::allow_unlisted());
+        let metadata = Metadata::default().root_copy();
+        builder.metadata(metadata).build().unwrap()
+    };
+    let a = named(Toolgate::builder(A));
+    for other in [
+        named(Toolgate::builder("https://h.example:443/b")),
+        named(Toolgate::builder("https://o.example/b").also_at(B)),
+    ] {
+        let wrong = Gates::not_found_elsewhere([a.clone(), other]).unwrap_err();
+        assert_eq!(fields(&wrong), ["metadata.root_copy"]);
     }
 }
