@@ -236,7 +236,7 @@ impl Toolgate {
     }
 
     /// Replaces the configuration of this gate and of all its layers at once: every setting that a file can hold. The
-    /// resource must be the same. The HTTP client and your own decision do not change. All issuers come from the new
+    /// resource must be the same, and so must `seen_at` if a layer serves several URLs. The HTTP client and your own decision do not change. All issuers come from the new
     /// configuration: one that had its keys from [`Issuer::jwks`](crate::Issuer::jwks) needs `jwks_file` or `jwks_uri`
     /// there.
     ///

@@ -83,13 +83,17 @@ impl Gates {
     }
 
     /// Replaces the configuration of all gates, as [`Toolgate::reload`] does for one. The configuration must be for the same
-    /// resources.
+    /// resources at the same paths. It cannot change what happens to requests for none of them.
     ///
     /// # Errors
     /// As for [`Toolgate::reload`]. Then no gate is changed.
     pub fn reload(&self, config: Config) -> Result<(), ConfigError> {
         let _turn = turn_to_reload();
         let (settings, mut problems) = config.settings();
+        if settings.unmatched_is_other_than(self.directory.elsewhere()) {
+            let fix = "layers in use keep it: restart the server to change it";
+            problems.add(ConfigProblem::conflict("unmatched", fix));
+        }
         let next = settings.by_resource(&mut problems);
         let find = |gate: &Toolgate| next.iter().find(|next| next.resource() == gate.resource());
         let is_same =

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::address::Address;
 use crate::config::{self, CodeOnly, Family, Inherited, ResourceSettings};
-use crate::config_error::{Flawed, Problems};
+use crate::config_error::{ConfigProblem, Flawed, Problems};
 use crate::current::Current;
 use crate::pipeline::{GateState, Pipeline, Pipelines, check_pair};
 use crate::routing::{Directory, Elsewhere};
@@ -65,10 +65,32 @@ impl Installed {
             .iter()
             .map(|address| address.pipeline.get().resource.clone())
             .collect();
+        let pipelines = config::rebuild(settings, &self.state, &names, problems)?;
+        self.check_still_picked(&pipelines, settings, problems)?;
         Ok(Replacement {
-            pipelines: config::rebuild(settings, &self.state, &names, problems)?,
+            pipelines,
             inherited: settings.inherited(),
         })
+    }
+
+    /// Checks that requests are still picked by the same paths, if they are picked at all: layers in use keep theirs.
+    fn check_still_picked(
+        &self,
+        next: &Pipelines,
+        settings: &ResourceSettings,
+        problems: &mut Problems,
+    ) -> Result<(), Flawed> {
+        let is_picked = self.addresses.len() > 1 || lock(&self.neighbours).is_some();
+        let seen_at = |pipeline: &Pipeline| pipeline.seen_path().trim_end_matches('/').to_owned();
+        let mut pairs = self.addresses.iter().zip(next.iter());
+        if !is_picked || pairs.all(|(now, next)| seen_at(&now.pipeline.get()) == seen_at(next)) {
+            return Ok(());
+        }
+        let fix =
+            "requests are picked by it, and layers in use keep it: restart the server to change it";
+        Err(settings.check(problems, |_, problems| {
+            problems.add(ConfigProblem::conflict("seen_at", fix))
+        }))
     }
 
     /// Checks a configuration beside those of the neighbours. Gates that get a new one together are left out.

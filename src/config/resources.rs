@@ -87,6 +87,11 @@ impl Settings {
         }
     }
 
+    /// Whether the configuration has several resources, and treats requests for none of them in another way.
+    pub(crate) fn unmatched_is_other_than(&self, kept: Elsewhere) -> bool {
+        !self.resources.is_empty() && self.elsewhere() != kept
+    }
+
     fn check_top_level(&self, problems: &mut Problems) {
         if self.unmatched.is_none() {
             let fix =

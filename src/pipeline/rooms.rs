@@ -192,6 +192,10 @@ impl Pipeline {
 }
 
 impl Pipelines {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Pipeline> {
+        std::iter::once(&self.main).chain(&self.aliases)
+    }
+
     pub(crate) fn into_iter(self) -> impl Iterator<Item = Pipeline> {
         std::iter::once(self.main).chain(self.aliases)
     }

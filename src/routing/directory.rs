@@ -126,6 +126,10 @@ impl<T> Directory<T> {
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.entries.iter()
     }
+
+    pub(crate) fn elsewhere(&self) -> Elsewhere {
+        self.elsewhere
+    }
 }
 
 impl<T: Documents> Directory<T> {

@@ -79,6 +79,22 @@ async fn a_reload_of_all_gates_is_checked_beside_those_of_another_layer_too() {
 }
 
 #[tokio::test]
+async fn a_reload_does_not_pretend_to_change_what_requests_are_picked_by() {
+    let gates = file_of_two("refuse", "", "").into_gates(|builder| builder);
+    let gates = gates.unwrap();
+    let wrong = gates.reload(file_of_two("pass", "", ""));
+    assert_eq!(fields(&wrong.unwrap_err()), ["unmatched"]);
+    let wrong = gates.reload(file_of_two("refuse", "seen_at = '/seen'", ""));
+    assert_eq!(fields(&wrong.unwrap_err()), ["resources[0].seen_at"]);
+    let wrong = gates.gates()[0].reload(file_of(A, "seen_at = '/seen'"));
+    assert_eq!(fields(&wrong.unwrap_err()), ["seen_at"]);
+    // It says the same in other words.
+    gates
+        .reload(file_of_two("refuse", "seen_at = '/a'", ""))
+        .unwrap();
+}
+
+#[tokio::test]
 async fn an_escape_that_a_router_decodes_opens_no_gated_path() {
     let urls = [
         "https://h.example/@acme/mcp",
