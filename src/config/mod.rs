@@ -155,6 +155,7 @@ impl Config {
             problems.add(ConfigProblem::not_allowed("(the file)", why.to_string()));
             self.settings.clone()
         });
+        settings.check_top_level(&document, &mut problems);
         (settings, problems)
     }
 }

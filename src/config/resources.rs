@@ -1,5 +1,6 @@
 //! Several resources in one file, each in a table of its own.
 
+use super::document::Node;
 use super::inherited::Inherited;
 use super::resource_table::{ResourceTable, Unmatched};
 use super::settings::Settings;
@@ -70,7 +71,11 @@ impl Settings {
             }
             return vec![self.into()];
         }
-        self.check_top_level(problems);
+        if self.unmatched.is_none() {
+            let fix =
+                "say what happens to requests for none of the resources: \"refuse\" or \"pass\"";
+            problems.add(ConfigProblem::missing("unmatched", fix));
+        }
         let tables = self.resources.iter().enumerate();
         let settings = tables.map(|(position, table)| ResourceSettings {
             settings: self.of(table),
@@ -92,21 +97,15 @@ impl Settings {
         !self.resources.is_empty() && self.elsewhere() != kept
     }
 
-    fn check_top_level(&self, problems: &mut Problems) {
-        if self.unmatched.is_none() {
-            let fix =
-                "say what happens to requests for none of the resources: \"refuse\" or \"pass\"";
-            problems.add(ConfigProblem::missing("unmatched", fix));
+    /// Finds fields of one resource beside the tables of several.
+    pub(super) fn check_top_level(&self, written: &Node, problems: &mut Problems) {
+        if self.resources.is_empty() {
+            return;
         }
-        let given = [
-            ("resource", !self.resource.is_empty()),
-            ("seen_at", self.seen_at.is_some()),
-            ("also_at", !self.also_at.is_empty()),
-            ("scopes", self.scopes.is_some()),
-        ];
-        for (field, _) in given.into_iter().filter(|(_, is_given)| *is_given) {
+        let is_given = |field: &&&str| written.get(field).is_some();
+        for field in OWN_FIELDS.iter().filter(is_given) {
             let fix = "move it into one of [[resources]]: beside them it belongs to none";
-            problems.add(ConfigProblem::conflict(field, fix));
+            problems.add(ConfigProblem::conflict(*field, fix));
         }
     }
 

@@ -196,3 +196,19 @@ async fn two_documents_for_one_root_are_found_in_each_spelling_of_the_host() {
         assert_eq!(fields(&wrong), ["metadata.root_copy"]);
     }
 }
+
+#[test]
+fn settings_that_would_belong_to_no_resource_are_mistakes() {
+    for (table, field) in [
+        ("[metadata]\nresource_name = 'x'", "metadata"),
+        ("[sessions]\nbinding = 'off'", "sessions"),
+    ] {
+        let file = format!(
+            "unmatched = 'refuse'\n[[issuers]]\nissuer = '{ISSUER}'\n\
+             [[resources]]\nresource = '{A}'\nscopes.unlisted = 'allow'\n{table}"
+        );
+        let config: Config = toml::from_str(&file).unwrap();
+        let wrong = config.into_gates(|builder| builder).unwrap_err();
+        assert_eq!(fields(&wrong), [field]);
+    }
+}
