@@ -70,7 +70,11 @@ impl Directory<Address> {
     /// Routes a request. Where there was a choice, the inner service is told of it.
     pub(crate) fn route(&self, parts: &mut Parts) -> Route<'_> {
         match self.pick(parts) {
-            Ok(Picked::Only(address)) => Route::Gated(address),
+            Ok(Picked::Only(address)) => {
+                // An outer layer may have named one, for which this gate has checked nothing.
+                parts.extensions.remove::<Resource>();
+                Route::Gated(address)
+            }
             Ok(Picked::OneOf(address)) => {
                 parts.extensions.insert(address.resource.clone());
                 Route::Gated(address)

@@ -9,7 +9,7 @@ use crate::resource_uri::ResourceUri;
 ///
 /// A layer that serves several URLs ([`Gates`](crate::Gates), [`Builder::also_at`](crate::Builder::also_at)) puts it into
 /// the extensions of every request that it lets through. An inner service that serves several resources must choose by
-/// it, and not by `Host`, because the token was checked for this resource.
+/// it, and not by `Host`, because the token was checked for this resource. The layer of a gate with one URL takes it away.
 ///
 /// ```
 /// use toolgate::Resource;

@@ -1,14 +1,19 @@
 //! Attacks on several gates behind one layer, and mistakes that would open one.
 
+use std::convert::Infallible;
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Path;
 use axum::routing::{any, post};
-use http::{Method, Request, StatusCode};
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use toolgate::testing::AuthorizationServer;
-use toolgate::{Config, ConfigError, Gates, Issuer, Metadata, ScopeMap, Toolgate};
-use tower::{Layer, ServiceExt};
+use toolgate::{
+    Config, ConfigError, Gates, Issuer, Metadata, RequestBody, Resource, ScopeMap, Toolgate,
+};
+use tower::{Layer, ServiceExt, service_fn};
 
 use crate::gates::{request_to, send};
 use crate::world::clock;
@@ -211,4 +216,38 @@ fn settings_that_would_belong_to_no_resource_are_mistakes() {
         let wrong = config.into_gates(|builder| builder).unwrap_err();
         assert_eq!(fields(&wrong), [field]);
     }
+}
+
+#[tokio::test]
+async fn a_single_gate_passes_on_no_resource_that_another_layer_named() {
+    let server = AuthorizationServer::builder().clock(clock()).start().await;
+    let issuer = || Issuer::new(server.issuer());
+    let one = Gates::not_found_elsewhere([gate(A, issuer())]).unwrap();
+    let token = server.token().audience(A).mint();
+    // Takes the extension from a request that several gates admitted.
+    let (sender, mut taken) = tokio::sync::mpsc::unbounded_channel();
+    let take = service_fn(move |request: Request<RequestBody<Full<Bytes>>>| {
+        let resource = request.extensions().get::<Resource>().cloned();
+        sender.send(resource.unwrap()).unwrap();
+        async { Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())) }
+    });
+    let _ = one
+        .layer()
+        .layer(take)
+        .oneshot(request_to(A, Some(&token)))
+        .await;
+    let of_another = taken.recv().await.unwrap();
+
+    let app = post(async |request: axum::extract::Request| {
+        format!("{:?}", request.extensions().get::<Resource>())
+    });
+    let app = Router::new()
+        .route("/b", app)
+        .layer(gate(B, issuer()).layer());
+    let token = server.token().audience(B).mint();
+    let mut request = request_to(B, Some(&token));
+    request.extensions_mut().insert(of_another);
+    let answer = app.oneshot(request.map(Body::new)).await.unwrap();
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(&body[..], b"None");
 }
