@@ -1,21 +1,25 @@
 //! Attacks on several gates behind one layer, and mistakes that would open one.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Path;
 use axum::routing::{any, post};
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt, Full};
-use toolgate::testing::AuthorizationServer;
+use tokio::net::{TcpListener, TcpStream};
+use toolgate::testing::{AuthorizationServer, Endpoint};
 use toolgate::{
     Config, ConfigError, Gates, Issuer, Metadata, RequestBody, Resource, ScopeMap, Toolgate,
 };
 use tower::{Layer, ServiceExt, service_fn};
 
+use crate::challenge::Challenge;
 use crate::gates::{request_to, send};
+use crate::transports::open;
 use crate::world::clock;
 
 const A: &str = "https://h.example/a";
@@ -46,6 +50,13 @@ fn file_of_two(unmatched: &str, of_a: &str, of_issuer: &str) -> Config {
          [[resources]]\nresource = '{B}'\nscopes.unlisted = 'allow'"
     );
     toml::from_str(&file).unwrap()
+}
+
+async fn serve(app: Router) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    address
 }
 
 fn fields(wrong: &ConfigError) -> Vec<&str> {
@@ -250,4 +261,192 @@ async fn a_single_gate_passes_on_no_resource_that_another_layer_named() {
     let answer = app.oneshot(request.map(Body::new)).await.unwrap();
     let body = answer.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(&body[..], b"None");
+}
+
+#[tokio::test]
+async fn over_http2_the_authority_counts_and_a_host_that_differs_is_refused() {
+    let (a, o) = ("https://a.example/mcp", "https://o.example/mcp");
+    let gates = Gates::ungated_elsewhere([a, o].map(trusting)).unwrap();
+    let app = Router::new().fallback(any(async || "open"));
+    let address = serve(app.layer(gates.layer())).await;
+    let of = |name: &str| {
+        Some(format!(
+            "https://{name}/.well-known/oauth-protected-resource/mcp"
+        ))
+    };
+    for (authority, host, status, document) in [
+        ("a.example", None, 401, of("a.example")),
+        ("O.Example.:443", None, 401, of("o.example")),
+        ("o.example", Some("o.example:80"), 401, of("o.example")),
+        ("a.example", Some("o.example"), 400, None),
+        ("a.example", Some(""), 400, None),
+        ("a.example:0443", None, 404, None),
+        ("a.example:444", None, 404, None),
+        ("[::1]:3000", None, 404, None),
+        ("user@a.example", None, 404, None),
+    ] {
+        let mut request = Request::post(format!("http://{authority}/mcp"));
+        if let Some(host) = host {
+            request = request.header("host", host);
+        }
+        let request = request.body(Full::<Bytes>::default()).unwrap();
+        let answer = open(address, Version::HTTP_2, request).await;
+        assert_eq!(answer.status(), status, "{authority} {host:?}");
+        let challenge = Challenge::of(answer.headers());
+        let named = challenge.and_then(|it| it.get("resource_metadata").map(str::to_owned));
+        assert_eq!(named, document, "{authority} {host:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_form_of_a_request_target_reaches_the_resource_at_the_root_without_a_token() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let gates = [
+        "https://a.example",
+        "https://a.example/mcp",
+        "https://o.example/x",
+    ];
+    let gates = Gates::ungated_elsewhere(gates.map(trusting)).unwrap();
+    let app = Router::new().fallback(any(async || "inner"));
+    let address = serve(app.layer(gates.layer())).await;
+    for (target, host) in [
+        ("OPTIONS *", "a.example"),
+        ("OPTIONS *", "evil.example"),
+        ("CONNECT a.example:443", "a.example:443"),
+        ("CONNECT evil.example:443", "evil.example:443"),
+        ("GET http://a.example", "a.example"),
+        ("GET http://a.example?x", "a.example"),
+        ("GET http://user@a.example/mcp", "a.example"),
+        ("GET http://user:pw@a.example/mcp", "user:pw@a.example"),
+        ("GET /", "a.example:65536"),
+        ("GET /", "a.example, evil.example"),
+        ("GET /", "[fe80::1%25eth0]"),
+        ("GET /;x", "a.example"),
+        ("GET /x%2500", "\u{e9}.example"),
+        ("GET ?x", "a.example"),
+        ("BREW /mcp", "a.example"),
+    ] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("{target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(
+            answer.starts_with("HTTP/1.1 4"),
+            "{target} {host}: {answer}"
+        );
+        assert!(!answer.contains("evil.example"), "{answer}");
+    }
+}
+
+/// A file for the resource, with this issuer and with more fields of the issuer and of the limits.
+fn file_with(resource: &str, issuer: &str, of_issuer: &str, limits: &str) -> Config {
+    let file = format!(
+        "resource = '{resource}'\nscopes.unlisted = 'allow'\nlimits = {{ {limits} }}\n[[issuers]]\nissuer = '{issuer}'\n{of_issuer}"
+    );
+    toml::from_str(&file).unwrap()
+}
+
+#[tokio::test]
+async fn keys_are_shared_only_where_all_that_decides_them_is_equal() {
+    let server = AuthorizationServer::builder().clock(clock()).start().await;
+    let a = gate(A, Issuer::new(server.issuer()));
+    let b = a.for_resource(B).scopes(ScopeMap::allow_unlisted());
+    let b = b.build().unwrap();
+    let gates = Gates::not_found_elsewhere([a, b.clone()]).unwrap();
+    let served = async |resource| {
+        let token = server.token().audience(resource).mint();
+        let seen = send(&gates, request_to(resource, Some(&token))).await;
+        seen.assert_served_as(resource);
+        server.hits(Endpoint::Jwks)
+    };
+    assert_eq!((served(A).await, served(B).await), (1, 1));
+    let jwks_uri = format!("jwks_uri = '{}/jwks'", server.issuer());
+    let mut hits = 1;
+    for (of_issuer, limits) in [
+        (jwks_uri.as_str(), ""),
+        ("algorithms = ['RS256', 'ES256', 'PS256', 'EdDSA']", ""),
+        ("", "jwks_stale_seconds = 60"),
+        ("", "unknown_kid_cooldown_seconds = 60"),
+    ] {
+        let file = file_with(B, server.issuer(), of_issuer, limits);
+        b.reload(file).unwrap();
+        hits += 1;
+        assert_eq!(served(B).await, hits, "{of_issuer} {limits}");
+        assert_eq!(served(A).await, hits, "the other keeps its own");
+    }
+}
+
+#[tokio::test]
+async fn a_gate_that_gets_other_issuers_hands_on_those_and_leaves_its_family_alone() {
+    let start = || AuthorizationServer::builder().clock(clock()).start();
+    let (old, new) = (start().await, start().await);
+    let a = gate(A, Issuer::new(old.issuer()));
+    let more = |resource| {
+        let builder = a.for_resource(resource).scopes(ScopeMap::allow_unlisted());
+        builder.build().unwrap()
+    };
+    let b = more(B);
+    a.reload(file_with(A, new.issuer(), "", "")).unwrap();
+    let gates = Gates::not_found_elsewhere([a.clone(), b, more(C)]).unwrap();
+    for (resource, good, bad) in [(A, &new, &old), (B, &old, &new), (C, &new, &old)] {
+        let token = |server: &AuthorizationServer| server.token().audience(resource).mint();
+        let seen = send(&gates, request_to(resource, Some(&token(good)))).await;
+        seen.assert_served_as(resource);
+        let seen = send(&gates, request_to(resource, Some(&token(bad)))).await;
+        assert_eq!(seen.code, Some("issuer_mismatch"), "{resource}");
+    }
+}
+
+#[tokio::test]
+async fn a_reload_that_is_refused_causes_no_fetch() {
+    let server = AuthorizationServer::builder().clock(clock()).start().await;
+    let a = gate(A, Issuer::new(server.issuer()));
+    let b = gate(
+        B,
+        Issuer::new(server.issuer()).jwks(server.jwks().to_string()),
+    );
+    let gates = Gates::not_found_elsewhere([a.clone(), b]).unwrap();
+    let tokens = || [A, B].map(|resource| server.token().audience(resource).mint());
+    for _ in 0..3 {
+        for (resource, token) in [A, B].into_iter().zip(tokens()) {
+            let seen = send(&gates, request_to(resource, Some(&token))).await;
+            seen.assert_served_as(resource);
+        }
+        let audience = format!("audiences = ['{B}']");
+        let opening = file_with(A, server.issuer(), &audience, "");
+        assert_eq!(
+            fields(&a.reload(opening).unwrap_err()),
+            ["issuers[0].audiences"]
+        );
+    }
+    tokio::task::yield_now().await;
+    assert_eq!(server.hits(Endpoint::Jwks), 1);
+}
+
+#[test]
+fn a_variable_may_set_a_field_of_a_resource_and_its_mistakes_name_both() {
+    let file = format!(
+        "unmatched = 'refuse'\n[[issuers]]\nissuer = '{ISSUER}'\n\
+         [[resources]]\nresource = '{A}'\nscopes.unlisted = 'allow'\n\
+         [[resources]]\nresource = {{ env = 'PATH' }}\nscopes.unlisted = 'allow'\n\
+         [[resources]]\nresource = {{ env = 'TOOLGATE_THAT_IS_NOT_SET' }}\nscopes.unlisted = 'allow'\n\
+         sessions.keys = ['a secret that is short']"
+    );
+    let config: Config = toml::from_str(&file).unwrap();
+    let wrong = config.into_gates(|builder| builder).unwrap_err();
+    let told = wrong.to_string();
+    assert!(!told.contains("a secret"), "{told}");
+    let mut fields = fields(&wrong);
+    fields.sort_unstable();
+    assert_eq!(
+        fields,
+        [
+            "resources[1].resource",
+            "resources[2].resource",
+            "resources[2].sessions.keys[0]"
+        ]
+    );
+    assert!(told.contains("variable PATH"), "{told}");
 }
