@@ -186,7 +186,8 @@ impl Toolgate {
 
     /// Explains what the gate would do with a whole request. Unlike [`explain`](Self::explain), it adds no header: the
     /// method, path, origin, credentials, session, mirrored headers and body are checked as they are. A request that
-    /// the gate answers itself, such as a preflight, is [explained as answered](Explanation::answered).
+    /// the gate answers itself, such as a preflight, is [explained as answered](Explanation::answered). The host tells the
+    /// [names](crate::Builder::also_at) of the resource apart.
     ///
     /// ```
     /// # async fn ask(gate: &toolgate::Toolgate) -> Result<(), http::Error> {
@@ -201,8 +202,10 @@ impl Toolgate {
     /// # }
     /// ```
     pub async fn explain_request<B: Into<Bytes>>(&self, request: Request<B>) -> Explanation {
-        let request = request.map(Into::into);
-        self.pipeline().explain_request(request).await
+        let (parts, body) = request.into_parts();
+        let pipeline = self.0.pipeline_for(&parts);
+        let request = Request::from_parts(parts, body.into());
+        pipeline.explain_request(request).await
     }
 
     /// Compares the rules of the scope map with the names of the tools that the server has. A rule with a typo applies

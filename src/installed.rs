@@ -2,12 +2,14 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use http::request::Parts;
+
 use crate::address::Address;
 use crate::config::{self, CodeOnly, Family, Inherited, ResourceSettings};
 use crate::config_error::{ConfigProblem, Flawed, Problems};
 use crate::current::Current;
 use crate::pipeline::{GateState, Pipeline, Pipelines, check_pair};
-use crate::routing::{Directory, Elsewhere};
+use crate::routing::{Directory, Elsewhere, Picked};
 
 /// The parts of a gate that no reload replaces.
 pub(crate) struct Installed {
@@ -132,6 +134,15 @@ impl Installed {
             if !held.iter().any(|neighbour| neighbour.ptr_eq(&other)) {
                 held.push(other);
             }
+        }
+    }
+
+    /// The pipeline that a request meets in the layer of this gate.
+    pub(crate) fn pipeline_for(&self, parts: &Parts) -> Arc<Pipeline> {
+        match self.directory.pick(parts) {
+            Ok(Picked::Only(address) | Picked::OneOf(address)) => address.pipeline.get(),
+            // A gate by itself takes all requests.
+            Ok(Picked::NotFound | Picked::Ungated) | Err(_) => self.main.pipeline.get(),
         }
     }
 

@@ -258,3 +258,26 @@ async fn a_gate_with_one_name_tells_the_inner_service_of_no_choice() {
         .oneshot(request.body(body).unwrap());
     assert_eq!(answer.await.unwrap().status(), StatusCode::OK);
 }
+
+#[tokio::test]
+async fn a_request_is_explained_under_the_name_that_it_would_be_answered_under() {
+    let named = Named::new().await;
+    for (origin, name) in [
+        ("https://mcp.example.com", MAIN),
+        ("https://mcp.example.org", OTHER),
+        ("https://mcp.example.org", MAIN),
+    ] {
+        let request = || {
+            let mut request = request_to(name, Some(&named.token()));
+            let origin = origin.parse().unwrap();
+            request.headers_mut().insert("origin", origin);
+            request
+        };
+        let served = named.send(request()).await;
+        let (parts, _) = request().into_parts();
+        let request = Request::from_parts(parts, call("tools/list", json!({})));
+        let explained = named.gate.explain_request(request).await;
+        let refusal = explained.refusal().map(|refusal| refusal.code());
+        assert_eq!(refusal, served.code, "{origin} at {name}");
+    }
+}
