@@ -19,7 +19,8 @@ use crate::token::{Credentials, Principal};
 const RECHECK_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Waits until a new request with this token would be refused. While this cannot be decided, the token counts as valid
-/// until it expires. A stream whose lists are not filtered also ends when filtering is switched on.
+/// until it expires, with the claims that were verified last. A stream whose lists are not filtered also ends when filtering
+/// is switched on.
 ///
 /// The check uses the configuration in force, and keeps no older one alive.
 pub(super) async fn until_refused(
@@ -43,7 +44,12 @@ pub(super) async fn until_refused(
         }
         match check_again(&now, &credentials, &principal).await {
             Ok(verified) => principal = verified,
-            Err(refusal) if refusal.kind() == RefusalKind::Unavailable => {}
+            Err(refusal) if refusal.kind() == RefusalKind::Unavailable => {
+                // A login grows older in an outage too.
+                if let Err(refusal) = now.admit(&principal, now.events.now()) {
+                    return log_end(&refusal, &principal);
+                }
+            }
             Err(refusal) => return log_end(&refusal, &principal),
         }
         let of_token = now.verifier.time_left(&principal);

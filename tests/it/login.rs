@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
-use toolgate::testing::{Algorithm, SigningKey, TokenBuilder};
+use toolgate::testing::{Algorithm, Endpoint, Fault, SigningKey, TokenBuilder};
 use toolgate::{
     CallInfo, Caller, CheckOutcome, Config, Decide, DecisionFailed, Introspection, Issuer,
     Principal, RefusalKind, Rule, ScopeMap, Sessions, Streams, Toolgate, Verdict, base_only, deny,
@@ -861,6 +861,31 @@ async fn a_stream_ends_when_its_login_is_too_old_for_every_request_and_not_for_a
         assert_eq!(event["fields"]["reason"], "login_too_old");
         assert_eq!(event["fields"]["expected"], "a login at most 600 s ago");
     }
+}
+
+#[tokio::test]
+async fn a_stream_whose_login_is_too_old_ends_in_an_outage_of_its_issuer_too() {
+    let (log, _guard) = listen();
+    let every = base_only().max_age(seconds(600));
+    let world = world(ScopeMap::allow_unlisted().every_request(every)).await;
+    let token = weak(&world, 0).expires_in(100_000);
+    let token = world.server.mint_opaque(&token);
+    let mut listening = Stream::open(&world, get(&token)).await;
+    let outage = Some(Fault::Status(503));
+    world.server.fail(Endpoint::Introspect, outage);
+    // By then a check has been made, whose introspection failed.
+    for _ in 0..5 {
+        let looked = listening.look_again(&world).await;
+        looked.expect("the login is fresh enough");
+    }
+    let mut ended = false;
+    for _ in 0..20 {
+        ended = ended || listening.look_again(&world).await.is_none();
+    }
+    assert!(ended, "{}", log.text());
+    listening.assert_over().await;
+    let is_end = |event: &Value| event["fields"]["reason"] == "login_too_old";
+    assert_eq!(log.events().iter().filter(|event| is_end(event)).count(), 1);
 }
 
 #[tokio::test]
