@@ -56,15 +56,25 @@ impl Policy {
         let Some((beginning, _)) = template.split_once('{') else {
             return self.may_be_listed(grant, List::Resources, template);
         };
-        let mut method_held = true;
+        let (mut method_held, mut login) = (true, self.base_login.clone());
         let read = Call::naming(List::ResourceTemplates.entry_method(), Target::None);
         let open = self.requirements(&read, &mut |needed| {
-            method_held = method_held && self.lets_in(needed, grant)
+            method_held = method_held && self.lets_in(needed, grant);
+            needed.login.into_iter().for_each(|one| login.add(one));
         });
-        // The caller may hold the scopes of some expansion.
-        let may_hold = |rule: &ParsedRule| match rule.scopes {
-            Requirement::Templated(_) => grant.is_some(),
-            _ => self.lets_in(rule.needed(), grant),
+        let may_hold = |rule: &ParsedRule| {
+            let mut login = login.clone();
+            rule.login.iter().for_each(|one| login.add(one));
+            let scopes = match &rule.scopes {
+                // The caller may hold the scopes of some expansion.
+                Requirement::Templated(_) if grant.is_some() => &Requirement::Nothing,
+                scopes => scopes,
+            };
+            let needed = Needed {
+                scopes,
+                ..rule.needed()
+            };
+            !login.is_impossible() && self.lets_in(needed, grant)
         };
         let shows = |name: &str, rule: &ParsedRule| {
             rule.scopes != Requirement::Denied

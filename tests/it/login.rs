@@ -593,6 +593,48 @@ async fn a_filtered_list_shows_what_only_a_login_lacks() {
     );
 }
 
+#[tokio::test]
+async fn a_template_that_no_login_opens_is_not_listed() {
+    let rules = || {
+        ScopeMap::allow_unlisted()
+            .resource("file:///plain/*", base_only())
+            .resource("file:///old/*", base_only().acr(["pin"]))
+            .resource("db://{table}/*", Rule::from("db:{table}").acr(["phr"]))
+            .list_callable()
+    };
+    let templates = json!([
+        { "name": "plain", "uriTemplate": "file:///plain/{name}" },
+        { "name": "old", "uriTemplate": "file:///old/{name}" },
+        { "name": "db", "uriTemplate": "db://{table}/rows" },
+    ]);
+    let machine = |world: &World| world.token().subject("test-client");
+    let reading = rules().method("resources/read", base_only().acr(["phr"]));
+    let user = |world: &World| weak(world, 10);
+    let listed = async |scopes: ScopeMap, token: fn(&World) -> TokenBuilder| {
+        let world = world(scopes).await;
+        let list = json!({ "resourceTemplates": templates });
+        let result = json!({ "jsonrpc": "2.0", "id": 1, "result": list });
+        let mut answer = Response::new(Full::new(Bytes::from(result.to_string())));
+        let json = HeaderValue::from_static("application/json");
+        answer.headers_mut().insert("content-type", json);
+        let token = token(&world).mint();
+        let request = post(&token, &call("resources/templates/list", json!({})));
+        let (answer, _) = through(&world, request, answer).await;
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        let shown = body["result"]["resourceTemplates"].as_array().unwrap();
+        let names = shown.iter().map(|one| one["name"].as_str().unwrap());
+        names.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(rules(), user).await, ["plain", "old", "db"]);
+    assert_eq!(
+        listed(reading, user).await,
+        ["plain", "db"],
+        "no common acr"
+    );
+    assert_eq!(listed(rules(), machine).await, ["plain"]);
+}
+
 /// Events that tell of a challenge that was of no use.
 fn told(log: &Log) -> Vec<Value> {
     let is_it = |event: &Value| {
