@@ -35,11 +35,8 @@ impl RefusedLogins {
     pub(super) fn note(&self, principal: &Principal, now: Timestamp) -> bool {
         let time = principal.auth_time();
         let methods: Vec<&str> = principal.amr().collect();
-        let caller = (
-            principal.issuer(),
-            principal.subject(),
-            principal.client_id(),
-        );
+        // The owner of a token without a subject is the token, so that nameless users are not taken for one another.
+        let caller = (principal.owner().hash(), principal.client_id());
         let refused = RefusedLogin {
             login: self.hashes.hash_one((time, principal.acr(), methods)),
             token: self.hashes.hash_one(principal.logged_token_id()),

@@ -710,6 +710,19 @@ async fn the_same_token_gets_the_same_challenge_and_a_new_one_with_the_same_logi
 }
 
 #[tokio::test]
+async fn callers_without_a_name_are_not_taken_for_one_another() {
+    let (log, _guard) = listen();
+    let world = world(rules()).await;
+    for id in ["d1", "d2"] {
+        let unnamed = world.token().without("sub").without("client_id");
+        let unnamed = unnamed.claim("jti", id).mint();
+        let answer = world.call_tool(&unnamed, "pay").await;
+        assert_asks_for_login("Bearer", &answer, "login_too_old", None, Some("60"), &[]);
+    }
+    assert!(told(&log).is_empty(), "{}", log.text());
+}
+
+#[tokio::test]
 async fn the_log_and_the_explanation_have_what_was_required_and_what_the_login_was() {
     let (log, _guard) = listen();
     let world = world(rules()).await;
