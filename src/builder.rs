@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::answer::Metadata;
 use crate::clock::Clock;
 use crate::config::{
-    CodeOnly, Config, Family, Holder, Issuer, Limits, ResourceSettings, Sessions, Settings,
+    ApiKeys, CodeOnly, Config, Family, Holder, Issuer, Limits, ResourceSettings, Sessions, Settings,
 };
 use crate::config_error::{ConfigError, Problems};
 use crate::gate::Toolgate;
@@ -87,6 +87,13 @@ impl Builder {
     /// pass [`ScopeMap::allow_unlisted()`].
     pub fn scopes(mut self, scopes: ScopeMap) -> Self {
         self.written.settings.scopes = Some(scopes);
+        self
+    }
+
+    /// Accepts API keys beside the tokens of the issuers. A gate for [another resource](Toolgate::for_resource) does not
+    /// inherit them.
+    pub fn api_keys(mut self, keys: ApiKeys) -> Self {
+        self.written.settings.api_keys = Some(keys);
         self
     }
 

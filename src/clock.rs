@@ -39,6 +39,29 @@ impl Timestamp {
         seconds.is_finite().then_some(Self(seconds))
     }
 
+    /// Parses a time in the format of RFC 3339. A fraction of a second is dropped.
+    pub(crate) fn from_rfc3339(text: &str) -> Option<Self> {
+        let separators = [(4, "-"), (7, "-"), (10, "Tt"), (13, ":"), (16, ":")];
+        if !separators.iter().all(|(at, any)| has_at(text, *at, any)) {
+            return None;
+        }
+        let part = |at, digits| digits_at(text, at, digits);
+        let days = days_until(part(0, 4)?, part(5, 2)?, part(8, 2)?)?;
+        let (hour, minute, second) = (part(11, 2)?, part(14, 2)?, part(17, 2)?);
+        // A leap second counts as the second after it.
+        let is_time = hour < 24 && minute < 60 && second <= 60;
+        let mut zone = text.get(19..)?;
+        if let Some(fraction) = zone.strip_prefix('.') {
+            zone = fraction.trim_start_matches(|digit: char| digit.is_ascii_digit());
+            if zone.len() == fraction.len() {
+                return None;
+            }
+        }
+        let seconds = days * SECONDS_OF_A_DAY + hour * 3600 + minute * 60 + second;
+        let ahead = seconds_ahead(zone)?;
+        is_time.then_some(Self(seconds as f64 - ahead))
+    }
+
     pub(crate) fn plus(self, duration: Duration) -> Self {
         Self(self.0 + duration.as_secs_f64())
     }
@@ -122,6 +145,47 @@ fn civil_date(days: u64) -> (u64, u64, u64) {
     (400 * era + year + u64::from(is_next_year), month, day)
 }
 
+/// The number of days from the epoch until a date: the inverse of [`civil_date`]. `None` if there is no such date, or if it
+/// is before the epoch.
+fn days_until(year: u64, month: u64, day: u64) -> Option<u64> {
+    let year_of_march = if month <= 2 {
+        year.checked_sub(1)?
+    } else {
+        year
+    };
+    let leap_days = year_of_march / 4 - year_of_march / 100 + year_of_march / 400;
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day;
+    // 1 March of the year 0 is as many days before the epoch, and the first day of a month is 1.
+    let days = (365 * year_of_march + leap_days + day_of_year).checked_sub(719_468 + 1)?;
+    (civil_date(days) == (year, month, day)).then_some(days)
+}
+
+/// The seconds by which an offset of RFC 3339 is ahead of UTC.
+fn seconds_ahead(zone: &str) -> Option<f64> {
+    if matches!(zone, "Z" | "z") {
+        return Some(0.0);
+    }
+    let is_offset = zone.len() == 6 && has_at(zone, 0, "+-") && has_at(zone, 3, ":");
+    let (hours, minutes) = (digits_at(zone, 1, 2)?, digits_at(zone, 4, 2)?);
+    let seconds = (hours * 3600 + minutes * 60) as f64;
+    let is_sound = is_offset && hours < 24 && minutes < 60;
+    is_sound.then_some(match zone.starts_with('-') {
+        true => -seconds,
+        false => seconds,
+    })
+}
+
+/// Whether one of these characters is at this place.
+fn has_at(text: &str, at: usize, any: &str) -> bool {
+    text.get(at..=at).is_some_and(|found| any.contains(found))
+}
+
+fn digits_at(text: &str, at: usize, digits: usize) -> Option<u64> {
+    let text = text.get(at..at + digits)?;
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| is_number)
+}
+
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
         Self(
@@ -189,6 +253,49 @@ mod tests {
     }
 
     #[test]
+    fn a_time_of_rfc_3339_is_read_whatever_its_offset_and_nothing_else_is() {
+        let read = |text| Timestamp::from_rfc3339(text).map(Timestamp::seconds);
+        for (text, seconds) in [
+            ("1970-01-01T00:00:00Z", 0.0),
+            ("2000-02-29T00:00:00z", 951_782_400.0),
+            ("2026-11-30T02:44:31Z", 1_796_006_671.0),
+            ("2026-11-30t02:44:31.999Z", 1_796_006_671.0),
+            ("2026-11-30T04:14:31+01:30", 1_796_006_671.0),
+            ("2026-11-29T21:44:31-05:00", 1_796_006_671.0),
+            ("2016-12-31T23:59:60Z", 1_483_228_800.0),
+            ("9999-12-31T23:59:59Z", END_OF_9999),
+        ] {
+            assert_eq!(read(text), Some(seconds), "{text}");
+        }
+        for text in [
+            "",
+            "2027-01-01",
+            "2027-01-01T00:00:00",
+            "2027-01-01 00:00:00Z",
+            "2027-01-01T00:00Z",
+            "2027-1-1T00:00:00Z",
+            "2027-00-01T00:00:00Z",
+            "2027-13-01T00:00:00Z",
+            "2027-02-29T00:00:00Z",
+            "2027-01-00T00:00:00Z",
+            "2027-01-01T24:00:00Z",
+            "2027-01-01T00:60:00Z",
+            "2027-01-01T00:00:61Z",
+            "2027-01-01T00:00:00.Z",
+            "2027-01-01T00:00:00+1:00",
+            "2027-01-01T00:00:00+01:60",
+            "2027-01-01T00:00:00+0100",
+            "2027-01-01T00:00:00Zx",
+            "+027-01-01T00:00:00Z",
+            "1969-12-31T23:59:59Z",
+            "0000-01-01T00:00:00Z",
+            "2027-01-01T00:00:00ä",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn every_day_is_shown_as_the_date_that_http_has_for_it() {
         const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
         let last = END_OF_9999 as u64 / SECONDS_OF_A_DAY;
@@ -203,6 +310,8 @@ mod tests {
             let month = MONTHS.find(month).unwrap() / 3 + 1;
             let expected = format!("{year}-{month:02}-{day}T{time}Z");
             assert_eq!(shown(seconds as f64), expected);
+            let read = Timestamp::from_rfc3339(&expected);
+            assert_eq!(read.map(Timestamp::seconds), Some(seconds as f64));
         }
     }
 }

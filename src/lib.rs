@@ -125,6 +125,7 @@ mod clock;
 mod config_error;
 mod current;
 mod digest;
+mod followed_file;
 mod grant;
 mod header_name;
 mod html;
@@ -152,7 +153,9 @@ pub use answer::Metadata;
 pub use builder::Builder;
 pub use call::RequestBody;
 pub use client_certificate::ClientCertificate;
-pub use config::{Config, Holder, Introspection, Issuer, Limits, Secret, Sessions};
+pub use config::{
+    ApiKey, ApiKeys, Config, Holder, Introspection, Issuer, Limits, Secret, Sessions,
+};
 pub use config_error::{ConfigError, ConfigProblem, ConfigProblemKind};
 pub use explain::{Caller, Check, CheckOutcome, Explanation};
 pub use gate::Toolgate;

@@ -6,8 +6,8 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::secret::Secret;
 
@@ -61,6 +61,45 @@ where
             why
         } else {
             D::Error::custom("expected a table")
+        }
+    })
+}
+
+/// Reads a list of tables, which are hushed themselves.
+pub(super) fn hushed_list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct ListVisitor<'a, T> {
+        is_list: &'a mut bool,
+        list: PhantomData<T>,
+    }
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<'_, T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of tables")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Vec<T>, A::Error> {
+            *self.is_list = true;
+            Vec::deserialize(SeqAccessDeserializer::new(list))
+        }
+    }
+
+    let mut is_list = false;
+    let visitor = ListVisitor {
+        is_list: &mut is_list,
+        list: PhantomData,
+    };
+    let read = deserializer.deserialize_seq(visitor);
+    read.map_err(|why| {
+        if is_list {
+            why
+        } else {
+            D::Error::custom("expected a list of tables")
         }
     })
 }

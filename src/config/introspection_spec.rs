@@ -98,7 +98,8 @@ pub(super) fn check_prefixes(issuers: &[Issuer], problems: &mut Problems) -> Res
     sound
 }
 
-fn begins_alike(one: &str, other: &str) -> bool {
+/// Whether a token may begin with both.
+pub(super) fn begins_alike(one: &str, other: &str) -> bool {
     one.starts_with(other) || other.starts_with(one)
 }
 

@@ -1,6 +1,6 @@
 //! The configuration of a gate: raw text, from code or from a file.
 //!
-//! Each table has a file of its own. `spec` checks all of them, with `issuer_spec` and `introspection_spec`, and makes
+//! Each table has a file of its own. `spec` checks all of them, with `issuer_spec`, `introspection_spec` and `api_key_spec`, and makes
 //! a spec for each room; `build` builds the rooms from the specs. `names` checks the URLs of a resource, and `resources`
 //! makes the settings of each resource from a file with several.
 //!
@@ -8,6 +8,8 @@
 //! environment, and `replay` reads the types again from all recorded values.
 
 mod algorithms;
+mod api_key_spec;
+mod api_keys;
 mod build;
 mod callers;
 mod certificate;
@@ -39,6 +41,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer};
 
+pub use api_keys::{ApiKey, ApiKeys};
 pub(crate) use build::{CodeOnly, Family, build, rebuild};
 pub use holder::Holder;
 pub(crate) use inherited::Inherited;

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::api_keys::ApiKeys;
 use super::sessions::Sessions;
 use crate::answer::Metadata;
 use crate::policy::ScopeMap;
@@ -16,6 +17,7 @@ pub(super) struct ResourceTable {
     #[serde(default)]
     pub(super) also_at: Vec<String>,
     pub(super) scopes: Option<ScopeMap>,
+    pub(super) api_keys: Option<ApiKeys>,
     #[serde(default)]
     pub(super) metadata: Metadata,
     #[serde(default)]

@@ -9,7 +9,7 @@ use crate::routing::Elsewhere;
 
 /// The fields that each of `[[resources]]` has, in place of the top level of the file.
 const OWN_FIELDS: &[&str] = &[
-    "resource", "seen_at", "also_at", "scopes", "metadata", "sessions",
+    "resource", "seen_at", "also_at", "scopes", "api_keys", "metadata", "sessions",
 ];
 
 /// The settings of one resource, and how errors name its fields.
@@ -115,6 +115,7 @@ impl Settings {
             seen_at: table.seen_at.clone(),
             also_at: table.also_at.clone(),
             scopes: table.scopes.clone(),
+            api_keys: table.api_keys.clone(),
             metadata: table.metadata.clone(),
             sessions: table.sessions.clone(),
             resources: Vec::new(),

@@ -9,7 +9,8 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 use super::document::as_written;
 use crate::config_error::ConfigProblem;
-use crate::secret_source::{FileSecret, NoSecret, SecretSource};
+use crate::followed_file::{FollowedFile, NoValue};
+use crate::secret_source::{SECRET_FILE, SecretSource};
 
 /// A secret, or where to find one. Its text is never shown: not in `Debug`, in an error or in a log.
 ///
@@ -115,10 +116,10 @@ pub(super) fn secret_of<T: Send + Sync + 'static>(
     secret: &Secret,
     read: impl Fn(&str) -> Result<T, &'static str> + Send + Sync + 'static,
 ) -> Result<SecretSource<T>, ConfigProblem> {
-    let unfit = |place: &str, fix| ConfigProblem::not_allowed(field, fix).showing(place);
+    let unfit = |place: &str, fix: String| ConfigProblem::not_allowed(field, fix).showing(place);
     let given = |text: &str, place: &str| match read(text) {
         Ok(secret) => Ok(SecretSource::Given(Arc::new(secret))),
-        Err(fix) => Err(unfit(place, fix)),
+        Err(fix) => Err(unfit(place, fix.to_owned())),
     };
     match &secret.0 {
         SecretPlace::Here(text) => given(text, "(given as text)"),
@@ -127,16 +128,16 @@ pub(super) fn secret_of<T: Send + Sync + 'static>(
         }
         SecretPlace::File(path) => {
             let place = format!("the file {}", path.display());
-            FileSecret::open(path, read)
+            FollowedFile::open(path, SECRET_FILE, move |text| Ok(read(text)?))
                 .map(|file| SecretSource::InFile(Arc::new(file)))
                 .map_err(|why| match why {
-                    NoSecret::Unreadable(why) => {
+                    NoValue::Unreadable(why) => {
                         let fix = "it cannot be read: check the path, and who may read it";
                         ConfigProblem::unreadable(field, fix)
                             .showing(place)
                             .because(why)
                     }
-                    NoSecret::Unfit(fix) => unfit(&place, fix),
+                    NoValue::Unfit(fix) => unfit(&place, fix),
                 })
         }
     }

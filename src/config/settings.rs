@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::api_keys::ApiKeys;
 use super::holder::Holder;
 use super::issuer::Issuer;
 use super::issuers::listed_or_named;
@@ -29,6 +30,7 @@ pub(crate) struct Settings {
     #[serde(default, deserialize_with = "listed_or_named")]
     pub(crate) issuers: Vec<Issuer>,
     pub(crate) scopes: Option<ScopeMap>,
+    pub(crate) api_keys: Option<ApiKeys>,
     #[serde(default)]
     pub(crate) metadata: Metadata,
     #[serde(default)]
@@ -53,6 +55,7 @@ impl Settings {
             unmatched: None,
             issuers: Vec::new(),
             scopes: None,
+            api_keys: None,
             metadata: Metadata::default(),
             origins: OriginsTable::default(),
             sessions: Sessions::default(),

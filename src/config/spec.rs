@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::api_key_spec::api_keys_spec;
 use super::callers::caller_rules;
 use super::issuer::{Advertise, Issuer};
 use super::issuer_spec::issuer_specs;
@@ -35,6 +36,7 @@ impl Settings {
         let sessions = self.sessions.spec(problems);
         let streams = problems.keep(self.sessions.stream_policy());
         let issuers = issuer_specs(&self.issuers, problems);
+        let api_keys = api_keys_spec(self, problems);
         let callers = callers(&self.issuers, problems);
         let algorithms = self.holder.accepted_algorithms(problems);
         let replay_bytes = self.holder.replay_limit(problems);
@@ -73,6 +75,7 @@ impl Settings {
             verifier: VerifierSpec {
                 names: names?.all(),
                 issuers: issuers?,
+                api_keys: api_keys?,
                 lifetimes: limits.lifetimes(),
                 verified_bytes: limits.verified_bytes(),
                 verified_for: limits.verified_for(),

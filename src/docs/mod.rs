@@ -5,6 +5,7 @@
 //! | [`scopes`] | how to say which scopes each tool, resource, prompt and method needs |
 //! | [`connecting`] | how to set up an authorization server, and the configuration that goes with it |
 //! | [`opaque_tokens`] | how to accept tokens that only their issuer can read, and how to revoke tokens |
+//! | [`api_keys`] | how to accept API keys of machines that cannot log in |
 //! | [`proof_of_possession`] | how callers prove that a bound token is theirs (DPoP) |
 //! | [`step_up`] | how to ask for a recent or a strong login, for a tool or for every request |
 //! | [`sessions`] | what binds a session to its owner, and when a stream of events ends |
@@ -27,6 +28,9 @@ pub mod connecting {}
 
 #[doc = include_str!("opaque_tokens.md")]
 pub mod opaque_tokens {}
+
+#[doc = include_str!("api_keys.md")]
+pub mod api_keys {}
 
 #[doc = include_str!("proof_of_possession.md")]
 pub mod proof_of_possession {}

@@ -1,4 +1,4 @@
-//! Events about the documents, keys and secrets of issuers.
+//! Events about the documents, keys and secrets of issuers, and about API keys.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -30,6 +30,18 @@ impl DocumentFetch<'_> {
 /// Logs that a key of a key set cannot be used, and is left out.
 pub(crate) fn key_skipped(position: usize, why: &str) {
     tracing::info!(target: "toolgate", position, why, "key skipped");
+}
+
+/// Logs that a file with API keys has changed, and that its keys are in force.
+pub(crate) fn api_keys_replaced(path: &Path, keys: usize) {
+    let path = path.display();
+    tracing::info!(target: "toolgate", %path, keys, "API keys are replaced");
+}
+
+/// Logs that a file with API keys was replaced by one that cannot be used.
+pub(crate) fn api_keys_not_replaced(path: &Path, why: &dyn Display) {
+    let path = path.display();
+    tracing::warn!(target: "toolgate", %path, error = %why, "API keys are not replaced: the last good ones stay");
 }
 
 /// Logs that a file with a secret was replaced by one that cannot be used.

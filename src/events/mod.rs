@@ -11,7 +11,9 @@ mod ration;
 mod text;
 
 pub(crate) use decided::{Decided, Events};
-pub(crate) use issuers::{DocumentFetch, key_skipped, secret_not_replaced};
+pub(crate) use issuers::{
+    DocumentFetch, api_keys_not_replaced, api_keys_replaced, key_skipped, secret_not_replaced,
+};
 pub(crate) use lifecycle::{
     GateBuilt, GatesBuilt, LoginUnchanged, ResponseWithheld, StreamEnded, TokensRevoked,
     ToolsReviewed, Weakened, streams_closed, tools_not_reviewed,

@@ -65,7 +65,7 @@ impl<'a> ExplainedRequest<'a> {
             whole: caller.is_none().then_some(parts),
             body: body_use,
             presented,
-            token: presents_token.then(|| ExplainedToken::new(text, principal)),
+            token: presents_token.then(|| gate.verifier.explained(text, principal)),
             is_anonymous: given.is_none() && !presents_token,
             principal,
             calls,

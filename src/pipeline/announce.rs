@@ -28,6 +28,7 @@ impl Pipeline {
             issuers: &names,
             audiences: &audiences,
             introspected: &introspected,
+            api_keys: self.verifier.api_keys.as_ref().map(ToString::to_string),
             initial_scopes: self.answers.initial(),
             origins: &self.origins,
             callers: &self.callers,

@@ -153,6 +153,7 @@ reasons! {
     CertificateUnreadable     "certificate_unreadable"      MalformedCredentials Suspicious Binding
     UnknownBinding            "unknown_binding"             InvalidToken         Suspicious Binding
 
+    ApiKeyUnknown             "api_key_unknown"             InvalidToken         Suspicious Signature
     Inactive                  "inactive"                    InvalidToken         Routine    Signature
     Revoked                   "revoked"                     InvalidToken         Suspicious Revocation
 

@@ -47,6 +47,7 @@
     reason = "a fixture that is misused should fail the test, at the line that misuses it"
 )]
 
+mod api_key;
 mod builder;
 mod clock;
 mod endpoint;
@@ -66,6 +67,7 @@ mod shared;
 mod tests;
 mod traffic;
 
+pub use api_key::api_key;
 pub use builder::AuthorizationServerBuilder;
 pub use clock::Clock;
 pub use fault::Fault;

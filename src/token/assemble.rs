@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::api_keys::{ApiKeyJudge, ApiKeysSpec};
 use super::cache::{RecentlyGood, RejectedCache, VerifiedCache};
 use super::fingerprint::FingerprintKey;
 use super::lookup::{LookupSpec, Lookups, When};
@@ -24,6 +25,7 @@ pub(crate) struct VerifierSpec {
     /// The names of the resource.
     pub(crate) names: Arc<[Arc<ResourceUri>]>,
     pub(crate) issuers: Vec<IssuerSpec>,
+    pub(crate) api_keys: Option<ApiKeysSpec>,
     /// How long documents of issuers live.
     pub(crate) lifetimes: Lifetimes,
     /// How much memory the cache of valid tokens may take, and how long it keeps one.
@@ -104,6 +106,13 @@ impl Verifier {
             state,
             seal,
         };
+        // A caller with a key is told to ask the first issuer, as one who is not known yet.
+        let first = spec.issuers.first();
+        let request_prefix = first.map(|issuer| issuer.rules.request_prefix.clone());
+        let request_prefix = request_prefix.unwrap_or_default();
+        let api_keys = spec
+            .api_keys
+            .map(|keys| ApiKeyJudge::new(keys, request_prefix, seal.clone()));
         let (mut issuers, mut lookups) = (Vec::new(), Vec::new());
         for spec in spec.issuers {
             let (issuer, introspection) = assembly.issuer(spec);
@@ -114,6 +123,7 @@ impl Verifier {
         Some(Self {
             issuers,
             lookups,
+            api_keys,
             memory: assembly.memory,
             fingerprints: FingerprintKey::random()?,
             clock: state.clock.clone(),

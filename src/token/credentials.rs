@@ -262,7 +262,8 @@ fn is_token68(token: &[u8]) -> bool {
             .fold(true, |all, &byte| all & is_of_token68(byte))
 }
 
-fn is_of_token68(byte: u8) -> bool {
+/// Whether a `token68` may have this byte before its padding.
+pub(crate) fn is_of_token68(byte: u8) -> bool {
     // The ASCII range from `+` to `9` contains `+`, `-`, `.`, `/`, the digits, and the comma, which is left out.
     let in_row = (byte.wrapping_sub(b'+') <= b'9' - b'+') & (byte != b',');
     let letter = (byte | 0x20).wrapping_sub(b'a') <= b'z' - b'a';

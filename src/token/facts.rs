@@ -1,5 +1,7 @@
 //! The facts of the checks of a token, for explanations.
 
+use super::api_keys::API_KEYS_ISSUER;
+use super::credentials::PresentedToken;
 use super::principal::Principal;
 use super::profile::TokenRules;
 use super::unverified::Unverified;
@@ -11,18 +13,11 @@ use crate::refusal::{CheckFacts, Step};
 pub(crate) struct ExplainedToken<'a> {
     /// The content of a JWT; `None` for an opaque token.
     unverified: Option<Unverified>,
+    is_api_key: bool,
     principal: Option<&'a Principal>,
 }
 
-impl<'a> ExplainedToken<'a> {
-    /// `principal` is the caller, if the token was verified.
-    pub(crate) fn new(text: &str, principal: Option<&'a Principal>) -> Self {
-        Self {
-            unverified: Unverified::read(text),
-            principal,
-        }
-    }
-
+impl ExplainedToken<'_> {
     fn is_jwt(&self) -> bool {
         self.unverified.is_some()
     }
@@ -54,6 +49,25 @@ impl<'a> ExplainedToken<'a> {
 }
 
 impl Verifier {
+    /// `principal` is the caller, if the token was verified.
+    pub(crate) fn explained<'a>(
+        &self,
+        text: &str,
+        principal: Option<&'a Principal>,
+    ) -> ExplainedToken<'a> {
+        let token = PresentedToken::of_well_formed(text);
+        let is_api_key = self
+            .api_keys
+            .as_ref()
+            .is_some_and(|keys| keys.claims(token));
+        ExplainedToken {
+            // A key has no content, whatever it looks like.
+            unverified: Unverified::read(text).filter(|_| !is_api_key),
+            is_api_key,
+            principal,
+        }
+    }
+
     /// The claims in which the gate looked for scopes, if it found none.
     pub(crate) fn claims_without_scopes(&self, principal: &Principal) -> Option<String> {
         let mut issuers = self.issuers.iter();
@@ -65,6 +79,9 @@ impl Verifier {
 
     /// The facts of a check of this token; `None` if the check does not apply to it.
     pub(crate) fn facts(&self, step: Step, token: &ExplainedToken<'_>) -> Option<CheckFacts> {
+        if token.is_api_key {
+            return self.facts_of_api_key(step, token);
+        }
         let named = token.issuer();
         let issuer = self
             .issuers
@@ -121,6 +138,24 @@ impl Verifier {
             Step::Profile if token.is_jwt() => {
                 let profile = rules.map(|rules| format!("{:?}", rules.profile).to_lowercase());
                 CheckFacts::new(profile.unwrap_or_default(), "")
+            }
+            Step::Revocation => CheckFacts::new("no revocation at this gate", ""),
+            _ => return None,
+        })
+    }
+
+    fn facts_of_api_key(&self, step: Step, token: &ExplainedToken<'_>) -> Option<CheckFacts> {
+        Some(match step {
+            Step::Form => CheckFacts::new("the prefix of API keys", "the prefix of API keys"),
+            Step::Issuer => CheckFacts::new(API_KEYS_ISSUER, API_KEYS_ISSUER),
+            Step::Signature => CheckFacts::new("an API key of this gate", ""),
+            Step::Time => {
+                let now = self.clock.now();
+                let time = |name: &str| token.claim(name).map(with_date);
+                CheckFacts::new(
+                    format!("not past at {now}"),
+                    ExplainedToken::named(["exp"], time),
+                )
             }
             Step::Revocation => CheckFacts::new("no revocation at this gate", ""),
             _ => return None,

@@ -6,10 +6,13 @@
 //! rules of the issuer's `profile`. `defects` refuses what is no usable JWT. The result is a `principal`, with its `identity`
 //! and its `authorization_details`.
 //!
+//! A token with the prefix of API keys is one or is refused (`api_keys`).
+//!
 //! `assemble` makes the verifier from a configuration. `standing` verifies the token of a stream again. `health` reports
 //! whether an issuer's tokens can be verified. `token_hash` is a token's name in the log. `facts` tells
 //! explanations what each check of a token is about, and `unverified` reads one that was not verified, for them.
 
+mod api_keys;
 mod assemble;
 mod authorization_details;
 mod cache;
@@ -33,8 +36,11 @@ mod token_type;
 mod unverified;
 mod verify;
 
+pub(crate) use api_keys::{
+    API_KEYS_ISSUER, AlreadyIn, ApiKeyEntry, ApiKeySource, ApiKeyTable, ApiKeysSpec,
+};
 pub(crate) use assemble::{IntrospectionSpec, IssuerSpec, KeysSpec, VerifierSpec, VerifierState};
-pub(crate) use credentials::{Credentials, PresentedLine, ProofUse};
+pub(crate) use credentials::{Credentials, PresentedLine, ProofUse, is_of_token68};
 pub(crate) use facts::ExplainedToken;
 pub use health::IssuerHealth;
 pub use identity::Identity;

@@ -23,8 +23,8 @@ impl Verifier {
         }
     }
 
-    /// The time until the token expires by its own claims, or until the leeway after that is over. `None` if both are past, or
-    /// if it has no expiry.
+    /// The time until the token expires by its own claims, or until the leeway after that is over, or until the file that it
+    /// stands in is read again. `None` if none of these is to come.
     pub(crate) fn time_left(&self, principal: &Principal) -> Option<Duration> {
         let now = self.clock.now();
         let ends = self
@@ -32,7 +32,9 @@ impl Verifier {
             .into_iter()
             .flatten()
             .map(|end| end.since(now));
-        ends.filter(|time| !time.is_zero()).min()
+        let keys = self.api_keys.as_ref();
+        let recheck = keys.and_then(|keys| keys.recheck_interval(principal));
+        ends.filter(|time| !time.is_zero()).chain(recheck).min()
     }
 
     /// The times at which a token expires: without the issuer's leeway, and with it. Which one counts depends on the source

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use super::api_keys::{API_KEYS_ISSUER, ApiKeyJudge};
 use super::cache_entry::KeyProof;
 use super::claims::{ClaimSource, Claims};
 use super::credentials::PresentedToken;
@@ -29,6 +30,7 @@ pub(crate) struct Verifier {
     pub(crate) issuers: Vec<Arc<TrustedIssuer>>,
     /// One for each issuer whose tokens are introspected.
     pub(crate) lookups: Vec<Arc<Lookups>>,
+    pub(crate) api_keys: Option<ApiKeyJudge>,
     pub(crate) memory: Arc<TokenCaches>,
     pub(crate) fingerprints: FingerprintKey,
     pub(crate) clock: Clock,
@@ -51,6 +53,14 @@ impl Verifier {
     ) -> Result<Verified, Refusal> {
         let named =
             |refusal: Refusal| refusal.token_id(TokenHash::of(token.as_bytes()).to_string());
+        // Before all else: no cache keeps a key that is taken out, and no issuer may see one.
+        if let Some(keys) = self.api_keys.as_ref().filter(|keys| keys.claims(token)) {
+            let verifying = keys.verify(token, now, &self.memory.revocations);
+            return Ok(Verified {
+                principal: verifying.await.map_err(named)?,
+                from_cache: false,
+            });
+        }
         let token = self.fingerprints.fingerprint(token)?;
         if let Some(principal) = self.memory.recall(token, now).map_err(named)? {
             return Ok(Verified {
@@ -114,11 +124,10 @@ impl Verifier {
         revocation: Revocation,
         longest_life: Duration,
     ) -> Result<(), RevocationError> {
-        if !self
-            .issuers
-            .iter()
-            .any(|issuer| *issuer.name == *revocation.issuer)
-        {
+        let mut issuers = self.issuers.iter();
+        let is_known = issuers.any(|issuer| *issuer.name == *revocation.issuer)
+            || (self.api_keys.is_some() && revocation.issuer == API_KEYS_ISSUER);
+        if !is_known {
             return Err(RevocationError::UnknownIssuer(revocation.issuer));
         }
         self.memory
@@ -222,7 +231,8 @@ impl Verifier {
     /// The refusal of an opaque token that no issuer introspects. It names the configured prefixes, and nothing of the token.
     fn not_a_jwt(&self, text: &str) -> Refusal {
         let mut expected = "a JWT".to_owned();
-        for prefix in self.lookups.iter().filter_map(|one| one.token_prefix()) {
+        let of_lookups = self.lookups.iter().filter_map(|one| one.token_prefix());
+        for prefix in of_lookups.chain(self.api_keys.iter().map(ApiKeyJudge::prefix)) {
             expected.push_str(" or ");
             expected.push_str(prefix);
             expected.push('…');

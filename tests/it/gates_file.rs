@@ -120,7 +120,7 @@ async fn what_belongs_to_no_resource_or_to_two_is_a_mistake() {
     let of_several = read(&good).into_builder().build().unwrap_err();
     assert_eq!(of_several.problems()[0].field(), "resources");
     let unknown = toml::from_str::<Config>("[[resources]]\nx_ = 1").unwrap_err();
-    let told = "unknown field `x_`, expected one of `resource`, `seen_at`, `also_at`, `scopes`, `metadata`, `sessions`";
+    let told = "unknown field `x_`, expected one of `resource`, `seen_at`, `also_at`, `scopes`, `api_keys`, `metadata`, `sessions`";
     assert_eq!(unknown.message(), told);
 }
 

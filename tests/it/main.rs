@@ -14,6 +14,7 @@
 )]
 
 mod anonymous;
+mod api_keys;
 mod axum_router;
 mod bodies;
 mod browser_page;

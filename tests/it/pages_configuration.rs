@@ -18,7 +18,7 @@ unlisted = "deny"
 "#;
 
 /// Each table of the file, and a text that puts an unknown field into it.
-const TABLES: [(&str, &str); 16] = [
+const TABLES: [(&str, &str); 18] = [
     ("", "x_ = 1"),
     ("issuers", "[[issuers]]\nx_ = 1"),
     ("issuers.unbound", "[[issuers]]\nunbound.x_ = 1"),
@@ -27,6 +27,8 @@ const TABLES: [(&str, &str); 16] = [
     ("scopes", "[scopes]\nx_ = 1"),
     ("scopes.login", "[scopes.login]\nx_ = 1"),
     ("scopes.tools", "[scopes.tools]\nt.x_ = 1"),
+    ("api_keys", "[api_keys]\nx_ = 1"),
+    ("api_keys.keys", "[[api_keys.keys]]\nx_ = 1"),
     ("metadata", "[metadata]\nx_ = 1"),
     ("origins", "[origins]\nx_ = 1"),
     ("sessions", "[sessions]\nx_ = 1"),
@@ -48,7 +50,9 @@ fn the_annotated_configuration_makes_a_gate_with_everything_uncommented() {
     let keys = serde_json::json!({ "keys": [key.jwk()] });
     let keys = File::new("annotated-keys", &keys.to_string());
     let pem = File::new("annotated-pem", &key.to_pem());
+    let none = File::new("annotated-api-keys", "");
     let text = uncommented()
+        .replace("keys.txt", none.path())
         .replace("keys.json", keys.path())
         .replace("/run/secrets/introspection.pem", pem.path())
         // Variables that are set.

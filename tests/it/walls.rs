@@ -82,6 +82,7 @@ const NOUNS: &[&str] = &[
     "current",
     "digest",
     "events",
+    "followed_file",
     "grant",
     "header_name",
     "html",
