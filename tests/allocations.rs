@@ -15,9 +15,9 @@ use http::Request;
 use http_body_util::Full;
 
 use bound::{bound_request, bound_token};
-use shared::{Called, alone, gated, request, send, sized_token};
-use toolgate::Limits;
-use toolgate::testing::{Algorithm, AuthorizationServer, SigningKey};
+use shared::{Called, RESOURCE, alone, gated, gated_with, request, send, sized_token};
+use toolgate::testing::{Algorithm, AuthorizationServer, SigningKey, api_key};
+use toolgate::{ApiKey, ApiKeys, Limits, ScopeMap, Toolgate};
 
 /// The measured number; the budget allows twelve. See `benches/budgets.rs` for the other budgets.
 const ALLOCATIONS: u64 = 7;
@@ -40,6 +40,33 @@ async fn a_cached_token_costs_few_allocations() {
     let new_request = || request(Some(&token));
     let own = allocations(&mut service, new_request) - allocations(&mut alone(), new_request);
     assert_eq!(own, ALLOCATIONS);
+}
+
+#[tokio::test]
+async fn ten_thousand_api_keys_cost_no_allocation_and_a_key_costs_no_more_than_a_cached_token() {
+    log_at_info();
+    let server = AuthorizationServer::start().await;
+    let (key, stored) = api_key("tg_", "one");
+    let keys = ApiKeys::with_prefix("tg_").key(stored.scopes(["mcp:use", "weather:read"]));
+    let keys = (1..10_000).fold(keys, |keys, number| {
+        keys.key(ApiKey::of(
+            format!("key-{number}"),
+            format!("{number:064x}"),
+        ))
+    });
+    let scopes = ScopeMap::deny_unlisted()
+        .every_request("mcp:use")
+        .tool("get_weather", "weather:read");
+    let builder = Toolgate::builder(RESOURCE).issuer(server.issuer());
+    let (gate, mut service) = gated_with(builder.scopes(scopes).api_keys(keys));
+    gate.warm_up().await;
+    let token = sized_token(&server, 700);
+    for credential in [&token, &key] {
+        assert_eq!(send(&mut service, request(Some(credential))), 200);
+        let new_request = || request(Some(credential));
+        let own = allocations(&mut service, new_request) - allocations(&mut alone(), new_request);
+        assert!(own <= ALLOCATIONS, "{own}");
+    }
 }
 
 #[tokio::test]
