@@ -1,10 +1,12 @@
 // A browser and the user in front of it, who logs in and allows whatever is asked.
 
-/** From an authorization server's page to where that sends the user back, which is not opened. */
-export async function browse(page) {
+/**
+ * From an authorization server's page to where that sends the user back, which is not opened. The user is still logged in
+ * there if the browser has the cookies of the last time.
+ */
+export async function browse(page, cookies = new Map()) {
   let url = new URL(page);
   const callback = url.searchParams.get('redirect_uri');
-  const cookies = new Map();
   let form;
   for (let hop = 0; hop < 20; hop++) {
     const headers = { cookie: [...cookies].map((cookie) => cookie.join('=')).join('; ') };

@@ -1,6 +1,6 @@
 // oauth4webapi and plain requests: a client that has no MCP SDK, and tokens that are bound to its key. It speaks one
 // revision, with sessions. One argument more may say, in JSON, which client it is to the authorization server, and have its
-// certificate: then its tokens are bound to that.
+// certificate: then its tokens are bound to that; or that they are bound to nothing.
 
 import {
   allowInsecureRequests, authorizationCodeGrantRequest, calculatePKCECodeChallenge, customFetch, discoveryRequest, DPoP,
@@ -15,13 +15,13 @@ import { heard, say } from './lines.mjs';
 import { obey } from './user.mjs';
 
 const [revision, resource, callback, known = '{}'] = process.argv.slice(2);
-const { client_id, certificate, redirect_uri = callback } = JSON.parse(known);
+const { client_id, certificate, redirect_uri = callback, isBound = true } = JSON.parse(known);
 const url = new URL(resource);
-const proof = certificate
-  ? { [customFetch]: certifiedFetch(certificate) }
-  : { DPoP: DPoP({}, await generateKeyPair('ES256')) };
-const options = { [allowInsecureRequests]: true, ...proof };
-const [scheme, authentication] = certificate ? ['bearer', TlsClientAuth()] : ['dpop', None()];
+const options = { [allowInsecureRequests]: true };
+if (certificate) options[customFetch] = certifiedFetch(certificate);
+else if (isBound) options.DPoP = DPoP({}, await generateKeyPair('ES256'));
+const scheme = options.DPoP ? 'dpop' : 'bearer';
+const authentication = certificate ? TlsClientAuth() : None();
 let client = client_id && { client_id, use_mtls_endpoint_aliases: true };
 let server, tokens, session;
 
@@ -54,13 +54,20 @@ async function discover(challenge) {
   client = await processDynamicClientRegistrationResponse(created);
 }
 
-async function logIn(scope) {
+/**
+ * The challenge may ask for scopes, and for a login. The latter is a matter of OpenID Connect, and oidc-provider demands
+ * that its scope is named as well.
+ */
+async function logIn({ scope = tokens.scope, acr_values, max_age }) {
+  if (acr_values || max_age) scope = [...new Set(['openid', ...scope.split(' ')])].join(' ');
   const verifier = generateRandomCodeVerifier();
   const page = new URL(server.authorization_endpoint);
   page.search = new URLSearchParams({
     client_id: client.client_id, response_type: 'code', redirect_uri, resource, scope,
     code_challenge: await calculatePKCECodeChallenge(verifier), code_challenge_method: 'S256',
   });
+  if (acr_values) page.searchParams.set('acr_values', acr_values);
+  if (max_age) page.searchParams.set('max_age', max_age);
   if (options.DPoP) page.searchParams.set('dpop_jkt', await options.DPoP.calculateThumbprint());
   say({ open: page });
   const { landed } = await heard();
@@ -96,7 +103,7 @@ async function request(body) {
   } catch (error) {
     if (!(error instanceof WWWAuthenticateChallengeError)) throw error;
     const { parameters } = error.cause.find((challenge) => challenge.scheme === scheme);
-    if (parameters.error === 'insufficient_scope') await logIn(parameters.scope);
+    if (/^insufficient_(scope|user_authentication)$/.test(parameters.error)) await logIn(parameters);
     else if (parameters.error === 'invalid_token') await refresh();
     else throw new Error(`${error.status}: ${parameters.error}`);
     return await send(body);
@@ -121,7 +128,7 @@ await obey({
     const { status, headers } = await fetch(url, { method: 'POST', body: '{}' });
     if (status !== 401) throw new Error(`${status} without a token`);
     await discover(headers);
-    await logIn(headers.get('www-authenticate').match(/ scope="([^"]+)"/)[1]);
+    await logIn({ scope: headers.get('www-authenticate').match(/ scope="([^"]+)"/)[1] });
     const about = { protocolVersion: revision, capabilities: {}, clientInfo: { name: 'interop', version: '0' } };
     const { protocolVersion } = await result('initialize', about);
     await request({ method: 'notifications/initialized' });

@@ -73,6 +73,9 @@ export class Issuer {
   #idTokenKey = signingKey('RS256');
   #grants = new Set();
 
+  /** May answer for its login page. */
+  logIn = (provider, ctx, next) => next();
+
   /** How often a client was told that its proof lacks a nonce. */
   demandedNonces = 0;
 
@@ -90,6 +93,7 @@ export class Issuer {
   /** Replaces the key by one of the next algorithm; the old one is no longer published. Issued tokens are kept. */
   rotate() {
     this.provider = new Provider(this.url, this.#configuration(signingKey(this.algorithms.shift())));
+    this.provider.use((ctx, next) => this.logIn(this.provider, ctx, next));
     this.provider.on('server_error', (ctx, error) => console.error(error));
     this.provider.on('grant.error', (ctx, { error }) => error === 'use_dpop_nonce' && this.demandedNonces++);
     // A token of a machine belongs to no grant.
