@@ -173,7 +173,7 @@ impl LoginUnchanged<'_> {
             subject = self.subject,
             client_id = self.client_id,
             token_id = self.token_id,
-            expected = %self.expected,
+            expected = self.expected.to_string(),
             got = self.got,
             "a new token has the login that was refused: the issuer ignores acr_values and max_age, or the client does",
         );
