@@ -75,7 +75,6 @@ function atNginx(name, { header, port, inner, issuer }) {
 
 function atHaproxy(rules) {
   return async (name, { port, inner, issuer }) => {
-    writeFileSync(at('leaf-and-key.pem'), readFileSync(at('leaf.pem')) + readFileSync(at('leaf.key')));
     writeFileSync(at(`${name}.cfg`), `
 defaults
   mode http
@@ -228,6 +227,8 @@ const steps = [
 ];
 
 certify();
+// Written before any HAProxy starts: all of them read it, and they start at the same time.
+writeFileSync(at('leaf-and-key.pem'), readFileSync(at('leaf.pem')) + readFileSync(at('leaf.key')));
 // A name with what must be escaped in a line of Envoy's format, and one that is made to be read as another certificate.
 const holder = selfSigned('holder', '/CN=a";Hash=b, c');
 const thief = selfSigned('thief', `/CN=b/description=a";Hash=${fingerprint(holder)};A="`);
