@@ -1,6 +1,7 @@
 //! Tokens that are bound to a client certificate (RFC 8705): of use only over a connection with that certificate.
 
 use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::{Method, Request};
 use http_body_util::Full;
 use serde_json::{Value, json};
@@ -140,4 +141,25 @@ async fn the_document_promises_certificates_only_where_they_are_checked() {
 fn a_certificate_shows_nothing_of_itself() {
     let shown = format!("{:?}", ClientCertificate::of_der(DER));
     assert_eq!(shown, "ClientCertificate(…)");
+}
+
+/// The certificate of RFC 8705, Appendix A, in base64, and the `x5t#S256` that it has there.
+const OF_THE_RFC: &str = "MIIBBjCBrAIBAjAKBggqhkjOPQQDAjAPMQ0wCwYDVQQDDARtdGxzMB4XDTE4MTAxODEyMzcwOVoXDTIyMDUwMjEyMzcwOVow\
+    DzENMAsGA1UEAwwEbXRsczBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABNcnyxwqV6hY8QnhxxzFQ03C7HKW9OylMbnQZjjJ/Au08/coZwxS7LfA4vOL\
+    S9WuneIXhbGGWvsDSb0tH6IxLm8wCgYIKoZIzj0EAwIDSQAwRgIhAP0RC1E+vwJD/D1AGHGzuri+hlV/PpQEKTWUVeORWz83AiEA5x2eXZOVbUlJSGQg\
+    jwD5vaUaKlLR50Q2DmFfQj1L+SY=";
+const THUMBPRINT_OF_THE_RFC: &str = "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0";
+
+#[tokio::test]
+async fn the_certificate_of_the_rfc_has_the_thumbprint_that_the_rfc_gives() {
+    let world = world(Holder::default().tls_certificates()).await;
+    let confirmation = json!({ "x5t#S256": THUMBPRINT_OF_THE_RFC });
+    let token = world.token().claim("cnf", confirmation).mint();
+    let der = STANDARD.decode(OF_THE_RFC).unwrap();
+    world
+        .send(over_tls(&token, Some(&der)))
+        .await
+        .assert_served();
+    let refused = world.send(over_tls(&token, Some(&der[1..]))).await;
+    refused.assert_invalid_token("certificate_mismatch");
 }
