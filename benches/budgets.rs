@@ -29,12 +29,13 @@ use bound::{bound_request, bound_token};
 use parts::Parts;
 use serde_json::json;
 use shared::{
-    BODY, Called, RESOURCE, alone, behind, gated, gated_by, gated_with, request, send, sized_token,
+    BODY, Called, RESOURCE, alone, behind, gated, gated_by, gated_with, hundred_gates, request,
+    request_with_host, send, sized_token,
 };
 use signature::Signature;
 use tokio::runtime::Runtime;
 use toolgate::testing::{Algorithm, AuthorizationServer, Endpoint, SigningKey};
-use toolgate::{Gates, Holder, Introspection, Issuer, Limits, ScopeMap, Toolgate};
+use toolgate::{Holder, Introspection, Issuer, Limits, ScopeMap, Toolgate};
 use tower::Service;
 
 /// Requests in one turn: enough for the clock, few enough to stay in the processor's caches.
@@ -349,16 +350,7 @@ fn time_many_gates(runtime: &Runtime) {
         .scopes(scopes())
         .build()
         .unwrap();
-    let among = |resource: &dyn Fn(usize) -> String| {
-        let others = (1..100).map(|number| {
-            let other = one.for_resource(resource(number)).scopes(scopes());
-            other.build().unwrap()
-        });
-        let all = std::iter::once(one.clone()).chain(others);
-        Gates::not_found_elsewhere(all).unwrap().layer()
-    };
-    let of_one_host = among(&|number| format!("https://mcp.example.com/tenants/{number}"));
-    let of_all_hosts = among(&|number| format!("https://mcp{number}.example.com/mcp"));
+    let [of_one_host, of_all_hosts] = hundred_gates(&one, scopes);
     let mut services = [&one.layer(), &of_one_host, &of_all_hosts].map(behind);
     for service in &mut services {
         runtime.block_on(one.warm_up());
@@ -386,13 +378,6 @@ fn time_many_gates(runtime: &Runtime) {
         "  on a hundred hosts: {} more (at most 60 ns)",
         nanos(of_all_hosts - one)
     );
-}
-
-fn request_with_host(token: &str) -> http::Request<http_body_util::Full<bytes::Bytes>> {
-    let mut request = request(Some(token));
-    let host = http::HeaderValue::from_static("mcp.example.com");
-    request.headers_mut().insert(http::header::HOST, host);
-    request
 }
 
 fn warm(runtime: &Runtime, server: &AuthorizationServer) -> impl Called + use<> {

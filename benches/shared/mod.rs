@@ -12,11 +12,11 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{Empty, Full};
 use toolgate::testing::AuthorizationServer;
-use toolgate::{Builder, Issuer, Limits, RequestBody, ScopeMap, Toolgate, ToolgateLayer};
+use toolgate::{Builder, Gates, Issuer, Limits, RequestBody, ScopeMap, Toolgate, ToolgateLayer};
 use tower::{Layer, Service, service_fn};
 
 pub(crate) const RESOURCE: &str = "https://mcp.example.com/mcp";
@@ -80,6 +80,32 @@ pub(crate) fn behind(layer: &ToolgateLayer) -> impl Called + use<> {
     layer.layer(service_fn(|_: Request<RequestBody<Full<Bytes>>>| async {
         Ok(Response::new(Empty::<Bytes>::new()))
     }))
+}
+
+/// This gate and 99 others, on one host and on a hundred.
+#[allow(dead_code, reason = "not every benchmark has many gates")]
+pub(crate) fn hundred_gates(gate: &Toolgate, scopes: impl Fn() -> ScopeMap) -> [ToolgateLayer; 2] {
+    let among = |resource: &dyn Fn(usize) -> String| {
+        let others = (1..100).map(|number| {
+            let other = gate.for_resource(resource(number)).scopes(scopes());
+            other.build().unwrap()
+        });
+        let all = std::iter::once(gate.clone()).chain(others);
+        Gates::not_found_elsewhere(all).unwrap().layer()
+    };
+    [
+        among(&|number| format!("https://mcp.example.com/tenants/{number}")),
+        among(&|number| format!("https://mcp{number}.example.com/mcp")),
+    ]
+}
+
+/// A request that says for which host it is.
+#[allow(dead_code, reason = "not every benchmark has many gates")]
+pub(crate) fn request_with_host(token: &str) -> Request<Full<Bytes>> {
+    let mut request = request(Some(token));
+    let host = HeaderValue::from_static("mcp.example.com");
+    request.headers_mut().insert(HOST, host);
+    request
 }
 
 /// A request as hyper makes it: the values of its headers are parts of the one buffer they arrived in.

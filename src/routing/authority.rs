@@ -29,6 +29,16 @@ pub(super) fn of(parts: &Parts) -> Result<Option<String>, Refusal> {
     }
 }
 
+/// Returns the host of a request that names it once, as it is spelled there.
+pub(super) fn as_spelled(parts: &Parts) -> Option<&[u8]> {
+    let mut lines = parts.headers.get_all(HOST).iter();
+    match (parts.uri.authority(), lines.next(), lines.next()) {
+        (Some(target), None, _) => Some(target.as_str().as_bytes()),
+        (None, Some(header), None) => Some(header.as_bytes()),
+        _ => None,
+    }
+}
+
 /// Returns the one spelling of a host and its port: in lower case, without the dot at the end of a full name and without a
 /// default port. `None` if there is a user name, which no host has.
 pub(super) fn normal(authority: &str) -> Option<String> {

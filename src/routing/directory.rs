@@ -1,9 +1,9 @@
 //! The configured URLs, and the choice of one for a request.
 
-use std::collections::HashMap;
-
 use http::request::Parts;
+use rustc_hash::FxHashMap;
 
+use super::paths::Paths;
 use super::{authority, request_path};
 use crate::refusal::Refusal;
 use crate::resource_uri::ResourceUri;
@@ -78,37 +78,24 @@ pub(crate) enum Picked<'d, T> {
 enum Hosts {
     /// All URLs have one host, so the host of a request decides nothing.
     One(Paths),
-    Several(HashMap<String, Paths>),
-}
-
-/// The paths of one host, each with the position of its entry.
-#[derive(Debug, Default)]
-struct Paths {
-    /// Without a slash at the end.
-    prefixes: HashMap<String, usize>,
-    /// The well-known paths, which begin with no path of a resource.
-    exact: HashMap<String, usize>,
-    /// The length of the longest prefix. No longer text is looked up, since a caller chooses the length of a path.
-    longest: usize,
-    positions: Vec<usize>,
+    Several(FxHashMap<Vec<u8>, Paths>),
 }
 
 impl<T> Directory<T> {
     /// Makes a directory, and finds the entries that could not be told apart. Of these, only the first is ever picked.
     pub(crate) fn new(entries: Vec<Entry<'_, T>>, elsewhere: Elsewhere) -> (Self, Vec<Overlap>) {
-        let mut by_host = HashMap::<String, Paths>::new();
+        let mut by_host = FxHashMap::<Vec<u8>, Paths>::default();
         let mut overlaps = Vec::new();
         for (position, entry) in entries.iter().enumerate() {
             let host = authority::normal(entry.resource.authority()).unwrap_or_default();
-            let paths = by_host.entry(host).or_default();
-            if let Err(why) = paths.add(position, entry) {
+            let paths = by_host.entry(host.into_bytes()).or_default();
+            if let Err(why) = paths.add(position, entry.seen_at, entry.resource) {
                 overlaps.push(Overlap { position, why });
             }
         }
         let mut anywhere = Paths::default();
         for paths in by_host.values() {
-            anywhere.longest = anywhere.longest.max(paths.longest);
-            anywhere.prefixes.extend(paths.prefixes.clone());
+            anywhere.add_prefixes_of(paths);
         }
         let hosts = match by_host.len() {
             1 => Hosts::One(by_host.into_values().next().unwrap_or_default()),
@@ -143,6 +130,9 @@ impl<T: Documents> Directory<T> {
             Some(first) => Picked::OneOf(first),
             None => Picked::NotFound,
         };
+        if let Some(found) = self.as_configured(parts) {
+            return Ok(Picked::OneOf(found));
+        }
         let path = match request_path::of(parts.uri.path()) {
             Ok(path) => path,
             // All entries are one resource, which is protected under any name.
@@ -172,6 +162,16 @@ impl<T: Documents> Directory<T> {
         })
     }
 
+    /// The entry whose URL the request spells as it is configured: the usual request, and the quick way. A configured URL has
+    /// one reading only, so nothing else needs a look.
+    fn as_configured(&self, parts: &Parts) -> Option<&T> {
+        let paths = match &self.hosts {
+            Hosts::One(paths) => paths,
+            Hosts::Several(hosts) => hosts.get(authority::as_spelled(parts)?)?,
+        };
+        self.entries.get(paths.of_whole(parts.uri.path())?)
+    }
+
     /// Whether this path belongs to an entry, under whatever host. Most services go by the path alone, and a caller chooses
     /// the host.
     fn has_path(&self, path: &str) -> bool {
@@ -181,7 +181,9 @@ impl<T: Documents> Directory<T> {
     fn position(&self, parts: &Parts, path: &str) -> Result<Option<usize>, Refusal> {
         let paths = match &self.hosts {
             Hosts::One(paths) => Some(paths),
-            Hosts::Several(hosts) => authority::of(parts)?.and_then(|host| hosts.get(&host)),
+            Hosts::Several(hosts) => {
+                authority::of(parts)?.and_then(|host| hosts.get(host.as_bytes()))
+            }
         };
         Ok(paths.and_then(|paths| {
             let is = |position: usize, is: fn(&T, &Parts) -> bool| {
@@ -200,82 +202,11 @@ impl<T: Documents> Directory<T> {
     }
 }
 
-impl Paths {
-    fn add<T>(&mut self, position: usize, entry: &Entry<'_, T>) -> Result<(), &'static str> {
-        let read = |path: &str| {
-            let path = request_path::configured(path);
-            path.ok_or("its path can be read in two ways: write it without escapes")
-        };
-        let prefix = read(entry.seen_at)?.trim_end_matches('/').to_owned();
-        let documents = [
-            read(&entry.resource.metadata_path())?,
-            read(&entry.resource.authorization_server_path())?,
-        ];
-        let documents = documents.into_iter().filter(|path| !is_at_root(path));
-        self.longest = self.longest.max(prefix.len());
-        let mut is_taken = self.exact.contains_key(&prefix);
-        is_taken |= *self.prefixes.entry(prefix).or_insert(position) != position;
-        for path in documents {
-            is_taken |= self.prefixes.contains_key(path.trim_end_matches('/'));
-            is_taken |= *self.exact.entry(path).or_insert(position) != position;
-        }
-        self.positions.push(position);
-        if is_taken {
-            return Err("another resource has the same host and path");
-        }
-        Ok(())
-    }
-
-    /// The entry whose document has this path.
-    fn of_document(&self, path: &str, has_root: impl Fn(usize) -> bool) -> Option<usize> {
-        match self.positions.as_slice() {
-            _ if !is_at_root(path) => self.exact.get(path).copied(),
-            [only] => Some(*only),
-            several => several.iter().copied().find(|position| has_root(*position)),
-        }
-    }
-
-    /// The entry with the longest path that this one begins with. A path that does not begin with a slash is `*`, the
-    /// server as a whole: it belongs to the root.
-    fn of_prefix(&self, path: &str) -> Option<usize> {
-        let mut end = longest_beginning(path, self.longest);
-        loop {
-            let beginning = path.get(..end)?;
-            if let Some(position) = self.prefixes.get(beginning) {
-                return Some(*position);
-            }
-            if end == 0 {
-                return None;
-            }
-            end = beginning.rfind('/').unwrap_or_default();
-        }
-    }
-}
-
-/// The end of the longest beginning of the path that has at most this many bytes and consists of whole segments.
-fn longest_beginning(path: &str, longest: usize) -> usize {
-    match path.as_bytes().get(longest) {
-        None => path.len(),
-        Some(b'/') => longest,
-        Some(_) => path
-            .get(..longest)
-            .and_then(|beginning| beginning.rfind('/'))
-            .unwrap_or_default(),
-    }
-}
-
-/// Whether this is a well-known path at the root of a host, which belongs to no resource in particular.
-fn is_at_root(path: &str) -> bool {
-    path == ResourceUri::root_metadata_path()
-        || path == ResourceUri::root_authorization_server_path()
-}
-
 #[cfg(test)]
 mod tests {
     use http::Request;
 
     use super::*;
-    use crate::refusal::Reason;
 
     impl Documents for String {
         fn is_named_for_root(&self) -> bool {
@@ -324,6 +255,7 @@ mod tests {
             "https://h.example/c",
         ];
         let directory = directory(&urls, Elsewhere::NotFound);
+        let long = format!("/a/b{}", "/x".repeat(30_000));
         for (path, url) in [
             ("/a", urls[0]),
             ("/a/", urls[0]),
@@ -340,6 +272,8 @@ mod tests {
             ("/.well-known/oauth-protected-resource/a/b/", urls[1]),
             ("/.well-known/oauth-protected-resource", "NotFound"),
             ("/.well-known/oauth-protected-resource/d", "NotFound"),
+            (&long, urls[1]),
+            ("/a/b/../c", "AmbiguousPath"),
         ] {
             // All have one host, so that of the request decides nothing.
             assert_eq!(picked(&directory, "other.example", path), url, "{path}");
@@ -422,25 +356,5 @@ mod tests {
         }
         let (_, escaped) = made(&["https://h.example/%61"], Elsewhere::NotFound);
         assert_eq!(escaped.len(), 1);
-    }
-
-    #[test]
-    fn a_long_path_is_looked_up_no_more_often_than_the_longest_resource_has_segments() {
-        let directory = directory(&["https://h.example/a/b"], Elsewhere::NotFound);
-        let Hosts::One(paths) = &directory.hosts else {
-            panic!("one host");
-        };
-        let long = format!("/a/b{}", "/x".repeat(30_000));
-        assert_eq!(longest_beginning(&long, paths.longest), 4);
-        assert_eq!(longest_beginning("/a/bx/c", paths.longest), 2);
-        assert_eq!(longest_beginning("/a", paths.longest), 2);
-        assert_eq!(
-            picked(&directory, "h.example", &long),
-            "https://h.example/a/b"
-        );
-        assert_eq!(
-            picked(&directory, "h.example", "/a/b/../c"),
-            format!("{:?}", Reason::AmbiguousPath)
-        );
     }
 }

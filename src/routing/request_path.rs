@@ -33,6 +33,9 @@ pub(super) fn configured(path: &str) -> Option<String> {
 /// The path as a router reads it that decodes it: `%40` and `@` both have a place in a path, and need not mean the same. `None`
 /// if there is no such escape.
 pub(super) fn decoded(path: &str) -> Option<String> {
+    if !path.contains('%') {
+        return None;
+    }
     let mut pieces = path.split('%');
     let mut decoded = pieces.next()?.to_owned();
     for piece in pieces {

@@ -1,4 +1,4 @@
-//! Three functions for callgrind to tell apart, called a thousand times; what is around them is not counted.
+//! Functions for callgrind to tell apart, called a thousand times; what is around them is not counted.
 
 #[path = "../../shared/mod.rs"]
 mod shared;
@@ -9,9 +9,11 @@ use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
-use shared::{Called, alone, gated, request, send, sized_token};
+use shared::{
+    Called, alone, behind, gated, hundred_gates, request, request_with_host, send, sized_token,
+};
 use tokio::runtime::Runtime;
-use toolgate::Limits;
+use toolgate::{Limits, ScopeMap};
 use toolgate::testing::AuthorizationServer;
 
 fn main() {
@@ -27,6 +29,19 @@ fn main() {
         through_the_gate(&mut gated, request(Some(&token)));
         past_the_gate(&mut alone, request(Some(&token)));
         only_the_fingerprint(&key, &token);
+    }
+    let many = hundred_gates(&gate, || {
+        ScopeMap::deny_unlisted().tool("get_weather", "weather:read")
+    });
+    let [mut one_host, mut hundred_hosts] = many.each_ref().map(behind);
+    for _ in 0..1000 {
+        beside_no_gate(&mut gated, request_with_host(&token));
+    }
+    for _ in 0..1000 {
+        beside_gates_of_its_host(&mut one_host, request_with_host(&token));
+    }
+    for _ in 0..1000 {
+        beside_gates_of_other_hosts(&mut hundred_hosts, request_with_host(&token));
     }
 }
 
@@ -48,4 +63,19 @@ fn only_the_fingerprint(key: &LessSafeKey, token: &str) {
         key.seal_in_place_separate_tag(nonce, token, &mut [])
             .expect("a tag"),
     );
+}
+
+#[inline(never)]
+fn beside_no_gate(service: &mut impl Called, request: Request<Full<Bytes>>) {
+    assert_eq!(send(service, request), 200);
+}
+
+#[inline(never)]
+fn beside_gates_of_its_host(service: &mut impl Called, request: Request<Full<Bytes>>) {
+    assert_eq!(send(service, request), 200);
+}
+
+#[inline(never)]
+fn beside_gates_of_other_hosts(service: &mut impl Called, request: Request<Full<Bytes>>) {
+    assert_eq!(send(service, request), 200);
 }
