@@ -1,10 +1,10 @@
 //! API keys for machines, in a file that is followed: `cargo run -p toolgate-examples --example api_keys`.
 //!
-//! It makes a key, writes its line to a file, and serves an MCP server that accepts the key. Remove the line while it
-//! runs, and the key is refused within a second or two.
+//! It makes a key, writes its hash to a file, and serves an MCP server that accepts the key. Replace the file by
+//! `keys = []` while it runs, and the key is refused within a second or two.
 //!
-//! `cargo run -p toolgate-examples --example api_keys -- new NAME [SCOPE…] [expires=TIME]` only makes a key. It prints two
-//! lines: the key, for its machine, and the line to store, which is no secret.
+//! `cargo run -p toolgate-examples --example api_keys -- new NAME [SCOPE…] [expires=TIME]` only makes a key. It prints
+//! the key, for its machine, and after it the table to store, which is no secret.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -34,7 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         ["new", name, rest @ ..] => {
             let (key, stored) = new_key(name, rest)?;
             eprintln!("Give the key (the first line) to its machine, and keep no copy.");
-            eprintln!("Add the second line to the file with keys. It is no secret.\n");
+            eprintln!("Add the other lines to the file with keys. They are no secret.\n");
             println!("{key}\n{stored}");
             Ok(())
         }
@@ -42,7 +42,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// A key, and the line to store.
+/// A key, and the table to store.
 fn new_key(name: &str, rest: &[&str]) -> Result<(String, ApiKey), Box<dyn Error>> {
     let made = ApiKey::generate(PREFIX, name);
     let (key, stored) = made.ok_or("the system gave no random bytes")?;
@@ -63,7 +63,7 @@ fn new_key(name: &str, rest: &[&str]) -> Result<(String, ApiKey), Box<dyn Error>
 
 async fn serve() -> Result<(), Box<dyn Error>> {
     let (key, stored) = new_key("nightly-build", &["mcp:use", "weather:read"])?;
-    let file = env::temp_dir().join(format!("toolgate-keys-{}.txt", process::id()));
+    let file = env::temp_dir().join(format!("toolgate-keys-{}.toml", process::id()));
     fs::write(&file, format!("{stored}\n"))?;
 
     shared::log("toolgate=info")?;
@@ -92,7 +92,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         "  -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' \\"
     );
     println!("  -d '{call}'\n");
-    println!("It is allowed. Remove the line from this file, and it is not:");
+    println!("It is allowed. Write `keys = []` in place of the key, and it is not:");
     println!("{}", file.display());
     let served = shared::serve(listener, app, &[gate], stop_signal).await;
     fs::remove_file(&file)?;

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use toml::Spanned;
+
 use super::api_keys::{ApiKey, ApiKeys, StoredKey};
 use super::introspection_spec::begins_alike;
 use super::settings::Settings;
@@ -163,35 +165,34 @@ fn followed(
     })
 }
 
-/// Reads a file with one key on each line: its name, its hash, when it expires (`expires=…`, optional), and its scopes.
-/// The error shows nothing of a line, on which a key itself may be by mistake.
+/// A file with keys.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyFile {
+    /// Not optional: an empty file is rather one that is being written.
+    keys: Vec<Spanned<ApiKey>>,
+}
+
+/// Reads a file with keys. The error shows nothing of a line, on which a key itself may be by mistake.
 fn read_file(text: &str, given: &[ApiKey], prefix: &str) -> Result<ApiKeyTable, String> {
     let mut table = ApiKeyTable::default();
     for ApiKey(key) in given {
         // They were checked when the configuration was.
         key.add_to(&mut table, prefix);
     }
-    for (number, line) in (1..).zip(text.lines()) {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
+    let line_of = |at: usize| 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count();
+    let file: KeyFile = toml::from_str(text).map_err(|why| {
+        let fix = "write a list of [[keys]] with `name`, `sha256`, `scopes` and perhaps `expires`, or `keys = []`";
+        match why.span().filter(|_| !text.trim().is_empty()) {
+            Some(span) => format!("line {}: {fix}", line_of(span.start)),
+            None => fix.to_owned(),
         }
-        let mut words = line.split_ascii_whitespace().peekable();
-        let mut next = || words.next().unwrap_or_default().to_owned();
-        let (name, sha256) = (next(), next());
-        let expires = words.peek().and_then(|word| word.strip_prefix("expires="));
-        let expires = expires.map(str::to_owned);
-        if expires.is_some() {
-            words.next();
-        }
-        let key = StoredKey {
-            name,
-            sha256,
-            expires,
-            scopes: words.map(str::to_owned).collect(),
-        };
+    })?;
+    for key in &file.keys {
+        let line = line_of(key.span().start);
+        let ApiKey(key) = key.get_ref();
         if let Some(WrongValue { field, fix, .. }) = key.add_to(&mut table, prefix).first() {
-            return Err(format!("line {number}: `{field}`: {fix}"));
+            return Err(format!("the key at line {line}: `{field}`: {fix}"));
         }
     }
     Ok(table)

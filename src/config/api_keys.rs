@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::{Deserialize, Deserializer};
+use serde_json::json;
 
 use super::hushed::{Hushed, hushed, hushed_list, hushed_table};
 use crate::digest::{random_bytes, sha256};
@@ -39,7 +40,7 @@ pub(super) struct ApiKeysTable {
 
 /// One API key as it is stored: the SHA-256 of its text, and what it allows.
 ///
-/// `Display` shows it as the line of a [file](ApiKeys::file).
+/// `Display` shows it as it stands in a [file](ApiKeys::file).
 #[derive(Clone)]
 pub struct ApiKey(pub(super) StoredKey);
 
@@ -71,7 +72,7 @@ impl ApiKeys {
         self
     }
 
-    /// Adds the keys of a file, one on each line: [`docs::api_keys`](crate::docs::api_keys#a-file-with-keys). The file is
+    /// Adds the keys of a file: [`docs::api_keys`](crate::docs::api_keys#a-file-with-keys). The file is
     /// followed: a key that is added or removed there is accepted or refused within a second or two, and open streams of a
     /// removed key end. While the file cannot be used, the last good keys stay in force.
     pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
@@ -134,20 +135,27 @@ impl Hushed for Vec<String> {
     const EXPECTED: &str = "a list of strings";
 }
 
-/// Shows the line of a file.
+/// Shows the table of a file.
 impl fmt::Display for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A string of JSON is one of TOML too.
         let StoredKey {
             name,
             sha256,
             scopes,
             expires,
         } = &self.0;
-        write!(f, "{name} {sha256}")?;
-        if let Some(time) = expires {
-            write!(f, " expires={time}")?;
+        writeln!(
+            f,
+            "[[keys]]\nname = {}\nsha256 = {}",
+            json!(name),
+            json!(sha256)
+        )?;
+        write!(f, "scopes = {}", json!(scopes))?;
+        match expires {
+            Some(time) => write!(f, "\nexpires = {}", json!(time)),
+            None => Ok(()),
         }
-        scopes.iter().try_for_each(|scope| write!(f, " {scope}"))
     }
 }
 

@@ -396,7 +396,7 @@ async fn the_first_key_after_a_pause_is_judged_by_the_file_as_it_is_then() {
     let stored = stored.scopes(["mcp:use"]);
     let file = file_of("api-keys-first", &[&stored]);
     let world = world(ApiKeys::with_prefix("tg_").file(file.path())).await;
-    replace(&file, "");
+    replace(&file, "keys = []");
     // All of several at once.
     let refused = join_all((0..8).map(|_| world.list_with(&key))).await;
     for answer in refused {
@@ -406,7 +406,7 @@ async fn the_first_key_after_a_pause_is_judged_by_the_file_as_it_is_then() {
     world.clock.advance(SECOND);
     world.list_with(&key).await.assert_served();
     // A clock that was set back does not put the next look off.
-    replace(&file, "");
+    replace(&file, "keys = []");
     world
         .clock
         .set(UNIX_EPOCH + Duration::from_secs(1_700_000_000));
@@ -431,7 +431,8 @@ async fn while_a_file_cannot_be_used_the_last_good_keys_stay_and_one_event_says_
         why.collect::<Vec<_>>()
     };
     // The key itself is where its hash belongs.
-    replace(&file, &format!("{stored}\n\nother {key} mcp:use\n"));
+    let other = ApiKey::of("other", &key);
+    replace(&file, &format!("{stored}\n\n{other}\n"));
     for _ in 0..3 {
         world.clock.advance(SECOND);
         world.list_with(&key).await.assert_served();
@@ -439,7 +440,7 @@ async fn while_a_file_cannot_be_used_the_last_good_keys_stay_and_one_event_says_
     let [why] = &warnings()[..] else {
         panic!("{:?}", warnings())
     };
-    assert!(why.starts_with("line 3: `sha256`: "), "{why}");
+    assert!(why.starts_with("the key at line 6: `sha256`: "), "{why}");
     assert!(!log.text().contains(&key), "the key is in the log");
     std::fs::remove_file(file.path()).unwrap();
     world.clock.advance(SECOND);
@@ -452,7 +453,7 @@ async fn while_a_file_cannot_be_used_the_last_good_keys_stay_and_one_event_says_
     world.clock.advance(SECOND);
     world.list_with(&key).await.assert_served();
     assert_eq!(warnings().len(), 2);
-    replace(&file, "");
+    replace(&file, "keys = []");
     world.clock.advance(SECOND);
     world
         .list_with(&key)
@@ -633,26 +634,42 @@ fn every_wrong_setting_is_found_and_no_key_is_shown() {
             (&*format!("api_keys.keys[1].{field}"), kind)
         );
     }
-    // A mistake in a file is named by its line.
-    let file = File::new("api-keys-wrong", "ci\n");
-    for (line, why) in [
-        ("x", "line 1: `sha256`: "),
+    // A mistake in a file is named by the line of its key.
+    let file = File::new("api-keys-wrong", "keys = []");
+    let table = "write a list of [[keys]]";
+    let x = ApiKey::of("x", hash_of("x"));
+    for (text, why) in [
+        (String::new(), table.to_owned()),
+        ("# none".to_owned(), format!("line 1: {table}")),
+        (format!("keys = []\n{key}"), format!("line 2: {table}")),
+        (format!("keys = [\n{key:?}]"), format!("line 1: {table}")),
+        (format!("{x}\n{key} = 1"), format!("line 5: {table}")),
         (
-            &*format!("# {key}\nx {} expires=never", hash_of("x")),
-            "line 2: `expires`: ",
+            "[[keys]]\nname = \"x\"".to_owned(),
+            "the key at line 1: `sha256`: ".to_owned(),
         ),
         (
-            &*format!("{stored}"),
-            "line 1: `name`: another key has this name",
+            format!("# {key}\n{}", x.clone().expires("never")),
+            "the key at line 2: `expires`: ".to_owned(),
         ),
-        (&*format!("{key} {}", hash_of("x")), "line 1: `name`: "),
-        (&*format!("x {key}"), "line 1: `sha256`: "),
         (
-            &*format!("x {} mcp:use a\"b", hash_of("x")),
-            "line 1: `scopes`: ",
+            stored.to_string(),
+            "the key at line 1: `name`: another key has this name".to_owned(),
+        ),
+        (
+            ApiKey::of(&key, hash_of("x")).to_string(),
+            "the key at line 1: `name`: ".to_owned(),
+        ),
+        (
+            format!("{x}\n\n{}", ApiKey::of("y", &key)),
+            "the key at line 6: `sha256`: ".to_owned(),
+        ),
+        (
+            x.clone().scopes(["mcp:use", "a\"b"]).to_string(),
+            "the key at line 1: `scopes`: ".to_owned(),
         ),
     ] {
-        replace(&file, line);
+        replace(&file, &text);
         let builder = gate().api_keys(keys("tg_").file(file.path()));
         let error = builder.build().unwrap_err();
         let [problem] = error.problems() else {
@@ -662,10 +679,10 @@ fn every_wrong_setting_is_found_and_no_key_is_shown() {
             (problem.field(), problem.kind()),
             ("api_keys.file", NotAllowed)
         );
-        assert!(problem.fix().starts_with(why), "{error}");
+        assert!(problem.fix().starts_with(&why), "{text}: {error}");
         assert!(!error.to_string().contains(&key[4..]), "{error}");
     }
-    let builder = gate().api_keys(ApiKeys::with_prefix("tg_").file("/nowhere/keys.txt"));
+    let builder = gate().api_keys(ApiKeys::with_prefix("tg_").file("/nowhere/keys.toml"));
     assert_eq!(build(builder), one("api_keys.file", Unreadable));
     // No type shows what may be a key.
     let shown = format!("{:?}", gate().api_keys(of(ApiKey::of("x", &key))));
@@ -692,7 +709,7 @@ fn no_error_of_a_file_format_shows_a_key_in_the_wrong_place() {
 }
 
 #[test]
-fn a_new_key_is_random_and_its_line_has_all_that_is_stored() {
+fn a_new_key_is_random_and_its_table_has_all_that_is_stored() {
     let [(one, stored), (another, _)] = [(); 2].map(|()| ApiKey::generate("tg_", "ci").unwrap());
     assert_ne!(one, another);
     // 32 random bytes as base64url.
@@ -703,7 +720,7 @@ fn a_new_key_is_random_and_its_line_has_all_that_is_stored() {
     assert_eq!(
         stored.to_string(),
         format!(
-            "ci {} expires=2027-01-01T00:00:00Z mcp:use admin",
+            "[[keys]]\nname = \"ci\"\nsha256 = \"{}\"\nscopes = [\"mcp:use\",\"admin\"]\nexpires = \"2027-01-01T00:00:00Z\"",
             hash_of(&one)
         )
     );
@@ -722,7 +739,7 @@ fn without_a_runtime_a_file_is_still_followed() {
         .api_keys(ApiKeys::with_prefix("tg_").file(file.path()))
         .build()
         .unwrap();
-    replace(&file, "");
+    replace(&file, "keys = []");
     let explained = gate.explain(Caller::Token(&key), "").now_or_never();
     let refusal = explained.unwrap().refusal().map(toolgate::Refusal::code);
     assert_eq!(refusal, Some("api_key_unknown"));

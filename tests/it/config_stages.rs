@@ -103,11 +103,11 @@ fn every_string_of_a_file_may_be_in_a_variable() {
     let (keys, pem, api_keys) = (
         File::new("stages-keys", &keys),
         File::new("stages-pem", &key.to_pem()),
-        File::new("stages-api-keys", ""),
+        File::new("stages-api-keys", "keys = []"),
     );
     let text = uncommented()
         .replace("keys.json", keys.path())
-        .replace("keys.txt", api_keys.path())
+        .replace("keys.toml", api_keys.path())
         .replace("/run/secrets/introspection.pem", pem.path())
         // Variables that are set.
         .replace("RS_SECRET", "CARGO_PKG_NAME")

@@ -536,16 +536,17 @@ async fn the_introspection_example_serves_an_opaque_token_until_it_is_revoked() 
 }
 
 #[tokio::test]
-async fn the_example_of_api_keys_serves_a_key_until_its_line_is_removed_from_the_file() {
+async fn the_example_of_api_keys_serves_a_key_until_it_is_removed_from_the_file() {
     let mut api_keys = Example::start("api_keys", &[]);
     let command = api_keys.next_command().await;
     assert_eq!(
         result(command.request(None)).await,
         "Sunny in Paris, 21 °C."
     );
-    let path = api_keys.line_with(".txt").await;
-    assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 1);
-    fs::write(&path, "# none\n").unwrap();
+    let path = api_keys.line_with(".toml").await;
+    let stored = fs::read_to_string(&path).unwrap();
+    assert_eq!(stored.matches("[[keys]]").count(), 1);
+    fs::write(&path, "keys = []\n").unwrap();
     // The gate looks at the file once a second.
     let refused = async { while command.send().await.status() != 401 {} };
     timeout(PATIENCE, refused)
@@ -556,7 +557,7 @@ async fn the_example_of_api_keys_serves_a_key_until_its_line_is_removed_from_the
 }
 
 #[tokio::test]
-async fn the_example_of_api_keys_prints_a_new_key_and_the_line_to_store() {
+async fn the_example_of_api_keys_prints_a_new_key_and_the_table_to_store() {
     let new = async |arguments: &[&str]| {
         let mut command = example("api_keys");
         command.arg("new").args(arguments).output().await.unwrap()
@@ -564,17 +565,16 @@ async fn the_example_of_api_keys_prints_a_new_key_and_the_line_to_store() {
     let time = "expires=2027-01-01T00:00:00Z";
     let output = new(&["ci", "mcp:use", time]).await;
     let printed = String::from_utf8(output.stdout).unwrap();
-    let [key, line] = printed.lines().collect::<Vec<_>>()[..] else {
-        panic!("{printed}")
-    };
+    let (key, table) = printed.split_once('\n').expect("two parts");
     let random = key.strip_prefix("tg_").expect("the prefix");
     assert_eq!(random.len(), 43, "32 bytes as base64url");
-    let words: Vec<&str> = line.split(' ').collect();
-    assert!(
-        matches!(words[..], ["ci", _, at, "mcp:use"] if at == time),
-        "{line}"
-    );
-    assert!(words[1].len() == 64 && !line.contains(key));
+    let file: toml::Table = table.parse().unwrap();
+    let stored = &file["keys"][0];
+    assert_eq!(stored["name"].as_str(), Some("ci"));
+    assert_eq!(stored["scopes"].as_array().unwrap().len(), 1);
+    assert_eq!(stored["expires"].as_str(), Some("2027-01-01T00:00:00Z"));
+    assert_eq!(stored["sha256"].as_str().unwrap().len(), 64);
+    assert!(!table.contains(key));
 
     let wrong = new(&["two words"]).await;
     assert_eq!((wrong.status.code(), wrong.stdout.len()), (Some(1), 0));

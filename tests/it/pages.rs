@@ -221,7 +221,7 @@ impl Kit {
         fs::write(folder.join("key.pem"), key.to_pem()).unwrap();
         let set = serde_json::json!({ "keys": [key.jwk()] });
         fs::write(folder.join("keys.json"), set.to_string()).unwrap();
-        fs::write(folder.join("keys.txt"), "").unwrap();
+        fs::write(folder.join("keys.toml"), "keys = []").unwrap();
         fs::write(
             folder.join("secret"),
             "a secret of thirty-two bytes or more\n",
@@ -268,7 +268,7 @@ impl Kit {
                     }
                 }
                 Value::String(_) if key == "jwks_file" => *value = file("keys.json"),
-                Value::String(_) if key == "file" => *value = file("keys.txt"),
+                Value::String(_) if key == "file" => *value = file("keys.toml"),
                 _ => {}
             }
         }

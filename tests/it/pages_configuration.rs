@@ -50,9 +50,9 @@ fn the_annotated_configuration_makes_a_gate_with_everything_uncommented() {
     let keys = serde_json::json!({ "keys": [key.jwk()] });
     let keys = File::new("annotated-keys", &keys.to_string());
     let pem = File::new("annotated-pem", &key.to_pem());
-    let none = File::new("annotated-api-keys", "");
+    let none = File::new("annotated-api-keys", "keys = []");
     let text = uncommented()
-        .replace("keys.txt", none.path())
+        .replace("keys.toml", none.path())
         .replace("keys.json", keys.path())
         .replace("/run/secrets/introspection.pem", pem.path())
         // Variables that are set.
