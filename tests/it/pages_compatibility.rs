@@ -4,6 +4,7 @@ const PAGE: &str = include_str!("../../docs/COMPATIBILITY.md");
 const NPM: &str = include_str!("../interop/package.json");
 const PYTHON: &str = include_str!("../interop/requirements.txt");
 const RUST: &str = include_str!("../../Cargo.lock");
+const SERVERS: &str = include_str!("../servers/Cargo.lock");
 
 const LOCKED: &str = include_str!("../interop/package-lock.json");
 const README: &str = include_str!("../../README.md");
@@ -72,6 +73,12 @@ fn every_version_on_the_page_of_compatibility_is_the_one_that_is_run() {
             RUST,
             "name = \"rmcp\"\nversion = \"",
         ),
+        (
+            "| rust-mcp-sdk, with rust-mcp-axum |",
+            SERVERS,
+            "name = \"rust-mcp-axum\"\nversion = \"",
+        ),
+        ("| pmcp |", SERVERS, "name = \"pmcp\"\nversion = \""),
     ] {
         let (_, rest) = source.split_once(before).expect(before);
         let version = rest.split(['"', ' ']).next().unwrap_or_default();
