@@ -74,6 +74,7 @@
 //!
 //! - `testing`: a development authorization server, a token mint, a clock to set, and an assertion that a router is gated,
 //!   for tests and demonstrations. The feature adds items and does not change the behaviour of the gate.
+//! - `fips`: [all cryptography by the FIPS module of AWS-LC](docs::deploying#fips). Its build needs CMake and Go.
 
 // Each group of modules below is a "room": it answers one question, and imports point one way. See CONTRIBUTING.md.
 
@@ -125,6 +126,8 @@ mod clock;
 mod config_error;
 mod current;
 mod digest;
+#[cfg(feature = "fips")]
+mod fips;
 mod followed_file;
 mod grant;
 mod header_name;

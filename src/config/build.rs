@@ -80,6 +80,8 @@ fn state(code_only: CodeOnly, problems: &mut Problems) -> Result<GateState, Flaw
         }
         return Ok(GateState::new(verifier, decider, key));
     }
+    #[cfg(feature = "fips")]
+    problems.keep(crate::fips::check())?;
     let fetcher = Fetcher::new(http_client.unwrap_or_default());
     let fetcher = problems.keep(fetcher.map_err(|why| {
         let fix = "change the settings of the client, or what they refer to";

@@ -48,7 +48,7 @@ fn tree() -> String {
         "tree",
         "--locked",
         "--offline",
-        "--all-features",
+        "--features=testing",
         "--edges=normal,build",
     ]);
     let output = command

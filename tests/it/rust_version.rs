@@ -68,7 +68,7 @@ fn metadata() -> Value {
         "--format-version=1",
         "--locked",
         "--offline",
-        "--all-features",
+        "--features=testing",
     ]);
     let output = run(command.args(["--filter-platform", host]));
     serde_json::from_str(&output).expect("cargo metadata is JSON")

@@ -81,7 +81,7 @@ impl Client {
         self.call("tools/call", Some(name), params).await
     }
 
-    /// What a tool returns: JSON in the text of its result.
+    /// The value that a tool returns: JSON in the text of its result.
     pub async fn value_of(&self, tool: &str) -> Value {
         let answer = self.call_tool(tool).await;
         assert_eq!(answer.status, 200);
