@@ -9,6 +9,7 @@ use http::request::Parts;
 use crate::answer::not_found;
 use crate::current::Current;
 use crate::pipeline::{self, Pipeline};
+use crate::refusal::Refusal;
 use crate::resource::Resource;
 use crate::routing::{Directory, Documents, Elsewhere, Entry, Overlap, Picked};
 
@@ -69,7 +70,16 @@ impl Documents for Address {
 impl Directory<Address> {
     /// Routes a request. Where there was a choice, the inner service is told of it.
     pub(crate) fn route(&self, parts: &mut Parts) -> Route<'_> {
-        match self.pick(parts) {
+        self.follow(self.pick(parts), parts)
+    }
+
+    /// The way of a request for which this was picked.
+    pub(crate) fn follow<'d>(
+        &'d self,
+        picked: Result<Picked<'d, Address>, Refusal>,
+        parts: &mut Parts,
+    ) -> Route<'d> {
+        match picked {
             Ok(Picked::Only(address)) => {
                 // An outer layer may have named one, for which this gate has checked nothing.
                 parts.extensions.remove::<Resource>();

@@ -273,6 +273,13 @@ impl Problems {
         read.map_err(|problem| self.add(problem))
     }
 
+    /// Adds the problems that were found elsewhere, and what they say about the values.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.stand_ins.extend(other.stand_ins);
+        self.variables.extend(other.variables);
+        self.found.extend(other.found);
+    }
+
     /// Returns the value if no problem was found, and otherwise all of the problems.
     pub(crate) fn finish<T>(self, value: Result<T, Flawed>) -> Result<T, ConfigError> {
         match value {

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use http::Request;
 
 use crate::config::{Config, ResourceSettings};
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigError, ConfigProblem};
+use crate::events;
 use crate::explain::{Caller, Explanation};
 use crate::installed::{Installed, turn_to_reload};
 use crate::layer::ToolgateLayer;
@@ -16,6 +17,7 @@ use crate::metadata_service::MetadataService;
 use crate::pipeline::Pipeline;
 use crate::policy::Review;
 use crate::revocation::Revocation;
+use crate::tenants::Routes;
 use crate::token::{IssuerHealth, RevocationError};
 
 /// An OAuth 2.1 resource server, ready to wrap services.
@@ -46,7 +48,7 @@ impl Toolgate {
     /// Makes the layer to put around an MCP server. With axum, add it on the root router, after every route that it must
     /// protect: see [`docs::axum`](crate::docs::axum).
     pub fn layer(&self) -> ToolgateLayer {
-        ToolgateLayer::new(self.0.directory.clone())
+        ToolgateLayer::new(Routes::of_gates(self.0.directory.clone()))
     }
 
     /// Makes a service that serves the metadata document and nothing else. Mount it at each of
@@ -261,6 +263,10 @@ impl Toolgate {
     pub fn reload(&self, config: Config) -> Result<(), ConfigError> {
         let _turn = turn_to_reload();
         let (settings, mut problems) = config.settings();
+        if self.0.is_of_tenant {
+            let fix = "the configuration of a tenant comes from the resolver: call Gates::forget";
+            problems.add(ConfigProblem::conflict("resource", fix));
+        }
         let settings = ResourceSettings::from(settings);
         settings.check_alone(&mut problems);
         let next = self.0.prepare(&settings, &mut problems);
@@ -290,6 +296,7 @@ impl Toolgate {
     /// ```
     pub fn close_streams(&self) {
         self.0.state.closing.begin();
+        events::streams_closed();
     }
 
     pub(crate) fn new(installed: Installed) -> Self {

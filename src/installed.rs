@@ -20,6 +20,8 @@ pub(crate) struct Installed {
     pub(crate) directory: Arc<Directory<Address>>,
     pub(crate) metadata_url: String,
     pub(crate) state: GateState,
+    /// Whether the configuration comes from the resolver of tenants.
+    pub(crate) is_of_tenant: bool,
     /// The settings for other gates with the same issuers.
     inherited: Mutex<Inherited>,
     /// The gates that stand beside this one, in whatever layers. `None` while this one was never put into `Gates`.
@@ -38,6 +40,7 @@ impl Installed {
         code_only: CodeOnly,
         problems: &mut Problems,
     ) -> Result<Self, Flawed> {
+        let is_of_tenant = code_only.is_of_tenant;
         let (pipelines, state) = config::build(settings, code_only, problems)?;
         let metadata_url = pipelines.main.answers.resource_metadata().to_owned();
         let main = Address::new(pipelines.main);
@@ -51,6 +54,7 @@ impl Installed {
             directory: Arc::new(directory),
             metadata_url,
             state,
+            is_of_tenant,
             inherited: Mutex::new(settings.inherited()),
             neighbours: Mutex::default(),
         })

@@ -4,11 +4,11 @@ use std::fmt;
 use std::future::{Future, Ready, ready};
 use std::ops::ControlFlow;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use arc_swap::Guard;
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body;
 use tower::{Layer, Service};
@@ -16,19 +16,19 @@ use tower::{Layer, Service};
 use crate::address::{Address, Route};
 use crate::call::RequestBody;
 use crate::pipeline::IncomingBody;
-use crate::routing::Directory;
 use crate::stream::ResponseBody;
+use crate::tenants::{Routes, Way};
 
 /// Puts the gate around a service. [`Toolgate::layer`](crate::Toolgate::layer) and [`Gates::layer`](crate::Gates::layer)
 /// make it.
 #[derive(Debug, Clone)]
 pub struct ToolgateLayer {
-    directory: Arc<Directory<Address>>,
+    routes: Routes,
 }
 
 impl ToolgateLayer {
-    pub(crate) fn new(directory: Arc<Directory<Address>>) -> Self {
-        Self { directory }
+    pub(crate) fn new(routes: Routes) -> Self {
+        Self { routes }
     }
 }
 
@@ -37,7 +37,7 @@ impl<S> Layer<S> for ToolgateLayer {
 
     fn layer(&self, inner: S) -> Self::Service {
         ToolgateService {
-            directory: self.directory.clone(),
+            routes: self.routes.clone(),
             inner,
         }
     }
@@ -50,7 +50,7 @@ impl<S> Layer<S> for ToolgateLayer {
 /// the future is polled.
 #[derive(Debug, Clone)]
 pub struct ToolgateService<S> {
-    directory: Arc<Directory<Address>>,
+    routes: Routes,
     inner: S,
 }
 
@@ -75,32 +75,64 @@ where
         let unready = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, unready);
         let (mut parts, body) = request.into_parts();
-        let answer = match self.directory.route(&mut parts) {
-            Route::Gated(address) => {
-                let pipeline = address.pipeline.look();
-                match pipeline.answer_without_io(&mut parts) {
-                    ControlFlow::Continue(visit) => {
-                        let (pipeline, current) =
-                            (Guard::into_inner(pipeline), address.pipeline.clone());
-                        return ToolgateFuture(Outcome::Awaited(Box::pin(
-                            pipeline.serve(current, inner, parts, body, visit),
-                        )));
-                    }
-                    ControlFlow::Break(answer) => answer,
-                }
-            }
-            Route::Ungated => {
+        match self.routes.route(&mut parts) {
+            Way::Known(Route::Gated(address)) => enter(address, inner, parts, body),
+            Way::Known(Route::Ungated) => {
                 let request = Request::from_parts(parts, RequestBody::untouched(body));
                 let answer = inner.call(request);
-                return ToolgateFuture(Outcome::Awaited(Box::pin(async move {
+                ToolgateFuture(Outcome::Awaited(Box::pin(async move {
                     Ok(answer.await?.map(ResponseBody::theirs))
-                })));
+                })))
             }
-            Route::Answered(answer) => answer,
-        };
-        IncomingBody::Unread(body).discard(&parts);
-        ToolgateFuture(Outcome::AtOnce(ready(answer.map(ResponseBody::ours))))
+            Way::Known(Route::Answered(answer)) => answered(answer, &parts, body),
+            Way::Tenant(tenant) => enter(tenant.address(), inner, parts, body),
+            Way::Waiting(waiting) => ToolgateFuture(Outcome::Awaited(Box::pin(async move {
+                match waiting.arrive(&mut parts).await {
+                    Ok(tenant) => enter(tenant.address(), inner, parts, body).await,
+                    Err(answer) => answered(answer, &parts, body).await,
+                }
+            }))),
+        }
     }
+}
+
+/// Takes a request along the path of the gate at this address.
+#[inline]
+fn enter<S, B, R>(
+    address: &Address,
+    inner: S,
+    mut parts: Parts,
+    body: B,
+) -> ToolgateFuture<Response<ResponseBody<R>>, S::Error>
+where
+    S: Service<Request<RequestBody<B>>, Response = Response<R>> + Send + 'static,
+    S::Future: Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    R: Body<Data = Bytes> + Send + 'static,
+{
+    let pipeline = address.pipeline.look();
+    match pipeline.answer_without_io(&mut parts) {
+        ControlFlow::Continue(visit) => {
+            let (pipeline, current) = (Guard::into_inner(pipeline), address.pipeline.clone());
+            ToolgateFuture(Outcome::Awaited(Box::pin(
+                pipeline.serve(current, inner, parts, body, visit),
+            )))
+        }
+        ControlFlow::Break(answer) => answered(answer, &parts, body),
+    }
+}
+
+/// Answers a request at once.
+fn answered<B, R, E>(
+    answer: Response<Bytes>,
+    parts: &Parts,
+    body: B,
+) -> ToolgateFuture<Response<ResponseBody<R>>, E>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+{
+    IncomingBody::Unread(body).discard(parts);
+    ToolgateFuture(Outcome::AtOnce(ready(answer.map(ResponseBody::ours))))
 }
 
 /// The future of [`ToolgateService`].

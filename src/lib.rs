@@ -95,6 +95,7 @@ mod pipeline;
 
 // Which resource is it for?
 mod routing;
+mod tenants;
 
 // Whose token is it?
 mod token;
@@ -177,6 +178,7 @@ pub use revocation::Revocation;
 pub use scheme::Dpop;
 pub use scope::Scopes;
 pub use stream::{ResponseBody, Streams};
+pub use tenants::Tenants;
 pub use token::{ClaimsError, Identity, IssuerHealth, Principal, RevocationError};
 
 /// The code in the README, compiled.

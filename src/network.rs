@@ -1,7 +1,7 @@
 //! Noun: a network of IP addresses, such as `10.0.0.0/8` (RFC 4632).
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The addresses that begin with the same bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +60,43 @@ impl fmt::Display for Network {
             return write!(f, "{first}");
         }
         write!(f, "{first}/{prefix}")
+    }
+}
+
+/// Whether an address is one of the public Internet (RFC 6890). A name that somebody else chose may resolve to any other, such
+/// as that of a cloud's metadata service.
+pub(crate) fn is_public(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => is_public_v4(address),
+        IpAddr::V6(address) => is_public_v6(address),
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let octets = address.octets();
+    let is_of_networks = matches!(
+        octets,
+        // "This network", shared address space (RFC 6598), protocol assignments, benchmarks (RFC 2544), and the reserved rest.
+        [0 | 240.., ..] | [100, 64..=127, ..] | [192, 0, 0, _] | [198, 18 | 19, ..]
+    );
+    !(is_of_networks
+        || address.is_private()
+        || address.is_loopback()
+        || address.is_link_local()
+        || address.is_multicast())
+}
+
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    let embedded = |high: u16, low: u16| {
+        let bits = (u32::from(high) << 16) | u32::from(low);
+        is_public_v4(Ipv4Addr::from(bits))
+    };
+    match address.segments() {
+        // NAT64 (RFC 6052) and 6to4 (RFC 3056) lead to an IPv4 address.
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => embedded(high, low),
+        // Local NAT64 (RFC 8215), Teredo (RFC 4380), and all that is not global unicast.
+        [0x64, 0xff9b, ..] | [0x2001, 0, ..] => false,
+        [first, ..] => first & 0xe000 == 0x2000,
     }
 }
 
@@ -170,6 +207,51 @@ mod tests {
         ] {
             let why = Network::parse(text).unwrap_err();
             assert!(why.contains(fix), "{text}: {why}");
+        }
+    }
+
+    #[test]
+    fn only_addresses_of_the_public_internet_are_public() {
+        for private in [
+            "0.0.0.0",
+            "10.0.0.1",
+            "100.64.0.1",
+            "127.0.0.1",
+            "169.254.169.254",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.0.0.1",
+            "192.168.1.1",
+            "198.18.0.1",
+            "224.0.0.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:10.0.0.1",
+            "::127.0.0.1",
+            "64:ff9b::7f00:1",
+            "64:ff9b:1::808:808",
+            "2001:0:1::1",
+            "2002:a00:1::1",
+            "fc00::1",
+            "fd12:3456::1",
+            "fe80::1",
+            "ff02::1",
+        ] {
+            assert!(!is_public(private.parse().unwrap()), "{private}");
+        }
+        for public in [
+            "1.1.1.1",
+            "100.128.0.1",
+            "172.32.0.1",
+            "192.0.1.1",
+            "::ffff:8.8.8.8",
+            "64:ff9b::808:808",
+            "2002:808:808::1",
+            "2606:4700::1111",
+        ] {
+            assert!(is_public(public.parse().unwrap()), "{public}");
         }
     }
 }

@@ -125,6 +125,11 @@ impl Metadata {
         self
     }
 
+    /// Whether a copy at the root of the origin is asked for.
+    pub(crate) fn has_root_copy(&self) -> bool {
+        self.root_copy == Some(true)
+    }
+
     /// Makes the members of the document. Empty ones are left out (RFC 9728 §3.2).
     pub(super) fn document(
         &self,

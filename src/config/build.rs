@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::resources::ResourceSettings;
 use crate::clock::Clock;
 use crate::config_error::{ConfigProblem, Flawed, Problems};
-use crate::issuer::{Fetcher, HttpClientBuilder};
+use crate::holder::Replays;
+use crate::issuer::{Fetcher, HttpClientBuilder, Reach};
 use crate::pipeline::{GateState, Pipeline, Pipelines};
 use crate::policy::Decider;
 use crate::resource_uri::ResourceUri;
@@ -20,6 +21,10 @@ pub(crate) struct CodeOnly {
     pub(crate) decider: Option<Arc<dyn Decider>>,
     /// The state of another gate with the same issuers.
     pub(crate) family: Option<Family>,
+    /// The proofs that were used at this resource before.
+    pub(crate) replays: Arc<Replays>,
+    /// Whether the configuration is that of a tenant.
+    pub(crate) is_of_tenant: bool,
 }
 
 /// The state that gates with the same issuers have in common.
@@ -30,6 +35,26 @@ pub(crate) struct Family {
 }
 
 impl Family {
+    pub(crate) fn new(
+        http_client: Option<HttpClientBuilder>,
+        clock: Clock,
+        reach: Reach,
+        problems: &mut Problems,
+    ) -> Result<Self, Flawed> {
+        #[cfg(feature = "fips")]
+        problems.keep(crate::fips::check())?;
+        let fetcher = Fetcher::new(http_client.unwrap_or_default(), reach);
+        let fetcher = problems.keep(fetcher.map_err(|why| {
+            let fix = "change the settings of the client, or what they refer to";
+            ConfigProblem::not_allowed("http_client", fix).because(why)
+        }));
+        let key = problems.keep(SealingKey::random().ok_or_else(no_randomness));
+        Ok(Self {
+            verifier: VerifierState::new(fetcher?, clock),
+            key: Arc::new(key?),
+        })
+    }
+
     pub(crate) fn of(state: &GateState) -> Self {
         Self {
             verifier: state.verifier.clone(),
@@ -72,24 +97,18 @@ fn state(code_only: CodeOnly, problems: &mut Problems) -> Result<GateState, Flaw
         clock,
         decider,
         family,
+        replays,
+        is_of_tenant: _,
     } = code_only;
-    if let Some(Family { verifier, key }) = family {
-        if http_client.is_some() {
+    let Family { verifier, key } = match family {
+        Some(_) if http_client.is_some() => {
             let fix = "leave it out: the client is that of the gate with the same issuers";
             return Err(problems.add(ConfigProblem::conflict("http_client", fix)));
         }
-        return Ok(GateState::new(verifier, decider, key));
-    }
-    #[cfg(feature = "fips")]
-    problems.keep(crate::fips::check())?;
-    let fetcher = Fetcher::new(http_client.unwrap_or_default());
-    let fetcher = problems.keep(fetcher.map_err(|why| {
-        let fix = "change the settings of the client, or what they refer to";
-        ConfigProblem::not_allowed("http_client", fix).because(why)
-    }));
-    let key = problems.keep(SealingKey::random().ok_or_else(no_randomness));
-    let verifier = VerifierState::new(fetcher?, clock);
-    Ok(GateState::new(verifier, decider, Arc::new(key?)))
+        Some(family) => family,
+        None => Family::new(http_client, clock, Reach::Anywhere, problems)?,
+    };
+    Ok(GateState::new(verifier, decider, key, replays))
 }
 
 fn no_randomness() -> ConfigProblem {

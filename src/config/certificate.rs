@@ -2,12 +2,11 @@
 
 use std::fmt;
 
-use http::HeaderName;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
+use super::proxy_header::proxy_header;
 use crate::config_error::{ConfigProblem, Flawed, Problems};
-use crate::header_name::is_reserved;
 use crate::holder::{CertificateFormat, CertificateHeader, CertificateSource};
 use crate::network::Network;
 
@@ -66,7 +65,11 @@ impl CertificateSetting {
             }
             Self::Header(table) => table,
         };
-        let name = problems.keep(name_of(header.as_deref()));
+        let name = problems.keep(proxy_header(
+            "holder.certificate.header",
+            header.as_deref(),
+            "client certificates",
+        ));
         let format = problems.keep(format.ok_or_else(|| {
             let fix = "write the format of the header: rfc9440, xfcc or nginx_escaped_pem";
             ConfigProblem::missing("holder.certificate.format", fix)
@@ -90,25 +93,6 @@ impl CertificateSetting {
 impl Default for CertificateSetting {
     fn default() -> Self {
         Self::Word(OFF.to_owned())
-    }
-}
-
-/// Reads the name of a header of a proxy's own.
-fn name_of(text: Option<&str>) -> Result<HeaderName, ConfigProblem> {
-    const FIELD: &str = "holder.certificate.header";
-    let Some(text) = text else {
-        let fix = "write the name of the header in which your proxy forwards client certificates";
-        return Err(ConfigProblem::missing(FIELD, fix));
-    };
-    let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    let not_allowed = |fix| Err(ConfigProblem::not_allowed(FIELD, fix).showing(text));
-    match HeaderName::from_bytes(text.as_bytes()) {
-        Ok(name) if is_reserved(name.as_str()) => {
-            not_allowed("this name has another meaning: write a name such as client-cert")
-        }
-        // Proxies drop other names, or change them.
-        Ok(name) if text.bytes().all(is_of_name) => Ok(name),
-        _ => not_allowed("write a name of letters, digits and hyphens, such as client-cert"),
     }
 }
 

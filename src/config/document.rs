@@ -3,7 +3,7 @@
 use serde::de::{Deserializer, Visitor};
 
 /// A value of a configuration file. It has no `Debug`, since it may hold a secret.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq)]
 pub(super) enum Node {
     #[default]
     Null,
@@ -74,6 +74,12 @@ impl Node {
             }
         });
         found
+    }
+
+    /// The fields whose text a variable holds.
+    pub(super) fn variable_fields(&self) -> Vec<String> {
+        let variables = self.variables().into_iter();
+        variables.map(|(path, _)| shown(&path)).collect()
     }
 
     /// Whether the file itself names this variable, for a text or for a secret.

@@ -2,7 +2,7 @@
 //!
 //! Each table has a file of its own. `spec` checks all of them, with `issuer_spec`, `introspection_spec` and `api_key_spec`, and makes
 //! a spec for each room; `build` builds the rooms from the specs. `names` checks the URLs of a resource, and `resources`
-//! makes the settings of each resource from a file with several.
+//! makes the settings of each resource from a file with several. `tenant` checks the configuration of a tenant.
 //!
 //! A file is read once. `recorder` records its values while serde reads them. `variables` adds the values from the
 //! environment, and `replay` reads the types again from all recorded values.
@@ -27,6 +27,7 @@ mod names;
 mod origins;
 mod peers;
 mod presets;
+mod proxy_header;
 mod recorder;
 mod replay;
 mod resource_table;
@@ -35,6 +36,7 @@ mod secret;
 mod sessions;
 mod settings;
 mod spec;
+mod tenant;
 mod variables;
 
 use std::fmt;
@@ -52,6 +54,7 @@ pub(crate) use resources::ResourceSettings;
 pub use secret::Secret;
 pub use sessions::Sessions;
 pub(crate) use settings::Settings;
+pub(crate) use tenant::{TenantRules, tenant_header, tenant_path};
 
 use crate::config_error::{ConfigProblem, Problems};
 use document::Node;

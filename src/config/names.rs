@@ -114,7 +114,7 @@ fn resource(config: &Settings, kept: Option<&ResourceUri>) -> Result<ResourceUri
 }
 
 /// The path at which the gate sees the resource behind a proxy that changes the path.
-fn seen_at(path: Option<&str>) -> Result<SeenAt, ConfigProblem> {
+pub(super) fn seen_at(path: Option<&str>) -> Result<SeenAt, ConfigProblem> {
     let Some(path) = path else {
         return Ok(SeenAt::SamePath);
     };

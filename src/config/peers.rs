@@ -19,17 +19,28 @@ impl PeersTable {
     }
 
     pub(super) fn networks(&self, problems: &mut Problems) -> Result<Vec<Network>, Flawed> {
-        all(self.listed.iter().enumerate().map(|(position, text)| {
-            let not_allowed = |fix| {
-                ConfigProblem::not_allowed(format!("peers.listed[{position}]"), fix).showing(text)
-            };
-            let network = Network::parse(text).map_err(not_allowed);
-            problems.keep(network.and_then(|network| match network.is_everything() {
-                false => Ok(network),
-                true => Err(not_allowed(
-                    "write the networks of your proxies alone: any client could forge what they forward".to_owned(),
-                )),
-            }))
-        }))
+        networks(&self.listed, "peers.listed", problems)
     }
+}
+
+/// The networks of listed peers.
+pub(super) fn networks(
+    listed: &[String],
+    field: &str,
+    problems: &mut Problems,
+) -> Result<Vec<Network>, Flawed> {
+    all(listed.iter().enumerate().map(|(position, text)| {
+        let not_allowed =
+            |fix| ConfigProblem::not_allowed(format!("{field}[{position}]"), fix).showing(text);
+        let network = Network::parse(text).map_err(not_allowed);
+        problems.keep(network.and_then(|network| {
+            match network.is_everything() {
+            false => Ok(network),
+            true => Err(not_allowed(
+                "write the networks of your proxies alone: any client could forge what they forward"
+                    .to_owned(),
+            )),
+        }
+        }))
+    }))
 }

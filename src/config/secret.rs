@@ -45,6 +45,13 @@ impl Secret {
     }
 }
 
+impl Secret {
+    /// Whether the secret was given as text.
+    pub(super) fn is_text(&self) -> bool {
+        matches!(self.0, SecretPlace::Here(_))
+    }
+}
+
 impl From<&str> for Secret {
     fn from(text: &str) -> Self {
         Self::text(text)

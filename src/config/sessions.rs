@@ -47,6 +47,10 @@ struct SessionsTable {
 const GRACE_SECONDS: u64 = 5 * 60;
 
 impl Sessions {
+    pub(super) fn keys(&self) -> &[Secret] {
+        &self.0.keys
+    }
+
     /// Binds session ids to their owner: issuer and subject for a user, issuer and client for a machine. So the session
     /// continues with any token of its owner. If a token names neither a user nor a client, the owner is this one
     /// token. This is the default.

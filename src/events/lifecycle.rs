@@ -47,6 +47,8 @@ impl GateBuilt<'_> {
 /// Gates were put side by side.
 pub(crate) struct GatesBuilt<'e> {
     pub(crate) resources: &'e [&'e str],
+    /// The URLs of tenants, if there are any.
+    pub(crate) tenants: Option<&'e str>,
     /// The treatment of requests for no gate.
     pub(crate) elsewhere: &'static str,
 }
@@ -56,6 +58,7 @@ impl GatesBuilt<'_> {
         tracing::info!(
             target: "toolgate",
             resources = ?self.resources,
+            tenants = self.tenants,
             elsewhere = self.elsewhere,
             "the gates stand side by side",
         );

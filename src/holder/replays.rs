@@ -102,6 +102,13 @@ impl Replays {
         self.lock().check(proof, &proof.name(), max_bytes, now)
     }
 
+    /// Whether no proof is remembered any more, so that the memory need not be kept.
+    pub(crate) fn is_empty(&self, now: Timestamp) -> bool {
+        let mut used = self.lock();
+        used.forget(now);
+        used.proofs.is_empty()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Used> {
         // Every change is complete before the lock is given back, so a panic elsewhere leaves nothing half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -3,17 +3,20 @@
 
 use std::error::Error;
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::fetch_failure::{FetchFailure, NotFetched};
 use super::freshness;
 use crate::clock::Timestamp;
 use crate::events::causes;
 use crate::media_type::{JSON, MediaType};
+use crate::network::is_public;
 use crate::resource_uri::HttpUrl;
 
 /// The time limit for one document, from connecting to its last byte.
@@ -38,6 +41,15 @@ pub(crate) struct Fetcher {
     remote: reqwest::Client,
     /// The client for plain http, which must not leave this machine: no proxy and no resolver can divert it.
     loopback: reqwest::Client,
+    reach: Reach,
+}
+
+/// The addresses to which requests may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    Anywhere,
+    /// Those of the public Internet, by https. For URLs that the operator did not choose.
+    Public,
 }
 
 /// A fetched document, and how long it may be kept.
@@ -76,7 +88,12 @@ impl Answered {
 impl Fetcher {
     /// Makes a fetcher with the user's own settings (custom CA, proxy, client certificate) for https. Redirects stay off and
     /// the time limit stays: with redirects, one compromised path of a server could choose whose keys are trusted.
-    pub(crate) fn new(client: HttpClientBuilder) -> Result<Self, NoClient> {
+    pub(crate) fn new(client: HttpClientBuilder, reach: Reach) -> Result<Self, NoClient> {
+        let client = match reach {
+            Reach::Anywhere => client,
+            // A name is resolved by the client itself, so no second answer of its server can differ from the one checked.
+            Reach::Public => client.dns_resolver(Arc::new(PublicNames)),
+        };
         // A proxy would see tokens and our secret in plain text, and a resolver can map any name to any address.
         let this_machine = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
         let this_machine = this_machine.map(|address| SocketAddr::new(address, PORT_OF_THE_URL));
@@ -86,6 +103,7 @@ impl Fetcher {
         Ok(Self {
             remote: bounded(client)?,
             loopback: bounded(loopback)?,
+            reach,
         })
     }
 
@@ -132,11 +150,45 @@ impl Fetcher {
     }
 
     fn client(&self, url: &str) -> Result<&reqwest::Client, NotFetched> {
+        if self.reach == Reach::Public && is_private(url) {
+            return Err(NotFetched::Private);
+        }
         let url = HttpUrl::parse(url).map_err(NotFetched::Url)?;
         Ok(if url.is_https() {
             &self.remote
         } else {
             &self.loopback
+        })
+    }
+}
+
+/// Whether a URL names no host of the public Internet, or is not `https`. The HTTP client reads it, because it takes more texts
+/// for addresses than one would think: `https://0x7f.1`.
+pub(crate) fn is_private(url: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(url) else {
+        return false;
+    };
+    let host = url.host_str().unwrap_or_default().trim_end_matches('.');
+    let is_this_machine = host == LOCALHOST || host.ends_with(".localhost");
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    let address = address.parse::<IpAddr>();
+    url.scheme() != "https" || is_this_machine || address.is_ok_and(|address| !is_public(address))
+}
+
+/// Resolves names, and leaves out the addresses that are not public.
+struct PublicNames;
+
+impl Resolve for PublicNames {
+    fn resolve(&self, name: Name) -> Resolving {
+        let host = name.as_str().to_owned();
+        Box::pin(async move {
+            let look_up = move || (host.as_str(), PORT_OF_THE_URL).to_socket_addrs();
+            let found = tokio::task::spawn_blocking(look_up).await??;
+            let public: Vec<_> = found.filter(|found| is_public(found.ip())).collect();
+            if public.is_empty() {
+                return Err(NotFetched::Private.into());
+            }
+            Ok(Box::new(public.into_iter()) as Addrs)
         })
     }
 }

@@ -13,6 +13,8 @@ pub(crate) type FetchFailure = AtUrl<NotFetched>;
 pub(crate) enum NotFetched {
     #[error("the URL is unfit: {0}")]
     Url(&'static str),
+    #[error("a tenant's issuer may not be at a private address, or at one without https")]
+    Private,
     #[error("the server answered {0}")]
     Status(u16),
     #[error("the document is longer than {0} bytes")]

@@ -34,7 +34,7 @@ pub(crate) use client::{AssertionSigner, Client};
 pub(crate) use discovery::{Location, metadata_urls};
 pub(crate) use endpoint::{Endpoint, EndpointFetch};
 pub(crate) use failure::IntrospectionFailure;
-pub(crate) use fetch::{Fetcher, HttpClientBuilder};
+pub(crate) use fetch::{Fetcher, HttpClientBuilder, Reach, is_private};
 pub(crate) use introspector::Introspector;
 pub(crate) use keys::{KeyFetch, KeySource};
 pub(crate) use response::IntrospectionResponse;

@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 
 use super::flight::{self, Awaited, Flight};
 
-/// The most flights at once, all of them at one issuer.
+/// The most introspections at once, all of them at one issuer.
 const MAX_AT_ONCE: usize = 64;
 
 /// The most of them for unknown tokens.
@@ -57,6 +57,8 @@ struct UnderWay<K, T> {
     /// The work that has not begun, in the order of its arrival.
     known: VecDeque<Waiting<K, T>>,
     strangers: VecDeque<Waiting<K, T>>,
+    max_at_once: usize,
+    max_of_strangers: usize,
 }
 
 /// Work that waits to begin.
@@ -77,11 +79,18 @@ enum Joined<T> {
 
 impl<K: FlightKey, T: Clone + Send + Sync + 'static> SingleFlight<K, T> {
     pub(crate) fn new() -> Self {
+        Self::of_at_most(MAX_AT_ONCE, MAX_OF_STRANGERS)
+    }
+
+    /// With at most this many flights at once, and at most so many of them for strangers.
+    pub(crate) fn of_at_most(at_once: usize, of_strangers: usize) -> Self {
         let (known, strangers) = (VecDeque::new(), VecDeque::new());
         Self(Arc::new(SharedFlights(Mutex::new(UnderWay {
             flights: HashMap::new(),
             known,
             strangers,
+            max_at_once: at_once,
+            max_of_strangers: of_strangers,
         }))))
     }
 
@@ -199,7 +208,7 @@ impl<K: FlightKey, T: Clone> UnderWay<K, T> {
             all += 1;
             of_strangers += usize::from(*lane == Lane::Strangers);
         }
-        all < MAX_AT_ONCE && (lane == Lane::Known || of_strangers < MAX_OF_STRANGERS)
+        all < self.max_at_once && (lane == Lane::Known || of_strangers < self.max_of_strangers)
     }
 
     fn forget_abandoned(&mut self, lane: Lane) {

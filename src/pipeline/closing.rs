@@ -7,7 +7,6 @@ use http::header::ACCEPT;
 use http::request::Parts;
 use tokio::sync::Notify;
 
-use crate::events;
 use crate::refusal::{Reason, Refusal};
 
 /// Whether streams are being closed. It is kept when the configuration changes.
@@ -22,7 +21,6 @@ impl Closing {
         // The order matters: a stream that does not see the flag yet is notified.
         self.has_begun.store(true, Ordering::SeqCst);
         self.begins.notify_waiters();
-        events::streams_closed();
     }
 
     /// Refuses a request that listens, once streams are being closed. A `GET` that does not ask for events fetches something

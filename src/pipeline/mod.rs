@@ -6,7 +6,8 @@
 //! or scopes. `incoming` is the body of the request, `prepared` holds answers that do not change, `record` makes
 //! events of a visit (and `refused_logins` notices a challenge that was of no use), `announce` those of a gate that was
 //! built, and `tools_review` compares its rules with the first list of tools (`first_list`). `neighbours` compares gates that
-//! stand side by side, and `ungated` prepares requests that are for none of them.
+//! stand side by side, `ungated` prepares requests that are for none of them, and `unrouted` refuses
+//! requests where there may be no gate yet.
 
 mod announce;
 mod closing;
@@ -25,6 +26,7 @@ mod session;
 mod stream_watch;
 mod tools_review;
 mod ungated;
+mod unrouted;
 mod visit;
 
 pub(crate) use cors::Cors;
@@ -36,4 +38,5 @@ pub(crate) use request::visible_refusal;
 pub(crate) use rooms::{GateState, NameSpec, Pipeline, PipelineSpec, Pipelines};
 pub(crate) use session::{Resumption, SessionBinding, SessionsSpec};
 pub(crate) use ungated::strip;
+pub(crate) use unrouted::Unrouted;
 pub(crate) use visit::Visit;

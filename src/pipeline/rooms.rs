@@ -206,10 +206,11 @@ impl GateState {
         verifier: VerifierState,
         decider: Option<Arc<dyn Decider>>,
         key: Arc<SealingKey>,
+        replays: Arc<Replays>,
     ) -> Self {
         Self {
             verifier,
-            replays: Arc::default(),
+            replays,
             decider,
             key,
             arriving: Arc::default(),

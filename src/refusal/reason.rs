@@ -92,6 +92,10 @@ macro_rules! reasons {
 reasons! {
     AmbiguousHost             "ambiguous_host"              UnreadableCall       Suspicious Metadata
     AmbiguousPath             "ambiguous_path"              UnreadableCall       Suspicious Metadata
+    AmbiguousTenant           "ambiguous_tenant"            UnreadableCall       Suspicious Metadata
+    TenantUnavailable         "tenant_unavailable"          Unavailable          Outage     Metadata
+    TenantUnusable            "tenant_unusable"             Unavailable          Outage     Metadata
+    TenantsBusy               "tenants_busy"                Unavailable          Suspicious Metadata
 
     NoToken                   "no_token"                    NoToken              Routine    Credentials
     WrongScheme               "wrong_scheme"                NoToken              Suspicious Credentials

@@ -11,7 +11,7 @@ use crate::refusal::{Reason, Refusal};
 /// Returns the host of a request, with its port, in the spelling of [`normal`]. The authority of the request target counts,
 /// and otherwise `Host` (RFC 9112 §3.2). A request that names two hosts is refused. `None` if it names no host, or
 /// one that cannot be read, which is the name of no resource.
-pub(super) fn of(parts: &Parts) -> Result<Option<String>, Refusal> {
+pub(crate) fn of(parts: &Parts) -> Result<Option<String>, Refusal> {
     let mut lines = parts.headers.get_all(HOST).iter();
     let header = lines.next();
     if lines.next().is_some() {
@@ -41,7 +41,7 @@ pub(super) fn as_spelled(parts: &Parts) -> Option<&[u8]> {
 
 /// Returns the one spelling of a host and its port: in lower case, without the dot at the end of a full name and without a
 /// default port. `None` if there is a user name, which no host has.
-pub(super) fn normal(authority: &str) -> Option<String> {
+pub(crate) fn normal(authority: &str) -> Option<String> {
     if authority.is_empty() || authority.contains('@') {
         return None;
     }

@@ -174,7 +174,7 @@ impl<T: Documents> Directory<T> {
 
     /// Whether this path belongs to an entry, under whatever host. Most services go by the path alone, and a caller chooses
     /// the host.
-    fn has_path(&self, path: &str) -> bool {
+    pub(crate) fn has_path(&self, path: &str) -> bool {
         self.anywhere.of_prefix(path).is_some()
     }
 

@@ -9,4 +9,9 @@ mod directory;
 mod paths;
 mod request_path;
 
+pub(crate) use authority::{normal as normal_authority, of as authority_of};
 pub(crate) use directory::{Directory, Documents, Elsewhere, Entry, Overlap, Picked};
+pub(crate) use request_path::{
+    ambiguous as ambiguous_path, configured as configured_path, decoded as decoded_path,
+    of as path_of,
+};

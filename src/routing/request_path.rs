@@ -7,7 +7,7 @@ use crate::refusal::{Reason, Refusal};
 /// Returns the path, with its escapes in one spelling. A path that one server could read in another way than the next is
 /// refused: with empty or dot segments, with a backslash, with an escape for a character that needs none or that would
 /// divide the path, or with characters that no path has (RFC 3986 §3.3).
-pub(super) fn of(path: &str) -> Result<Cow<'_, str>, Refusal> {
+pub(crate) fn of(path: &str) -> Result<Cow<'_, str>, Refusal> {
     if !path.bytes().all(is_of_path) {
         return Err(ambiguous("a character that a path must escape"));
     }
@@ -25,14 +25,14 @@ pub(super) fn of(path: &str) -> Result<Cow<'_, str>, Refusal> {
 }
 
 /// The path of a configured URL, in the same spelling. `None` if requests with this path are refused.
-pub(super) fn configured(path: &str) -> Option<String> {
+pub(crate) fn configured(path: &str) -> Option<String> {
     let path = of(path).ok()?;
     decoded(&path).is_none().then(|| path.into_owned())
 }
 
 /// The path as a router reads it that decodes it: `%40` and `@` both have a place in a path, and need not mean the same. `None`
 /// if there is no such escape.
-pub(super) fn decoded(path: &str) -> Option<String> {
+pub(crate) fn decoded(path: &str) -> Option<String> {
     if !path.contains('%') {
         return None;
     }
@@ -104,7 +104,7 @@ fn is_of_path(byte: u8) -> bool {
         )
 }
 
-pub(super) fn ambiguous(got: &'static str) -> Refusal {
+pub(crate) fn ambiguous(got: &'static str) -> Refusal {
     Refusal::from(Reason::AmbiguousPath)
         .expected("a path that can be read in one way only")
         .got(got)
