@@ -127,15 +127,21 @@ impl Resolutions {
             Lane::Strangers
         };
         let outcome = self.share(&runtime, name, lane);
-        match timeout(MAX_WAIT, outcome).await {
-            Ok(Ok(Err(refusal))) => {
-                let held = self.known.get(&name).filter(|held| !held.is_forgotten());
-                held.map_or(Err(refusal), |held| Ok(Some(held)))
-            }
+        let outcome = match timeout(MAX_WAIT, outcome).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(NoOutcome::Lost)) => Err(unavailable(NotResolved::Lost)),
             Ok(Err(NoOutcome::Full)) | Err(_) => Err(Reason::TenantsBusy.into()),
-        }
+        };
+        outcome.or_else(|refusal| {
+            // A tenant that was known is known until the resolver says something else.
+            let held = self.known.get(&name).filter(|held| !held.is_forgotten());
+            let held = held.ok_or(refusal)?;
+            let now = self.clock.now();
+            if held.due(now) != Due::Nothing {
+                held.retry_later(now);
+            }
+            Ok(Some(held))
+        })
     }
 
     fn share(

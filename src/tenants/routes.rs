@@ -97,9 +97,7 @@ impl Waiting {
             outcome,
         } = self;
         match outcome.await {
-            Ok(found) => tenants
-                .enter(named, found, parts)
-                .ok_or_else(not_found),
+            Ok(found) => tenants.enter(named, found, parts).ok_or_else(not_found),
             Err(refusal) => {
                 let resource = tenants.url_of(&named.name);
                 Err(tenants.unrouted.refuse(refusal, &resource, parts))

@@ -94,6 +94,7 @@ mod shutdown;
 mod soak;
 mod streams;
 mod streams_model;
+mod tenants;
 mod tokens;
 mod transports;
 mod walls;
