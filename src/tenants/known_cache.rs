@@ -13,8 +13,8 @@ use super::tenant::Tenant;
 use crate::clock::Timestamp;
 use crate::holder::Replays;
 
-/// The most idle tenants that stay built. One with requests, with streams or with a handle of the operator does not count.
-pub(super) const MAX_IDLE_TENANTS: usize = 4096;
+/// The most idle tenants that stay built, unless the operator sets it.
+pub(super) const MAX_IDLE_TENANTS: usize = 1000;
 
 /// One part of them is dropped at once, so that not every new tenant searches for the oldest.
 const DROPPED_PART: usize = 16;

@@ -121,8 +121,9 @@ impl Tenants {
         self
     }
 
-    #[cfg(test)]
-    pub(crate) fn at_most_idle(mut self, tenants: usize) -> Self {
+    /// Limits how many idle tenants stay built; by default, 1,000. Beyond that, those that were idle for longest are dropped, and
+    /// built again when they are next used. A tenant is idle if it has no request and no stream.
+    pub fn max_idle(mut self, tenants: usize) -> Self {
         self.max_idle = tenants;
         self
     }

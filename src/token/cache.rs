@@ -4,7 +4,7 @@
 //! its entry by the same clock as for a new token, and an entry ends at once with the key that proved its token.
 
 use std::hash::BuildHasherDefault;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use moka::sync::Cache;
@@ -35,25 +35,24 @@ const MAX_RECENTLY_GOOD: u64 = 50_000;
 /// How long a token counts as known after it was valid.
 const RECENTLY: Duration = Duration::from_secs(60 * 60);
 
+/// The entries of a cache. An empty one of moka takes 40 KiB, so it is made for the first token: a tenant may have none.
+type Entries<T> = OnceLock<Cache<Fingerprint, T, BuildHasherDefault<AlreadyHashed>>>;
+
 /// The valid tokens of one gate.
 #[derive(Debug)]
 pub(crate) struct VerifiedCache {
-    entries: Cache<Fingerprint, Arc<CacheEntry>, BuildHasherDefault<AlreadyHashed>>,
+    entries: Entries<Arc<CacheEntry>>,
+    max_bytes: u64,
     max_age: Duration,
 }
 
 impl VerifiedCache {
     pub(crate) fn new(max_bytes: u64, max_age: Duration) -> Self {
-        let weigh = |_: &Fingerprint, verified: &Arc<CacheEntry>| {
-            u32::try_from(verified.principal.weight() + ENTRY_OVERHEAD_BYTES).unwrap_or(u32::MAX)
-        };
-        // The time-to-live only frees memory: it runs by moka's clock, not by ours.
-        let entries = Cache::builder()
-            .max_capacity(max_bytes)
-            .weigher(weigh)
-            .time_to_live(max_age);
-        let entries = entries.build_with_hasher(BuildHasherDefault::default());
-        Self { entries, max_age }
+        Self {
+            entries: OnceLock::new(),
+            max_bytes,
+            max_age,
+        }
     }
 
     /// Returns the principal of a cached token. Fails if the token was revoked, or if the keys of its issuer are too old to
@@ -78,7 +77,7 @@ impl VerifiedCache {
         if let Some(entry) = recent::get(&token).filter(|entry| !entry.is_over(now)) {
             return Some(entry);
         }
-        let entry = self.entries.get(&token)?;
+        let entry = self.entries.get()?.get(&token)?;
         if entry.is_over(now) {
             self.forget(&token);
             return None;
@@ -89,12 +88,26 @@ impl VerifiedCache {
 
     fn forget(&self, token: &Fingerprint) {
         recent::forget(token);
-        self.entries.invalidate(token);
+        if let Some(entries) = self.entries.get() {
+            entries.invalidate(token);
+        }
     }
 
     pub(super) fn insert(&self, token: Fingerprint, mut verified: CacheEntry, now: Timestamp) {
         verified.dies_at = verified.dies_at.min(now.plus(self.max_age));
-        self.entries.insert(token, Arc::new(verified));
+        let entries = self.entries.get_or_init(|| {
+            let weigh = |_: &Fingerprint, verified: &Arc<CacheEntry>| {
+                let weight = verified.principal.weight() + ENTRY_OVERHEAD_BYTES;
+                u32::try_from(weight).unwrap_or(u32::MAX)
+            };
+            // The time-to-live only frees memory: it runs by moka's clock, not by ours.
+            let entries = Cache::builder()
+                .max_capacity(self.max_bytes)
+                .weigher(weigh)
+                .time_to_live(self.max_age);
+            entries.build_with_hasher(BuildHasherDefault::default())
+        });
+        entries.insert(token, Arc::new(verified));
     }
 }
 
@@ -102,7 +115,7 @@ impl VerifiedCache {
 /// facts every time.
 #[derive(Debug)]
 pub(crate) struct RejectedCache {
-    entries: Cache<Fingerprint, Rejected, BuildHasherDefault<AlreadyHashed>>,
+    entries: Entries<Rejected>,
     max_age: Duration,
 }
 
@@ -114,30 +127,31 @@ struct Rejected {
 
 impl RejectedCache {
     pub(crate) fn new(max_age: Duration) -> Self {
-        let entries = Cache::builder()
-            .max_capacity(MAX_REJECTED)
-            .time_to_live(max_age);
         Self {
-            entries: entries.build_with_hasher(BuildHasherDefault::default()),
+            entries: OnceLock::new(),
             max_age,
         }
     }
 
     pub(super) fn get(&self, token: &Fingerprint, now: Timestamp) -> Option<Refusal> {
-        self.entries
-            .get(token)
+        let rejected = self.entries.get()?.get(token);
+        rejected
             .filter(|rejected| now < rejected.until)
             .map(|rejected| rejected.refusal)
     }
 
     pub(super) fn insert(&self, token: Fingerprint, refusal: Refusal, now: Timestamp) {
-        self.entries.insert(
-            token,
-            Rejected {
-                refusal: refusal.shortened(MAX_FACT_BYTES),
-                until: now.plus(self.max_age),
-            },
-        );
+        let entries = self.entries.get_or_init(|| {
+            let entries = Cache::builder()
+                .max_capacity(MAX_REJECTED)
+                .time_to_live(self.max_age);
+            entries.build_with_hasher(BuildHasherDefault::default())
+        });
+        let rejected = Rejected {
+            refusal: refusal.shortened(MAX_FACT_BYTES),
+            until: now.plus(self.max_age),
+        };
+        entries.insert(token, rejected);
     }
 }
 

@@ -95,6 +95,7 @@ mod soak;
 mod streams;
 mod streams_model;
 mod tenants;
+mod tenants_many;
 mod tokens;
 mod transports;
 mod walls;
