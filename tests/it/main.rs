@@ -96,6 +96,7 @@ mod streams;
 mod streams_model;
 mod tenants;
 mod tenants_many;
+mod tenants_world;
 mod tokens;
 mod transports;
 mod walls;

@@ -13,9 +13,10 @@ const PAGE: &str = include_str!("../../src/docs/operating.md");
 const REFUSALS: &str = include_str!("../../src/refusal/reason.rs");
 const LISTS: &str = include_str!("../../src/stream/listing/error.rs");
 const DECIDED: &str = include_str!("../../src/events/decided.rs");
-const EVENTS: [&str; 2] = [
+const EVENTS: [&str; 3] = [
     include_str!("../../src/events/issuers.rs"),
     include_str!("../../src/events/lifecycle.rs"),
+    include_str!("../../src/events/tenants.rs"),
 ];
 
 #[test]
