@@ -128,7 +128,7 @@ impl Gates {
         Ok(tenant.map(|tenant| Toolgate(tenant.installed.clone())))
     }
 
-    /// Has the resolver asked about a tenant at once. Until it answers, new requests wait, and get 503 if it fails. If there is
+    /// Has a tenant resolved again at once. Until it answers, new requests wait, and get 503 if it fails. If there is
     /// no such tenant any more, its streams end. Otherwise the new configuration replaces the old one, as
     /// [`Toolgate::reload`] does, even if it is the same.
     pub fn forget(&self, name: &str) {
@@ -274,7 +274,7 @@ impl Tenants {
 
     /// Puts the tenants behind one layer, with these gates, which go first. A request for none of them reaches the inner service
     /// without any check, as for [`Gates::ungated_elsewhere`]. A request with the path of tenants never does: under another
-    /// host, or with a name that is none of a tenant, it gets 404.
+    /// host, or with a name that no tenant has, it gets 404.
     ///
     /// # Errors
     /// As for [`not_found_elsewhere`](Self::not_found_elsewhere).

@@ -86,7 +86,7 @@ where
             }
             Way::Known(Route::Answered(answer)) => answered(answer, &parts, body),
             Way::Tenant(tenant) => enter(tenant.address(), inner, parts, body),
-            Way::Waiting(waiting) => ToolgateFuture(Outcome::Awaited(Box::pin(async move {
+            Way::Awaited(waiting) => ToolgateFuture(Outcome::Awaited(Box::pin(async move {
                 match waiting.arrive(&mut parts).await {
                     Ok(tenant) => enter(tenant.address(), inner, parts, body).await,
                     Err(answer) => answered(answer, &parts, body).await,

@@ -63,8 +63,8 @@ impl fmt::Display for Network {
     }
 }
 
-/// Whether an address is one of the public Internet (RFC 6890). A name that somebody else chose may resolve to any other, such
-/// as that of a cloud's metadata service.
+/// Whether an address is one of the public Internet (RFC 6890). A name that another party chose may resolve to any other, such as
+/// that of a cloud's metadata service.
 pub(crate) fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => is_public_v4(address),

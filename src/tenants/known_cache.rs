@@ -1,6 +1,6 @@
-//! The tenants that are built, and the names that are none. Strangers choose the names, so both are bounded.
+//! The tenants that are built, and the names that no tenant has. Strangers choose the names, so both are bounded.
 //!
-//! What must outlive the gate of a tenant is kept apart: the proofs that were used at it.
+//! The proofs that were used at a tenant must outlive its gate, so they are kept apart.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -19,7 +19,7 @@ pub(super) const MAX_IDLE_TENANTS: usize = 1000;
 /// One part of them is dropped at once, so that not every new tenant searches for the oldest.
 const DROPPED_PART: usize = 16;
 
-/// The most names that are remembered as none of a tenant.
+/// The most names that are remembered because no tenant has them.
 const MAX_ABSENT_NAMES: u64 = 10_000;
 
 /// How long such a name is remembered.
@@ -103,7 +103,7 @@ impl KnownTenants {
     }
 }
 
-/// Names that are none of a tenant, for a short time.
+/// Names that no tenant has, for a short time.
 pub(super) struct AbsentNames(Cache<TenantName, Timestamp>);
 
 impl AbsentNames {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::name::{NamePlace, TenantName};
-use super::template::Template;
+use super::template::UrlTemplate;
 use super::tenant::Tenant;
 use crate::config::{CodeOnly, Config, Family, TenantRules};
 use crate::config_error::{ConfigError, Problems};
@@ -15,8 +15,8 @@ use crate::policy::Decider;
 
 /// Makes the gate of a tenant from the configuration that the resolver gave.
 pub(super) struct Maker {
-    pub(super) template: Template,
-    /// What all tenants have in common: fetched documents, revocations, the key to seal with.
+    pub(super) template: UrlTemplate,
+    /// The state that all tenants have in common: fetched documents, revocations, the key to seal with.
     pub(super) family: Family,
     pub(super) decider: Option<Arc<dyn Decider>>,
     pub(super) seen_at: Option<String>,

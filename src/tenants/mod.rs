@@ -3,8 +3,9 @@
 //! `settings` are those of the operator. A `template` is the URL of every tenant, with a place for its `name`; a proxy may
 //! give the name in a header instead (`name_header`). `tenant_set` chooses the tenant that a request names, and `routes` is its
 //! way there. `resolutions` ask the operator's `resolver`, once for all who wait, and the `maker` builds the gate of a
-//! `tenant`. `known_cache` has those that are built.
+//! `tenant`. `asking` has the names that are being resolved, and `known_cache` the tenants that are built.
 
+mod asking;
 mod known_cache;
 mod maker;
 mod name;

@@ -1,16 +1,16 @@
 //! Asks the resolver, once for all requests that wait for one tenant, and acts on its answer.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 
+use super::asking::AskedNames;
 use super::known_cache::{AbsentNames, KnownTenants};
 use super::maker::Maker;
 use super::name::TenantName;
@@ -25,7 +25,7 @@ use crate::refusal::{Reason, Refusal};
 /// The most resolutions at once.
 const MAX_RESOLUTIONS: usize = 16;
 
-/// The most of them for names that are none of a tenant that is built, since strangers choose names.
+/// The most of them for names without a tenant that is built, since strangers choose names.
 const MAX_NEW_RESOLUTIONS: usize = MAX_RESOLUTIONS / 2;
 
 /// How often tenants with open streams are looked at, so that those of a removed one end without a request.
@@ -42,17 +42,16 @@ pub(super) struct Resolutions {
     known: KnownTenants,
     absent: AbsentNames,
     under_way: SingleFlight<TenantName, Outcome>,
-    /// The names that the resolver is being asked for, and whether its answer will be out of date.
-    asked: Mutex<HashMap<TenantName, bool>>,
+    asked: AskedNames,
     are_streams_closed: AtomicBool,
     is_swept: AtomicBool,
 }
 
-/// A tenant; `None` if there is none of this name.
+/// A tenant; `None` if no tenant has the name.
 pub(super) type Outcome = Result<Option<Arc<Tenant>>, Refusal>;
 
-/// What is known of a name without waiting.
-pub(super) enum Found {
+/// The outcome, as far as it is known without waiting.
+pub(super) enum TenantLookup {
     Now(Option<Arc<Tenant>>),
     Later(Pin<Box<dyn Future<Output = Outcome> + Send>>),
 }
@@ -66,39 +65,37 @@ impl Resolutions {
             known: KnownTenants::new(max_idle),
             absent: AbsentNames::new(),
             under_way: SingleFlight::of_at_most(MAX_RESOLUTIONS, MAX_NEW_RESOLUTIONS),
-            asked: Mutex::default(),
+            asked: AskedNames::default(),
             are_streams_closed: AtomicBool::default(),
             is_swept: AtomicBool::default(),
         }
     }
 
-    /// Finds a tenant. A known one is served while the resolver is asked about it again.
-    pub(super) fn find(self: &Arc<Self>, name: TenantName) -> Found {
+    /// Finds a tenant. A known one is served while it is resolved again.
+    pub(super) fn find(self: &Arc<Self>, name: TenantName) -> TenantLookup {
         let now = self.clock.now();
         match self.known.get(&name) {
             Some(tenant) => {
                 tenant.note_use(now);
                 match tenant.due(now) {
-                    Due::Nothing => return Found::Now(Some(tenant)),
+                    Due::Nothing => return TenantLookup::Now(Some(tenant)),
                     Due::AskMeanwhile => {
                         self.ask_meanwhile(name, &tenant, now);
-                        return Found::Now(Some(tenant));
+                        return TenantLookup::Now(Some(tenant));
                     }
                     Due::Wait => {}
                 }
             }
-            None if self.absent.has(&name, now) => return Found::Now(None),
+            None if self.absent.has(&name, now) => return TenantLookup::Now(None),
             None => {}
         }
         let resolutions = self.clone();
-        Found::Later(Box::pin(async move { resolutions.wait_for(name).await }))
+        TenantLookup::Later(Box::pin(async move { resolutions.wait_for(name).await }))
     }
 
     /// Has the resolver asked again before this tenant is served again, and now if its streams are to be told.
     pub(super) fn forget(self: &Arc<Self>, name: TenantName) {
-        if let Some(is_outdated) = self.asked().get_mut(&name) {
-            *is_outdated = true;
-        }
+        self.asked.outdate(&name);
         self.absent.remove(&name);
         if let Some(tenant) = self.known.get(&name) {
             tenant.forget();
@@ -194,7 +191,7 @@ impl Resolutions {
         self.begin_to_sweep();
         let mut repeats = 0;
         loop {
-            let asking = Asking::begin(&self, name);
+            let asking = self.asked.begin(name);
             let answer = self.resolver.ask(name.as_str()).await;
             // An answer from before the tenant was forgotten may be out of date.
             if asking.is_outdated() && repeats < MAX_REPEATS {
@@ -299,10 +296,6 @@ impl Resolutions {
             }
         }
     }
-
-    fn asked(&self) -> MutexGuard<'_, HashMap<TenantName, bool>> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// The task that looks at streams. If its runtime ends, another may begin.
@@ -313,30 +306,6 @@ impl Drop for Sweep {
         if let Some(resolutions) = self.0.upgrade() {
             resolutions.is_swept.store(false, Ordering::Release);
         }
-    }
-}
-
-/// A name that the resolver is being asked for.
-struct Asking<'r> {
-    resolutions: &'r Resolutions,
-    name: TenantName,
-}
-
-impl<'r> Asking<'r> {
-    fn begin(resolutions: &'r Resolutions, name: TenantName) -> Self {
-        resolutions.asked().insert(name, false);
-        Self { resolutions, name }
-    }
-
-    fn is_outdated(&self) -> bool {
-        let asked = self.resolutions.asked();
-        asked.get(&self.name).copied().unwrap_or_default()
-    }
-}
-
-impl Drop for Asking<'_> {
-    fn drop(&mut self) {
-        self.resolutions.asked().remove(&self.name);
     }
 }
 

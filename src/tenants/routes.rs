@@ -9,7 +9,7 @@ use http::Response;
 use http::request::Parts;
 
 use super::name::TenantName;
-use super::resolutions::{Found, Outcome};
+use super::resolutions::{Outcome, TenantLookup};
 use super::tenant::Tenant;
 use super::tenant_set::{NamedTenant, TenantSet};
 use crate::address::{Address, Route};
@@ -29,11 +29,11 @@ pub(crate) enum Way<'d> {
     Known(Route<'d>),
     Tenant(Arc<Tenant>),
     /// To a tenant whose resolver must answer first.
-    Waiting(Waiting),
+    Awaited(AwaitedTenant),
 }
 
 /// A request for a tenant that is not known yet.
-pub(crate) struct Waiting {
+pub(crate) struct AwaitedTenant {
     tenants: Arc<TenantSet>,
     named: NamedTenant,
     outcome: Pin<Box<dyn Future<Output = Outcome> + Send>>,
@@ -75,11 +75,11 @@ impl Routes {
             }
         };
         match tenants.resolutions.find(named.name) {
-            Found::Now(found) => match tenants.enter(named, found, parts) {
+            TenantLookup::Now(found) => match tenants.enter(named, found, parts) {
                 Some(tenant) => Way::Tenant(tenant),
                 None => Way::Known(Route::Answered(not_found())),
             },
-            Found::Later(outcome) => Way::Waiting(Waiting {
+            TenantLookup::Later(outcome) => Way::Awaited(AwaitedTenant {
                 tenants: tenants.clone(),
                 named,
                 outcome,
@@ -88,7 +88,7 @@ impl Routes {
     }
 }
 
-impl Waiting {
+impl AwaitedTenant {
     /// Waits for the tenant. The error is the answer to the request.
     pub(crate) async fn arrive(self, parts: &mut Parts) -> Result<Arc<Tenant>, Response<Bytes>> {
         let Self {
@@ -128,8 +128,8 @@ impl TenantSet {
     /// Finds a tenant, for the operator.
     pub(crate) async fn tenant(&self, name: TenantName) -> Outcome {
         match self.resolutions.find(name) {
-            Found::Now(found) => Ok(found),
-            Found::Later(outcome) => outcome.await,
+            TenantLookup::Now(found) => Ok(found),
+            TenantLookup::Later(outcome) => outcome.await,
         }
     }
 }

@@ -10,7 +10,7 @@ use super::maker::Maker;
 use super::name_header::NameHeader;
 use super::resolutions::Resolutions;
 use super::resolver::Resolver;
-use super::template::{Template, begins_with};
+use super::template::{UrlTemplate, begins_with};
 use super::tenant_set::TenantSet;
 use crate::clock::Clock;
 use crate::config::{Config, Family, tenant_header, tenant_path};
@@ -134,7 +134,7 @@ impl Tenants {
         gates: &[Arc<Installed>],
         problems: &mut Problems,
     ) -> Result<Arc<TenantSet>, Flawed> {
-        let template = problems.keep(Template::parse(&self.template).map_err(|fix| {
+        let template = problems.keep(UrlTemplate::parse(&self.template).map_err(|fix| {
             ConfigProblem::not_allowed("tenants.template", fix).showing(&self.template)
         }));
         let header = self
@@ -182,7 +182,7 @@ impl Tenants {
 
 /// Checks that no gate would get the requests of a tenant.
 fn check_apart(
-    template: &Template,
+    template: &UrlTemplate,
     by_header: bool,
     seen_at: Option<&str>,
     gates: &[Arc<Installed>],
@@ -221,7 +221,7 @@ fn check_apart(
 
 /// The hosts of gates, if the host of a request decides between them and the tenants.
 fn other_hosts(
-    template: &Template,
+    template: &UrlTemplate,
     by_header: bool,
     gates: &[Arc<Installed>],
 ) -> Option<Vec<String>> {

@@ -7,7 +7,7 @@ use crate::routing::{configured_path, normal_authority};
 /// The place of the name in a template.
 const MARK: &str = "{tenant}";
 
-/// A host needs this many labels after the name. With fewer, a name could choose a host of somebody else.
+/// A host needs this many labels after the name. With fewer, a name could choose a foreign host.
 const MIN_FIXED_LABELS: usize = 2;
 
 /// The beginnings of the paths of documents, to which a resource adds its own path.
@@ -17,7 +17,7 @@ const WELL_KNOWN: [fn() -> &'static str; 2] = [
 ];
 
 /// A URL with the mark in the place of one label or one segment.
-pub(super) struct Template {
+pub(super) struct UrlTemplate {
     text: String,
     url: Parsed,
 }
@@ -47,7 +47,7 @@ pub(super) struct OfTenants<'p> {
     pub(super) is_document: bool,
 }
 
-impl Template {
+impl UrlTemplate {
     /// Parses a template. The error is a way to fix it.
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
         let mut pieces = text.split(MARK);
@@ -100,7 +100,7 @@ impl Template {
         }
     }
 
-    /// The label in the place of the name; `None` if the host is none of a tenant.
+    /// The label in the place of the name; `None` if no tenant has this host.
     pub(super) fn label_of<'h>(&self, host: &'h str) -> Option<&'h str> {
         let Parsed::Label { before, after, .. } = &self.url else {
             return None;
@@ -258,8 +258,8 @@ mod tests {
     const BY_LABEL: &str = "https://{tenant}.example.com/mcp";
     const BY_SEGMENT: &str = "https://mcp.example.com/t/{tenant}/mcp";
 
-    fn template(text: &str) -> Template {
-        Template::parse(text).unwrap_or_else(|why| panic!("{text}: {why}"))
+    fn template(text: &str) -> UrlTemplate {
+        UrlTemplate::parse(text).unwrap_or_else(|why| panic!("{text}: {why}"))
     }
 
     #[test]
@@ -300,7 +300,7 @@ mod tests {
             "http://{tenant}.example.com/mcp",
             "http://{tenant}.localhost/mcp",
         ] {
-            assert!(Template::parse(bad).is_err(), "{bad}");
+            assert!(UrlTemplate::parse(bad).is_err(), "{bad}");
         }
         for good in [
             BY_LABEL,

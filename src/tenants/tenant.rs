@@ -33,7 +33,7 @@ pub(crate) struct Tenant {
     ask_at: AtomicU64,
 }
 
-/// What a request must do before it may use a tenant.
+/// The steps before a request may use a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Due {
     Nothing,

@@ -8,7 +8,7 @@ use http::request::Parts;
 use super::name::TenantName;
 use super::name_header::NameHeader;
 use super::resolutions::Resolutions;
-use super::template::{OfTenants, Template, begins_with};
+use super::template::{OfTenants, UrlTemplate, begins_with};
 use crate::address::Address;
 use crate::pipeline::Unrouted;
 use crate::refusal::Refusal;
@@ -142,12 +142,12 @@ impl TenantSet {
         seen.or_else(|| found.filter(|found| found.is_document))
     }
 
-    fn parsed(&self) -> &Template {
+    fn parsed(&self) -> &UrlTemplate {
         &self.resolutions.maker.template
     }
 }
 
-/// What is picked for a host that no gate has.
+/// The choice for a host that no gate has.
 fn elsewhere<'d>(directory: &'d Directory<Address>, path: &str) -> Picked<'d, Address> {
     let is_of_a_gate = |path: &str| directory.has_path(path);
     let is_open = directory.elsewhere() == Elsewhere::Ungated

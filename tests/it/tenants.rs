@@ -12,6 +12,7 @@ use http::{Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 use toolgate::testing::{Algorithm, AuthorizationServer, Clock, Endpoint, SigningKey};
 use toolgate::{
     Config, ConfigError, Gates, Peer, RequestBody, Revocation, ScopeMap, Tenants, Toolgate,
@@ -32,13 +33,15 @@ pub struct Registry {
     most_at_once: Arc<AtomicUsize>,
 }
 
-/// An answer of the resolver. A name without one is none of a tenant.
+/// An answer of the resolver. A name without one belongs to no tenant.
 #[derive(Clone)]
 pub enum Answer {
     Config(Value),
     Failure,
     Silence,
     Panic,
+    /// A configuration that comes when the test says so.
+    Late(Value, Arc<Notify>),
 }
 
 pub const BY_LABEL: &str = "https://{tenant}.example.com/mcp";
@@ -121,6 +124,10 @@ impl Registry {
             Some(Answer::Failure) => Err("the database is down".into()),
             Some(Answer::Silence) => std::future::pending().await,
             Some(Answer::Panic) => panic!("as a resolver may"),
+            Some(Answer::Late(config, arrives)) => {
+                arrives.notified().await;
+                Ok(Some(serde_json::from_value(config)?))
+            }
         }
     }
 }
@@ -197,6 +204,32 @@ async fn a_tenant_is_found_by_its_label_or_its_segment_and_has_a_gate_of_its_own
         let at_globex = template.replace("{tenant}", "globex");
         let seen = ask(&gates, &at_globex, Some(&of_acme)).await;
         assert_eq!(seen.code, Some("audience_mismatch"));
+    }
+}
+
+#[tokio::test]
+async fn a_token_does_not_open_the_path_of_a_document_that_is_not_served() {
+    let (server, registry) = (server().await, Registry::new());
+    for name in ["acme", "globex"] {
+        registry.tenant(name, trusting(&[&server]));
+    }
+    for template in [BY_LABEL, BY_SEGMENT] {
+        let gates = registry.gates(template);
+        let here = template.replace("{tenant}", "acme");
+        let good = token(&server, &here);
+        let (host, path) = split(&here);
+        let paths = [path, ""].map(|path| format!("oauth-authorization-server{path}"));
+        for path in paths {
+            let url = format!("https://{host}/.well-known/{path}");
+            assert_not_found(&ask(&gates, &url, Some(&good)).await);
+        }
+        // A host of its own has a document at its root, and a shared one has none.
+        let root = format!("https://{host}/.well-known/oauth-protected-resource");
+        let root = send(&gates, get(&root)).await;
+        match template {
+            BY_LABEL => assert_eq!(root.json()["resource"], here),
+            _ => assert_not_found(&root),
+        }
     }
 }
 
@@ -285,7 +318,7 @@ async fn a_known_tenant_is_served_while_the_resolver_is_asked_again_after_a_minu
         until(|| registry.under_way.load(Ordering::SeqCst) == 0).await;
         registry.clock.advance(Duration::from_secs(61));
     }
-    // What it says at last takes effect.
+    // Its next answer takes effect.
     let mut strict = trusting(&[&server]);
     strict["scopes"]["every_request"] = json!(["admin"]);
     registry.tenant("acme", strict);
@@ -395,7 +428,7 @@ async fn a_tenant_that_is_forgotten_is_not_served_by_its_old_configuration() {
     assert_over(stream).await;
     let seen = ask(&gates, &here, Some(&good)).await;
     assert_eq!(seen.code, Some("insufficient_scope"));
-    // A name that is none of a tenant is ignored.
+    // A text that is no name is ignored.
     gates.forget("Acme!");
 }
 
@@ -509,7 +542,7 @@ async fn sixteen_resolutions_at_most_are_under_way_and_half_of_them_for_names_th
     until(|| flood.iter().filter(|it| it.is_finished()).count() == 300 - 256 - 8).await;
     until(|| registry.asked_in_all() == 1 + 8).await;
     assert_eq!(registry.most_at_once.load(Ordering::SeqCst), 8);
-    // A known tenant is asked about all the same.
+    // A known tenant is still resolved again.
     registry.clock.advance(Duration::from_secs(60));
     ask(&gates, &here, Some(&good))
         .await
@@ -528,83 +561,196 @@ async fn sixteen_resolutions_at_most_are_under_way_and_half_of_them_for_names_th
     assert!(registry.most_at_once.load(Ordering::SeqCst) <= 16);
 }
 
+/// How the gate of a tenant comes to its end.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Removed,
+    Dropped,
+}
+
+/// Gates that keep one idle tenant.
+async fn gates_with_acme(registry: &Registry, server: &AuthorizationServer) -> Gates {
+    for name in ["acme", "globex"] {
+        registry.tenant(name, trusting(&[server]));
+    }
+    let tenants = registry.tenants(BY_LABEL).max_idle(1);
+    tenants.not_found_elsewhere([]).unwrap()
+}
+
+impl End {
+    /// Ends the gate of acme. The next request builds another one.
+    async fn of_acme(self, registry: &Registry, gates: &Gates, server: &AuthorizationServer) {
+        let asked = registry.asked("acme");
+        match self {
+            Self::Removed => {
+                registry.remove("acme");
+                gates.forget("acme");
+                until(|| registry.asked("acme") == asked + 1).await;
+                assert!(gates.tenant("acme").await.unwrap().is_none());
+                registry.tenant("acme", trusting(&[server]));
+                gates.forget("acme");
+                assert!(gates.tenant("acme").await.unwrap().is_some());
+            }
+            Self::Dropped => {
+                let seen = ask(gates, &url("globex"), None).await;
+                assert_eq!(seen.code, Some("no_token"));
+                assert_eq!(registry.asked("acme"), asked);
+                assert!(gates.tenant("acme").await.unwrap().is_some());
+                assert_eq!(registry.asked("acme"), asked + 1, "it was dropped");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_revocation_holds_at_every_tenant_of_the_issuer_and_when_the_tenant_is_built_anew() {
-    let (server, registry) = (server().await, Registry::new());
-    for name in ["acme", "globex"] {
-        registry.tenant(name, trusting(&[&server]));
+    for end in [End::Removed, End::Dropped] {
+        let (server, registry) = (server().await, Registry::new());
+        let gates = gates_with_acme(&registry, &server).await;
+        let acme = gates.tenant("acme").await.unwrap().expect("a tenant");
+        assert_eq!(acme.resource(), url("acme"));
+        let alice = Revocation::subject(server.issuer(), "alice");
+        acme.revoke(alice, Duration::from_secs(3600)).await.unwrap();
+        drop(acme);
+        end.of_acme(&registry, &gates, &server).await;
+        for name in ["acme", "globex"] {
+            let good = token(&server, &url(name));
+            let seen = ask(&gates, &url(name), Some(&good)).await;
+            assert_eq!(seen.code, Some("revoked"), "{name}");
+            assert_eq!(seen.challenge().get("error"), Some("invalid_token"));
+        }
+        assert!(gates.tenant("Acme").await.unwrap().is_none());
+        registry.answer("down", Answer::Failure);
+        let why = gates.tenant("down").await.unwrap_err();
+        assert_eq!(why.code(), "tenant_unavailable");
     }
-    let gates = registry.gates(BY_LABEL);
-    let acme = gates.tenant("acme").await.unwrap().expect("a tenant");
-    assert_eq!(acme.resource(), url("acme"));
-    let alice = Revocation::subject(server.issuer(), "alice");
-    acme.revoke(alice, Duration::from_secs(3600)).await.unwrap();
-    drop(acme);
-    registry.remove("acme");
-    gates.forget("acme");
-    until(|| registry.asked("acme") == 2).await;
-    tokio::task::yield_now().await;
-    assert!(gates.tenant("acme").await.unwrap().is_none());
-    registry.tenant("acme", trusting(&[&server]));
-    gates.forget("acme");
-    for name in ["acme", "globex"] {
-        let good = token(&server, &url(name));
-        let seen = ask(&gates, &url(name), Some(&good)).await;
-        assert_eq!(seen.code, Some("revoked"), "{name}");
-    }
-    assert!(gates.tenant("Acme").await.unwrap().is_none());
-    registry.answer("down", Answer::Failure);
-    let why = gates.tenant("down").await.unwrap_err();
-    assert_eq!(why.code(), "tenant_unavailable");
 }
 
 #[tokio::test]
 async fn a_used_proof_and_a_session_outlive_the_gate_of_a_tenant() {
+    for end in [End::Removed, End::Dropped] {
+        let (server, registry) = (server().await, Registry::new());
+        let gates = gates_with_acme(&registry, &server).await;
+        let here = url("acme");
+        let key = SigningKey::generate(Algorithm::Es256);
+        let bound = server.token().audience(here.clone()).scope("mcp:use");
+        let bound = bound.bound_to(&key).mint();
+        let proof = server.proof(&key, "POST", &here).for_token(&bound).mint();
+        let with_proof = || {
+            let mut request = request_to(&here, None);
+            let headers = request.headers_mut();
+            let line = format!("DPoP {bound}");
+            headers.insert("authorization", line.parse().unwrap());
+            headers.insert("dpop", proof.parse().unwrap());
+            request
+        };
+        send(&gates, with_proof()).await.assert_served_as(&here);
+
+        let inner = service_fn(|_: Request<RequestBody<Full<Bytes>>>| async {
+            let answer = Response::builder().header("mcp-session-id", "s1");
+            Ok::<_, Infallible>(answer.body(Full::<Bytes>::default()).unwrap())
+        });
+        let good = token(&server, &here);
+        let request = request_to(&here, Some(&good));
+        let answer = gates.layer().layer(inner).oneshot(request).await.unwrap();
+        let session = answer.headers()["mcp-session-id"].clone();
+        drop(answer);
+
+        end.of_acme(&registry, &gates, &server).await;
+        let replayed = send(&gates, with_proof()).await;
+        assert_eq!(replayed.code, Some("dpop_replayed"), "{end:?}");
+        let mut request = request_to(&here, Some(&good));
+        request.headers_mut().insert("mcp-session-id", session);
+        let seen = send(&gates, request).await;
+        seen.assert_served_as(&here);
+        assert_eq!(seen.inner.unwrap().0["mcp-session-id"], "s1");
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_with_an_open_stream_or_a_handle_is_not_idle() {
+    let (server, registry) = (server().await, Registry::new());
+    let gates = gates_with_acme(&registry, &server).await;
+    let acme = url("acme");
+    let (_events, stream) = open(&gates, &acme, &token(&server, &acme)).await;
+    let handle = gates.tenant("globex").await.unwrap().unwrap();
+    for number in 0..5 {
+        let name = format!("t{number}");
+        registry.tenant(&name, trusting(&[&server]));
+        let seen = ask(&gates, &url(&name), None).await;
+        assert_eq!(seen.code, Some("no_token"));
+    }
+    for name in ["acme", "globex"] {
+        assert_eq!(ask(&gates, &url(name), None).await.code, Some("no_token"));
+        assert_eq!(registry.asked(name), 1, "{name}");
+    }
+    drop((stream, handle));
+    let seen = ask(&gates, &url("t0"), None).await;
+    assert_eq!(seen.code, Some("no_token"));
+    assert_eq!(registry.asked("t0"), 2);
+    for name in ["acme", "globex"] {
+        assert_eq!(ask(&gates, &url(name), None).await.code, Some("no_token"));
+    }
+    assert!(registry.asked("acme") + registry.asked("globex") > 2);
+}
+
+#[tokio::test]
+async fn an_answer_from_before_the_tenant_was_forgotten_is_not_used() {
+    let (server, registry) = (server().await, Registry::new());
+    let arrives = Arc::new(Notify::new());
+    let late = Answer::Late(trusting(&[&server]), arrives.clone());
+    registry.answer("acme", late);
+    let gates = registry.gates(BY_LABEL);
+    let (here, good) = (url("acme"), token(&server, &url("acme")));
+    let request = {
+        let (gates, here, good) = (gates.clone(), here.clone(), good.clone());
+        tokio::spawn(async move { ask(&gates, &here, Some(&good)).await })
+    };
+    until(|| registry.asked("acme") == 1).await;
+    let mut strict = trusting(&[&server]);
+    strict["scopes"]["every_request"] = json!(["admin"]);
+    registry.tenant("acme", strict);
+    gates.forget("acme");
+    arrives.notify_one();
+    let seen = request.await.unwrap();
+    assert_eq!(seen.code, Some("insufficient_scope"));
+    assert_eq!(registry.asked("acme"), 2);
+}
+
+#[tokio::test]
+async fn a_tenant_that_keeps_its_configuration_is_an_event() {
     let (server, registry) = (server().await, Registry::new());
     registry.tenant("acme", trusting(&[&server]));
     let gates = registry.gates(BY_LABEL);
-    let here = url("acme");
-    let key = SigningKey::generate(Algorithm::Es256);
-    let bound = server.token().audience(here.clone()).scope("mcp:use");
-    let bound = bound.bound_to(&key).mint();
-    let proof = server.proof(&key, "POST", &here).for_token(&bound).mint();
-    let with_proof = || {
-        let mut request = request_to(&here, None);
-        let headers = request.headers_mut();
-        let line = format!("DPoP {bound}");
-        headers.insert("authorization", line.parse().unwrap());
-        headers.insert("dpop", proof.parse().unwrap());
-        request
+    let (here, good) = (url("acme"), token(&server, &url("acme")));
+    ask(&gates, &here, Some(&good))
+        .await
+        .assert_served_as(&here);
+    registry.tenant("acme", json!({}));
+    registry.clock.advance(Duration::from_secs(60));
+    let (logs, _guard) = listen();
+    ask(&gates, &here, Some(&good))
+        .await
+        .assert_served_as(&here);
+    let kept = || {
+        let events = logs.events().into_iter();
+        let mut events = events.filter(|event| event["fields"]["reason"] == "tenant_unusable");
+        events.next()
     };
-    send(&gates, with_proof()).await.assert_served_as(&here);
-    let replayed = send(&gates, with_proof()).await;
-    assert_eq!(replayed.code, Some("dpop_replayed"));
-
-    let inner = service_fn(|_: Request<RequestBody<Full<Bytes>>>| async {
-        let answer = Response::builder().header("mcp-session-id", "s1");
-        Ok::<_, Infallible>(answer.body(Full::<Bytes>::default()).unwrap())
-    });
-    let good = token(&server, &here);
-    let answer = gates
-        .layer()
-        .layer(inner)
-        .oneshot(request_to(&here, Some(&good)));
-    let session = answer.await.unwrap().headers()["mcp-session-id"].clone();
-
-    registry.remove("acme");
-    gates.forget("acme");
-    until(|| registry.asked("acme") == 2).await;
-    tokio::task::yield_now().await;
-    assert_not_found(&send(&gates, with_proof()).await);
-    registry.tenant("acme", trusting(&[&server]));
-    gates.forget("acme");
-    let replayed = send(&gates, with_proof()).await;
-    assert_eq!(replayed.code, Some("dpop_replayed"));
-    let mut request = request_to(&here, Some(&good));
-    request.headers_mut().insert("mcp-session-id", session);
-    let seen = send(&gates, request).await;
-    seen.assert_served_as(&here);
-    assert_eq!(seen.inner.unwrap().0["mcp-session-id"], "s1");
+    until(|| kept().is_some()).await;
+    let event = kept().unwrap();
+    assert_eq!(
+        (&event["level"], &event["fields"]["resource"]),
+        (&json!("ERROR"), &json!(here))
+    );
+    let source = event["fields"]["source"].as_str().unwrap();
+    assert!(
+        source.contains("issuers") && source.contains("scopes"),
+        "{source}"
+    );
+    ask(&gates, &here, Some(&good))
+        .await
+        .assert_served_as(&here);
 }
 
 #[tokio::test]
