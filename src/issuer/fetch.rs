@@ -241,3 +241,61 @@ fn classified(error: reqwest::Error) -> NotFetched {
         NotFetched::Other(error.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_fetcher_for_public_addresses_connects_to_no_other() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let fetcher = Fetcher::new(HttpClientBuilder::new(), Reach::Public).unwrap();
+        for origin in [
+            "http://localhost",
+            "http://127.0.0.1",
+            "https://localhost",
+            "https://LOCALHOST.",
+            "https://a.localhost",
+            "https://127.0.0.1",
+            "https://127.1",
+            "https://2130706433",
+            "https://0x7f.0.0.1",
+            "https://[::1]",
+            "https://[::ffff:127.0.0.1]",
+        ] {
+            let url = format!("{origin}:{port}/jwks");
+            let fetched = fetcher.document(&url, Timestamp::EPOCH).await;
+            assert!(matches!(fetched, Err(NotFetched::Private)), "{url}");
+        }
+        let waiting = tokio::time::timeout(Duration::ZERO, listener.accept()).await;
+        assert!(waiting.is_err(), "a connection was opened");
+        assert!(!is_private("https://auth.example.com/jwks"));
+        assert!(!is_private("https://1.1.1.1"));
+    }
+
+    #[tokio::test]
+    async fn a_name_resolves_to_its_public_addresses_alone() {
+        let resolved = PublicNames.resolve("localhost".parse().unwrap()).await;
+        let why = resolved.err().expect("its addresses are private");
+        assert!(why.is::<NotFetched>(), "{why}");
+        let resolved = PublicNames.resolve("1.1.1.1".parse().unwrap()).await;
+        assert_eq!(resolved.expect("it is public").count(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_client_of_such_a_fetcher_resolves_by_it() {
+        let fetcher = Fetcher::new(HttpClientBuilder::new().no_proxy(), Reach::Public).unwrap();
+        // Beyond the check of the URL, as a name would be that resolves to this machine.
+        let request = fetcher.remote.get("https://localhost:1/jwks");
+        let why = request.send().await.map_err(classified).unwrap_err();
+        let NotFetched::UnknownHost(why) = why else {
+            panic!("{why}");
+        };
+        let told: Vec<_> = causes(&*why).map(ToString::to_string).collect();
+        let private = NotFetched::Private.to_string();
+        assert!(told.contains(&private), "{told:?}");
+    }
+}

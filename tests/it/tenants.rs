@@ -937,27 +937,6 @@ async fn a_configuration_that_reaches_for_more_than_its_tenant_is_refused() {
 }
 
 #[tokio::test]
-async fn a_discovered_url_leads_to_no_private_address_either() {
-    // The name of this issuer resolves to this machine. No connection is opened, so none is refused.
-    let registry = Registry::new();
-    let issuer = "https://localhost.localdomain";
-    registry.tenant(
-        "acme",
-        json!({ "issuers": [{ "issuer": issuer }], "scopes": { "unlisted": "allow" } }),
-    );
-    let asked = registry.clone();
-    let tenants = Gates::resolving(BY_LABEL, move |name| asked.clone().resolve(name));
-    let gates = tenants
-        .clock(registry.clock.clone())
-        .not_found_elsewhere([])
-        .unwrap();
-    let acme = gates.tenant("acme").await.unwrap().unwrap();
-    let health = acme.warm_up().await;
-    assert!(!health[0].is_serving());
-    assert_eq!(acme.resource(), url("acme"));
-}
-
-#[tokio::test]
 async fn a_proxy_may_name_the_tenant_in_a_header_that_counts_from_listed_peers_alone() {
     let (server, registry) = (server().await, Registry::new());
     for name in ["acme", "globex"] {
