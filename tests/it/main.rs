@@ -95,6 +95,8 @@ mod soak;
 mod streams;
 mod streams_model;
 mod tenants;
+mod tenants_configuration;
+mod tenants_lifetime;
 mod tenants_many;
 mod tenants_world;
 mod tokens;
