@@ -1,4 +1,6 @@
-//! Answers to unauthenticated callers, written beforehand. They do not change, and anyone can cause many of them.
+//! Answers to unauthenticated callers, written once. They do not change, and anyone can cause many of them.
+
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use http::header::ACCESS_CONTROL_ALLOW_ORIGIN;
@@ -9,16 +11,19 @@ use crate::answer::Answers;
 use crate::refusal::{Reason, Refusal, RefusalKind};
 use crate::scheme::Scheme;
 
-/// The answers to callers without a verified token, one for each kind of refusal whose answer is always the same.
+/// The answers to callers without a verified token, one for each kind of refusal whose answer is always the same. Each is
+/// written when it is first needed: all of them take 24 KiB, and most gates need few.
 #[derive(Debug)]
-pub(crate) struct PreparedAnswers(Vec<Prepared>);
+pub(crate) struct PreparedAnswers {
+    answers: Answers,
+    cors: Cors,
+    /// For each kind and each scheme.
+    written: [[OnceLock<Prepared>; SCHEMES.len()]; REASONS.len()],
+}
 
 /// The response that [`Answers`] would make, and the headers that [`Cors`] would add.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    kind: RefusalKind,
-    /// The scheme by which the token was presented; `None` without a token, and with several.
-    scheme: Option<Scheme>,
     status: StatusCode,
     headers: HeaderMap,
     /// The headers for pages of an allowed origin, which are sent with its name; `None` if another layer writes them.
@@ -33,22 +38,25 @@ const REASONS: [Reason; 3] = [
     Reason::BadSignature,
 ];
 
-/// The challenges of an answer depend on the scheme by which the token was presented.
+/// The challenges of an answer depend on the scheme by which the token was presented; `None` without a token, and with several.
 const SCHEMES: [Option<Scheme>; 3] = [None, Some(Scheme::Bearer), Some(Scheme::Dpop)];
 
 impl PreparedAnswers {
     pub(crate) fn new(answers: &Answers, cors: Cors) -> Self {
-        let of_scheme = |scheme| {
-            let prepared = move |reason| Prepared::new(reason, scheme, answers, cors);
-            REASONS.into_iter().map(prepared)
-        };
-        Self(SCHEMES.into_iter().flat_map(of_scheme).collect())
+        Self {
+            answers: answers.clone(),
+            cors,
+            written: Default::default(),
+        }
     }
 
     /// The answer to a caller without a verified token, who presented one by this scheme; `None` if it is not prepared.
     pub(super) fn of(&self, kind: RefusalKind, scheme: Option<Scheme>) -> Option<&Prepared> {
-        let fits = |prepared: &&Prepared| prepared.kind == kind && prepared.scheme == scheme;
-        self.0.iter().find(fits)
+        let of_kinds = REASONS.into_iter().zip(&self.written);
+        let (reason, of_kind) = of_kinds.into_iter().find(|(it, _)| it.kind() == kind)?;
+        let mut of_schemes = SCHEMES.iter().zip(of_kind);
+        let (_, written) = of_schemes.find(|(of, _)| **of == scheme)?;
+        Some(written.get_or_init(|| Prepared::new(reason, scheme, &self.answers, self.cors)))
     }
 }
 
@@ -61,8 +69,6 @@ impl Prepared {
             headers
         });
         Self {
-            kind: reason.kind(),
-            scheme,
             status: parts.status,
             headers: parts.headers,
             readable,

@@ -47,8 +47,14 @@ impl KnownTenants {
         tenants.get(name).cloned()
     }
 
-    /// Adds a tenant, and drops the ones that were idle for longest if there are too many.
-    pub(super) fn insert(&self, name: TenantName, tenant: Arc<Tenant>, now: Timestamp) {
+    /// Adds a tenant, and drops the ones that were idle for longest if there are too many. Returns the tenant of this name, which
+    /// is another one if that was added meanwhile.
+    pub(super) fn insert(
+        &self,
+        name: TenantName,
+        tenant: Arc<Tenant>,
+        now: Timestamp,
+    ) -> Arc<Tenant> {
         let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
         if tenants.len() >= self.max_idle {
             // A request that looks for a tenant holds the other lock meanwhile, and the tenant after that.
@@ -66,7 +72,7 @@ impl KnownTenants {
                 }
             }
         }
-        tenants.insert(name, tenant);
+        tenants.entry(name).or_insert(tenant).clone()
     }
 
     pub(super) fn remove(&self, name: &TenantName, now: Timestamp) -> Option<Arc<Tenant>> {

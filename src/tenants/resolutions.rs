@@ -259,9 +259,8 @@ impl Resolutions {
                 let replays = self.known.used_proofs(name);
                 let installed = self.maker.build(name, &config, replays).map_err(unusable)?;
                 let tenant = Arc::new(Tenant::new(installed, config, now));
-                self.known.insert(*name, tenant.clone(), now);
                 self.absent.remove(name);
-                tenant
+                self.known.insert(*name, tenant, now)
             }
         };
         // After it can be found, so that one that is built while streams are being closed is closed too.

@@ -11,7 +11,7 @@ use crate::world::clock;
 const TENANTS: usize = 1000;
 
 /// The memory of an idle tenant, and of its cache if it has had a token, as the page on limits states them.
-const MAX_IDLE_BYTES: i64 = 48 * 1024;
+const MAX_IDLE_BYTES: i64 = 24 * 1024;
 const MAX_CACHE_BYTES: i64 = 40 * 1024;
 
 #[test]
