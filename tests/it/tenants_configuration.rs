@@ -5,14 +5,17 @@ use std::net::IpAddr;
 use http::StatusCode;
 use serde_json::{Value, json};
 use toolgate::testing::Endpoint;
-use toolgate::{ConfigError, Gates, Peer, ScopeMap, Toolgate};
+use toolgate::{
+    CallInfo, ConfigError, Decide, DecisionFailed, Gates, Peer, Principal, ScopeMap, Toolgate,
+    Verdict,
+};
 
 use crate::gates::{request_to, send};
 use crate::tenants::{
     BY_LABEL, BY_SEGMENT, Registry, ask, assert_not_found, assert_unavailable, fields, server,
     token, trusting, url,
 };
-use crate::world::clock;
+use crate::world::{call, clock};
 
 #[tokio::test]
 async fn keys_are_shared_by_tenants_only_where_all_that_decides_them_is_equal() {
@@ -382,4 +385,45 @@ async fn a_tenant_is_compared_with_the_gates_beside_it_and_takes_its_configurati
     assert_eq!(fields(&wrong.unwrap_err()), ["issuers[0].audiences"]);
     let wrong = acme.reload(file(&url("acme"), "api://y")).unwrap_err();
     assert_eq!(fields(&wrong), ["resource"]);
+}
+
+struct Closed;
+
+impl Decide for Closed {
+    async fn decide(&self, _: &Principal, _: &CallInfo<'_>) -> Result<Verdict, DecisionFailed> {
+        Ok(Verdict::Deny("closed"))
+    }
+}
+
+#[tokio::test]
+async fn your_own_decision_and_http_client_hold_for_every_tenant() {
+    let (server, registry) = (server().await, Registry::new());
+    for name in ["acme", "globex"] {
+        registry.tenant(name, trusting(&[&server]));
+    }
+    let tenants = registry.tenants(BY_LABEL).decision(Closed);
+    let tenants = tenants.http_client(reqwest::ClientBuilder::new().user_agent("tenants"));
+    let gates = tenants.not_found_elsewhere([]).unwrap();
+    for name in ["acme", "globex"] {
+        let good = token(&server, &url(name));
+        let mut request = request_to(&url(name), Some(&good));
+        *request.body_mut() = call("tools/call", json!({ "name": "any" })).into();
+        let seen = send(&gates, request).await;
+        assert_eq!(
+            (seen.status, seen.code),
+            (StatusCode::FORBIDDEN, Some("decision_denied"))
+        );
+        assert_eq!(seen.challenge().get("error"), None);
+        let document = seen
+            .challenge()
+            .get("resource_metadata")
+            .unwrap()
+            .to_owned();
+        assert!(document.contains(name), "{document}");
+    }
+    let wrong = registry
+        .tenants(BY_LABEL)
+        .http_client(reqwest::ClientBuilder::new().user_agent("\n"));
+    let wrong = wrong.not_found_elsewhere([]).unwrap_err();
+    assert_eq!(fields(&wrong), ["http_client"]);
 }
