@@ -13,6 +13,7 @@ use crate::gate::Toolgate;
 use crate::installed::Installed;
 use crate::issuer::HttpClientBuilder;
 use crate::policy::{Decide, ScopeMap};
+use crate::token::OwnVerifier;
 
 /// Collects the settings of a gate. Nothing is checked before [`build`](Self::build).
 ///
@@ -94,6 +95,13 @@ impl Builder {
     /// inherit them.
     pub fn api_keys(mut self, keys: ApiKeys) -> Self {
         self.written.settings.api_keys = Some(keys);
+        self
+    }
+
+    /// Accepts tokens that a verifier of your own verifies, beside those of the issuers; may be called repeatedly. A gate for
+    /// [another resource](Toolgate::for_resource) does not inherit it, and [`reload`](Toolgate::reload) does not change it.
+    pub fn verifier(mut self, verifier: OwnVerifier) -> Self {
+        self.code_only.own_verifiers.push(verifier);
         self
     }
 

@@ -179,7 +179,10 @@ pub use scheme::Dpop;
 pub use scope::Scopes;
 pub use stream::{ResponseBody, Streams};
 pub use tenants::Tenants;
-pub use token::{ClaimsError, Identity, IssuerHealth, Principal, RevocationError};
+pub use token::{
+    ClaimsError, Identity, IssuerHealth, OwnVerifier, Principal, RevocationError, TokenClaims,
+    TokenVerdict, UnverifiedToken, VerificationFailed, VerifyToken,
+};
 
 /// The code in the README, compiled.
 #[cfg(doctest)]

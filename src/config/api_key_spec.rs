@@ -6,6 +6,7 @@ use toml::Spanned;
 
 use super::api_keys::{ApiKey, ApiKeys, StoredKey};
 use super::introspection_spec::begins_alike;
+use super::own_verifier_spec::check_form;
 use super::settings::Settings;
 use crate::clock::Timestamp;
 use crate::config_error::{ConfigProblem, Flawed, Problems};
@@ -15,7 +16,7 @@ use crate::followed_file::{FileKind, FollowedFile, NoValue};
 use crate::scheme::Dpop;
 use crate::scope::{Scope, Scopes, is_plain};
 use crate::token::{
-    API_KEYS_ISSUER, AlreadyIn, ApiKeyEntry, ApiKeySource, ApiKeyTable, ApiKeysSpec, is_of_token68,
+    API_KEYS_ISSUER, AlreadyIn, ApiKeyEntry, ApiKeySource, ApiKeyTable, ApiKeysSpec,
 };
 
 /// The longest file with API keys: some 100,000 of them.
@@ -72,14 +73,7 @@ fn check_prefix(prefix: &str, settings: &Settings, problems: &mut Problems) -> R
         let fix = "write how every key begins, such as \"tg_\": it keeps keys from being sent to an issuer";
         return Err(problems.add(ConfigProblem::missing(FIELD, fix)));
     }
-    if !prefix.bytes().all(is_of_token68) {
-        let fix = "use letters, digits and -._~+/ only: a token has no other characters";
-        return Err(problems.add(ConfigProblem::not_allowed(FIELD, fix).showing(prefix)));
-    }
-    if begins_alike(prefix, "ey") {
-        let fix = "JWTs begin with \"ey\": choose another prefix";
-        return Err(problems.add(ConfigProblem::conflict(FIELD, fix).showing(prefix)));
-    }
+    problems.keep(check_form(FIELD, prefix))?;
     let mut tables = settings
         .issuers
         .iter()

@@ -11,7 +11,7 @@ use crate::pipeline::{GateState, Pipeline, Pipelines};
 use crate::policy::Decider;
 use crate::resource_uri::ResourceUri;
 use crate::seal::SealingKey;
-use crate::token::VerifierState;
+use crate::token::{OwnVerifier, VerifierState};
 
 /// The settings that no file can hold.
 #[derive(Default)]
@@ -19,6 +19,7 @@ pub(crate) struct CodeOnly {
     pub(crate) http_client: Option<HttpClientBuilder>,
     pub(crate) clock: Clock,
     pub(crate) decider: Option<Arc<dyn Decider>>,
+    pub(crate) own_verifiers: Vec<OwnVerifier>,
     /// The state of another gate with the same issuers.
     pub(crate) family: Option<Family>,
     /// The proofs that were used at this resource before.
@@ -69,8 +70,11 @@ pub(crate) fn build(
     code_only: CodeOnly,
     problems: &mut Problems,
 ) -> Result<(Pipelines, GateState), Flawed> {
+    let own_verifiers = code_only.own_verifiers.clone();
     let state = state(code_only, problems);
-    let spec = settings.check(problems, |settings, problems| settings.spec(None, problems));
+    let spec = settings.check(problems, |settings, problems| {
+        settings.spec(None, &own_verifiers, problems)
+    });
     let state = state?;
     let pipelines = Pipeline::assemble(spec?, &state);
     Ok((problems.keep(pipelines.ok_or_else(no_randomness))?, state))
@@ -85,7 +89,7 @@ pub(crate) fn rebuild(
     problems: &mut Problems,
 ) -> Result<Pipelines, Flawed> {
     let spec = settings.check(problems, |settings, problems| {
-        settings.spec(Some(names), problems)
+        settings.spec(Some(names), &state.own_verifiers, problems)
     });
     let pipelines = Pipeline::assemble(spec?, state);
     problems.keep(pipelines.ok_or_else(no_randomness))
@@ -96,6 +100,7 @@ fn state(code_only: CodeOnly, problems: &mut Problems) -> Result<GateState, Flaw
         http_client,
         clock,
         decider,
+        own_verifiers,
         family,
         replays,
         is_of_tenant: _,
@@ -108,7 +113,7 @@ fn state(code_only: CodeOnly, problems: &mut Problems) -> Result<GateState, Flaw
         Some(family) => family,
         None => Family::new(http_client, clock, Reach::Anywhere, problems)?,
     };
-    Ok(GateState::new(verifier, decider, key, replays))
+    Ok(GateState::new(verifier, decider, own_verifiers, key, replays))
 }
 
 fn no_randomness() -> ConfigProblem {

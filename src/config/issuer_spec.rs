@@ -15,8 +15,8 @@ use crate::resource_uri::HttpUrl;
 use crate::token::{IssuerSpec, KeysSpec, Profile, TokenRules};
 
 /// The claims that hold scopes unless the configuration or a preset names others.
-const SCOPE_CLAIMS: &[&str] = &["scope", "scp", "scopes"];
-const LEEWAY_SECONDS: u64 = 60;
+pub(super) const SCOPE_CLAIMS: &[&str] = &["scope", "scp", "scopes"];
+pub(super) const LEEWAY_SECONDS: u64 = 60;
 /// RFC 9068 §4: "usually no more than a few minutes".
 const MAX_LEEWAY_SECONDS: u64 = 10 * 60;
 

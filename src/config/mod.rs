@@ -1,6 +1,7 @@
 //! The configuration of a gate: raw text, from code or from a file.
 //!
-//! Each table has a file of its own. `spec` checks all of them, with `issuer_spec`, `introspection_spec` and `api_key_spec`, and makes
+//! Each table has a file of its own. `spec` checks all of them, with `issuer_spec`, `introspection_spec`, `api_key_spec` and
+//! `own_verifier_spec`, and makes
 //! a spec for each room; `build` builds the rooms from the specs. `names` checks the URLs of a resource, and `resources`
 //! makes the settings of each resource from a file with several. `tenant` checks the configuration of a tenant.
 //!
@@ -25,6 +26,7 @@ mod issuers;
 mod limits;
 mod names;
 mod origins;
+mod own_verifier_spec;
 mod peers;
 mod presets;
 mod proxy_header;

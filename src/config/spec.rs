@@ -9,6 +9,7 @@ use super::issuer::{Advertise, Issuer};
 use super::issuer_spec::issuer_specs;
 use super::names::ResourceNames;
 use super::origins::{Allowed, OriginsTable};
+use super::own_verifier_spec::own_verifier_specs;
 use super::settings::Settings;
 use crate::answer::{Publication, WellKnown, requested};
 use crate::config_error::{ConfigProblem, Flawed, Problems, all};
@@ -20,13 +21,14 @@ use crate::policy::{Callers, Policy, published_scopes};
 use crate::resource_uri::{HttpUrl, ResourceUri};
 use crate::scheme::Schemes;
 use crate::scope::Scopes;
-use crate::token::VerifierSpec;
+use crate::token::{OwnVerifier, VerifierSpec};
 
 impl Settings {
     /// Checks the whole configuration. `kept` has the names of a gate whose configuration this one replaces.
     pub(super) fn spec(
         &self,
         kept: Option<&[Arc<ResourceUri>]>,
+        own_verifiers: &[OwnVerifier],
         problems: &mut Problems,
     ) -> Result<PipelineSpec, Flawed> {
         let names = ResourceNames::read(self, kept, problems);
@@ -37,6 +39,7 @@ impl Settings {
         let streams = problems.keep(self.sessions.stream_policy());
         let issuers = issuer_specs(&self.issuers, problems);
         let api_keys = api_keys_spec(self, problems);
+        let own_verifiers = own_verifier_specs(own_verifiers, self, problems);
         let callers = callers(&self.issuers, problems);
         let algorithms = self.holder.accepted_algorithms(problems);
         let replay_bytes = self.holder.replay_limit(problems);
@@ -76,6 +79,7 @@ impl Settings {
                 names: names?.all(),
                 issuers: issuers?,
                 api_keys: api_keys?,
+                own_verifiers: own_verifiers?,
                 lifetimes: limits.lifetimes(),
                 verified_bytes: limits.verified_bytes(),
                 verified_for: limits.verified_for(),

@@ -29,6 +29,9 @@ pub mod connecting {}
 #[doc = include_str!("opaque_tokens.md")]
 pub mod opaque_tokens {}
 
+#[doc = include_str!("own_verifier.md")]
+pub mod own_verifier {}
+
 #[doc = include_str!("api_keys.md")]
 pub mod api_keys {}
 

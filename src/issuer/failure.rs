@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::fetch_failure::FetchFailure;
 use super::not_verified::NotVerified;
+use super::single_flight::NoOutcome;
 use crate::jose::Unreadable;
 use crate::refusal::{Reason, Refusal};
 
@@ -75,6 +76,15 @@ impl From<IntrospectionFailure> for Refusal {
         match why {
             IntrospectionFailure::NoKeys(refusal) => refusal,
             why => Refusal::from(why.reason()).because(why),
+        }
+    }
+}
+
+impl From<NoOutcome> for IntrospectionFailure {
+    fn from(why: NoOutcome) -> Self {
+        match why {
+            NoOutcome::Full => Self::Busy,
+            NoOutcome::Lost => Self::Lost,
         }
     }
 }

@@ -24,7 +24,7 @@ pub(crate) struct Introspector {
     verifier: Option<ResponseVerifier>,
     fetcher: Fetcher,
     clock: Clock,
-    last: LastOutcome,
+    last: LastOutcome<IntrospectionFailure>,
 }
 
 impl Introspector {

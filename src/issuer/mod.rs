@@ -37,7 +37,7 @@ pub(crate) use failure::IntrospectionFailure;
 pub(crate) use fetch::{Fetcher, HttpClientBuilder, Reach, is_private};
 pub(crate) use introspector::Introspector;
 pub(crate) use keys::{KeyFetch, KeySource};
-pub(crate) use response::IntrospectionResponse;
+pub(crate) use last_outcome::LastOutcome;
 pub(crate) use response_verifier::ResponseVerifier;
 pub(crate) use shared_sources::SharedSources;
 pub(crate) use single_flight::{Lane, NoOutcome, SingleFlight};

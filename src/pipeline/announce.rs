@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::rooms::Pipeline;
 use super::session::SessionBinding;
 use crate::events::{GateBuilt, Weakened};
-use crate::token::{Lookups, When};
+use crate::token::{Lookups, OwnVerification, When};
 
 impl Pipeline {
     /// Shows which requests the gate admits, at start-up and at each reload.
@@ -22,12 +22,15 @@ impl Pipeline {
             }
         }
         let introspected: Vec<String> = self.verifier.lookups.iter().map(introspected_at).collect();
+        let own_verifiers = self.verifier.own_verifiers.iter();
+        let own_verifiers: Vec<String> = own_verifiers.map(|own| verified_by(own)).collect();
         GateBuilt {
             resource: self.resource.as_str(),
             metadata_url: self.answers.resource_metadata(),
             issuers: &names,
             audiences: &audiences,
             introspected: &introspected,
+            own_verifiers: &own_verifiers,
             api_keys: self.verifier.api_keys.as_ref().map(ToString::to_string),
             initial_scopes: self.answers.initial(),
             origins: &self.origins,
@@ -86,9 +89,18 @@ fn introspected_at(lookups: &Arc<Lookups>) -> String {
         None => " (any string may be one: if they have a prefix in common, set token_prefix)",
         Some(_) => "",
     };
-    let signed = match lookups.introspector().verifies_responses() {
+    let signed = match lookups.authority().verifies_responses() {
         true => ", and only signed responses are accepted",
         false => "",
     };
     format!("{}: {which}{hint}{signed}", lookups.issuer().name)
+}
+
+/// Which tokens an operator's own verifier is asked about.
+fn verified_by(own: &Lookups<OwnVerification>) -> String {
+    let which = match own.token_prefix() {
+        Some(prefix) => format!("tokens that begin with {prefix:?}"),
+        None => "tokens that nothing else claims".to_owned(),
+    };
+    format!("{}: {which}", own.issuer().name)
 }

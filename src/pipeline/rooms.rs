@@ -22,7 +22,7 @@ use crate::resource_uri::ResourceUri;
 use crate::scheme::Schemes;
 use crate::seal::SealingKey;
 use crate::stream::StreamPolicy;
-use crate::token::{Verifier, VerifierSpec, VerifierState};
+use crate::token::{OwnVerifier, Verifier, VerifierSpec, VerifierState};
 
 /// A configuration in force, under one name of its resource: everything that a request is checked against. The pipelines
 /// of a resource differ only in what shows its name.
@@ -88,6 +88,7 @@ pub(crate) struct GateState {
     pub(crate) verifier: VerifierState,
     pub(crate) replays: Arc<Replays>,
     pub(crate) decider: Option<Arc<dyn Decider>>,
+    pub(crate) own_verifiers: Vec<OwnVerifier>,
     /// The key to seal with, if none is configured.
     pub(crate) key: Arc<SealingKey>,
     pub(crate) arriving: Arc<Arriving>,
@@ -205,6 +206,7 @@ impl GateState {
     pub(crate) fn new(
         verifier: VerifierState,
         decider: Option<Arc<dyn Decider>>,
+        own_verifiers: Vec<OwnVerifier>,
         key: Arc<SealingKey>,
         replays: Arc<Replays>,
     ) -> Self {
@@ -212,6 +214,7 @@ impl GateState {
             verifier,
             replays,
             decider,
+            own_verifiers,
             key,
             arriving: Arc::default(),
             closing: Arc::default(),

@@ -158,6 +158,7 @@ reasons! {
     UnknownBinding            "unknown_binding"             InvalidToken         Suspicious Binding
 
     ApiKeyUnknown             "api_key_unknown"             InvalidToken         Suspicious Signature
+    VerifierRefused           "verifier_refused"            InvalidToken         Routine    Signature
     Inactive                  "inactive"                    InvalidToken         Routine    Signature
     Revoked                   "revoked"                     InvalidToken         Suspicious Revocation
 
@@ -188,6 +189,9 @@ reasons! {
     IntrospectionUnusable     "introspection_unusable"      Unavailable          Outage     Signature
     IntrospectionUnauthorized "introspection_unauthorized"  Unavailable          Outage     Signature
     IntrospectionBusy         "introspection_busy"          Unavailable          Suspicious Signature
+    VerifierUnavailable       "verifier_unavailable"        Unavailable          Outage     Signature
+    VerifierUnusable          "verifier_unusable"           Unavailable          Outage     Signature
+    VerifierBusy              "verifier_busy"               Unavailable          Suspicious Signature
     DecisionUnavailable       "decision_unavailable"        Unavailable          Outage     Decision
     ShuttingDown              "shutting_down"               Unavailable          Routine    Streams
 

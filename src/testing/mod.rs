@@ -61,6 +61,7 @@ mod logins;
 mod mint;
 mod proofs;
 mod random;
+mod scripted_verifier;
 mod server;
 mod shared;
 #[cfg(test)]
@@ -74,5 +75,6 @@ pub use fault::Fault;
 pub use gated::assert_gated;
 pub use key::{Algorithm, SigningKey};
 pub use mint::TokenBuilder;
+pub use scripted_verifier::ScriptedVerifier;
 pub use server::{AuthorizationServer, NOTICE};
 pub use traffic::{Endpoint, Recorded};

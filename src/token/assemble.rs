@@ -8,9 +8,11 @@ use super::cache::{RecentlyGood, RejectedCache, VerifiedCache};
 use super::fingerprint::FingerprintKey;
 use super::lookup::{LookupSpec, Lookups, When};
 use super::memory::TokenCaches;
+use super::own_verification::OwnVerification;
 use super::profile::{TokenRules, TrustedIssuer};
 use super::revocations::Revocations;
 use super::verify::Verifier;
+use super::verify_token::TokenVerifier;
 use crate::clock::Clock;
 use crate::issuer::{
     Client, Endpoint, EndpointFetch, Fetch, Fetcher, Introspector, KeyFetch, Lifetimes, Location,
@@ -26,6 +28,7 @@ pub(crate) struct VerifierSpec {
     pub(crate) names: Arc<[Arc<ResourceUri>]>,
     pub(crate) issuers: Vec<IssuerSpec>,
     pub(crate) api_keys: Option<ApiKeysSpec>,
+    pub(crate) own_verifiers: Vec<OwnVerifierSpec>,
     /// How long documents of issuers live.
     pub(crate) lifetimes: Lifetimes,
     /// How much memory the cache of valid tokens may take, and how long it keeps one.
@@ -58,6 +61,15 @@ pub(crate) struct IntrospectionSpec {
     pub(crate) client: Client,
     /// Whether responses must be signed (RFC 9701).
     pub(crate) signed: bool,
+}
+
+/// The part of a configuration that is about an operator's own verifier.
+pub(crate) struct OwnVerifierSpec {
+    /// The issuer of its callers.
+    pub(crate) issuer: Arc<str>,
+    pub(crate) rules: TokenRules,
+    pub(crate) token_prefix: Option<String>,
+    pub(crate) verifier: Arc<dyn TokenVerifier>,
 }
 
 /// State that outlives a configuration. Gates of the same issuers can have it in common: it has what was fetched and what
@@ -120,7 +132,9 @@ impl Verifier {
             lookups.extend(asked);
             issuers.push(issuer);
         }
+        let own_verifiers = spec.own_verifiers.into_iter();
         Some(Self {
+            own_verifiers: own_verifiers.map(|spec| assembly.own(spec)).collect(),
             issuers,
             lookups,
             api_keys,
@@ -199,7 +213,28 @@ impl Assembly<'_> {
             token_prefix: spec.token_prefix,
             when: spec.when,
             active_for: self.active_for,
-            introspector,
+            authority: introspector,
+            memory: self.memory.clone(),
+            clock: clock.clone(),
+        }))
+    }
+
+    fn own(&self, spec: OwnVerifierSpec) -> Arc<Lookups<OwnVerification>> {
+        let clock = &self.state.clock;
+        let issuer = TrustedIssuer {
+            name: spec.issuer,
+            names: self.names.clone(),
+            rules: spec.rules,
+            // It signs no tokens.
+            keys: self.given(KeySet::default()),
+            seal: self.seal.clone(),
+        };
+        Arc::new(Lookups::new(LookupSpec {
+            issuer: Arc::new(issuer),
+            token_prefix: spec.token_prefix,
+            when: When::Opaque,
+            active_for: self.active_for,
+            authority: OwnVerification::new(spec.verifier, clock.clone()),
             memory: self.memory.clone(),
             clock: clock.clone(),
         }))

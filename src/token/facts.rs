@@ -2,6 +2,8 @@
 
 use super::api_keys::API_KEYS_ISSUER;
 use super::credentials::PresentedToken;
+use super::lookup::Lookups;
+use super::own_verification::OwnVerification;
 use super::principal::Principal;
 use super::profile::TokenRules;
 use super::unverified::Unverified;
@@ -14,6 +16,8 @@ pub(crate) struct ExplainedToken<'a> {
     /// The content of a JWT; `None` for an opaque token.
     unverified: Option<Unverified>,
     is_api_key: bool,
+    /// The verifier of the operator's own that is asked about it, if one is.
+    own_verifier: Option<&'a Lookups<OwnVerification>>,
     principal: Option<&'a Principal>,
 }
 
@@ -24,7 +28,9 @@ impl ExplainedToken<'_> {
 
     fn issuer(&self) -> Option<String> {
         let verified = self.principal.map(|caller| caller.issuer().to_owned());
-        verified.or_else(|| self.unverified.as_ref()?.claim("iss"))
+        verified
+            .or_else(|| Some(self.own_verifier?.issuer().name.to_string()))
+            .or_else(|| self.unverified.as_ref()?.claim("iss"))
     }
 
     fn header(&self, name: &str) -> Option<String> {
@@ -51,7 +57,7 @@ impl ExplainedToken<'_> {
 impl Verifier {
     /// `principal` is the caller, if the token was verified.
     pub(crate) fn explained<'a>(
-        &self,
+        &'a self,
         text: &str,
         principal: Option<&'a Principal>,
     ) -> ExplainedToken<'a> {
@@ -60,18 +66,23 @@ impl Verifier {
             .api_keys
             .as_ref()
             .is_some_and(|keys| keys.claims(token));
+        let unverified = Unverified::read(text).filter(|_| !is_api_key);
+        let own_verifier = match is_api_key {
+            true => None,
+            false => self.own_verifier_of(text, unverified.as_ref()),
+        };
         ExplainedToken {
-            // A key has no content, whatever it looks like.
-            unverified: Unverified::read(text).filter(|_| !is_api_key),
+            // Only a JWT of an issuer has content that the gate reads, whatever another token looks like.
+            unverified: unverified.filter(|_| own_verifier.is_none()),
             is_api_key,
+            own_verifier,
             principal,
         }
     }
 
     /// The claims in which the gate looked for scopes, if it found none.
     pub(crate) fn claims_without_scopes(&self, principal: &Principal) -> Option<String> {
-        let mut issuers = self.issuers.iter();
-        let issuer = issuers.find(|issuer| &*issuer.name == principal.issuer());
+        let issuer = self.issuer_named(principal.issuer());
         let rules = &issuer.filter(|_| principal.scopes().is_empty())?.rules;
         let claims = rules.scope_claims.join(" ");
         Some(format!("no scope in the first of these claims: {claims}"))
@@ -83,13 +94,21 @@ impl Verifier {
             return self.facts_of_api_key(step, token);
         }
         let named = token.issuer();
-        let issuer = self
-            .issuers
-            .iter()
-            .find(|issuer| Some(&*issuer.name) == named.as_deref());
+        let issuer = named.as_deref().and_then(|name| self.issuer_named(name));
         let rules = issuer.map(|issuer| &issuer.rules);
         let claim = |name: &str| token.claim(name).unwrap_or_default();
         Some(match step {
+            Step::Form if token.own_verifier.is_some() => {
+                let form = "a token that a verifier of this gate claims";
+                CheckFacts::new(form, form)
+            }
+            Step::Issuer if token.own_verifier.is_some() => {
+                let issuer = named.unwrap_or_default();
+                CheckFacts::new(issuer.clone(), issuer)
+            }
+            Step::Signature if token.own_verifier.is_some() => {
+                CheckFacts::new("a token that its verifier accepts", "")
+            }
             Step::Form => CheckFacts::new(
                 match self.lookups.is_empty() {
                     true => "a JWT: no issuer has introspection",
@@ -142,6 +161,27 @@ impl Verifier {
             Step::Revocation => CheckFacts::new("no revocation at this gate", ""),
             _ => return None,
         })
+    }
+
+    /// The verifier that is asked about a token, as [`verify`](Self::verify) chooses it.
+    fn own_verifier_of(
+        &self,
+        text: &str,
+        jwt: Option<&Unverified>,
+    ) -> Option<&Lookups<OwnVerification>> {
+        let is_of_issuer = |jwt: &Unverified| {
+            let named = jwt.claim("iss");
+            let mut issuers = self.issuers.iter();
+            issuers.any(|issuer| Some(&*issuer.name) == named.as_deref())
+        };
+        let is_claimed = match jwt {
+            Some(jwt) => is_of_issuer(jwt),
+            None => self.lookups.iter().any(|one| one.may_have_issued(text)),
+        };
+        let mut own = self.own_verifiers.iter();
+        own.find(|own| own.has_prefix_of(text))
+            .or_else(|| self.verifier_of_the_rest().filter(|_| !is_claimed))
+            .map(|own| &**own)
     }
 
     fn facts_of_api_key(&self, step: Step, token: &ExplainedToken<'_>) -> Option<CheckFacts> {

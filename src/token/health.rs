@@ -4,6 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use super::lookup::{Lookups, When};
+use super::own_verification::OwnVerification;
 use super::profile::TrustedIssuer;
 
 /// The health of one trusted issuer, at the time of the call. [`Toolgate::health`](crate::Toolgate::health) returns one for
@@ -26,16 +27,25 @@ impl IssuerHealth {
                 problem,
             };
         };
-        let (answers, unanswered) = lookups.introspector().condition();
+        let (answers, unanswered) = lookups.authority().condition();
         let is_serving = match lookups.when() {
             // Without keys, a signed response cannot be verified either.
-            When::Opaque => has_keys || (answers && !lookups.introspector().verifies_responses()),
+            When::Opaque => has_keys || (answers && !lookups.authority().verifies_responses()),
             When::Always => has_keys && answers,
         };
         Self {
             issuer: issuer.name.clone(),
             is_serving,
             problem: unanswered.or(problem),
+        }
+    }
+
+    pub(super) fn of_own(verifier: &Lookups<OwnVerification>) -> Self {
+        let (is_serving, problem) = verifier.authority().condition();
+        Self {
+            issuer: verifier.issuer().name.clone(),
+            is_serving,
+            problem,
         }
     }
 
@@ -50,12 +60,13 @@ impl IssuerHealth {
     ///
     /// If only the opaque tokens of the issuer are introspected, this is `true` if the keys *or* introspection work; if the
     /// responses are signed, the keys must work. If all its tokens are introspected, both must work. Introspection works if its endpoint is known. For a minute
-    /// after an introspection without an answer it counts as not working, unless a later one gets an answer.
+    /// after an introspection without an answer it counts as not working, unless a later one gets an answer. The same holds
+    /// for an [`OwnVerifier`](crate::OwnVerifier) that failed.
     pub fn is_serving(&self) -> bool {
         self.is_serving
     }
 
-    /// The error of the last fetch of keys, or of an introspection in the last minute. It is for the operator. `None`
+    /// The error of the last fetch of keys, or of an introspection or a verifier of your own in the last minute. It is for the operator. `None`
     /// if there was no such error. Its [`source`](Error::source)s name each URL that was tried and what was wrong
     /// there.
     ///

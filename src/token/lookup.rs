@@ -1,4 +1,5 @@
-//! Introspects tokens. Concurrent requests with the same token share one look-up, and its outcome is cached.
+//! Looks tokens up at the authority on them. Concurrent requests with the same token share one look-up, and its outcome is
+//! cached.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,6 +7,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
+use super::authority::{Authority, ToldClaims};
 use super::cache_entry::KeyProof;
 use super::claims::{CLIENT_CLAIMS, ClaimSource, Claims, keep_binding};
 use super::credentials::PresentedToken;
@@ -14,33 +16,30 @@ use super::memory::TokenCaches;
 use super::principal::Principal;
 use super::profile::TrustedIssuer;
 use crate::clock::{Clock, Timestamp};
-use crate::issuer::{
-    IntrospectionFailure, IntrospectionResponse, Introspector, Lane, MAX_WAIT, NoOutcome,
-    SingleFlight,
-};
+use crate::issuer::{Introspector, Lane, MAX_WAIT, NoOutcome, SingleFlight};
 use crate::jose::Object;
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::Refusal;
 
-/// Introspects the tokens of one issuer, and keeps track of the look-ups under way.
-pub(crate) struct Lookups {
-    spec: LookupSpec,
+/// Looks up the tokens of one issuer, and keeps track of the look-ups under way.
+pub(crate) struct Lookups<A = Introspector> {
+    spec: LookupSpec<A>,
     under_way: SingleFlight<Fingerprint, Result<Principal, Refusal>>,
 }
 
 /// Everything that look-ups at one issuer need.
-pub(crate) struct LookupSpec {
+pub(crate) struct LookupSpec<A> {
     pub(crate) issuer: Arc<TrustedIssuer>,
     /// The prefix of the issuer's opaque tokens; `None` if it has none.
     pub(crate) token_prefix: Option<String>,
     pub(crate) when: When,
-    /// How long a response with an active token is cached.
+    /// How long an answer with a good token is cached.
     pub(crate) active_for: Duration,
-    pub(crate) introspector: Introspector,
+    pub(crate) authority: A,
     pub(crate) memory: Arc<TokenCaches>,
     pub(crate) clock: Clock,
 }
 
-/// The tokens of an issuer that are introspected.
+/// The tokens of an issuer that are looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum When {
     /// Opaque tokens, which only their issuer can read.
@@ -59,16 +58,16 @@ pub(super) struct SignedClaims {
 }
 
 /// One look-up, which runs in a task of its own.
-struct Lookup {
-    lookups: Arc<Lookups>,
+struct Lookup<A> {
+    lookups: Arc<Lookups<A>>,
     text: String,
     fingerprint: Fingerprint,
     signed: Option<SignedClaims>,
     is_known: bool,
 }
 
-impl Lookups {
-    pub(crate) fn new(spec: LookupSpec) -> Self {
+impl<A: Authority> Lookups<A> {
+    pub(crate) fn new(spec: LookupSpec<A>) -> Self {
         Self {
             spec,
             under_way: SingleFlight::new(),
@@ -79,8 +78,8 @@ impl Lookups {
         &self.spec.issuer
     }
 
-    pub(crate) fn introspector(&self) -> &Introspector {
-        &self.spec.introspector
+    pub(crate) fn authority(&self) -> &A {
+        &self.spec.authority
     }
 
     pub(crate) fn when(&self) -> When {
@@ -91,15 +90,18 @@ impl Lookups {
         self.spec.token_prefix.as_deref()
     }
 
-    /// Whether the issuer may have issued this opaque token. A token must never be sent to a server that did not issue it.
-    pub(super) fn may_have_issued(&self, token: &str) -> bool {
-        self.spec
-            .token_prefix
-            .as_ref()
-            .is_none_or(|prefix| token.starts_with(prefix.as_str()))
+    /// Whether the token has the prefix of this issuer, if there is one.
+    pub(super) fn has_prefix_of(&self, token: &str) -> bool {
+        let prefix = self.token_prefix();
+        prefix.is_some_and(|prefix| token.starts_with(prefix))
     }
 
-    /// Introspects a token and returns its principal. Waits at most [`MAX_WAIT`].
+    /// Whether the issuer may have issued this opaque token. A token must never be sent to a server that did not issue it.
+    pub(super) fn may_have_issued(&self, token: &str) -> bool {
+        self.spec.token_prefix.is_none() || self.has_prefix_of(token)
+    }
+
+    /// Looks up a token and returns its principal. Waits at most [`MAX_WAIT`].
     pub(super) async fn look_up(
         self: &Arc<Self>,
         text: &str,
@@ -115,7 +117,7 @@ impl Lookups {
         memory
             .revocations
             .check_unread(&issuer.name, token.token, clock.now())?;
-        let runtime = Handle::try_current().map_err(|_| IntrospectionFailure::NoRuntime)?;
+        let runtime = Handle::try_current().map_err(|_| A::no_runtime())?;
         // A stranger cannot make a token whose signature holds, or one that was valid a moment ago.
         let is_known = signed.is_some() || memory.recently_good.has(token.token, clock.now());
         let known = || memory.recall(token, clock.now()).transpose();
@@ -141,12 +143,7 @@ impl Lookups {
         let outcome = timeout(MAX_WAIT, shared)
             .await
             .unwrap_or(Err(NoOutcome::Full));
-        let failed = |why| {
-            Err(Refusal::from(match why {
-                NoOutcome::Full => IntrospectionFailure::Busy,
-                NoOutcome::Lost => IntrospectionFailure::Lost,
-            }))
-        };
+        let failed = |why| Err(A::no_outcome(why));
         let principal = outcome.unwrap_or_else(failed).map_err(|refusal| {
             if is_known {
                 refusal.of(&issuer.name, None, None)
@@ -162,7 +159,7 @@ impl Lookups {
     }
 }
 
-impl Lookup {
+impl<A: Authority> Lookup<A> {
     async fn run(self) -> Result<Principal, Refusal> {
         let Self {
             lookups,
@@ -178,14 +175,16 @@ impl Lookup {
         let LookupSpec {
             issuer,
             active_for,
-            introspector,
+            authority,
             memory,
             clock,
             ..
         } = &lookups.spec;
         let asked_at = clock.now();
-        let response = introspector.introspect(&text, asked_at).await?;
-        let (response_has_exp, now) = (response.claims.has("exp"), clock.now());
+        let told = authority.ask(&issuer.name, &text, asked_at).await?;
+        let now = clock.now();
+        let is_told = |told: &ToldClaims| (told.object.has("exp"), told.remembered_for);
+        let (response_has_exp, told_time) = told.as_ref().map(is_told).unwrap_or_default();
         let remember = |refusal: &Refusal| memory.reject(fingerprint, refusal, asked_at);
         let claims = signed.as_ref().map(|signed| &*signed.claims);
         let named = |refusal: Refusal| match claims {
@@ -197,12 +196,16 @@ impl Lookup {
             None if is_known => refusal.of(&issuer.name, None, None),
             None => refusal,
         };
-        let principal = validate(response, issuer, claims, token.token, now)
+        let principal = told
+            .and_then(|told| validate(told, issuer, claims, token.token, now))
             .map_err(named)
             .inspect_err(remember)?;
         // The response counts from when the request was sent, and no entry outlives the token (RFC 7662 §4).
-        let told = principal.expiry().filter(|_| response_has_exp);
-        let ends = [told, signed.as_ref().map(|signed| signed.dies_at)];
+        let ends = [
+            principal.expiry().filter(|_| response_has_exp),
+            told_time.map(|time| asked_at.plus(time)),
+            signed.as_ref().map(|signed| signed.dies_at),
+        ];
         let dies_at = ends
             .into_iter()
             .flatten()
@@ -219,21 +222,17 @@ impl Lookup {
 /// Validates a response. For a token with signed claims of its own, those fill in claims that the response leaves out; where
 /// both have a claim, that of the response is newer and counts.
 fn validate(
-    response: IntrospectionResponse,
+    response: ToldClaims,
     issuer: &TrustedIssuer,
     signed: Option<&Object<'static>>,
     token: PresentedToken<'_>,
     now: Timestamp,
 ) -> Result<Principal, Refusal> {
-    let IntrospectionResponse {
-        claims,
+    let ToldClaims {
+        object: claims,
         text,
-        is_active,
+        ..
     } = response;
-    if !is_active {
-        let refusal = Refusal::from(Reason::Inactive);
-        return Err(refusal.got(format!("not active, by {}", issuer.name)));
-    }
     let Some(signed) = signed else {
         return Claims {
             object: claims,

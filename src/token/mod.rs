@@ -6,7 +6,8 @@
 //! rules of the issuer's `profile`. `defects` refuses what is no usable JWT. The result is a `principal`, with its `identity`
 //! and its `authorization_details`.
 //!
-//! A token with the prefix of API keys is one or is refused (`api_keys`).
+//! A token with the prefix of API keys is one or is refused (`api_keys`). An operator's own verifier (`verify_token`, asked by
+//! `own_verification`) is looked up as an issuer with introspection is: each is an `authority`.
 //!
 //! `assemble` makes the verifier from a configuration. `standing` verifies the token of a stream again. `health` reports
 //! whether an issuer's tokens can be verified. `token_hash` is a token's name in the log. `facts` tells
@@ -14,6 +15,7 @@
 
 mod api_keys;
 mod assemble;
+mod authority;
 mod authorization_details;
 mod cache;
 mod cache_entry;
@@ -26,6 +28,7 @@ mod health;
 mod identity;
 mod lookup;
 mod memory;
+mod own_verification;
 mod principal;
 mod profile;
 mod recent;
@@ -35,17 +38,24 @@ mod token_hash;
 mod token_type;
 mod unverified;
 mod verify;
+mod verify_token;
 
 pub(crate) use api_keys::{
     API_KEYS_ISSUER, AlreadyIn, ApiKeyEntry, ApiKeySource, ApiKeyTable, ApiKeysSpec,
 };
-pub(crate) use assemble::{IntrospectionSpec, IssuerSpec, KeysSpec, VerifierSpec, VerifierState};
+pub(crate) use assemble::{
+    IntrospectionSpec, IssuerSpec, KeysSpec, OwnVerifierSpec, VerifierSpec, VerifierState,
+};
 pub(crate) use credentials::{Credentials, PresentedLine, ProofUse, is_of_token68};
 pub(crate) use facts::ExplainedToken;
 pub use health::IssuerHealth;
 pub use identity::Identity;
 pub(crate) use lookup::{Lookups, When};
+pub(crate) use own_verification::OwnVerification;
 pub use principal::{ClaimsError, Principal};
 pub(crate) use profile::{Profile, TokenRules};
 pub use revocations::RevocationError;
 pub(crate) use verify::{Verified, Verifier};
+pub use verify_token::{
+    OwnVerifier, TokenClaims, TokenVerdict, UnverifiedToken, VerificationFailed, VerifyToken,
+};

@@ -14,6 +14,7 @@ use super::fingerprint::{FingerprintKey, Fingerprinted};
 use super::health::IssuerHealth;
 use super::lookup::{Lookups, SignedClaims, When};
 use super::memory::TokenCaches;
+use super::own_verification::OwnVerification;
 use super::principal::Principal;
 use super::profile::TrustedIssuer;
 use super::revocations::RevocationError;
@@ -31,6 +32,8 @@ pub(crate) struct Verifier {
     /// One for each issuer whose tokens are introspected.
     pub(crate) lookups: Vec<Arc<Lookups>>,
     pub(crate) api_keys: Option<ApiKeyJudge>,
+    /// The verifiers of the operator's own.
+    pub(crate) own_verifiers: Vec<Arc<Lookups<OwnVerification>>>,
     pub(crate) memory: Arc<TokenCaches>,
     pub(crate) fingerprints: FingerprintKey,
     pub(crate) clock: Clock,
@@ -86,7 +89,7 @@ impl Verifier {
             issuer.keys.make_due();
         }
         for lookups in &self.lookups {
-            lookups.introspector().endpoint().make_due();
+            lookups.authority().endpoint().make_due();
         }
     }
 
@@ -99,7 +102,7 @@ impl Verifier {
         let of_endpoints = self
             .lookups
             .iter()
-            .filter_map(|lookups| lookups.introspector().warm_up());
+            .filter_map(|lookups| lookups.authority().warm_up());
         let fetches: Vec<_> = of_keys.chain(of_endpoints).collect();
         if fetches.is_empty() {
             return;
@@ -113,9 +116,11 @@ impl Verifier {
     }
 
     pub(crate) fn health(&self) -> Vec<IssuerHealth> {
-        self.issuers
-            .iter()
-            .map(|issuer| IssuerHealth::of(issuer, self.lookups_of(issuer)))
+        let issuers = self.issuers.iter();
+        let issuers = issuers.map(|issuer| IssuerHealth::of(issuer, self.lookups_of(issuer)));
+        let own = self.own_verifiers.iter();
+        issuers
+            .chain(own.map(|own| IssuerHealth::of_own(own)))
             .collect()
     }
 
@@ -124,8 +129,7 @@ impl Verifier {
         revocation: Revocation,
         longest_life: Duration,
     ) -> Result<(), RevocationError> {
-        let mut issuers = self.issuers.iter();
-        let is_known = issuers.any(|issuer| *issuer.name == *revocation.issuer)
+        let is_known = self.issuer_named(&revocation.issuer).is_some()
             || (self.api_keys.is_some() && revocation.issuer == API_KEYS_ISSUER);
         if !is_known {
             return Err(RevocationError::UnknownIssuer(revocation.issuer));
@@ -137,19 +141,23 @@ impl Verifier {
     }
 
     async fn verify_new(&self, text: &str, token: Fingerprinted<'_>) -> Result<Principal, Refusal> {
+        let mut own = self.own_verifiers.iter();
+        if let Some(own) = own.find(|own| own.has_prefix_of(text)) {
+            return own.look_up(text, token, None).await;
+        }
         if let Some(jws) = Jws::cut(text).map_err(unusable)?
             && let Some(header) = jws.header().map_err(unusable)?
         {
             return self.verify_jwt(&jws, &header, text, token).await;
         }
-        let lookups = self
-            .lookups
-            .iter()
-            .find(|lookups| lookups.may_have_issued(text));
-        lookups
-            .ok_or_else(|| self.not_a_jwt(text))?
-            .look_up(text, token, None)
-            .await
+        let mut lookups = self.lookups.iter();
+        if let Some(lookups) = lookups.find(|lookups| lookups.may_have_issued(text)) {
+            return lookups.look_up(text, token, None).await;
+        }
+        match self.verifier_of_the_rest() {
+            Some(own) => own.look_up(text, token, None).await,
+            None => Err(self.not_a_jwt(text)),
+        }
     }
 
     async fn verify_jwt(
@@ -164,7 +172,14 @@ impl Verifier {
             object: Object::read(&payload).map_err(unreadable_claims)?,
             text: std::str::from_utf8(&payload).unwrap_or_default(),
         };
-        let issuer = self.issuer_of(&claims)?;
+        let issuer = match (self.issuer_of(&claims), self.verifier_of_the_rest()) {
+            (Ok(issuer), _) => issuer,
+            // Not if its `iss` cannot be read: it may be that of a configured issuer.
+            (Err(_), Some(own)) if claims.names_issuer_if_any() => {
+                return own.look_up(text, token, None).await;
+            }
+            (Err(refusal), _) => return Err(refusal),
+        };
         let (header, kind) = (
             Header::read(header, &issuer.rules.algorithms).map_err(unusable)?,
             TokenType::read(header)?,
@@ -232,7 +247,12 @@ impl Verifier {
     fn not_a_jwt(&self, text: &str) -> Refusal {
         let mut expected = "a JWT".to_owned();
         let of_lookups = self.lookups.iter().filter_map(|one| one.token_prefix());
-        for prefix in of_lookups.chain(self.api_keys.iter().map(ApiKeyJudge::prefix)) {
+        let of_own = self
+            .own_verifiers
+            .iter()
+            .filter_map(|own| own.token_prefix());
+        let of_keys = self.api_keys.iter().map(ApiKeyJudge::prefix);
+        for prefix in of_lookups.chain(of_own).chain(of_keys) {
             expected.push_str(" or ");
             expected.push_str(prefix);
             expected.push('…');
@@ -240,6 +260,21 @@ impl Verifier {
         Refusal::from(Reason::NotAJwt)
             .expected(expected)
             .got(format!("an opaque token of {} bytes", text.len()))
+    }
+
+    /// The verifier that is asked about every token that nothing else claims.
+    pub(super) fn verifier_of_the_rest(&self) -> Option<&Arc<Lookups<OwnVerification>>> {
+        let mut own = self.own_verifiers.iter();
+        own.find(|own| own.token_prefix().is_none())
+    }
+
+    /// The issuer of this name, also if it is that of an operator's own verifier.
+    pub(super) fn issuer_named(&self, name: &str) -> Option<&Arc<TrustedIssuer>> {
+        let own = self.own_verifiers.iter().map(|own| own.issuer());
+        self.issuers
+            .iter()
+            .chain(own)
+            .find(|issuer| *issuer.name == *name)
     }
 
     fn lookups_of(&self, issuer: &Arc<TrustedIssuer>) -> Option<&Arc<Lookups>> {

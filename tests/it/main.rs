@@ -66,6 +66,7 @@ mod names;
 mod origins;
 mod other_signatures;
 mod outages;
+mod own_verifier;
 mod pages;
 mod pages_answers;
 mod pages_compatibility;

@@ -15,7 +15,8 @@ pub(crate) enum ClaimSource {
     Jwt(TokenType),
     /// A JWT of this type that is introspected as well: the response may add an audience.
     JwtToIntrospect(TokenType),
-    /// An introspection response (RFC 7662 §2.2); absent members are optional.
+    /// An introspection response (RFC 7662 §2.2), or the claims that an operator's own verifier tells; absent members are
+    /// optional.
     Introspection,
     /// A JWT, with the claims of an introspection response put over its own.
     Merged { response_has_exp: bool },
@@ -31,6 +32,11 @@ impl Claims<'_> {
     /// The issuer that the token names. It is not to be relied on before the signature held.
     pub(crate) fn issuer(&self) -> Option<&str> {
         self.object.text("iss").ok().flatten()
+    }
+
+    /// Whether `iss` is a text or absent.
+    pub(crate) fn names_issuer_if_any(&self) -> bool {
+        self.object.text("iss").is_ok()
     }
 
     pub(crate) fn issued_at(&self) -> Option<Timestamp> {
