@@ -40,11 +40,12 @@
 //!    missing, a malformed and a repeated token get three different answers. A request without a token is refused here,
 //!    unless the scope map opens at least one operation by name. In that case the request goes on to step 6, and is
 //!    admitted only if every operation in it is open.
-//! 4. **verify**: the token is verified: by its signature, by introspection, or, for an [API key](docs::api_keys), by its
-//!    hash. There are three outcomes: a [`Principal`], a rejected token (401), or a token that cannot be verified right now
-//!    (503). A verified token is cached. A token that introspection rejected is cached too, for 10 s by default. A JWT that
-//!    fails the gate's own checks is not cached, and neither is an outage. **proof**: a token that is bound to a key needs a proof of possession for this
-//!    one request ([`Holder`]). The result of checking a proof is never cached.
+//! 4. **verify**: the token is verified: by its signature, by introspection, by [a verifier of your own](docs::own_verifier),
+//!    or, for an [API key](docs::api_keys), by its hash. There are three outcomes: a [`Principal`], a rejected token (401), or
+//!    a token that cannot be verified right now (503). A verified token is cached. A token that introspection or your verifier
+//!    rejected is cached too, for 10 s by default. A JWT that fails the gate's own checks is not cached, and neither is an
+//!    outage. **proof**: a token that is bound to a key needs a proof of possession for this one request ([`Holder`]). The
+//!    result of checking a proof is never cached.
 //! 5. **base rule**: the rules about clients and claims are checked, then the scopes of [`ScopeMap::every_request`], and how
 //!    and when the user logged in, if a rule asks for that ([`docs::step_up`]). The body is not read before that.
 //! 6. **read the call**: the gate reads which methods, tools, resources and prompts the body names, and checks that the

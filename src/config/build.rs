@@ -113,7 +113,13 @@ fn state(code_only: CodeOnly, problems: &mut Problems) -> Result<GateState, Flaw
         Some(family) => family,
         None => Family::new(http_client, clock, Reach::Anywhere, problems)?,
     };
-    Ok(GateState::new(verifier, decider, own_verifiers, key, replays))
+    Ok(GateState::new(
+        verifier,
+        decider,
+        own_verifiers,
+        key,
+        replays,
+    ))
 }
 
 fn no_randomness() -> ConfigProblem {

@@ -5,6 +5,7 @@
 //! | [`scopes`] | how to say which scopes each tool, resource, prompt and method needs |
 //! | [`connecting`] | how to set up an authorization server, and the configuration that goes with it |
 //! | [`opaque_tokens`] | how to accept tokens that only their issuer can read, and how to revoke tokens |
+//! | [`own_verifier`] | how to accept tokens that only your own code can verify |
 //! | [`api_keys`] | how to accept API keys of machines that cannot log in |
 //! | [`proof_of_possession`] | how callers prove that a bound token is theirs (DPoP) |
 //! | [`step_up`] | how to ask for a recent or a strong login, for a tool or for every request |

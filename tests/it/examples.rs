@@ -1076,6 +1076,24 @@ async fn the_dpop_example_serves_the_holder_of_the_key_and_no_thief() {
 }
 
 #[tokio::test]
+async fn the_example_of_a_verifier_of_ones_own_shows_its_three_outcomes() {
+    let output = example("own_verifier").output();
+    let output = timeout(PATIENCE, output).await.expect("it ends").unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(
+        text.lines().collect::<Vec<_>>(),
+        [
+            "a token of the authorization server: 200 OK",
+            "a token of the database: 200 OK",
+            "a token that the database does not know: 401 Unauthorized",
+            "  verifier_refused",
+            "any token during an outage: 503 Service Unavailable",
+            "  verifier_unavailable",
+        ]
+    );
+}
+
+#[tokio::test]
 async fn the_mutual_tls_example_serves_the_holder_of_the_certificate_and_no_thief_of_the_token() {
     let mut mutual_tls = Example::start("mutual_tls", &[]);
     let commands = [
