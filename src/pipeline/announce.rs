@@ -96,7 +96,7 @@ fn introspected_at(lookups: &Arc<Lookups>) -> String {
     format!("{}: {which}{hint}{signed}", lookups.issuer().name)
 }
 
-/// Which tokens an operator's own verifier is asked about.
+/// The tokens for which an operator's own verifier is called.
 fn verified_by(own: &Lookups<OwnVerification>) -> String {
     let which = match own.token_prefix() {
         Some(prefix) => format!("tokens that begin with {prefix:?}"),

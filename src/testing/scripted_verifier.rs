@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::token::{TokenVerdict, UnverifiedToken, VerificationFailed, VerifyToken};
 
-/// A verifier for tests: it gives the answer that it was told last, and keeps the tokens that it was asked about. Clones are
+/// A verifier for tests: it gives the answer that it was told last, and keeps the tokens that it was given. Clones are
 /// the same verifier, so a test keeps one and hands the other to the gate.
 ///
 /// ```
@@ -70,7 +70,7 @@ impl ScriptedVerifier {
         self.script().tokens.len()
     }
 
-    /// The tokens that it was asked about, in the order of the calls.
+    /// The tokens that it was given, in the order of the calls.
     pub fn tokens(&self) -> Vec<String> {
         self.script().tokens.clone()
     }

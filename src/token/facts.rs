@@ -16,7 +16,7 @@ pub(crate) struct ExplainedToken<'a> {
     /// The content of a JWT; `None` for an opaque token.
     unverified: Option<Unverified>,
     is_api_key: bool,
-    /// The verifier of the operator's own that is asked about it, if one is.
+    /// The verifier of the operator's own that is called for it, if one is.
     own_verifier: Option<&'a Lookups<OwnVerification>>,
     principal: Option<&'a Principal>,
 }
@@ -163,7 +163,7 @@ impl Verifier {
         })
     }
 
-    /// The verifier that is asked about a token, as [`verify`](Self::verify) chooses it.
+    /// The verifier that is called for a token, as [`verify`](Self::verify) chooses it.
     fn own_verifier_of(
         &self,
         text: &str,

@@ -262,7 +262,7 @@ impl Verifier {
             .got(format!("an opaque token of {} bytes", text.len()))
     }
 
-    /// The verifier that is asked about every token that nothing else claims.
+    /// The verifier that is called for every token that nothing else claims.
     pub(super) fn verifier_of_the_rest(&self) -> Option<&Arc<Lookups<OwnVerification>>> {
         let mut own = self.own_verifiers.iter();
         own.find(|own| own.token_prefix().is_none())

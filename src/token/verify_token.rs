@@ -148,7 +148,7 @@ impl OwnVerifier {
     /// Describes a verifier by the issuer of its callers ([`Principal::issuer`](crate::Principal::issuer)), which no other
     /// issuer may have. It need not be a URL.
     ///
-    /// Without a [prefix](Self::token_prefix), the verifier is asked about every token that nothing else claims: any string
+    /// Without a [prefix](Self::token_prefix), the verifier is called for every token that nothing else claims: any string
     /// that a stranger makes up, and JWTs of issuers that are not configured.
     pub fn new(issuer: impl Into<String>, verifier: impl VerifyToken) -> Self {
         Self {
@@ -158,7 +158,7 @@ impl OwnVerifier {
         }
     }
 
-    /// Asks the verifier only about tokens with this prefix. Each of these is verified by it or refused, whatever else the
+    /// Calls the verifier only for tokens with this prefix. Each of these is verified by it or refused, whatever else the
     /// token looks like. Of all verifiers and issuers with introspection, one at most can be without a prefix.
     pub fn token_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.token_prefix = Some(prefix.into());

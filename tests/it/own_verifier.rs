@@ -339,7 +339,7 @@ async fn an_answer_is_remembered_until_what_it_says_and_no_longer_than_the_token
 }
 
 #[tokio::test]
-async fn it_is_never_asked_about_a_token_that_is_not_its_own() {
+async fn it_is_never_called_for_a_token_that_is_not_its_own() {
     let (of_key, stored) = api_key("tg_", "ci");
     let verifier = verifier();
     let clock = clock();
@@ -376,7 +376,7 @@ async fn it_is_never_asked_about_a_token_that_is_not_its_own() {
         }
     }
     assert_eq!((verifier.calls(), asked(&world)), (0, 4));
-    // What begins with its prefix is its own or is refused, whatever it looks like, and nobody else sees it.
+    // A token with its prefix is its own or is refused, whatever it looks like, and no issuer sees it.
     verifier.answer(TokenVerdict::Refused("no"));
     let like_a_jwt = format!("pat_{jwt}");
     for token in ["pat_", "pat_a.b.c", "pat_a.b.c.d.e", &like_a_jwt] {
@@ -386,7 +386,7 @@ async fn it_is_never_asked_about_a_token_that_is_not_its_own() {
             .assert_invalid_token("verifier_refused");
     }
     assert_eq!((verifier.calls(), asked(&world)), (4, 4));
-    // What is no token at all is not shown to it.
+    // It does not see a line without a token.
     for (line, code) in [
         ("pat_a b", "malformed_header"),
         ("pat_a,pat_b", "multiple_credentials"),
@@ -402,7 +402,7 @@ async fn it_is_never_asked_about_a_token_that_is_not_its_own() {
 }
 
 #[tokio::test]
-async fn without_a_prefix_it_is_asked_about_all_that_nothing_else_claims() {
+async fn without_a_prefix_it_is_called_for_all_that_nothing_else_claims() {
     let (of_key, stored) = api_key("tg_", "ci");
     let [rest, pats] = [(); 2].map(|()| verifier());
     let clock = clock();
@@ -431,7 +431,7 @@ async fn without_a_prefix_it_is_asked_about_all_that_nothing_else_claims() {
         ("tg_x".to_owned(), Some("api_key_unknown")),
         ("opaque-garbage".to_owned(), Some("inactive")),
         ("pat_x".to_owned(), None),
-        // Nobody can say whose they are.
+        // No authority can say whose they are.
         ("a.b.c.d.e".to_owned(), Some("encrypted_jwt")),
         (
             world.token().claim("iss", json!(7)).mint(),
@@ -463,7 +463,7 @@ async fn one_that_hangs_gets_503_in_five_seconds_and_gives_its_place_back() {
     let verifier = verifier();
     let world = Arc::new(world(&verifier).await);
     verifier.hang();
-    // Twice as many as may be asked about at once.
+    // Twice as many as are verified at once.
     let requests = (0..64).map(|number| {
         let world = world.clone();
         async move { world.list_with(&format!("pat_{number}")).await }
@@ -637,7 +637,7 @@ async fn a_reload_keeps_it_and_a_gate_for_another_resource_does_not_inherit_it()
 }
 
 #[tokio::test]
-async fn the_start_up_event_and_explain_say_what_it_is_asked_about() {
+async fn the_start_up_event_and_explain_say_what_it_is_called_for() {
     let (log, _guard) = listen();
     let [rest, pats] = [(); 2].map(|()| verifier());
     let world = world_with(|builder| {

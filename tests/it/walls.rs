@@ -30,7 +30,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     (
         "builder",
-        &["gate", "installed", "config", "answer", "issuer", "policy"],
+        &[
+            "gate",
+            "installed",
+            "config",
+            "answer",
+            "issuer",
+            "policy",
+            "token",
+        ],
     ),
     (
         "gate",
