@@ -13,8 +13,8 @@ use shared::{
     Called, alone, behind, gated, hundred_gates, request, request_with_host, send, sized_token,
 };
 use tokio::runtime::Runtime;
-use toolgate::{Limits, ScopeMap};
 use toolgate::testing::AuthorizationServer;
+use toolgate::{Limits, ScopeMap};
 
 fn main() {
     let runtime = Runtime::new().expect("there are threads");
