@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::answer::Metadata;
+use crate::answer::{Challenges, Metadata};
 use crate::clock::Clock;
 use crate::config::{
     ApiKeys, CodeOnly, Config, Family, Holder, Issuer, Limits, ResourceSettings, Sessions, Settings,
@@ -169,6 +169,28 @@ impl Builder {
     /// The inner service finds the name in the extensions of a request: [`Resource`](crate::Resource).
     pub fn also_at(mut self, url: impl Into<String>) -> Self {
         self.written.settings.also_at.push(url.into());
+        self
+    }
+
+    /// Sets how calls of tools that lack a token or scopes are refused. By default it is [`Challenges::Http`]. For the two
+    /// others, [`describe_security`](Self::describe_security) is required.
+    pub fn challenges(mut self, challenges: Challenges) -> Self {
+        self.written.settings.clients.challenges = challenges;
+        self
+    }
+
+    /// Names a client that gets refusals as results of tools under [`Challenges::Auto`], by its product in `User-Agent`; may
+    /// be called repeatedly. By default it is `openai-mcp`, which is ChatGPT.
+    pub fn tool_results_for(mut self, product: impl Into<String>) -> Self {
+        let clients = &mut self.written.settings.clients;
+        clients.add_product(product.into());
+        self
+    }
+
+    /// Describes in lists of tools which scopes each tool needs (`securitySchemes`). By default, lists are passed on
+    /// unchanged.
+    pub fn describe_security(mut self) -> Self {
+        self.written.settings.clients.describe_security = true;
         self
     }
 

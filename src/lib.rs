@@ -154,7 +154,7 @@ pub mod docs;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use answer::Metadata;
+pub use answer::{Challenges, Metadata};
 pub use builder::Builder;
 pub use call::RequestBody;
 pub use client_certificate::ClientCertificate;

@@ -11,7 +11,9 @@ pub(crate) const INITIALIZE: &str = "initialize";
 /// The one method whose response is a stream of notifications.
 pub(crate) const LISTEN: &str = "subscriptions/listen";
 
-const CALL_TOOL: &str = "tools/call";
+/// The method that calls a tool.
+pub(crate) const CALL_TOOL: &str = "tools/call";
+
 const GET_PROMPT: &str = "prompts/get";
 const READ_RESOURCE: &str = "resources/read";
 const LIST_TOOLS: &str = "tools/list";

@@ -7,12 +7,15 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::json;
 
-use super::challenge::{Challenge, requested, requested_for_operation};
+use super::challenge::{Challenge, ErrorCode, requested, requested_for_operation};
 use super::wire::{Challenged, Row, json_rpc_code, row};
 use crate::login::RequiredLogin;
 use crate::refusal::Refusal;
 use crate::scheme::{Scheme, Schemes};
 use crate::scope::Scopes;
+
+/// The member of `_meta` with the challenges, in the result of a tool.
+const CHALLENGES: &str = "mcp/www_authenticate";
 
 static NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
@@ -91,6 +94,49 @@ impl Answers {
         }
         response.extensions_mut().insert(refusal);
         response
+    }
+
+    /// Makes the result of a tool with which the call of this id is refused; `id` is JSON text. It has the challenges of the
+    /// refusal, each with an error and a description: clients that read results demand both.
+    pub(crate) fn refuse_call(
+        &self,
+        refusal: Refusal,
+        id: &str,
+        request_prefix: Option<&str>,
+    ) -> Response<Bytes> {
+        let mut row = row(refusal.kind());
+        let error = *row.error.get_or_insert(ErrorCode::NothingPresented);
+        let scopes = self.scopes(&refusal, &row, request_prefix);
+        let challenges: Vec<String> = self
+            .challenges(&row, None, scopes.as_deref(), None)
+            .filter_map(|challenge| Some(challenge.to_header().to_str().ok()?.to_owned()))
+            .collect();
+        let result = json!({
+            "content": [{ "type": "text", "text": error.description() }],
+            "_meta": { CHALLENGES: challenges },
+            "isError": true,
+        });
+        // The id is JSON text that was parsed before. Nothing else of the request is repeated.
+        let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#);
+        let mut response = Response::new(Bytes::from(body));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response.extensions_mut().insert(refusal);
+        response
+    }
+
+    /// The security schemes of a tool that needs these scopes, as JSON text. `None` is a tool that is open.
+    pub(crate) fn security_schemes(&self, scopes: Option<&Scopes>) -> String {
+        let scheme = match scopes {
+            None => json!({ "type": "noauth" }),
+            Some(scopes) => {
+                let requested = requested(scopes, &self.request_prefix);
+                let scopes: Vec<&str> = requested.split_terminator(' ').collect();
+                json!({ "type": "oauth2", "scopes": scopes })
+            }
+        };
+        json!([scheme]).to_string()
     }
 
     /// The scopes that the answer names, as clients must request them.

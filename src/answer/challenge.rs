@@ -19,6 +19,8 @@ pub(crate) enum ErrorCode {
     InvalidDpopProof,
     UseDpopNonce,
     InsufficientScope,
+    /// Only in the result of a tool, for clients that demand an error even if no token was presented.
+    NothingPresented,
     InsufficientUserAuthentication,
 }
 
@@ -29,7 +31,7 @@ impl ErrorCode {
             Self::InvalidToken => "invalid_token",
             Self::InvalidDpopProof => "invalid_dpop_proof",
             Self::UseDpopNonce => "use_dpop_nonce",
-            Self::InsufficientScope => "insufficient_scope",
+            Self::InsufficientScope | Self::NothingPresented => "insufficient_scope",
             Self::InsufficientUserAuthentication => "insufficient_user_authentication",
         }
     }
@@ -45,6 +47,7 @@ impl ErrorCode {
             Self::InvalidDpopProof => "The DPoP proof is not valid for this request",
             Self::UseDpopNonce => "This server requires its nonce in the DPoP proof",
             Self::InsufficientScope => "The access token lacks scopes that this operation needs",
+            Self::NothingPresented => "Log in to get an access token for this operation",
             Self::InsufficientUserAuthentication => {
                 "This operation needs a more recent or a stronger login"
             }
@@ -160,6 +163,7 @@ mod tests {
             ErrorCode::InvalidDpopProof,
             ErrorCode::UseDpopNonce,
             ErrorCode::InsufficientScope,
+            ErrorCode::NothingPresented,
             ErrorCode::InsufficientUserAuthentication,
         ] {
             assert!(!code.description().contains(['=', '"', '\\', ',']));

@@ -8,6 +8,7 @@ use super::mirrored::Mirrored;
 use super::one_call::{Call, MessageKind};
 use super::rpc::{self, Messages};
 use super::target::{Target, UriRoom};
+use crate::mcp;
 use crate::refusal::Refusal;
 
 /// The calls of one POST: one message, or a batch of them (2025-03-26 only).
@@ -47,6 +48,14 @@ impl<'a> Calls<'a> {
             std::iter::once(&*call.method).chain(names)
         });
         named.collect::<Vec<_>>().join(" ")
+    }
+
+    /// The id of a single call of a tool, as JSON text, for a result that answers it.
+    pub(crate) fn tool_call_id(&self) -> Option<String> {
+        match &self.0 {
+            Messages::Single(call) if call.method == mcp::CALL_TOOL => self.request_id(),
+            _ => None,
+        }
     }
 
     /// The id of a single request, as JSON text, for errors that answer it.

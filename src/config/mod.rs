@@ -14,6 +14,7 @@ mod api_keys;
 mod build;
 mod callers;
 mod certificate;
+mod clients;
 mod document;
 mod holder;
 mod hushed;

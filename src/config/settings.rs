@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::api_keys::ApiKeys;
+use super::clients::ClientsTable;
 use super::holder::Holder;
 use super::issuer::Issuer;
 use super::issuers::listed_or_named;
@@ -38,6 +39,8 @@ pub(crate) struct Settings {
     #[serde(default)]
     pub(crate) sessions: Sessions,
     #[serde(default)]
+    pub(crate) clients: ClientsTable,
+    #[serde(default)]
     pub(crate) peers: PeersTable,
     #[serde(default)]
     pub(crate) holder: Holder,
@@ -59,6 +62,7 @@ impl Settings {
             metadata: Metadata::default(),
             origins: OriginsTable::default(),
             sessions: Sessions::default(),
+            clients: ClientsTable::default(),
             peers: PeersTable::default(),
             holder: Holder::default(),
             limits: Limits::default(),

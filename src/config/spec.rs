@@ -37,6 +37,7 @@ impl Settings {
         let policy = policy(self, problems);
         let sessions = self.sessions.spec(problems);
         let streams = problems.keep(self.sessions.stream_policy());
+        let tool_results = self.clients.tool_results(problems);
         let issuers = issuer_specs(&self.issuers, problems);
         let api_keys = api_keys_spec(self, problems);
         let own_verifiers = own_verifier_specs(own_verifiers, self, problems);
@@ -99,6 +100,8 @@ impl Settings {
             sessions: sessions?,
             streams: streams?,
             policy: policy?,
+            tool_results: tool_results?,
+            describes_security: self.clients.describe_security,
             decision_time: limits.decision_time(),
         })
     }

@@ -3,7 +3,8 @@
 //! `request` is the path. It leads a `visit` through the `rooms`, which a configuration makes.
 //! `response` is the way back. `stream_watch` ends a stream once a new request of its caller would be refused, and
 //! `closing` ends all of them before a shutdown. `origin`, `cors` and `session` are steps about HTTP rather than tokens
-//! or scopes. `incoming` is the body of the request, `prepared` holds answers that do not change, `record` makes
+//! or scopes. `incoming` is the body of the request, `refused_call` finds the call
+//! that a refusal answers, `prepared` holds answers that do not change, `record` makes
 //! events of a visit (and `refused_logins` notices a challenge that was of no use), `announce` those of a gate that was
 //! built, and `tools_review` compares its rules with the first list of tools (`first_list`). `neighbours` compares gates that
 //! stand side by side, `ungated` prepares requests that are for none of them, and `unrouted` refuses
@@ -18,6 +19,7 @@ mod neighbours;
 mod origin;
 mod prepared;
 mod record;
+mod refused_call;
 mod refused_logins;
 mod request;
 mod response;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use http_body::Body;
 use tower::Service;
 
@@ -69,14 +69,17 @@ impl Pipeline {
         }
 
         // 3. credentials leave the head here
-        visit.credentials = self.take_credentials(&mut parts.headers)?;
+        visit.credentials = self.take_credentials(parts)?;
         Ok(None)
     }
 
-    /// Step 3. A request without credentials continues only if some operation is open.
-    fn take_credentials(&self, headers: &mut HeaderMap) -> Result<Option<Credentials>, Refusal> {
-        match Credentials::take(headers, self.holders.dpop())? {
-            None if !self.policy.opens_anything() => Err(Reason::NoToken.into()),
+    /// Step 3. A request without credentials continues only if some operation is open, or if the refusal needs the id of
+    /// its call.
+    fn take_credentials(&self, parts: &mut Parts) -> Result<Option<Credentials>, Refusal> {
+        match Credentials::take(&mut parts.headers, self.holders.dpop())? {
+            None if !self.policy.opens_anything() && !self.tool_results.are_read_by(parts) => {
+                Err(Reason::NoToken.into())
+            }
             credentials => Ok(credentials),
         }
     }
@@ -106,8 +109,14 @@ impl Pipeline {
             let permitted = match self.authorize(&mut visit, &parts, &mut body).await {
                 Ok(permitted) => permitted,
                 Err(refusal) => {
+                    let answer =
+                        if self.tool_results.are_read_by(&parts) {
+                            Box::pin(self.refuse_call(refusal, visit, &parts, &mut body)).await
+                        } else {
+                            self.refuse(refusal, visit, &parts)
+                        };
                     body.discard(&parts);
-                    return Ok(self.refuse(refusal, visit, &parts).map(ResponseBody::ours));
+                    return Ok(answer.map(ResponseBody::ours));
                 }
             };
             self.record_allowed(&visit, &parts);
@@ -306,6 +315,30 @@ impl Pipeline {
     /// Refuses a request that may be for this gate or for another one.
     pub(crate) fn refuse_unrouted(&self, refusal: Refusal, parts: &Parts) -> Response<Bytes> {
         self.refuse(refusal, Visit::default(), parts)
+    }
+
+    /// Refuses a request whose client reads results of tools: by a result if it is a call of a tool that lacks a token or
+    /// scopes, and otherwise as any other.
+    async fn refuse_call<B>(
+        &self,
+        refusal: Refusal,
+        mut visit: Visit,
+        parts: &Parts,
+        body: &mut IncomingBody<B>,
+    ) -> Response<Bytes>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+    {
+        let (visible, hidden) = visible_refusal(refusal.clone(), &visit);
+        let id = self.refused_call(visible.kind(), &mut visit, parts, body);
+        let Some(id) = id.await else {
+            return self.refuse(refusal, visit, parts);
+        };
+        self.record_refused(&visit, parts, &visible, hidden.as_ref());
+        let prefix = visit.principal().map(Principal::request_prefix);
+        let mut answer = self.answers.refuse_call(visible, &id, prefix);
+        self.cors.make_readable(visit.origin, answer.headers_mut());
+        answer
     }
 
     fn refuse(&self, refusal: Refusal, visit: Visit, parts: &Parts) -> Response<Bytes> {

@@ -13,7 +13,7 @@ use super::origin::Origins;
 use super::prepared::PreparedAnswers;
 use super::refused_logins::RefusedLogins;
 use super::session::{SessionIds, SessionsSpec};
-use crate::answer::{Answers, Page, WellKnown};
+use crate::answer::{Answers, Page, ToolResults, WellKnown};
 use crate::call::{Arriving, Bodies, BodyLimits};
 use crate::events::Events;
 use crate::holder::{ExternalUrls, HolderSpec, Holders, ProvedRequest, Replays};
@@ -46,6 +46,9 @@ pub(crate) struct Pipeline {
     pub(crate) streams: StreamPolicy,
     pub(crate) closing: Arc<Closing>,
     pub(crate) answers: Answers,
+    pub(super) tool_results: ToolResults,
+    /// Whether lists of tools say what each tool needs.
+    pub(super) describes_security: bool,
     pub(crate) prepared: PreparedAnswers,
     pub(crate) page: Page,
 }
@@ -71,6 +74,8 @@ pub(crate) struct PipelineSpec {
     pub(crate) sessions: SessionsSpec,
     pub(crate) streams: StreamPolicy,
     pub(crate) policy: Policy,
+    pub(crate) tool_results: ToolResults,
+    pub(crate) describes_security: bool,
     /// For an operator's own decision about the calls of a request.
     pub(crate) decision_time: Duration,
 }
@@ -139,6 +144,8 @@ impl Pipeline {
             closing: state.closing.clone(),
             prepared: PreparedAnswers::new(&answers, spec.cors),
             answers,
+            tool_results: spec.tool_results,
+            describes_security: spec.describes_security,
         };
         let aliases = spec.aliases.into_iter().map(|name| main.under(name));
         Some(Pipelines {
@@ -171,12 +178,14 @@ impl Pipeline {
             closing: self.closing.clone(),
             prepared: PreparedAnswers::new(&answers, self.cors),
             answers,
+            tool_results: self.tool_results.clone(),
+            describes_security: self.describes_security,
         }
     }
 
     /// Whether any rule depends on the body. If none does, the body is not read.
     pub(crate) fn depends_on_calls(&self) -> bool {
-        self.policy.depends_on_calls() || self.decision.is_some()
+        self.policy.depends_on_calls() || self.decision.is_some() || self.describes_security
     }
 
     /// The path of the resource in the requests that reach this server.
