@@ -20,6 +20,8 @@ pub(crate) struct ExpectedResponse {
     pub(crate) id: Option<String>,
     /// Whether a list of tools in it is to be compared with the rules.
     pub(crate) shows_tools: bool,
+    /// Whether a list of tools in it is to say what each tool needs.
+    pub(crate) is_described: bool,
 }
 
 impl ExpectedResponse {
@@ -42,6 +44,7 @@ impl ExpectedResponse {
             calls: false,
             id: None,
             shows_tools: false,
+            is_described: false,
         }
     }
 }
@@ -58,7 +61,13 @@ impl Calls<'_> {
                 None
             },
             shows_tools: false,
+            is_described: false,
         }
+    }
+
+    /// Whether a page of the list of tools is among the responses.
+    pub(crate) fn list_any_tools(&self) -> bool {
+        self.iter().any(|call| call.method == List::Tools.method())
     }
 
     /// Whether the calls request the list of tools from its first page on.
@@ -68,7 +77,7 @@ impl Calls<'_> {
                 .map_or(true, |pages| pages.iter().any(RequestedPage::is_later)),
             _ => serde_json::from_slice::<RequestedPage>(body).map_or(true, |page| page.is_later()),
         };
-        self.iter().any(|call| call.method == List::Tools.method()) && !is_later_page()
+        self.list_any_tools() && !is_later_page()
     }
 }
 

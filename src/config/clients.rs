@@ -21,9 +21,7 @@ pub(crate) struct ClientsTable {
 
 impl ClientsTable {
     pub(crate) fn add_product(&mut self, product: String) {
-        self.tool_results_for
-            .get_or_insert_default()
-            .push(product);
+        self.tool_results_for.get_or_insert_default().push(product);
     }
 
     pub(super) fn tool_results(&self, problems: &mut Problems) -> Result<ToolResults, Flawed> {

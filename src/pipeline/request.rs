@@ -109,12 +109,11 @@ impl Pipeline {
             let permitted = match self.authorize(&mut visit, &parts, &mut body).await {
                 Ok(permitted) => permitted,
                 Err(refusal) => {
-                    let answer =
-                        if self.tool_results.are_read_by(&parts) {
-                            Box::pin(self.refuse_call(refusal, visit, &parts, &mut body)).await
-                        } else {
-                            self.refuse(refusal, visit, &parts)
-                        };
+                    let answer = if self.tool_results.are_read_by(&parts) {
+                        Box::pin(self.refuse_call(refusal, visit, &parts, &mut body)).await
+                    } else {
+                        self.refuse(refusal, visit, &parts)
+                    };
                     body.discard(&parts);
                     return Ok(answer.map(ResponseBody::ours));
                 }
@@ -226,6 +225,7 @@ impl Pipeline {
         let (mut permit, session) = self.apply_call_rule(visit, &calls, session)?;
         let mut expected = calls.expected_response(self.policy.filters_lists());
         expected.shows_tools = self.first_list.is_awaited() && calls.list_tools(bytes);
+        expected.is_described = self.describes_security && calls.list_any_tools();
         if let Some(own) = &self.decision {
             permit = Box::pin(self.ask_custom_decision(own, permit, visit, calls, bytes)).await?;
         }

@@ -17,6 +17,7 @@ use super::visit::Visit;
 use crate::answer;
 use crate::call::ExpectedResponse;
 use crate::current::Current;
+use crate::policy::ToolAccess;
 use crate::stream::{self, ListFilter, ResponseBody, ToolsObserver};
 use crate::token::{Credentials, Principal};
 
@@ -49,20 +50,30 @@ impl ResponsePlan {
             calls,
             id,
             shows_tools,
+            is_described,
         }: ExpectedResponse,
         visit: &Visit,
     ) -> Self {
         let observer = shows_tools.then(|| pipeline.tools_observer(current));
-        let body = if pipeline.policy.filters_lists() {
+        let filters = pipeline.policy.filters_lists();
+        let body = if filters || is_described {
             // A compressed response could not be filtered.
             parts.headers.remove(ACCEPT_ENCODING);
-            let (current, principal) = (current.clone(), visit.principal().cloned());
-            let filter = ListFilter::new(id, calls, move |list, name| {
-                let gate = current.look();
-                let now = gate.events.now();
-                let grant = principal.as_ref().map(|principal| principal.grant(now));
-                gate.policy.may_be_listed(grant, list, name)
-            });
+            let mut filter = if filters {
+                let (current, principal) = (current.clone(), visit.principal().cloned());
+                ListFilter::new(id, calls, move |list, name| {
+                    let gate = current.look();
+                    let now = gate.events.now();
+                    let grant = principal.as_ref().map(|principal| principal.grant(now));
+                    gate.policy.may_be_listed(grant, list, name)
+                })
+            } else {
+                ListFilter::of_nothing()
+            };
+            if is_described {
+                let current = current.clone();
+                filter = filter.describing(move |tool| current.look().security_of(tool));
+            }
             BodyPlan::Filter(Box::new(filter.observed(observer)))
         } else {
             observer.map_or(BodyPlan::PassOn, BodyPlan::Observe)
@@ -107,7 +118,7 @@ impl ResponsePlan {
             credentials,
             caller,
             listens,
-            is_filtered: matches!(body, BodyPlan::Filter(_)),
+            is_filtered: matches!(&body, BodyPlan::Filter(filter) if filter.withholds()),
         };
         let answer = match body {
             BodyPlan::PassOn => answer.map(ResponseBody::theirs),
@@ -124,6 +135,17 @@ impl ResponsePlan {
         let mut answer = watched.end(answer);
         pipeline.cors.make_readable(origin, answer.headers_mut());
         Planned::Ready(answer)
+    }
+}
+
+impl Pipeline {
+    /// The security schemes of a tool, as JSON text; `None` if nothing opens it.
+    fn security_of(&self, tool: &str) -> Option<String> {
+        let scopes = match self.policy.access_to(tool)? {
+            ToolAccess::Open => None,
+            ToolAccess::Scopes(scopes) => Some(scopes),
+        };
+        Some(self.answers.security_schemes(scopes.as_ref()))
     }
 }
 

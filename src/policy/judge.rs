@@ -186,7 +186,7 @@ impl Policy {
     }
 
     /// Adds up the base rule and the rules of the calls: the scopes that a challenge names, and the login.
-    fn sum(
+    pub(super) fn sum(
         &self,
         of_calls: impl Fn(&mut dyn FnMut(Needed<'_>)) -> Result<(), Refusal>,
     ) -> Result<(Vec<Scope>, RequiredLogin), Refusal> {

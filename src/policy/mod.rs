@@ -4,11 +4,13 @@
 //! compares each `requirement` with the scopes granted, and by `login` with the login behind the token (`login_rule` is what
 //! an operator writes of it). It finds rules by `names` (with `pattern`, `prefixes` and
 //! `template`), and knows by `hierarchy` which scopes include others. `open` decides what needs no token (`not_open`
-//! tells the log why not), `listing` what a filtered list may show (and `shown` what it always shows), `review` which
+//! tells the log why not), `listing` what a filtered list may show (and `shown` what it always shows), `access` what
+//! a list of tools says of each, `review` which
 //! rules and tools do not fit each other, and `decide` is the operator's own decision. `callers` checks clients and
 //! claims, before any scope (a denied client also by its `client_host`). `facts` tells explanations what each of these
 //! checks is about. Only this room can make a `permit`, and nothing reaches the inner service without one.
 
+mod access;
 mod callers;
 mod client_host;
 mod compile;
@@ -35,6 +37,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use access::ToolAccess;
 pub(crate) use callers::{CallerRules, Callers, ClaimRule, Clients};
 pub(crate) use client_host::NormalHost;
 pub(crate) use compile::published_scopes;

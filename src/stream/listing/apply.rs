@@ -41,6 +41,9 @@ impl ListFilter {
         }
         let (mut head, body) = answer.into_parts();
         match head::form(&head.headers) {
+            Ok(AnswerFormat::Other) | Err(_) if !self.withholds() => {
+                Response::from_parts(head, ResponseBody::theirs(body))
+            }
             Ok(AnswerFormat::Events) => {
                 head::now_private(&mut head.headers);
                 head.headers.remove(CONTENT_LENGTH);
@@ -73,8 +76,13 @@ impl ListFilter {
         let whole = match Collected::of(body).await? {
             Collected::Whole(whole) => whole,
             Collected::TooLong { start, rest } => {
-                let mut scan = Scan::default();
-                scan.read(&start)?;
+                let scan = if self.withholds() {
+                    let mut scan = Scan::default();
+                    scan.read(&start)?;
+                    Some(scan)
+                } else {
+                    None
+                };
                 head.remove(CONTENT_LENGTH);
                 return Ok(ResponseBody::long(LongAnswer::new(start, rest, scan)));
             }
@@ -82,7 +90,10 @@ impl ListFilter {
         if whole.is_empty() {
             return Ok(ResponseBody::ours(whole));
         }
-        let text = std::str::from_utf8(&whole).map_err(|_| FilterError::NotUtf8)?;
+        let text = match std::str::from_utf8(&whole) {
+            Err(_) if !self.withholds() => return Ok(ResponseBody::ours(whole)),
+            text => text.map_err(|_| FilterError::NotUtf8)?,
+        };
         let filtered = match self.filtered(text)? {
             Lists::Absent => return Ok(ResponseBody::ours(whole)),
             Lists::Whole => whole,

@@ -109,6 +109,14 @@ impl EventFilter {
 
     /// Stops holding an event that is too long, if no list begins in it so far.
     fn scan_held(&mut self, filter: &ListFilter, out: &mut Vec<u8>) {
+        if !filter.withholds() {
+            // The rest of the event is no message to this filter, whichever lines of data follow.
+            out.append(&mut self.held);
+            self.lines.clear();
+            self.begun = true;
+            self.state = Treatment::Passing;
+            return;
+        }
         let mut scan = Scan::default();
         let mut line = ScannedLine::Beginning(0);
         let scanned = self.lines.iter().try_for_each(|line| {
@@ -239,6 +247,7 @@ impl EventFilter {
                 why: FilterError::NotJson | FilterError::NoMessage,
                 ..
             }) if !is_message => None,
+            Err(_) if !filter.withholds() => None,
             Err(withheld) => Some(filter.error(&withheld)),
         }
     }

@@ -16,13 +16,19 @@ pub(crate) struct ListFilter {
     id: Option<String>,
     /// Whether the request makes calls, rather than being a `GET` or the like.
     calls: bool,
-    shown: Box<IsShown>,
+    /// `None` if every element may be shown.
+    shown: Option<Box<IsShown>>,
+    /// `None` if tools are not described.
+    security: Option<Box<SecurityOf>>,
     /// Sees each text before it is filtered.
     observer: Option<Box<ToolsObserver>>,
 }
 
 /// Decides whether a list may show an element with this name.
 type IsShown = dyn Fn(List, &str) -> bool + Send + Sync;
+
+/// Describes as JSON text what the tool with this name needs; `None` if nothing is said of it.
+type SecurityOf = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 impl ListFilter {
     pub(crate) fn new(
@@ -33,9 +39,30 @@ impl ListFilter {
         Self {
             id,
             calls,
-            shown: Box::new(shown),
+            shown: Some(Box::new(shown)),
+            security: None,
             observer: None,
         }
+    }
+
+    /// Shows everything. What cannot be read is passed on as it is.
+    pub(crate) fn of_nothing() -> Self {
+        Self {
+            id: None,
+            calls: true,
+            shown: None,
+            security: None,
+            observer: None,
+        }
+    }
+
+    /// Describes each tool that is listed. `security` makes JSON text from its name.
+    pub(crate) fn describing(
+        mut self,
+        security: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.security = Some(Box::new(security));
+        self
     }
 
     /// Has the observer look at each text before it is filtered.
@@ -55,9 +82,23 @@ impl ListFilter {
         self.calls
     }
 
+    /// Whether anything may be withheld: elements of lists, and responses that cannot be read with certainty.
+    pub(crate) fn withholds(&self) -> bool {
+        self.shown.is_some()
+    }
+
+    pub(super) fn describes(&self) -> bool {
+        self.security.is_some()
+    }
+
     /// Whether a list may show an element with this name.
     pub(super) fn is_shown(&self, list: List, name: &str) -> bool {
-        (self.shown)(list, name)
+        self.shown.as_ref().is_none_or(|shown| shown(list, name))
+    }
+
+    /// What the tool with this name needs, as JSON text.
+    pub(super) fn security_of(&self, name: &str) -> Option<String> {
+        self.security.as_ref()?(name)
     }
 
     /// Logs that a message is withheld, and makes the error that is sent in its place.

@@ -93,14 +93,14 @@ fn tools_in(text: &str) -> Option<SeenTools> {
 }
 
 fn tools_of(text: &str, message: usize) -> Result<Option<SeenTools>, FilterError> {
-    let Some([result]) = object(text, message, ["result"])? else {
+    let Some([result]) = json::object(text, message, ["result"])? else {
         return Ok(None);
     };
     let Some(result) = result else {
         return Ok(None);
     };
     let keys = [List::Tools.member(), "nextCursor"];
-    let Some([Some(tools), cursor]) = object(text, result.start, keys)? else {
+    let Some([Some(tools), cursor]) = json::object(text, result.start, keys)? else {
         return Ok(None);
     };
     if json::first(text, tools.start)?.0 != b'[' {
@@ -117,19 +117,6 @@ fn tools_of(text: &str, message: usize) -> Result<Option<SeenTools>, FilterError
     })?;
     let is_whole = cursor.is_none_or(|cursor| text.get(cursor) == Some("null"));
     Ok((!names.is_empty()).then_some(SeenTools::Listed { names, is_whole }))
-}
-
-/// The members with these keys; `None` if no object begins here.
-fn object<const N: usize>(
-    text: &str,
-    from: usize,
-    keys: [&str; N],
-) -> Result<Option<[Option<json::Span>; N]>, FilterError> {
-    if json::first(text, from)?.0 != b'{' {
-        return Ok(None);
-    }
-    let (members, _) = json::members(text, from, keys)?;
-    Ok(Some(members))
 }
 
 #[cfg(test)]

@@ -90,6 +90,19 @@ pub(super) fn members<const N: usize>(
     }
 }
 
+/// The members with these keys; `None` if no object begins here.
+pub(super) fn object<const N: usize>(
+    text: &str,
+    from: usize,
+    keys: [&str; N],
+) -> Result<Option<[Option<Span>; N]>, FilterError> {
+    if first(text, from)?.0 != b'{' {
+        return Ok(None);
+    }
+    let (members, _) = members(text, from, keys)?;
+    Ok(Some(members))
+}
+
 /// The decoded text of a string; `None` if the value is not a string.
 pub(super) fn string<'t>(text: &'t str, value: &Span) -> Option<Cow<'t, str>> {
     let quoted = text.get(value.clone())?;

@@ -1,4 +1,4 @@
-//! A JSON response that is too long to be held. It is passed on as it comes, and ends early if a list begins in it.
+//! A JSON response that is too long to be held. It is passed on as it comes, and ends early if lists are filtered and one begins in it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -13,12 +13,13 @@ use super::scan::Scan;
 pub(in crate::stream) struct LongAnswer<R> {
     start: Option<Bytes>,
     rest: Pin<Box<R>>,
-    scan: Scan,
+    /// `None` if a list may be in it.
+    scan: Option<Scan>,
     ended: bool,
 }
 
 impl<R> LongAnswer<R> {
-    pub(super) fn new(start: Bytes, rest: Pin<Box<R>>, scan: Scan) -> Self {
+    pub(super) fn new(start: Bytes, rest: Pin<Box<R>>, scan: Option<Scan>) -> Self {
         Self {
             start: Some(start),
             rest,
@@ -54,7 +55,9 @@ impl<R: Body<Data = Bytes>> Body for LongAnswer<R> {
                 return Poll::Ready(None);
             }
         };
-        if let Err(why) = self.scan.read(&data) {
+        if let Some(scan) = &mut self.scan
+            && let Err(why) = scan.read(&data)
+        {
             log_withheld(&why.into());
             self.ended = true;
             return Poll::Ready(None);

@@ -1,5 +1,6 @@
 //! Filters one JSON text: a message, or a batch of them.
 
+use super::edit::{Edit, edited};
 use super::error::{FilterError, Withheld};
 use super::filter::ListFilter;
 use super::json::{self, Span};
@@ -12,18 +13,32 @@ pub(super) enum Lists {
     Absent,
     /// All lists in the text may be shown as they are.
     Whole,
-    /// The text without the elements that may not be shown.
+    /// The text without the elements that may not be shown, and with descriptions of its tools.
     Cut(String),
 }
 
 impl ListFilter {
-    /// Filters a text by what is in it.
+    /// Filters a text by what is in it, and describes the tools that are left.
     pub(super) fn filtered(&self, text: &str) -> Result<Lists, Withheld> {
         // A text without an object contains no list.
         if !text.contains('{') {
             return Ok(Lists::Absent);
         }
         self.observe(text);
+        let lists = if self.withholds() {
+            self.without_hidden(text)?
+        } else {
+            Lists::Absent
+        };
+        let described = match &lists {
+            Lists::Cut(text) => self.described(text),
+            Lists::Whole | Lists::Absent => self.described(text),
+        };
+        Ok(described.map_or(lists, Lists::Cut))
+    }
+
+    /// Leaves out the elements of lists that may not be shown.
+    fn without_hidden(&self, text: &str) -> Result<Lists, Withheld> {
         let mut found = FoundLists {
             any: false,
             edits: Vec::new(),
@@ -195,23 +210,4 @@ fn for_one_caller(
 struct FoundLists {
     any: bool,
     edits: Vec<Edit>,
-}
-
-/// A text that replaces the one at this place.
-struct Edit {
-    at: Span,
-    text: String,
-}
-
-fn edited(text: &str, mut edits: Vec<Edit>) -> String {
-    edits.sort_by_key(|edit| edit.at.start);
-    let mut whole = String::with_capacity(text.len());
-    let mut from = 0;
-    for edit in &edits {
-        whole.push_str(text.get(from..edit.at.start).unwrap_or_default());
-        whole.push_str(&edit.text);
-        from = edit.at.end;
-    }
-    whole.push_str(text.get(from..).unwrap_or_default());
-    whole
 }

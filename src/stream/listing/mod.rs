@@ -6,7 +6,7 @@
 //! `apply` applies the `filter` of a request to its response: it reads the format from the `head`, and holds a JSON
 //! body (`collected`). `message` filters one JSON text, in which `json` locates values. `events` does it in a stream of
 //! server-sent events, and `filtered_events` is its body. No text is parsed and written anew: elements that may be
-//! shown keep their bytes. A text that cannot be filtered with certainty (`error`) is withheld. One that is too long to
+//! shown keep their bytes (`edit`). `describe` adds to tools what each needs. A text that cannot be filtered with certainty (`error`) is withheld. One that is too long to
 //! be held is passed on as it comes, and ends early if a list begins in it (`scan`, `long`).
 //!
 //! `first_tools` looks for a list of tools, whether lists are filtered or not. If they are not, `observed_body` has it
@@ -14,6 +14,8 @@
 
 mod apply;
 mod collected;
+mod describe;
+mod edit;
 mod error;
 mod events;
 mod filter;
