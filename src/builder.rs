@@ -217,6 +217,13 @@ impl Builder {
         self
     }
 
+    /// Lets handlers ask for more scopes than the rules require, by the [`StepUp`](crate::StepUp) in the extensions of a
+    /// request. The head of a stream of events that answers a call is then held until its first message, for 10 s at most.
+    pub fn step_up_in_handlers(mut self) -> Self {
+        self.code_only.steps_up_in_handlers = true;
+        self
+    }
+
     /// Takes the time from a clock that a test can set.
     #[cfg(feature = "testing")]
     pub fn clock(mut self, clock: crate::testing::Clock) -> Self {

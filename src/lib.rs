@@ -149,6 +149,7 @@ mod scheme;
 mod scope;
 mod seal;
 mod secret_source;
+mod step_up;
 
 pub mod docs;
 #[cfg(feature = "testing")]
@@ -178,6 +179,7 @@ pub use resource::Resource;
 pub use revocation::Revocation;
 pub use scheme::Dpop;
 pub use scope::Scopes;
+pub use step_up::{StepUp, StepUpError};
 pub use stream::{ResponseBody, Streams};
 pub use tenants::Tenants;
 pub use token::{

@@ -89,6 +89,11 @@ pub(super) fn row(kind: RefusalKind) -> Row {
                 "This operation is not open to the caller",
             )
         },
+        RefusalKind::StepUpMet => plain(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "server_error",
+            "The server asked for scopes that the access token has",
+        ),
         RefusalKind::OriginNotAllowed => plain(
             StatusCode::FORBIDDEN,
             "origin_not_allowed",

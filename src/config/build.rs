@@ -20,6 +20,7 @@ pub(crate) struct CodeOnly {
     pub(crate) clock: Clock,
     pub(crate) decider: Option<Arc<dyn Decider>>,
     pub(crate) own_verifiers: Vec<OwnVerifier>,
+    pub(crate) steps_up_in_handlers: bool,
     /// The state of another gate with the same issuers.
     pub(crate) family: Option<Family>,
     /// The proofs that were used at this resource before.
@@ -101,6 +102,7 @@ fn state(code_only: CodeOnly, problems: &mut Problems) -> Result<GateState, Flaw
         clock,
         decider,
         own_verifiers,
+        steps_up_in_handlers,
         family,
         replays,
         is_of_tenant: _,
@@ -113,13 +115,10 @@ fn state(code_only: CodeOnly, problems: &mut Problems) -> Result<GateState, Flaw
         Some(family) => family,
         None => Family::new(http_client, clock, Reach::Anywhere, problems)?,
     };
-    Ok(GateState::new(
-        verifier,
-        decider,
-        own_verifiers,
-        key,
-        replays,
-    ))
+    Ok(GateState {
+        steps_up_in_handlers,
+        ..GateState::new(verifier, decider, own_verifiers, key, replays)
+    })
 }
 
 fn no_randomness() -> ConfigProblem {

@@ -10,17 +10,19 @@ use http::{Request, Response};
 use http_body::Body;
 use tower::Service;
 
+use super::awaited_step_up::AwaitedStepUp;
 use super::incoming::IncomingBody;
 use super::response::{Planned, ResponsePlan};
 use super::rooms::Pipeline;
 use super::session::OpenedSession;
 use super::visit::Visit;
-use crate::answer::Page;
 use crate::call::{self, Calls, ExpectedResponse, Head, HeadEdits, RequestBody};
 use crate::clock::Timestamp;
 use crate::current::Current;
 use crate::policy::{Admitted, NotOpen, OwnDecision, Permit};
-use crate::refusal::{Reason, Refusal, RefusalKind};
+use crate::refusal::{Reason, Refusal};
+use crate::scope::Scopes;
+use crate::step_up::StepUp;
 use crate::stream::ResponseBody;
 use crate::token::{Credentials, Principal};
 
@@ -31,6 +33,16 @@ pub(crate) struct Permitted {
     session: OpenedSession,
     expected: ExpectedResponse,
     edits: HeadEdits,
+    /// What a handler that asks for more scopes adds them to; `None` if handlers do not ask.
+    before_step_up: Option<Box<Asking>>,
+}
+
+/// A call whose handler may ask for more scopes.
+pub(super) struct Asking {
+    /// All scopes that the rules require of it.
+    pub(super) required: Scopes,
+    /// The id to answer by the result of a tool, as JSON text; `None` if a refusal is sent by a status.
+    pub(super) call: Option<String>,
 }
 
 impl Pipeline {
@@ -121,15 +133,19 @@ impl Pipeline {
             self.record_allowed(&visit, &parts);
 
             // 8. hand over
-            let plan = self.hand_over(&current, &mut parts, permitted, &visit);
+            let (plan, step_up) = self.hand_over(&current, &mut parts, permitted, &mut visit);
             let answer = inner
                 .call(Request::from_parts(parts, body.hand_over()))
                 .await?;
 
             // 9. on the way back
-            match plan.apply(&self, current, visit, answer) {
-                Planned::Ready(answer) => Ok(answer),
-                Planned::Pending(answer) => Ok(answer.await),
+            let answer = match plan.apply(&self, current, visit, answer) {
+                Planned::Ready(answer) => answer,
+                Planned::Pending(answer) => answer.await,
+            };
+            match step_up {
+                None => Ok(answer),
+                Some(step_up) => Ok(Box::pin(step_up.settle(&self, answer)).await),
             }
         }
     }
@@ -210,6 +226,7 @@ impl Pipeline {
                 session,
                 expected: ExpectedResponse::bodiless(parts),
                 edits: head.edits(),
+                before_step_up: None,
             });
         }
 
@@ -226,6 +243,7 @@ impl Pipeline {
         let mut expected = calls.expected_response(self.policy.filters_lists());
         expected.shows_tools = self.first_list.is_awaited() && calls.list_tools(bytes);
         expected.is_described = self.describes_security && calls.list_any_tools();
+        let before_step_up = self.before_step_up(parts, Some(&calls));
         if let Some(own) = &self.decision {
             permit = Box::pin(self.ask_custom_decision(own, permit, visit, calls, bytes)).await?;
         }
@@ -234,6 +252,7 @@ impl Pipeline {
             session: session?,
             expected,
             edits,
+            before_step_up,
         })
     }
 
@@ -247,6 +266,7 @@ impl Pipeline {
             session,
             expected: ExpectedResponse::unread(parts),
             edits: head.edits_of_unread(),
+            before_step_up: self.before_step_up(parts, None),
         })
     }
 
@@ -299,9 +319,10 @@ impl Pipeline {
             session,
             expected,
             edits,
+            before_step_up,
         }: Permitted,
-        visit: &Visit,
-    ) -> ResponsePlan {
+        visit: &mut Visit,
+    ) -> (ResponsePlan, Option<Box<AwaitedStepUp>>) {
         edits.apply(&mut parts.headers);
         self.holders.remove_from(&mut parts.headers);
         session.write(&mut parts.headers);
@@ -309,73 +330,14 @@ impl Pipeline {
             Some(principal) => drop(parts.extensions.insert(principal.clone())),
             None => drop(parts.extensions.remove::<Principal>()),
         }
-        ResponsePlan::new(self, current, parts, expected, visit)
-    }
-
-    /// Refuses a request that may be for this gate or for another one.
-    pub(crate) fn refuse_unrouted(&self, refusal: Refusal, parts: &Parts) -> Response<Bytes> {
-        self.refuse(refusal, Visit::default(), parts)
-    }
-
-    /// Refuses a request whose client reads results of tools: by a result if it is a call of a tool that lacks a token or
-    /// scopes, and otherwise as any other.
-    async fn refuse_call<B>(
-        &self,
-        refusal: Refusal,
-        mut visit: Visit,
-        parts: &Parts,
-        body: &mut IncomingBody<B>,
-    ) -> Response<Bytes>
-    where
-        B: Body<Data = Bytes> + Send + 'static,
-    {
-        let (visible, hidden) = visible_refusal(refusal.clone(), &visit);
-        let id = self.refused_call(visible.kind(), &mut visit, parts, body);
-        let Some(id) = id.await else {
-            return self.refuse(refusal, visit, parts);
-        };
-        self.record_refused(&visit, parts, &visible, hidden.as_ref());
-        let prefix = visit.principal().map(Principal::request_prefix);
-        let mut answer = self.answers.refuse_call(visible, &id, prefix);
-        self.cors.make_readable(visit.origin, answer.headers_mut());
-        answer
-    }
-
-    fn refuse(&self, refusal: Refusal, visit: Visit, parts: &Parts) -> Response<Bytes> {
-        let (refusal, hidden) = visible_refusal(refusal, &visit);
-        self.record_refused(&visit, parts, &refusal, hidden.as_ref());
-        let scheme = visit.scheme_of(&refusal);
-        let Visit { origin, caller, .. } = visit;
-        if caller.is_none()
-            && let Some(prepared) = self.prepared.of(refusal.kind(), scheme)
-        {
-            let is_read_by_a_person = Page::is_for(refusal.kind(), parts);
-            let answer = prepared.to_response(refusal, origin);
-            return if is_read_by_a_person {
-                self.page.put_into(answer)
-            } else {
-                answer
-            };
-        }
-        let caller = caller.as_ref().map(|caller| &caller.principal);
-        let prefix = caller.map(Principal::request_prefix);
-        let mut answer = self.answers.refuse(refusal, scheme, prefix);
-        self.cors.make_readable(origin, answer.headers_mut());
-        answer
-    }
-}
-
-/// Splits a refusal into the one that the caller sees and the one that is only logged. From step 4 on, a request
-/// without a token gets the plain 401, except for an outage (503) and an unknown session (404).
-pub(crate) fn visible_refusal(refusal: Refusal, visit: &Visit) -> (Refusal, Option<Refusal>) {
-    let is_anonymous =
-        visit.began.is_some() && visit.credentials.is_none() && visit.caller.is_none();
-    match refusal.kind() {
-        RefusalKind::NoToken | RefusalKind::Unavailable | RefusalKind::SessionNotFound => {
-            (refusal, None)
-        }
-        _ if is_anonymous => (Reason::NoToken.into(), Some(refusal)),
-        _ => (refusal, None),
+        parts.extensions.remove::<StepUp>();
+        let step_up = before_step_up
+            .filter(|_| !expected.listens)
+            .map(|asking| AwaitedStepUp::begin(*asking, parts, visit));
+        (
+            ResponsePlan::new(self, current, parts, expected, visit),
+            step_up,
+        )
     }
 }
 

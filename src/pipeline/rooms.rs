@@ -49,6 +49,8 @@ pub(crate) struct Pipeline {
     pub(super) tool_results: ToolResults,
     /// Whether lists of tools say what each tool needs.
     pub(super) describes_security: bool,
+    /// Whether handlers may ask for more scopes.
+    pub(super) steps_up_in_handlers: bool,
     pub(crate) prepared: PreparedAnswers,
     pub(crate) page: Page,
 }
@@ -94,6 +96,8 @@ pub(crate) struct GateState {
     pub(crate) replays: Arc<Replays>,
     pub(crate) decider: Option<Arc<dyn Decider>>,
     pub(crate) own_verifiers: Vec<OwnVerifier>,
+    /// Whether handlers may ask for more scopes.
+    pub(crate) steps_up_in_handlers: bool,
     /// The key to seal with, if none is configured.
     pub(crate) key: Arc<SealingKey>,
     pub(crate) arriving: Arc<Arriving>,
@@ -146,6 +150,7 @@ impl Pipeline {
             answers,
             tool_results: spec.tool_results,
             describes_security: spec.describes_security,
+            steps_up_in_handlers: state.steps_up_in_handlers,
         };
         let aliases = spec.aliases.into_iter().map(|name| main.under(name));
         Some(Pipelines {
@@ -180,6 +185,7 @@ impl Pipeline {
             answers,
             tool_results: self.tool_results.clone(),
             describes_security: self.describes_security,
+            steps_up_in_handlers: self.steps_up_in_handlers,
         }
     }
 
@@ -224,6 +230,7 @@ impl GateState {
             replays,
             decider,
             own_verifiers,
+            steps_up_in_handlers: false,
             key,
             arriving: Arc::default(),
             closing: Arc::default(),

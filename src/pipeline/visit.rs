@@ -83,6 +83,27 @@ impl Visit {
         refusal.scheme().or(credentials.map(Credentials::scheme))
     }
 
+    /// The scheme by which the token was presented.
+    pub(super) fn scheme(&self) -> Option<Scheme> {
+        self.credentials.as_ref().map(Credentials::scheme)
+    }
+
+    /// The facts that a refusal needs after the request was handed over. It takes what was noted for the log, and leaves the
+    /// token.
+    pub(super) fn for_later_refusal(&mut self) -> Self {
+        Self {
+            began: self.began,
+            origin: self.origin.clone(),
+            caller: self.caller.as_ref().map(|caller| Verified {
+                principal: caller.principal.clone(),
+                from_cache: caller.from_cache,
+            }),
+            admitted: self.admitted,
+            asked: self.asked.take(),
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn principal(&self) -> Option<&Principal> {
         self.caller.as_ref().map(|caller| &caller.principal)
     }

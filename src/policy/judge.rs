@@ -134,7 +134,7 @@ impl Policy {
 
     /// Collects everything that is needed, only for requests that get a challenge. Scopes are left out if only the login
     /// falls short.
-    fn shortfall(
+    pub(super) fn shortfall(
         &self,
         grant: Grant<'_>,
         of_calls: impl Fn(&mut dyn FnMut(Needed<'_>)) -> Result<(), Refusal>,
@@ -175,7 +175,7 @@ impl Policy {
 
     /// The scopes that a token needs for these calls, and the login, those of every request included. Empty if a call is
     /// denied, since nothing opens it.
-    pub(super) fn needs_of(&self, calls: Option<&Calls<'_>>) -> (Scopes, RequiredLogin) {
+    pub(crate) fn needs_of(&self, calls: Option<&Calls<'_>>) -> (Scopes, RequiredLogin) {
         let of_calls = |needed: &mut dyn FnMut(Needed<'_>)| {
             calls
                 .into_iter()

@@ -25,6 +25,8 @@ pub enum RefusalKind {
     InsufficientUserAuthentication,
     /// The token is valid, and neither a scope nor a login would help: 403, a challenge without `error`.
     Forbidden,
+    /// A handler asked for scopes that the token has ([`StepUp`](crate::StepUp)): 500, since a challenge would not help.
+    StepUpMet,
     /// The `Origin` is not allowed: 403 without a challenge.
     OriginNotAllowed,
     /// The request cannot be decided right now, and its token may be valid: 503 with `Retry-After`.
@@ -177,6 +179,7 @@ reasons! {
     NameNoScope               "name_no_scope"               Forbidden            Suspicious Rules
     DecisionDenied            "decision_denied"             Forbidden            Suspicious Decision
     DecisionNoScope           "decision_no_scope"           Forbidden            Suspicious Decision
+    StepUpMet                 "step_up_met"                 StepUpMet            Outage     Decision
     OriginNotAllowed          "origin_not_allowed"          OriginNotAllowed     Suspicious Origin
 
     FingerprintFailed         "fingerprint_failed"          Unavailable          Outage     Form

@@ -18,6 +18,11 @@ pub(crate) fn without_session() -> Response<Bytes> {
     response(error("null", "The server's session cannot be used"))
 }
 
+/// Replaces a response that broke off before its head was sent.
+pub(crate) fn broken_off() -> Response<Bytes> {
+    response(error("null", "The server's answer broke off"))
+}
+
 /// A 502 with this JSON-RPC error as its body.
 pub(super) fn response(error: String) -> Response<Bytes> {
     let mut answer = Response::new(Bytes::from(error));

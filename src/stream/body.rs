@@ -11,6 +11,7 @@ use http_body_util::Full;
 use pin_project_lite::pin_project;
 
 use super::ending::Ending;
+use super::held::HeldBody;
 use super::listing::{FilteredEvents, LongAnswer, ObservedBody};
 
 pin_project! {
@@ -34,6 +35,7 @@ pin_project! {
         Long { body: Pin<Box<LongAnswer<R>>> },
         Observed { body: Pin<Box<ObservedBody<R>>> },
         Ending { body: Pin<Box<Ending<ResponseBody<R>>>> },
+        Held { body: Pin<Box<HeldBody<ResponseBody<R>>>> },
     }
 }
 
@@ -76,6 +78,14 @@ impl<R> ResponseBody<R> {
         }
     }
 
+    pub(super) fn held(body: HeldBody<Self>) -> Self {
+        Self {
+            source: BodySource::Held {
+                body: Box::pin(body),
+            },
+        }
+    }
+
     pub(super) fn ending(body: Ending<Self>) -> Self {
         Self {
             source: BodySource::Ending {
@@ -102,6 +112,7 @@ impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
             BodySourceProjection::Long { body } => body.as_mut().poll_frame(cx),
             BodySourceProjection::Observed { body } => body.as_mut().poll_frame(cx),
             BodySourceProjection::Ending { body } => body.as_mut().poll_frame(cx),
+            BodySourceProjection::Held { body } => body.as_mut().poll_frame(cx),
         }
     }
 
@@ -113,6 +124,7 @@ impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
             BodySource::Long { body } => body.has_ended(),
             BodySource::Observed { body } => body.is_end_stream(),
             BodySource::Ending { body } => body.is_end_stream(),
+            BodySource::Held { body } => body.is_end_stream(),
         }
     }
 
@@ -121,9 +133,10 @@ impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
             BodySource::Ours { body } => body.size_hint(),
             BodySource::Theirs { body } => body.size_hint(),
             BodySource::Observed { body } => body.size_hint(),
-            BodySource::Filtered { .. } | BodySource::Long { .. } | BodySource::Ending { .. } => {
-                SizeHint::default()
-            }
+            BodySource::Filtered { .. }
+            | BodySource::Long { .. }
+            | BodySource::Ending { .. }
+            | BodySource::Held { .. } => SizeHint::default(),
         }
     }
 }

@@ -24,6 +24,7 @@ mod causes;
 mod certificate_headers;
 mod certificates;
 mod challenge;
+mod clients;
 mod config;
 mod config_stages;
 mod crude_clients;
