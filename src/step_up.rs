@@ -10,8 +10,9 @@ use crate::scope::{Scope, Scopes};
 /// Asks for more scopes while a call is handled. The gate puts it into the extensions of the request if
 /// [`Builder::step_up_in_handlers`](crate::Builder::step_up_in_handlers) is set.
 ///
-/// It is for what only the handler can find out, such as which project a document belongs to. What follows from names is
-/// for the [`ScopeMap`](crate::ScopeMap), and from arguments for a [`Decide`](crate::Decide).
+/// It is for what only the handler can find out, such as which project a document belongs to. Requirements that follow from
+/// names belong into the [`ScopeMap`](crate::ScopeMap), and those that follow from arguments into a
+/// [`Decide`](crate::Decide).
 ///
 /// ```
 /// use toolgate::{StepUp, StepUpError};

@@ -8,10 +8,10 @@ use crate::config_error::{ConfigProblem, Flawed, Problems};
 /// The product of ChatGPT in `User-Agent`.
 const CHATGPT: &str = "openai-mcp";
 
-/// What is done for clients that do not behave as MCP says.
+/// The treatment of clients that do not behave as MCP says.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct ClientsTable {
+pub(crate) struct ChallengesTable {
     #[serde(default)]
     pub(crate) challenges: Challenges,
     tool_results_for: Option<Vec<String>>,
@@ -19,7 +19,7 @@ pub(crate) struct ClientsTable {
     pub(crate) describe_security: bool,
 }
 
-impl ClientsTable {
+impl ChallengesTable {
     pub(crate) fn add_product(&mut self, product: String) {
         self.tool_results_for.get_or_insert_default().push(product);
     }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::api_keys::ApiKeys;
-use super::clients::ClientsTable;
+use super::clients::ChallengesTable;
 use super::holder::Holder;
 use super::issuer::Issuer;
 use super::issuers::listed_or_named;
@@ -39,7 +39,7 @@ pub(crate) struct Settings {
     #[serde(default)]
     pub(crate) sessions: Sessions,
     #[serde(default)]
-    pub(crate) clients: ClientsTable,
+    pub(crate) clients: ChallengesTable,
     #[serde(default)]
     pub(crate) peers: PeersTable,
     #[serde(default)]
@@ -62,7 +62,7 @@ impl Settings {
             metadata: Metadata::default(),
             origins: OriginsTable::default(),
             sessions: Sessions::default(),
-            clients: ClientsTable::default(),
+            clients: ChallengesTable::default(),
             peers: PeersTable::default(),
             holder: Holder::default(),
             limits: Limits::default(),

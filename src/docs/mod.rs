@@ -8,6 +8,7 @@
 //! | [`own_verifier`] | how to accept tokens that only your own code can verify |
 //! | [`api_keys`] | how to accept API keys of machines that cannot log in |
 //! | [`proof_of_possession`] | how callers prove that a bound token is theirs (DPoP) |
+//! | [`clients`] | which clients read refusals in another form, and how a handler asks for more scopes |
 //! | [`step_up`] | how to ask for a recent or a strong login, for a tool or for every request |
 //! | [`sessions`] | what binds a session to its owner, and when a stream of events ends |
 //! | [`several_resources`] | how one process serves several resources, under several host names |
@@ -38,6 +39,9 @@ pub mod api_keys {}
 
 #[doc = include_str!("proof_of_possession.md")]
 pub mod proof_of_possession {}
+
+#[doc = include_str!("clients.md")]
+pub mod clients {}
 
 #[doc = include_str!("step_up.md")]
 pub mod step_up {}

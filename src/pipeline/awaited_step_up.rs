@@ -5,14 +5,22 @@ use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body;
 
-use super::request::Asking;
 use super::rooms::Pipeline;
 use super::visit::Visit;
 use crate::call::Calls;
 use crate::refusal::Refusal;
 use crate::scheme::Scheme;
+use crate::scope::Scopes;
 use crate::step_up::StepUp;
 use crate::stream::{self, ResponseBody};
+
+/// A call whose handler may ask for more scopes.
+pub(super) struct Asking {
+    /// All scopes that the rules require of it.
+    pub(super) required: Scopes,
+    /// The id to answer by the result of a tool, as JSON text; `None` if a refusal is sent by a status.
+    pub(super) call: Option<String>,
+}
 
 /// A call that was handed over, and all that its refusal would need.
 pub(super) struct AwaitedStepUp {
@@ -73,7 +81,7 @@ impl AwaitedStepUp {
         let is_whole = !stream::is_stream(&head.headers);
         let held = is_whole || {
             let (held, passed) = Box::pin(stream::hold(body, self.handle.asked())).await;
-            body = held;
+            body = ResponseBody::held(held);
             passed
         };
         match self.handle.close() {

@@ -10,7 +10,7 @@ use http::{Request, Response};
 use http_body::Body;
 use tower::Service;
 
-use super::awaited_step_up::AwaitedStepUp;
+use super::awaited_step_up::{Asking, AwaitedStepUp};
 use super::incoming::IncomingBody;
 use super::response::{Planned, ResponsePlan};
 use super::rooms::Pipeline;
@@ -21,7 +21,6 @@ use crate::clock::Timestamp;
 use crate::current::Current;
 use crate::policy::{Admitted, NotOpen, OwnDecision, Permit};
 use crate::refusal::{Reason, Refusal};
-use crate::scope::Scopes;
 use crate::step_up::StepUp;
 use crate::stream::ResponseBody;
 use crate::token::{Credentials, Principal};
@@ -33,16 +32,8 @@ pub(crate) struct Permitted {
     session: OpenedSession,
     expected: ExpectedResponse,
     edits: HeadEdits,
-    /// What a handler that asks for more scopes adds them to; `None` if handlers do not ask.
+    /// The requirements so far, for a handler that asks for more; `None` if handlers do not ask.
     before_step_up: Option<Box<Asking>>,
-}
-
-/// A call whose handler may ask for more scopes.
-pub(super) struct Asking {
-    /// All scopes that the rules require of it.
-    pub(super) required: Scopes,
-    /// The id to answer by the result of a tool, as JSON text; `None` if a refusal is sent by a status.
-    pub(super) call: Option<String>,
 }
 
 impl Pipeline {
@@ -286,7 +277,9 @@ impl Pipeline {
             }
         };
         // Only the log needs the names. For an allowed request they are collected only if DEBUG events are written.
-        let is_allowed = matches!(judged, Ok((_, Ok(_)))) && self.decision.is_none();
+        let is_allowed = matches!(judged, Ok((_, Ok(_))))
+            && self.decision.is_none()
+            && !self.steps_up_in_handlers;
         if self.events.shows_what_is_asked(is_allowed) {
             visit.note(calls);
         }

@@ -1,4 +1,4 @@
-//! What a caller needs to call a tool, as a list of tools describes it, or as its handler finds out.
+//! The access to a tool, as a list of tools describes it, or as its handler finds out.
 
 use super::judge::Policy;
 use super::not_open::NotOpen;

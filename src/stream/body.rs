@@ -78,7 +78,7 @@ impl<R> ResponseBody<R> {
         }
     }
 
-    pub(super) fn held(body: HeldBody<Self>) -> Self {
+    pub(crate) fn held(body: HeldBody<Self>) -> Self {
         Self {
             source: BodySource::Held {
                 body: Box::pin(body),

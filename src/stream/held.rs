@@ -11,29 +11,25 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
-use super::body::ResponseBody;
 use super::lines::{Lines, Piece};
 
 /// The longest time for which the head of a stream of events is held, until its first message.
-pub(crate) const MAX_HELD_TIME: Duration = Duration::from_secs(10);
+const MAX_HELD_TIME: Duration = Duration::from_secs(10);
 
 /// The most bytes of events without a message that are held.
 const MAX_HELD_BYTES: usize = 4 * 1024;
 
 /// A body whose first pieces were held.
-pub(super) struct HeldBody<B> {
+pub(crate) struct HeldBody<B> {
     first: VecDeque<Bytes>,
     rest: Pin<Box<B>>,
 }
 
 /// Holds a stream of events until its first message, until `over` completes, or until a limit is reached. Events without
 /// data, with which servers open a stream and keep it open, are no message. Returns `false` if the stream broke.
-pub(crate) async fn hold<R>(
-    body: ResponseBody<R>,
-    over: impl Future<Output = ()>,
-) -> (ResponseBody<R>, bool)
+pub(crate) async fn hold<B>(body: B, over: impl Future<Output = ()>) -> (HeldBody<B>, bool)
 where
-    R: Body<Data = Bytes>,
+    B: Body<Data = Bytes>,
 {
     let (mut first, mut bytes, mut scan) = (VecDeque::new(), 0, FirstMessage::default());
     let mut rest = Box::pin(body);
@@ -61,7 +57,7 @@ where
         };
         timeout(MAX_HELD_TIME, until).await.unwrap_or(true)
     };
-    (ResponseBody::held(HeldBody { first, rest }), whole)
+    (HeldBody { first, rest }, whole)
 }
 
 /// Looks for the data of an event.

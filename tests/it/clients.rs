@@ -1,5 +1,8 @@
 //! Clients that do not behave alike: a refusal in the form that each of them reads.
 
+use axum::Router;
+use axum::body::Body;
+use axum::routing::any;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
@@ -8,11 +11,13 @@ use http_body_util::{BodyExt, Full};
 use reqwest::Url;
 use serde_json::{Value, json};
 use toolgate::testing::{AuthorizationServer, Endpoint};
-use toolgate::{Builder, Challenges, Limits, RefusalKind, ScopeMap, Toolgate, deny, without_token};
+use toolgate::{Builder, Challenges, RefusalKind, ScopeMap, Toolgate, deny, without_token};
+
+use tower::ServiceExt;
 
 use crate::challenge::Challenge;
 use crate::listing::through;
-use crate::world::{Answer, METADATA_URL, World, bare, call, clock, post, post_without_token};
+use crate::world::{Answer, METADATA_URL, RESOURCE, World, bare, call, post, post_without_token};
 
 const CHATGPT: &str = "openai-mcp/1.0.0";
 
@@ -23,7 +28,7 @@ fn map() -> ScopeMap {
         .tool("wipe", deny())
 }
 
-fn auto(builder: Builder) -> Builder {
+pub fn auto(builder: Builder) -> Builder {
     builder.challenges(Challenges::Auto).describe_security()
 }
 
@@ -31,18 +36,18 @@ async fn world(scopes: ScopeMap) -> World {
     World::with(|builder, server| auto(builder).issuer(server.issuer()).scopes(scopes)).await
 }
 
-fn as_chatgpt(mut request: Request<Full<Bytes>>) -> Request<Full<Bytes>> {
+pub fn as_chatgpt(mut request: Request<Full<Bytes>>) -> Request<Full<Bytes>> {
     let agent = HeaderValue::from_static(CHATGPT);
     request.headers_mut().insert("user-agent", agent);
     request
 }
 
-fn call_of(tool: &str) -> String {
+pub fn call_of(tool: &str) -> String {
     call("tools/call", json!({ "name": tool }))
 }
 
 /// The challenges in the result of a tool.
-fn challenges_in(body: &Value) -> Vec<Challenge> {
+pub fn challenges_in(body: &Value) -> Vec<Challenge> {
     let Some(lines) = body["result"]["_meta"]["mcp/www_authenticate"].as_array() else {
         return Vec::new();
     };
@@ -118,7 +123,7 @@ async fn the_results_are_those_of_the_public_examples() {
     assert_eq!(lacking.kind, Some(RefusalKind::InsufficientScope));
 }
 
-const ALGORITHMS: &str = "ES256 ES384 EdDSA RS256 PS256";
+const ALGORITHMS: &str = "ES256 ES384 EdDSA PS256 RS256";
 
 #[tokio::test]
 async fn the_id_is_answered_as_it_was_written_and_one_that_is_none_is_not() {
@@ -173,7 +178,7 @@ async fn everything_but_one_call_that_lacks_scopes_or_a_token_is_refused_by_http
     );
     let expired = world.token().expires_in(-3600).mint();
     let expired = world.send(as_chatgpt(post(&expired, &one))).await;
-    expired.assert_invalid_token("token_expired");
+    expired.assert_invalid_token("expired");
     let denied = world.send(as_chatgpt(post(&token, &call_of("wipe")))).await;
     denied.assert_forbidden("denied");
     // A batch, a notification, another method, nothing, and what cannot be read.
@@ -333,7 +338,7 @@ async fn text_of_the_caller_shapes_no_challenge_of_a_result() {
 
 // Descriptions of tools.
 
-/// What becomes of this response to `tools/list`.
+/// The body that the layer makes of this response to `tools/list`.
 async fn described(world: &World, content_type: &'static str, body: impl Into<Bytes>) -> String {
     let mut answer = http::Response::new(Full::new(body.into()));
     let content_type = HeaderValue::from_static(content_type);
@@ -462,25 +467,25 @@ async fn only_answers_to_a_request_for_the_list_are_held() {
 
 /// Where a client looks for a challenge.
 #[derive(Clone, Copy, PartialEq)]
-enum Obeys {
+pub enum Obeys {
     /// Only a status and `WWW-Authenticate`, as Claude does.
     Http,
     /// Only results of tools, as ChatGPT does. It gives up at any other status than 200.
     Results,
 }
 
-struct Scripted<'w> {
-    world: &'w World,
+pub struct Scripted {
+    app: Router,
     obeys: Obeys,
     client_id: Option<String>,
     token: Option<String>,
-    logins: Vec<Vec<String>>,
+    pub logins: Vec<Vec<String>>,
 }
 
-impl<'w> Scripted<'w> {
-    fn new(world: &'w World, obeys: Obeys) -> Self {
+impl Scripted {
+    pub fn new(app: &Router, obeys: Obeys) -> Self {
         Self {
-            world,
+            app: app.clone(),
             obeys,
             client_id: None,
             token: None,
@@ -488,26 +493,29 @@ impl<'w> Scripted<'w> {
         }
     }
 
-    /// Calls a tool, and logs in where it is told to. Whether the call came through.
-    async fn call(&mut self, tool: &str) -> bool {
+    /// Calls a tool, and logs in where it is told to. Whether the tool said `done`.
+    pub async fn call(&mut self, tool: &str, done: &str) -> bool {
         for _ in 0..3 {
             let body = call_of(tool);
-            let request = match &self.token {
+            let mut request = match &self.token {
                 Some(token) => post(token, &body),
                 None => post_without_token(&body),
             };
-            let answer = match self.obeys {
-                Obeys::Http => self.world.send(request).await,
-                Obeys::Results => self.world.send(as_chatgpt(request)).await,
-            };
-            if answer.body.as_ref() == b"inner" {
+            if self.obeys == Obeys::Results {
+                request = as_chatgpt(request);
+            }
+            let (head, body) = self.send(request).await;
+            if body.contains(done) {
                 return true;
             }
             let challenge = match self.obeys {
-                Obeys::Http if answer.status == StatusCode::OK => None,
-                Obeys::Http => answer.challenge(),
-                Obeys::Results if answer.status != StatusCode::OK => None,
-                Obeys::Results => challenges_in(&answer.json()).into_iter().next(),
+                Obeys::Http if head.status == StatusCode::OK => None,
+                Obeys::Http => Challenge::of(&head.headers),
+                Obeys::Results if head.status != StatusCode::OK => None,
+                Obeys::Results => {
+                    let body = serde_json::from_str(&body).unwrap_or_default();
+                    challenges_in(&body).into_iter().next()
+                }
             };
             let Some(challenge) = challenge.filter(|challenge| !challenge.scopes().is_empty())
             else {
@@ -516,6 +524,15 @@ impl<'w> Scripted<'w> {
             self.log_in(&challenge).await;
         }
         false
+    }
+
+    async fn send(&self, mut request: Request<Full<Bytes>>) -> (http::response::Parts, String) {
+        let host = HeaderValue::from_static("localhost");
+        request.headers_mut().insert("host", host);
+        let answer = self.app.clone().oneshot(request.map(Body::new)).await;
+        let (head, body) = answer.unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        (head, String::from_utf8(body.to_vec()).unwrap())
     }
 
     /// From the challenge alone to a token: metadata, registration, consent, code.
@@ -529,7 +546,8 @@ impl<'w> Scripted<'w> {
             .get("resource_metadata")
             .expect("where the metadata is");
         let path = Url::parse(metadata).unwrap().path().to_owned();
-        let metadata = self.world.send(bare(Method::GET, &path)).await.json();
+        let (_, metadata) = self.send(bare(Method::GET, &path)).await;
+        let metadata: Value = serde_json::from_str(&metadata).unwrap();
         let issuer = metadata["authorization_servers"][0]
             .as_str()
             .unwrap()
@@ -598,43 +616,50 @@ async fn json_of(request: reqwest::RequestBuilder) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|_| panic!("{status}: {text}"))
 }
 
-async fn scripted_world(configure: impl FnOnce(Builder) -> Builder) -> World {
-    let clock = clock();
+/// A gate before this service, and an authorization server whose user always consents.
+pub async fn scripted_app(
+    inner: Router,
+    configure: impl FnOnce(Builder) -> Builder,
+) -> (AuthorizationServer, Router) {
     let server = AuthorizationServer::builder()
-        .clock(clock.clone())
         .scopes(["mcp:use", "files:write"])
         .approve_as("ada")
         .start()
         .await;
-    World::around(server, clock, |builder, server| {
-        configure(builder)
-            .issuer(server.issuer())
-            .scopes(map())
-            .limits(Limits::default())
-    })
+    let builder = configure(Toolgate::builder(RESOURCE))
+        .issuer(server.issuer())
+        .scopes(map());
+    let gate = builder.build().expect("the configuration is good");
+    (server, inner.layer(gate.layer()))
+}
+
+fn inner() -> Router {
+    Router::new().route("/mcp", any(async || "inner"))
 }
 
 #[tokio::test]
 async fn a_client_of_either_kind_logs_in_and_steps_up_at_one_server() {
-    let world = scripted_world(auto).await;
+    let (_server, app) = scripted_app(inner(), auto).await;
     for obeys in [Obeys::Results, Obeys::Http] {
-        let mut client = Scripted::new(&world, obeys);
-        assert!(client.call("read").await);
+        let mut client = Scripted::new(&app, obeys);
+        assert!(client.call("read", "inner").await);
         assert_eq!(client.logins, [["mcp:use"].map(str::to_owned)]);
-        assert!(client.call("delete_file").await);
-        assert_eq!(
-            client.logins[1..],
-            [["mcp:use", "files:write"].map(str::to_owned)]
-        );
+        assert!(client.call("delete_file", "inner").await);
+        let stepped_up = [["mcp:use", "files:write"].map(str::to_owned)];
+        assert_eq!(client.logins[1..], stepped_up);
         // A tool that no scope opens sends neither of them round in circles.
-        assert!(!client.call("wipe").await);
+        assert!(!client.call("wipe", "inner").await);
         assert_eq!(client.logins.len(), 2);
     }
 }
 
 #[tokio::test]
 async fn the_client_that_reads_results_needs_the_setting() {
-    let world = scripted_world(|builder| builder).await;
-    assert!(!Scripted::new(&world, Obeys::Results).call("read").await);
-    assert!(Scripted::new(&world, Obeys::Http).call("read").await);
+    let (_server, app) = scripted_app(inner(), |builder| builder).await;
+    assert!(
+        !Scripted::new(&app, Obeys::Results)
+            .call("read", "inner")
+            .await
+    );
+    assert!(Scripted::new(&app, Obeys::Http).call("read", "inner").await);
 }

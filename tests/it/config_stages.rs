@@ -583,7 +583,8 @@ const BAD_VARIABLES: &[(&str, &str, &str)] = &[
         "A_",
         "x",
         "`` is \"the variable A_\": there is no such field here, only `resource`, `seen_at`, `also_at`, \
-         `resources`, `unmatched`, `issuers`, `scopes`, `api_keys`, `metadata`, `origins`, `sessions`, `peers`, `holder` or `limits`",
+         `resources`, `unmatched`, `issuers`, `scopes`, `api_keys`, `metadata`, `origins`, `sessions`, `clients`, \
+         `peers`, `holder` or `limits`",
     ),
     (
         "A_LIMITS__",

@@ -44,6 +44,7 @@ mod gated;
 mod gates;
 mod gates_attacks;
 mod gates_file;
+mod handlers_step_up;
 mod header_names;
 mod health;
 mod hostile;

@@ -18,7 +18,7 @@ unlisted = "deny"
 "#;
 
 /// Each table of the file, and a text that puts an unknown field into it.
-const TABLES: [(&str, &str); 18] = [
+const TABLES: [(&str, &str); 19] = [
     ("", "x_ = 1"),
     ("issuers", "[[issuers]]\nx_ = 1"),
     ("issuers.unbound", "[[issuers]]\nunbound.x_ = 1"),
@@ -31,6 +31,7 @@ const TABLES: [(&str, &str); 18] = [
     ("api_keys.keys", "[[api_keys.keys]]\nx_ = 1"),
     ("metadata", "[metadata]\nx_ = 1"),
     ("origins", "[origins]\nx_ = 1"),
+    ("clients", "[clients]\nx_ = 1"),
     ("sessions", "[sessions]\nx_ = 1"),
     ("holder", "[holder]\nx_ = 1"),
     ("holder.certificate", "[holder]\ncertificate.x_ = 1"),

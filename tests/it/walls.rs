@@ -126,6 +126,7 @@ const NOUNS: &[&str] = &[
     "scope",
     "seal",
     "secret_source",
+    "step_up",
 ];
 
 /// The rooms of which another room may use only a few names: (importing room, imported room, names).

@@ -45,7 +45,7 @@ impl ListFilter {
         }
     }
 
-    /// Shows everything. What cannot be read is passed on as it is.
+    /// Shows everything, and passes on as it is a text that cannot be read.
     pub(crate) fn of_nothing() -> Self {
         Self {
             id: None,
@@ -96,7 +96,7 @@ impl ListFilter {
         self.shown.as_ref().is_none_or(|shown| shown(list, name))
     }
 
-    /// What the tool with this name needs, as JSON text.
+    /// The needs of the tool with this name, as JSON text.
     pub(super) fn security_of(&self, name: &str) -> Option<String> {
         self.security.as_ref()?(name)
     }
