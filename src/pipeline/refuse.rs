@@ -1,5 +1,8 @@
 //! Answers refused requests: by a status, or for a call of a tool by its result.
 
+use std::future::Future;
+use std::pin::Pin;
+
 use bytes::Bytes;
 use http::Response;
 use http::request::Parts;
@@ -20,24 +23,28 @@ impl Pipeline {
     }
 
     /// Refuses a request whose client reads results of tools: by a result if it is a call of a tool that lacks a token or
-    /// scopes, and otherwise as any other.
-    pub(super) async fn refuse_call<B>(
-        &self,
+    /// scopes, and otherwise as any other. Boxed here, so that the future of every request has no room for it.
+    pub(super) fn refuse_call<'p, B>(
+        &'p self,
         refusal: Refusal,
-        mut visit: Visit,
-        parts: &Parts,
-        body: &mut IncomingBody<B>,
-    ) -> Response<Bytes>
+        visit: &'p mut Visit,
+        parts: &'p Parts,
+        body: &'p mut IncomingBody<B>,
+    ) -> Pin<Box<dyn Future<Output = Response<Bytes>> + Send + 'p>>
     where
         B: Body<Data = Bytes> + Send + 'static,
     {
-        let (visible, hidden) = visible_refusal(refusal.clone(), &visit);
-        let id = self.refused_call(visible.kind(), &mut visit, parts, body);
-        let Some(id) = id.await else {
-            return self.refuse(refusal, visit, parts);
-        };
-        self.record_refused(&visit, parts, &visible, hidden.as_ref());
-        self.answer_call(visible, visit, &id)
+        Box::pin(async move {
+            let (visible, hidden) = visible_refusal(refusal.clone(), visit);
+            let id = self.refused_call(visible.kind(), visit, parts, body);
+            let id = id.await;
+            let visit = std::mem::take(visit);
+            let Some(id) = id else {
+                return self.refuse(refusal, visit, parts);
+            };
+            self.record_refused(&visit, parts, &visible, hidden.as_ref());
+            self.answer_call(visible, visit, &id)
+        })
     }
 
     /// The result of a tool that refuses the call of this id.

@@ -108,36 +108,35 @@ impl Pipeline {
     {
         let mut body = IncomingBody::Unread(body);
         async move {
-            // 4. to 7., below
-            let permitted = match self.authorize(&mut visit, &parts, &mut body).await {
-                Ok(permitted) => permitted,
-                Err(refusal) => {
-                    let answer = if self.tool_results.are_read_by(&parts) {
-                        Box::pin(self.refuse_call(refusal, visit, &parts, &mut body)).await
-                    } else {
-                        self.refuse(refusal, visit, &parts)
-                    };
-                    body.discard(&parts);
-                    return Ok(answer.map(ResponseBody::ours));
-                }
-            };
-            self.record_allowed(&visit, &parts);
+            // Two blocks, so that the future has no room for the permission while it waits for a refusal.
+            let refusal = 'refused: {
+                // 4. to 7., below
+                let permitted = match self.authorize(&mut visit, &parts, &mut body).await {
+                    Ok(permitted) => permitted,
+                    Err(refusal) => break 'refused refusal,
+                };
+                self.record_allowed(&visit, &parts);
 
-            // 8. hand over
-            let (plan, step_up) = self.hand_over(&current, &mut parts, permitted, &mut visit);
-            let answer = inner
-                .call(Request::from_parts(parts, body.hand_over()))
-                .await?;
+                // 8. hand over
+                let plan = self.hand_over(&current, &mut parts, permitted, &mut visit);
+                let answer = inner
+                    .call(Request::from_parts(parts, body.hand_over()))
+                    .await?;
 
-            // 9. on the way back
-            let answer = match plan.apply(&self, current, visit, answer) {
-                Planned::Ready(answer) => answer,
-                Planned::Pending(answer) => answer.await,
+                // 9. on the way back
+                return match plan.apply(&self, current, visit, answer) {
+                    Planned::Ready(answer) => Ok(answer),
+                    Planned::Pending(answer) => Ok(answer.await),
+                };
             };
-            match step_up {
-                None => Ok(answer),
-                Some(step_up) => Ok(Box::pin(step_up.settle(&self, answer)).await),
-            }
+            let answer = if self.tool_results.are_read_by(&parts) {
+                self.refuse_call(refusal, &mut visit, &parts, &mut body)
+                    .await
+            } else {
+                self.refuse(refusal, visit, &parts)
+            };
+            body.discard(&parts);
+            Ok(answer.map(ResponseBody::ours))
         }
     }
 
@@ -315,7 +314,7 @@ impl Pipeline {
             before_step_up,
         }: Permitted,
         visit: &mut Visit,
-    ) -> (ResponsePlan, Option<Box<AwaitedStepUp>>) {
+    ) -> ResponsePlan {
         edits.apply(&mut parts.headers);
         self.holders.remove_from(&mut parts.headers);
         session.write(&mut parts.headers);
@@ -327,10 +326,7 @@ impl Pipeline {
         let step_up = before_step_up
             .filter(|_| !expected.listens)
             .map(|asking| AwaitedStepUp::begin(*asking, parts, visit));
-        (
-            ResponsePlan::new(self, current, parts, expected, visit),
-            step_up,
-        )
+        ResponsePlan::new(self, current, parts, expected, visit).awaiting(step_up)
     }
 }
 

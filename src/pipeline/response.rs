@@ -10,6 +10,7 @@ use http::header::ACCEPT_ENCODING;
 use http::request::Parts;
 use http_body::Body;
 
+use super::awaited_step_up::AwaitedStepUp;
 use super::rooms::Pipeline;
 use super::session::InvalidSessionId;
 use super::stream_watch::until_refused;
@@ -25,6 +26,8 @@ use crate::token::{Credentials, Principal};
 pub(super) struct ResponsePlan {
     body: BodyPlan,
     listens: bool,
+    /// The handler that may ask for more scopes, if handlers do.
+    step_up: Option<Box<AwaitedStepUp>>,
 }
 
 /// The treatment of the body.
@@ -78,12 +81,44 @@ impl ResponsePlan {
         } else {
             observer.map_or(BodyPlan::PassOn, BodyPlan::Observe)
         };
-        Self { body, listens }
+        Self {
+            body,
+            listens,
+            step_up: None,
+        }
+    }
+
+    pub(super) fn awaiting(self, step_up: Option<Box<AwaitedStepUp>>) -> Self {
+        Self { step_up, ..self }
+    }
+
+    /// Makes the response, or its refusal if the handler asks for more scopes.
+    pub(super) fn apply<R>(
+        mut self,
+        pipeline: &Arc<Pipeline>,
+        current: Arc<Current<Pipeline>>,
+        visit: Visit,
+        answer: Response<R>,
+    ) -> Planned<R>
+    where
+        R: Body<Data = Bytes> + Send + 'static,
+    {
+        let Some(step_up) = self.step_up.take() else {
+            return self.apply_allowed(pipeline, current, visit, answer);
+        };
+        let pipeline = pipeline.clone();
+        Planned::Pending(Box::pin(async move {
+            let answer = match self.apply_allowed(&pipeline, current, visit, answer) {
+                Planned::Ready(answer) => answer,
+                Planned::Pending(answer) => answer.await,
+            };
+            step_up.settle(&pipeline, answer).await
+        }))
     }
 
     /// Binds the session to its owner, filters lists if that is configured, watches over streams, and lets browsers
     /// read the response.
-    pub(super) fn apply<R>(
+    fn apply_allowed<R>(
         self,
         pipeline: &Arc<Pipeline>,
         current: Arc<Current<Pipeline>>,
@@ -112,7 +147,7 @@ impl ResponsePlan {
             pipeline.cors.make_readable(origin, answer.headers_mut());
             return Planned::Ready(answer);
         }
-        let Self { body, listens } = self;
+        let Self { body, listens, .. } = self;
         let watched = Watched {
             current,
             credentials,
