@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::answer::{Challenges, Metadata};
-use crate::clock::Clock;
 use crate::config::{
     ApiKeys, CodeOnly, Config, Family, Holder, Issuer, Limits, ResourceSettings, Sessions, Settings,
 };
@@ -227,7 +226,7 @@ impl Builder {
     /// Takes the time from a clock that a test can set.
     #[cfg(feature = "testing")]
     pub fn clock(mut self, clock: crate::testing::Clock) -> Self {
-        self.code_only.clock = Clock::Set(clock);
+        self.code_only.clock = crate::clock::Clock::Set(clock);
         self
     }
 

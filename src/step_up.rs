@@ -32,7 +32,7 @@ struct Inside {
 
 enum State {
     Open,
-    Asked(Scopes),
+    Asked(Vec<Scope>),
     Closed,
 }
 
@@ -54,7 +54,7 @@ impl StepUp {
     /// have got if a rule had required them. The response of the handler is dropped, so call this before the first effect.
     ///
     /// If the token has all of them already, that is a bug in the handler, and the client gets 500: a challenge would send
-    /// it round in circles. Only the first call counts.
+    /// it round in circles. Further calls add scopes.
     ///
     /// # Errors
     /// [`StepUpError::TooLate`] if the head of the response was sent already.
@@ -65,13 +65,13 @@ impl StepUp {
         let scopes = scopes
             .into_iter()
             .map(|scope| Scope::parse_plain(scope.as_ref()))
-            .collect::<Result<Scopes, _>>()
+            .collect::<Result<Vec<_>, _>>()
             .map_err(|_| StepUpError::NotAScope)?;
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match *state {
+        match &mut *state {
             State::Closed => return Err(StepUpError::TooLate),
             State::Open => *state = State::Asked(scopes),
-            State::Asked(_) => {}
+            State::Asked(earlier) => earlier.extend(scopes),
         }
         self.0.asked.notify_one();
         Ok(())
@@ -93,7 +93,7 @@ impl StepUp {
     pub(crate) fn close(&self) -> Option<Scopes> {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         match std::mem::replace(&mut *state, State::Closed) {
-            State::Asked(scopes) => Some(scopes),
+            State::Asked(scopes) => Some(scopes.into_iter().collect()),
             State::Open | State::Closed => None,
         }
     }
@@ -110,12 +110,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_first_question_counts_and_none_after_the_end() {
+    fn further_questions_add_scopes_and_none_counts_after_the_end() {
         let step_up = StepUp::new();
         assert_eq!(step_up.need(["a\"b"]), Err(StepUpError::NotAScope));
         assert_eq!(step_up.need(["a", "b"]), Ok(()));
         assert_eq!(step_up.need(["c"]), Ok(()));
-        assert_eq!(step_up.close(), Some(Scopes::from_claim("a b")));
+        assert_eq!(step_up.close(), Some(Scopes::from_claim("a b c")));
         assert_eq!(step_up.need(["d"]), Err(StepUpError::TooLate));
         assert_eq!(step_up.close(), None);
     }

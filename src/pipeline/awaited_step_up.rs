@@ -15,7 +15,7 @@ use crate::step_up::StepUp;
 use crate::stream::{self, ResponseBody};
 
 /// A call whose handler may ask for more scopes.
-pub(super) struct Asking {
+pub(super) struct RequiredSoFar {
     /// All scopes that the rules require of it.
     pub(super) required: Scopes,
     /// The id to answer by the result of a tool, as JSON text; `None` if a refusal is sent by a status.
@@ -25,7 +25,7 @@ pub(super) struct Asking {
 /// A call that was handed over, and all that its refusal would need.
 pub(super) struct AwaitedStepUp {
     handle: StepUp,
-    asking: Asking,
+    asking: RequiredSoFar,
     visit: Visit,
     scheme: Option<Scheme>,
     head: Parts,
@@ -37,10 +37,10 @@ impl Pipeline {
         &self,
         parts: &Parts,
         calls: Option<&Calls<'_>>,
-    ) -> Option<Box<Asking>> {
+    ) -> Option<Box<RequiredSoFar>> {
         self.steps_up_in_handlers.then(|| {
             let read = self.tool_results.are_read_by(parts);
-            Box::new(Asking {
+            Box::new(RequiredSoFar {
                 required: self.policy.needs_of(calls).0,
                 call: calls
                     .filter(|_| read)
@@ -52,7 +52,7 @@ impl Pipeline {
 
 impl AwaitedStepUp {
     /// Gives the handle to the handler.
-    pub(super) fn begin(asking: Asking, parts: &mut Parts, visit: &mut Visit) -> Box<Self> {
+    pub(super) fn begin(asking: RequiredSoFar, parts: &mut Parts, visit: &mut Visit) -> Box<Self> {
         let handle = StepUp::new();
         let (mut head, ()) = Request::new(()).into_parts();
         head.method.clone_from(&parts.method);

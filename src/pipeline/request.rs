@@ -10,7 +10,7 @@ use http::{Request, Response};
 use http_body::Body;
 use tower::Service;
 
-use super::awaited_step_up::{Asking, AwaitedStepUp};
+use super::awaited_step_up::{AwaitedStepUp, RequiredSoFar};
 use super::incoming::IncomingBody;
 use super::response::{Planned, ResponsePlan};
 use super::rooms::Pipeline;
@@ -33,7 +33,7 @@ pub(crate) struct Permitted {
     expected: ExpectedResponse,
     edits: HeadEdits,
     /// The requirements so far, for a handler that asks for more; `None` if handlers do not ask.
-    before_step_up: Option<Box<Asking>>,
+    before_step_up: Option<Box<RequiredSoFar>>,
 }
 
 impl Pipeline {

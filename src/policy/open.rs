@@ -23,7 +23,8 @@ impl Policy {
             if call.kind == MessageKind::Response {
                 return Err(NotOpen::Response.into());
             }
-            let mut open = true;
+            // A map that opens nothing opens no call that has no requirement either.
+            let mut open = self.opens_anything;
             self.requirements(call, &mut |needed| open = open && needed.scopes.is_open())?;
             if open {
                 Ok(())

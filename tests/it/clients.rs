@@ -222,6 +222,40 @@ async fn everything_but_one_call_that_lacks_scopes_or_a_token_is_refused_by_http
     assert_eq!(world.reached_count(), 0);
 }
 
+/// The body of its request is read before it is refused, which must not make it a request that needs no token.
+#[tokio::test]
+async fn without_a_token_no_request_gets_in_that_the_map_does_not_open_by_name() {
+    for map in [
+        ScopeMap::allow_unlisted(),
+        ScopeMap::allow_unlisted().tool("any", toolgate::base_only()),
+    ] {
+        let world = World::with(|builder, server| {
+            let builder = builder.issuer(server.issuer()).scopes(map);
+            let builder = builder.challenges(Challenges::ToolResult);
+            builder.describe_security()
+        })
+        .await;
+        let any = call("tools/call", json!({ "name": "any" }));
+        let answer = world.send(post_without_token(&any)).await;
+        assert_eq!(answer.code, Some("no_token"));
+        for body in [
+            call("tools/list", json!({})),
+            call("initialize", json!({})),
+            "[]".to_owned(),
+            String::new(),
+        ] {
+            let answer = world.send(post_without_token(&body)).await;
+            answer.assert_asks_for_a_token();
+        }
+        for method in ["GET", "DELETE"] {
+            let request = Request::builder().method(method).uri("/mcp");
+            let answer = world.send(request.body(Full::default()).unwrap()).await;
+            answer.assert_asks_for_a_token();
+        }
+        assert_eq!(world.reached_count(), 0);
+    }
+}
+
 #[tokio::test]
 async fn a_page_of_an_allowed_origin_can_read_the_result() {
     let world = world(map()).await;

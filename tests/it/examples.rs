@@ -1076,6 +1076,21 @@ async fn the_dpop_example_serves_the_holder_of_the_key_and_no_thief() {
 }
 
 #[tokio::test]
+async fn the_example_of_a_tool_that_asks_for_a_scope_gets_the_challenge_for_it() {
+    let output = example("handler_scopes").output();
+    let output = timeout(PATIENCE, output).await.expect("it ends").unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    for line in [
+        "draft, with mcp:use docs:write: 200 OK",
+        "contract, with mcp:use docs:write: 403 Forbidden",
+        "contract, with mcp:use legal:write: 200 OK",
+    ] {
+        assert!(text.lines().any(|has| has == line), "{line:?}: {text}");
+    }
+    assert!(text.contains("scope=\"mcp:use legal:write\""), "{text}");
+}
+
+#[tokio::test]
 async fn the_example_of_a_verifier_of_ones_own_shows_its_three_outcomes() {
     let output = example("own_verifier").output();
     let output = timeout(PATIENCE, output).await.expect("it ends").unwrap();
