@@ -21,7 +21,6 @@ use crate::clock::Timestamp;
 use crate::current::Current;
 use crate::policy::{Admitted, NotOpen, OwnDecision, Permit};
 use crate::refusal::{Reason, Refusal};
-use crate::step_up::StepUp;
 use crate::stream::ResponseBody;
 use crate::token::{Credentials, Principal};
 
@@ -322,7 +321,6 @@ impl Pipeline {
             Some(principal) => drop(parts.extensions.insert(principal.clone())),
             None => drop(parts.extensions.remove::<Principal>()),
         }
-        parts.extensions.remove::<StepUp>();
         let step_up = before_step_up
             .filter(|_| !expected.listens)
             .map(|asking| AwaitedStepUp::begin(*asking, parts, visit));
