@@ -55,8 +55,8 @@
 //!    your [`Decide`], if you have one.
 //! 8. **hand over**: the inner service gets the request without the token, with the principal, and with the same bytes
 //!    that were checked.
-//! 9. **on the way back**: lists are filtered to what the caller may call, if you ask for that
-//!    ([`ScopeMap::list_callable`]); a session id is bound to the caller ([`Sessions`]); a stream of events ends when its
+//! 9. **on the way back**: if your handler asked for more scopes ([`StepUp`]), its response is dropped, and the caller gets the
+//!    challenge; lists are filtered to what the caller may call, if you ask for that ([`ScopeMap::list_callable`]); a session id is bound to the caller ([`Sessions`]); a stream of events ends when its
 //!    token is no longer valid, or a while later ([`Streams`]); and CORS headers let an allowed web page read the response.
 //!
 //! # What is not checked
@@ -68,7 +68,7 @@
 //!   on](docs::proof_of_possession#client-certificates).
 //! - Task ids and other handles in bodies: bind them to their owner in your handlers with [`Principal::seal`].
 //! - Arguments of a call: rules are about names. Whether the caller may delete *this* file is a decision for your handler,
-//!   or for a [`Decide`].
+//!   or for a [`Decide`]. A handler that needs more scopes can ask for them: [`StepUp`].
 //! - The number of requests: put a rate limit in front of the gate.
 //!
 //! # Features
