@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::api_keys::ApiKeys;
+use super::clients::ChallengesTable;
 use super::sessions::Sessions;
 use crate::answer::Metadata;
 use crate::policy::ScopeMap;
@@ -22,6 +23,8 @@ pub(super) struct ResourceTable {
     pub(super) metadata: Metadata,
     #[serde(default)]
     pub(super) sessions: Sessions,
+    /// `None` for those of the top level.
+    pub(super) clients: Option<ChallengesTable>,
 }
 
 /// The treatment of requests for no resource.

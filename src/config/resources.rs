@@ -12,11 +12,16 @@ const OWN_FIELDS: &[&str] = &[
     "resource", "seen_at", "also_at", "scopes", "api_keys", "metadata", "sessions",
 ];
 
+/// The same, for a resource that has its own `clients` as well. Others take those of the top level.
+const OWN_FIELDS_AND_CLIENTS: &[&str] = &[
+    "resource", "seen_at", "also_at", "scopes", "api_keys", "metadata", "sessions", "clients",
+];
+
 /// The settings of one resource, and how errors name its fields.
 pub(crate) struct ResourceSettings {
     pub(crate) settings: Settings,
-    /// The path of its table; `None` for the resource of the top level.
-    table: Option<String>,
+    /// The path of its table, and the fields that are in it; `None` for the resource of the top level.
+    table: Option<(String, &'static [&'static str])>,
 }
 
 impl ResourceSettings {
@@ -44,7 +49,7 @@ impl ResourceSettings {
         check: impl FnOnce(&Settings, &mut Problems) -> T,
     ) -> T {
         match &self.table {
-            Some(table) => problems.within(table.clone(), OWN_FIELDS, |problems| {
+            Some((table, fields)) => problems.within(table.clone(), fields, |problems| {
                 check(&self.settings, problems)
             }),
             None => check(&self.settings, problems),
@@ -77,9 +82,15 @@ impl Settings {
             problems.add(ConfigProblem::missing("unmatched", fix));
         }
         let tables = self.resources.iter().enumerate();
-        let settings = tables.map(|(position, table)| ResourceSettings {
-            settings: self.of(table),
-            table: Some(format!("resources[{position}]")),
+        let settings = tables.map(|(position, table)| {
+            let fields = match &table.clients {
+                Some(_) => OWN_FIELDS_AND_CLIENTS,
+                None => OWN_FIELDS,
+            };
+            ResourceSettings {
+                settings: self.of(table),
+                table: Some((format!("resources[{position}]"), fields)),
+            }
         });
         settings.collect()
     }
@@ -118,6 +129,7 @@ impl Settings {
             api_keys: table.api_keys.clone(),
             metadata: table.metadata.clone(),
             sessions: table.sessions.clone(),
+            clients: table.clients.as_ref().unwrap_or(&self.clients).clone(),
             resources: Vec::new(),
             unmatched: None,
             ..self.clone()

@@ -120,8 +120,49 @@ async fn what_belongs_to_no_resource_or_to_two_is_a_mistake() {
     let of_several = read(&good).into_builder().build().unwrap_err();
     assert_eq!(of_several.problems()[0].field(), "resources");
     let unknown = toml::from_str::<Config>("[[resources]]\nx_ = 1").unwrap_err();
-    let told = "unknown field `x_`, expected one of `resource`, `seen_at`, `also_at`, `scopes`, `api_keys`, `metadata`, `sessions`";
+    let told = "unknown field `x_`, expected one of `resource`, `seen_at`, `also_at`, `scopes`, `api_keys`, `metadata`, `sessions`, `clients`";
     assert_eq!(unknown.message(), told);
+}
+
+#[tokio::test]
+async fn a_resource_may_have_clients_of_its_own_and_others_take_those_of_the_file() {
+    let file = |own: &str| {
+        format!(
+            "unmatched = \"refuse\"\n[[issuers]]\nissuer = \"https://auth.example.com\"\n\
+             [clients]\nchallenges = \"tool_result\"\ndescribe_security = true\n\
+             [[resources]]\nresource = \"{A}\"\nscopes.unlisted = \"allow\"\n{own}\n\
+             [[resources]]\nresource = \"{B}\"\nscopes.unlisted = \"allow\""
+        )
+    };
+    let gates = built(&file("clients.challenges = \"http\"")).unwrap();
+    let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"}}"#;
+    for (resource, status) in [(A, 401), (B, 200)] {
+        let request = http::Request::post(resource)
+            .header("content-type", "application/json")
+            .body(http_body_util::Full::new(bytes::Bytes::from(call)))
+            .unwrap();
+        let inner = tower::service_fn(
+            |_: http::Request<toolgate::RequestBody<http_body_util::Full<bytes::Bytes>>>| async {
+                let body = http_body_util::Empty::<bytes::Bytes>::new();
+                Ok::<_, std::convert::Infallible>(http::Response::new(body))
+            },
+        );
+        let service = tower::Layer::layer(&gates.layer(), inner);
+        let answer = tower::ServiceExt::oneshot(service, request).await.unwrap();
+        assert_eq!(answer.status().as_u16(), status, "{resource}");
+        let refusal = answer.extensions().get::<toolgate::Refusal>();
+        assert_eq!(refusal.map(toolgate::Refusal::code), Some("no_token"));
+    }
+    let own = wrong(&file("clients.challenges = \"auto\""));
+    assert_eq!(own, ["resources[0].clients.describe_security"]);
+    let of_file = file("").replace("describe_security = true", "");
+    let of_file = wrong(&of_file);
+    assert!(
+        of_file
+            .iter()
+            .all(|field| field == "clients.describe_security"),
+        "{of_file:?}"
+    );
 }
 
 #[tokio::test]
