@@ -1,6 +1,7 @@
 //! Waits for the handler of a call, which may find out that more scopes are needed.
 
 use bytes::Bytes;
+use http::header::CONTENT_ENCODING;
 use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body;
@@ -24,11 +25,20 @@ pub(super) struct RequiredSoFar {
 
 /// A call that was handed over, and all that its refusal would need.
 pub(super) struct AwaitedStepUp {
-    handle: StepUp,
+    handle: OwnHandle,
     asking: RequiredSoFar,
     visit: Visit,
     scheme: Option<Scheme>,
     head: Parts,
+}
+
+/// The handle, as the gate has it. If a request ends without a response, it is too late to ask.
+struct OwnHandle(StepUp);
+
+impl Drop for OwnHandle {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 impl Pipeline {
@@ -60,7 +70,7 @@ impl AwaitedStepUp {
         head.headers.clone_from(&parts.headers);
         parts.extensions.insert(handle.clone());
         Box::new(Self {
-            handle,
+            handle: OwnHandle(handle),
             asking,
             scheme: visit.scheme(),
             visit: visit.for_later_refusal(),
@@ -78,13 +88,15 @@ impl AwaitedStepUp {
         R: Body<Data = Bytes> + Send + 'static,
     {
         let (head, mut body) = answer.into_parts();
-        let is_whole = !stream::is_stream(&head.headers);
+        // No event can be found in a compressed stream.
+        let is_whole =
+            !stream::is_stream(&head.headers) || head.headers.contains_key(CONTENT_ENCODING);
         let held = is_whole || {
-            let (held, passed) = Box::pin(stream::hold(body, self.handle.asked())).await;
+            let (held, passed) = Box::pin(stream::hold(body, self.handle.0.asked())).await;
             body = ResponseBody::held(held);
             passed
         };
-        match self.handle.close() {
+        match self.handle.0.close() {
             Some(scopes) => {
                 let grant = self.visit.grant();
                 let refusal: Refusal =

@@ -177,6 +177,48 @@ async fn after_the_head_it_is_too_late() {
     assert_eq!(step_up.need(["a b"]), Err(StepUpError::NotAScope));
 }
 
+#[tokio::test]
+async fn after_a_request_that_ended_without_a_response_it_is_too_late() {
+    let world = world(|builder| builder).await;
+    let token = world.token().scope("mcp:use files:read").mint();
+    let (kept, mut keeps) = mpsc::unbounded_channel();
+    let inner = service_fn(move |request: Request<RequestBody<Full<Bytes>>>| {
+        let step_up = request.extensions().get::<StepUp>().cloned();
+        kept.send(step_up.unwrap()).unwrap();
+        std::future::pending::<Result<Response<Full<Bytes>>, Infallible>>()
+    });
+    let request = post(&token, &call_of("edit"));
+    let mut answer = Box::pin(world.gate.layer().layer(inner).oneshot(request));
+    let step_up = tokio::select! {
+        _ = answer.as_mut() => panic!("it has no answer"),
+        step_up = keeps.recv() => step_up.unwrap(),
+    };
+    assert_eq!(step_up.need(["files:write"]), Ok(()));
+    // The client has gone.
+    drop(answer);
+    assert_eq!(step_up.need(["files:write"]), Err(StepUpError::TooLate));
+}
+
+#[tokio::test]
+async fn a_compressed_stream_is_not_held_since_no_event_is_found_in_it() {
+    let world = world(|builder| builder).await;
+    let token = world.token().scope("mcp:use files:read").mint();
+    let inner = service_fn(|_: Request<RequestBody<Full<Bytes>>>| {
+        let frames = stream::pending::<Result<http_body::Frame<Bytes>, Infallible>>();
+        let answer = Response::builder()
+            .header("content-type", "text/event-stream")
+            .header("content-encoding", "gzip")
+            .body(StreamBody::new(frames))
+            .unwrap();
+        async { Ok::<_, Infallible>(answer) }
+    });
+    let request = post(&token, &call_of("edit"));
+    let answer = world.gate.layer().layer(inner).oneshot(request);
+    // A held head comes after 10 seconds.
+    let answer = tokio::time::timeout(Duration::from_secs(5), answer).await;
+    assert_eq!(answer.expect("its head").unwrap().status(), StatusCode::OK);
+}
+
 /// A step of an inner service that answers with a stream.
 enum Says {
     Sends(&'static str),
